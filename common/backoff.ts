@@ -1,0 +1,28 @@
+// Jittered exponential back-off, as Envoy's JitteredExponentialBackOffStrategy.
+
+import type { Random } from './clock.ts';
+
+/** Waits drawn uniformly from [0, min(baseMs * 2^n, maxMs)), n = number of calls since reset. */
+export class JitteredBackoff {
+  readonly #baseMs: number;
+  readonly #maxMs: number;
+  readonly #random: Random;
+  #ceilingMs: number;
+
+  constructor(baseMs: number, maxMs: number, random: Random) {
+    this.#baseMs = baseMs;
+    this.#maxMs = maxMs;
+    this.#random = random;
+    this.#ceilingMs = baseMs;
+  }
+
+  nextMs(): number {
+    const ceilingMs = Math.min(this.#ceilingMs, this.#maxMs);
+    this.#ceilingMs = Math.min(this.#ceilingMs * 2, this.#maxMs);
+    return this.#random() * ceilingMs;
+  }
+
+  reset(): void {
+    this.#ceilingMs = this.#baseMs;
+  }
+}

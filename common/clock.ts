@@ -1,0 +1,19 @@
+// Time and chance as values, so that tests inject their own.
+
+/** Where code gets its time from. */
+export interface Clock {
+  /** Monotonic milliseconds (fractional) since an arbitrary start; for durations and deadlines. */
+  nowMs(): number;
+  /** Wall clock, milliseconds since the Unix epoch; for logs and certificate times. */
+  wallMs(): number;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
+};
+
+/** A uniform random number in [0, 1). */
+export type Random = () => number;
+
+export const systemRandom: Random = () => Math.random();

@@ -1,0 +1,158 @@
+// Timers that can be re-armed without a closure or an allocation per arming.
+// The request path arms and disarms several per request, so arming is O(1) list work on a coarse
+// wheel; delays under one second use a real timer because the wheel's tick would distort them.
+// Delays past 24 days (setTimeout overflows and fires at once) are the wheel's by construction.
+
+/** A service that creates timers; a test injects a fake one that it advances by hand. */
+export interface TimerService {
+  /** Creates a disarmed timer; `fire(state)` runs once per arming, on the event loop. */
+  createTimer<S>(fire: (state: S) => void, state: S): Timer;
+}
+
+export interface Timer {
+  /** (Re-)arms to fire in `delayMs` (>= 0) from now. */
+  start(delayMs: number): void;
+  /** Disarms; harmless when not armed. */
+  stop(): void;
+  isArmed(): boolean;
+}
+
+const TICK_MS = 50;
+const SLOTS = 512;
+const REAL_TIMER_BELOW_MS = 1000;
+/** Values of WheelTimer.slot that are not a slot number. */
+const NOT_ARMED = -1;
+const DUE = -2;
+
+class WheelTimer implements Timer {
+  next: WheelTimer | null = null;
+  prev: WheelTimer | null = null;
+  slot = NOT_ARMED;
+  /** Whole turns of the wheel still to wait. */
+  rounds = 0;
+  real: NodeJS.Timeout | null = null;
+  readonly #wheel: TimerWheel;
+  readonly #fire: (state: unknown) => void;
+  readonly #state: unknown;
+
+  constructor(wheel: TimerWheel, fire: (state: unknown) => void, state: unknown) {
+    this.#wheel = wheel;
+    this.#fire = fire;
+    this.#state = state;
+  }
+
+  start(delayMs: number): void {
+    this.stop();
+    if (delayMs < REAL_TIMER_BELOW_MS) {
+      this.real = setTimeout(fireReal, Math.max(0, delayMs), this);
+      return;
+    }
+    this.#wheel.insert(this, delayMs);
+  }
+
+  stop(): void {
+    if (this.real !== null) {
+      clearTimeout(this.real);
+      this.real = null;
+    }
+    if (this.slot >= 0) this.#wheel.remove(this);
+    else this.slot = NOT_ARMED;
+  }
+
+  isArmed(): boolean {
+    return this.real !== null || this.slot !== NOT_ARMED;
+  }
+
+  run(): void {
+    this.#fire(this.#state);
+  }
+}
+
+function fireReal(timer: WheelTimer): void {
+  timer.real = null;
+  timer.run();
+}
+
+/**
+ * The production timer service. Precision: real-timer for < 1 s, else up to 50 ms late, never early.
+ * The wheel's own interval runs only while something is armed and does not keep the process alive.
+ */
+export class TimerWheel implements TimerService {
+  readonly #slots: (WheelTimer | null)[] = new Array<WheelTimer | null>(SLOTS).fill(null);
+  #current = 0;
+  #armed = 0;
+  #interval: NodeJS.Timeout | null = null;
+  #lastTickMs = 0;
+
+  createTimer<S>(fire: (state: S) => void, state: S): Timer {
+    return new WheelTimer(this, fire as (state: unknown) => void, state);
+  }
+
+  insert(timer: WheelTimer, delayMs: number): void {
+    if (this.#armed++ === 0) this.#resume();
+    // +1: the current tick is already partly over, and a timer must never be early.
+    const ticks = Math.ceil(delayMs / TICK_MS) + 1;
+    const slot = (this.#current + ticks) % SLOTS;
+    timer.rounds = Math.floor((ticks - 1) / SLOTS);
+    timer.slot = slot;
+    timer.prev = null;
+    const head = this.#slots[slot] ?? null;
+    timer.next = head;
+    if (head !== null) head.prev = timer;
+    this.#slots[slot] = timer;
+  }
+
+  remove(timer: WheelTimer): void {
+    if (timer.prev !== null) timer.prev.next = timer.next;
+    else this.#slots[timer.slot] = timer.next;
+    if (timer.next !== null) timer.next.prev = timer.prev;
+    timer.next = null;
+    timer.prev = null;
+    timer.slot = NOT_ARMED;
+    this.#armed--;
+  }
+
+  #resume(): void {
+    this.#lastTickMs = performance.now();
+    if (this.#interval === null) {
+      this.#interval = setInterval(onTick, TICK_MS, this);
+      this.#interval.unref();
+    }
+  }
+
+  /** Advances by as many ticks as time has passed (a stalled loop catches up). */
+  tick(): void {
+    if (this.#armed === 0) {
+      // Kept running for an idle second or two would be simpler, but an idle sidecar should sleep.
+      if (this.#interval !== null) clearInterval(this.#interval);
+      this.#interval = null;
+      return;
+    }
+    const nowMs = performance.now();
+    while (nowMs - this.#lastTickMs >= TICK_MS) {
+      this.#lastTickMs += TICK_MS;
+      this.#current = (this.#current + 1) % SLOTS;
+      const due: WheelTimer[] = [];
+      for (let timer = this.#slots[this.#current] ?? null; timer !== null; ) {
+        const next: WheelTimer | null = timer.next;
+        if (timer.rounds > 0) timer.rounds--;
+        else {
+          this.remove(timer);
+          timer.slot = DUE;
+          due.push(timer);
+        }
+        timer = next;
+      }
+      for (const timer of due) {
+        // One that an earlier one of this batch stopped or re-armed is no longer due.
+        if (timer.slot !== DUE) continue;
+        timer.slot = NOT_ARMED;
+        timer.run();
+      }
+    }
+  }
+}
+
+function onTick(wheel: TimerWheel): void {
+  wheel.tick();
+}

@@ -1,0 +1,179 @@
+// The upstream engine as the router and tcp_proxy see it. Implemented in upstream/.
+
+import type { RequestEncoder, ResponseDecoder, StreamResetReason } from './codec.ts';
+import type { ClusterConfig } from './config/cluster.ts';
+import type { Connection, SocketAddress } from './connection.ts';
+import type { Protocol } from './stream-info.ts';
+
+export const ResourcePriority = { Default: 0, High: 1 } as const;
+export type ResourcePriority = (typeof ResourcePriority)[keyof typeof ResourcePriority];
+
+/** All clusters of one worker. */
+export interface ClusterManager {
+  /** Null when no such cluster exists (NC, 503). */
+  getCluster(name: string): Cluster | null;
+}
+
+/** Live cluster in one worker. Kept across endpoint updates; replaced when its ClusterConfig changes. */
+export interface Cluster {
+  readonly config: ClusterConfig;
+  readonly stats: ClusterTrafficStats;
+  resources(priority: ResourcePriority): ResourceManager;
+  /** Null = no usable host (UH). Counts lb_* stats. */
+  chooseHost(context: LoadBalancerContext): Host | null;
+  /** The HTTP pool of `host` (made at first use). */
+  httpPool(host: Host, priority: ResourcePriority): HttpPool;
+  /** The TCP pool of `host`: one connection per newConnection, none reused. */
+  tcpPool(host: Host, priority: ResourcePriority): TcpPool;
+  maintenanceMode(): boolean;
+}
+
+/** What a load balancer may look at. Reused objects are fine: it is read during chooseHost only. */
+export interface LoadBalancerContext {
+  /** Null = no hash policy gave one. */
+  readonly hashKey: bigint | null;
+  /** True = try another host (retry predicates such as previous_hosts). */
+  shouldSelectAnotherHost(host: Host): boolean;
+  /** How often to re-pick while shouldSelectAnotherHost says so. */
+  readonly hostSelectionRetryCount: number;
+}
+
+/** One endpoint. Identity = address; kept, with its counters, across endpoint updates. */
+export interface Host {
+  readonly address: SocketAddress;
+  readonly hostname: string;
+  /** `ip:port`, ready for logs. */
+  readonly addressText: string;
+  readonly canary: boolean;
+  readonly stats: HostStats;
+  readonly outlier: OutlierMonitor;
+  weight(): number;
+}
+
+/** Per host and worker; hot code increments these fields. rq_active also lives in shared memory (adjustActive). */
+export interface HostStats {
+  cxTotal: number;
+  cxConnectFail: number;
+  rqTotal: number;
+  rqSuccess: number;
+  rqError: number;
+  rqTimeout: number;
+  /** +1 at request start, -1 at its end: shared over workers, read by least request. */
+  adjustActive(delta: 1 | -1): void;
+}
+
+/** Results a request reports to outlier detection. */
+export interface OutlierMonitor {
+  putHttpResponseCode(status: number): void;
+  putResult(result: OutlierResult): void;
+}
+
+export const OutlierResult = {
+  LocalOriginTimeout: 0,
+  LocalOriginConnectFailed: 1,
+  LocalOriginConnectSuccess: 2,
+  /** Connected, then reset by the peer (counts as 500 unless split). */
+  ExtOriginRequestFailed: 3,
+  ExtOriginRequestSuccess: 4,
+} as const;
+export type OutlierResult = (typeof OutlierResult)[keyof typeof OutlierResult];
+
+/** Ceilings of one priority ("circuit breakers"), exact over all workers. */
+export interface ResourceManager {
+  readonly connections: Resource;
+  readonly pendingRequests: Resource;
+  readonly requests: Resource;
+  readonly retries: Resource;
+}
+
+export interface Resource {
+  /** Takes one if below the ceiling; false = overflow, nothing taken. */
+  tryAcquire(): boolean;
+  /** Takes one whatever the ceiling (Envoy's first connection of a pool). */
+  acquire(): void;
+  release(): void;
+  count(): number;
+  max(): number;
+}
+
+export interface UpstreamStreamInfo {
+  readonly protocol: Protocol;
+  readonly connection: Connection;
+}
+
+/** Exactly one of the two is called, once, unless cancelled; possibly before newStream returns. */
+export interface HttpPoolCallbacks {
+  onPoolReady(encoder: RequestEncoder, host: Host, info: UpstreamStreamInfo): void;
+  /** Overflow -> UO; LocalConnectionFailure / RemoteConnectionFailure / ConnectionTimeout -> UF. */
+  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void;
+}
+
+export interface HttpPool {
+  /** Null when onPoolReady/onPoolFailure was called already. Counts requests/pending ceilings. */
+  newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | null;
+}
+
+export interface TcpPoolCallbacks {
+  onPoolReady(connection: Connection, host: Host): void;
+  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void;
+}
+
+export interface TcpPool {
+  newConnection(callbacks: TcpPoolCallbacks): Cancellable | null;
+}
+
+export interface Cancellable {
+  cancel(): void;
+}
+
+/** Counters of one cluster in one worker that router, tcp_proxy and pools increment. */
+export interface ClusterTrafficStats {
+  upstreamCxTotal: number;
+  upstreamCxActive: number;
+  upstreamCxHttp1Total: number;
+  upstreamCxHttp2Total: number;
+  upstreamCxConnectFail: number;
+  upstreamCxConnectTimeout: number;
+  upstreamCxIdleTimeout: number;
+  upstreamCxOverflow: number;
+  upstreamCxDestroy: number;
+  upstreamCxDestroyLocal: number;
+  upstreamCxDestroyRemote: number;
+  upstreamCxDestroyWithActiveRq: number;
+  upstreamCxDestroyLocalWithActiveRq: number;
+  upstreamCxDestroyRemoteWithActiveRq: number;
+  upstreamCxCloseNotify: number;
+  upstreamCxRxBytesTotal: number;
+  upstreamCxTxBytesTotal: number;
+  upstreamCxProtocolError: number;
+  upstreamCxMaxRequests: number;
+  upstreamCxNoneHealthy: number;
+  upstreamRqTotal: number;
+  upstreamRqActive: number;
+  upstreamRqPendingTotal: number;
+  upstreamRqPendingOverflow: number;
+  upstreamRqPendingFailureEject: number;
+  upstreamRqPendingActive: number;
+  upstreamRqActiveOverflow: number;
+  upstreamRqCancelled: number;
+  upstreamRqMaintenanceMode: number;
+  upstreamRqTimeout: number;
+  upstreamRqPerTryTimeout: number;
+  upstreamRqRxReset: number;
+  upstreamRqTxReset: number;
+  upstreamRqRetry: number;
+  upstreamRqRetryBackoffExponential: number;
+  upstreamRqRetryLimitExceeded: number;
+  upstreamRqRetrySuccess: number;
+  upstreamRqRetryOverflow: number;
+  upstreamFlowControlPausedReadingTotal: number;
+  upstreamFlowControlResumedReadingTotal: number;
+  upstreamFlowControlBackedUpTotal: number;
+  upstreamFlowControlDrainedTotal: number;
+  retryOrShadowAbandoned: number;
+  /** upstream_rq_<code>, upstream_rq_<class>xx, upstream_rq_completed (and canary./internal./external.). */
+  chargeResponseCode(status: number, internal: boolean, canary: boolean): void;
+  recordRqTime(ms: number): void;
+  recordCxConnectMs(ms: number): void;
+  recordCxLengthMs(ms: number): void;
+}

@@ -1,0 +1,101 @@
+// The contract between a protocol codec and what is above it. HTTP/1 and HTTP/2 present the same
+// shapes, so the connection manager, the router and the pools cannot tell them apart.
+// Names as in Envoy's envoy/http/codec.h: decode = towards the application, encode = away from it.
+
+import type { RequestHeaders, ResponseHeaders, Trailers } from './headers.ts';
+
+/** Why a stream was reset. The text forms are Envoy's (`reset reason: connection termination`). */
+export const StreamResetReason = {
+  LocalReset: 0,
+  RemoteReset: 1,
+  LocalRefusedStreamReset: 2,
+  RemoteRefusedStreamReset: 3,
+  /** The connection could not be made. */
+  LocalConnectionFailure: 4,
+  RemoteConnectionFailure: 5,
+  ConnectionTimeout: 6,
+  /** The connection ended while the stream was open. */
+  ConnectionTermination: 7,
+  /** A resource ceiling was hit; never retried. */
+  Overflow: 8,
+  ProtocolError: 9,
+} as const;
+export type StreamResetReason = (typeof StreamResetReason)[keyof typeof StreamResetReason];
+
+/** Told about things that befall a stream outside the normal flow of a message. */
+export interface StreamCallbacks {
+  /** The stream is gone; no other callback follows. `details` is '' or a transport/codec detail. */
+  onResetStream(reason: StreamResetReason, details: string): void;
+  /** The peer does not read as fast as we write: stop producing (counted, see readDisable). */
+  onAboveWriteBufferHighWatermark(): void;
+  onBelowWriteBufferLowWatermark(): void;
+}
+
+/** The codec's side of a stream that both directions share. */
+export interface Stream {
+  /** At most one observer: the active stream (downstream) or the upstream request (upstream). */
+  setCallbacks(callbacks: StreamCallbacks): void;
+  /** Ends the stream abnormally: HTTP/1 closes the connection, HTTP/2 sends RST_STREAM. */
+  resetStream(reason: StreamResetReason): void;
+  /** Counted: n x true needs n x false before body bytes flow up again. */
+  readDisable(disable: boolean): void;
+  /** Bytes of this message on the wire so far, heads included. */
+  bytesSent(): number;
+  bytesReceived(): number;
+}
+
+/** Above the codec, server side: gets one request. */
+export interface RequestDecoder {
+  decodeHeaders(headers: RequestHeaders, endStream: boolean): void;
+  /** `data` is only borrowed until the call returns unless the receiver takes it by `subarray` knowing
+   * that the codec never reuses it: our codecs hand out slices of freshly read buffers, never a slab. */
+  decodeData(data: Buffer, endStream: boolean): void;
+  /** Ends the message. */
+  decodeTrailers(trailers: Trailers): void;
+}
+
+/** Codec, server side: writes one response. */
+export interface ResponseEncoder extends Stream {
+  /** 100, 102, 103; 101 goes through encodeHeaders with endStream false. */
+  encode1xxHeaders(headers: ResponseHeaders): void;
+  encodeHeaders(headers: ResponseHeaders, endStream: boolean): void;
+  encodeData(data: Buffer, endStream: boolean): void;
+  encodeTrailers(trailers: Trailers): void;
+}
+
+/** Above the codec, client side: gets one response. */
+export interface ResponseDecoder {
+  decode1xxHeaders(headers: ResponseHeaders): void;
+  decodeHeaders(headers: ResponseHeaders, endStream: boolean): void;
+  decodeData(data: Buffer, endStream: boolean): void;
+  decodeTrailers(trailers: Trailers): void;
+}
+
+/** Codec, client side: writes one request. */
+export interface RequestEncoder extends Stream {
+  encodeHeaders(headers: RequestHeaders, endStream: boolean): void;
+  encodeData(data: Buffer, endStream: boolean): void;
+  encodeTrailers(trailers: Trailers): void;
+}
+
+/** What the connection manager gives a server codec. */
+export interface ServerConnectionCallbacks {
+  /** A new request begins; the returned decoder gets it. */
+  newStream(encoder: ResponseEncoder): RequestDecoder;
+  /**
+   * The peer broke the protocol before a stream existed or while its head was read. The receiver
+   * answers with a local reply of `status` through `encoder`, logs and counts; the codec closes the
+   * connection after that reply. `details` is Envoy's response-code detail (`http1.codec_error`).
+   */
+  onCodecError(error: CodecError, encoder: ResponseEncoder): void;
+}
+
+/** A protocol violation found by a codec. */
+export interface CodecError {
+  /** Status to answer with: 400, 408, 413, 414, 417, 426, 431, 501, 505. */
+  readonly status: number;
+  /** Response-code detail for log and stats, e.g. `http1.invalid_header_name`. */
+  readonly details: string;
+  /** Plain words for the debug log. */
+  readonly message: string;
+}

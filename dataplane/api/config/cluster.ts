@@ -1,0 +1,142 @@
+// A compiled cluster: plain, frozen data made by config/cluster from config.cluster.v3.Cluster, sent
+// to the workers as it is. Times in ms. Defaults are Envoy's and are already filled in.
+
+import type { UpstreamTlsConfig } from './tls.ts';
+
+export interface ClusterConfig {
+  readonly name: string;
+  /** Stats hang below `cluster.<statName>`: alt_stat_name or name, ':' replaced by '_'. */
+  readonly statName: string;
+  readonly type: 'STATIC' | 'STRICT_DNS' | 'EDS';
+  /** EDS resource name: service_name or name. */
+  readonly edsServiceName: string;
+  /** Default 5000. */
+  readonly connectTimeoutMs: number;
+  /** Default 1 MiB. */
+  readonly perConnectionBufferLimitBytes: number;
+  readonly lbPolicy: 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RANDOM';
+  readonly leastRequest: { readonly choiceCount: number; readonly activeRequestBias: number };
+  readonly commonLb: {
+    /** 0..100, default 50; 0 = no panic mode. */
+    readonly healthyPanicThresholdPercent: number;
+    readonly closeConnectionsOnHostSetChange: boolean;
+  };
+  /** Index by ResourcePriority. */
+  readonly circuitBreakers: readonly [ThresholdsConfig, ThresholdsConfig];
+  readonly outlierDetection: OutlierDetectionConfig | null;
+  /** load_assignment of STATIC and STRICT_DNS (there hosts hold names); null for EDS. */
+  readonly loadAssignment: LoadAssignment | null;
+  readonly dns: DnsConfig;
+  readonly http: UpstreamHttpConfig;
+  readonly tls: UpstreamTlsConfig | null;
+  readonly tcpKeepalive: { readonly timeS: number } | null;
+  /** Bind address for upstream sockets, null = any. */
+  readonly bindAddress: string | null;
+  readonly ignoreHealthOnHostRemoval: boolean;
+  /** timeout budgets etc. are not here on purpose: add fields when config/ supports them. */
+}
+
+export interface ThresholdsConfig {
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  readonly retryBudget: {
+    readonly budgetPercent: number;
+    readonly minRetryConcurrency: number;
+  } | null;
+  readonly trackRemaining: boolean;
+}
+
+/** Every field of config.cluster.v3.OutlierDetection with defaults filled in (spec 2.8). */
+export interface OutlierDetectionConfig {
+  readonly intervalMs: number;
+  readonly baseEjectionTimeMs: number;
+  readonly maxEjectionTimeMs: number;
+  readonly maxEjectionTimeJitterMs: number;
+  readonly maxEjectionPercent: number;
+  readonly alwaysEjectOneHost: boolean;
+  readonly consecutive5xx: number;
+  readonly enforcingConsecutive5xx: number;
+  readonly consecutiveGatewayFailure: number;
+  readonly enforcingConsecutiveGatewayFailure: number;
+  readonly consecutiveLocalOriginFailure: number;
+  readonly enforcingConsecutiveLocalOriginFailure: number;
+  readonly splitExternalLocalOriginErrors: boolean;
+}
+
+export interface DnsConfig {
+  /** Default 5000; the interval when TTL is not respected. */
+  readonly refreshRateMs: number;
+  readonly respectTtl: boolean;
+  readonly lookupFamily: 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL';
+  readonly failureRefreshBaseMs: number;
+  readonly failureRefreshMaxMs: number;
+  /** `ip:port` of resolvers; empty = the system's. */
+  readonly resolvers: readonly string[];
+}
+
+export interface UpstreamHttpConfig {
+  /** Default 3 600 000; 0 = never. */
+  readonly idleTimeoutMs: number;
+  /** 0 = unlimited. */
+  readonly maxRequestsPerConnection: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxResponseHeadersKb: number;
+  readonly maxHeadersCount: number;
+  readonly headerCase: 'lower' | 'proper';
+  readonly acceptHttp10: boolean;
+  readonly allowAbsoluteUrl: boolean;
+  /** 'HTTP/1.1' only for now. */
+  readonly protocol: 'HTTP/1.1';
+  /** HttpProtocolOptions.upstream_http_protocol_options.auto_sni / auto_san_validation. */
+  readonly autoSni: boolean;
+  readonly autoSanValidation: boolean;
+}
+
+/** Endpoints of one cluster: from load_assignment or EDS, after DNS resolution when it goes to workers. */
+export interface LoadAssignment {
+  readonly clusterName: string;
+  /** Default 140. */
+  readonly overprovisioningFactor: number;
+  readonly localities: readonly LocalityEndpoints[];
+}
+
+export interface LocalityEndpoints {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+  /** 0..128. */
+  readonly priority: number;
+  /** 0 = unset. */
+  readonly weight: number;
+  readonly hosts: readonly HostConfig[];
+}
+
+export interface HostConfig {
+  /** IP literal, or a DNS name in STRICT_DNS before resolution. */
+  readonly address: string;
+  readonly port: number;
+  readonly hostname: string;
+  /** >= 1. */
+  readonly weight: number;
+  readonly health: 'healthy' | 'degraded' | 'unhealthy';
+  /** metadata filter_metadata; null when none. */
+  readonly metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>> | null;
+}
+
+/** A resolved host with the shared-memory slot that main gave it; what workers get. */
+export interface PlacedHost extends HostConfig {
+  /** Index of the shared chunk and of the host's slot in it (upstream/shared-state.ts). */
+  readonly chunk: number;
+  readonly slot: number;
+  readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
+  readonly priority: number;
+}
+
+/** The full host set of a cluster, as main computes it (static, DNS, EDS) and workers apply it. */
+export interface PlacedAssignment {
+  readonly clusterName: string;
+  readonly overprovisioningFactor: number;
+  readonly hosts: readonly PlacedHost[];
+}

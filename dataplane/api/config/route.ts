@@ -1,0 +1,152 @@
+// A compiled route configuration: plain, frozen data made by config/route from
+// config.route.v3.RouteConfiguration; router/route-table builds the runtime table from it.
+
+import type {
+  FractionData,
+  HeaderMatcherData,
+  HeaderMutationsData,
+  RegexRewriteData,
+  StringMatcherData,
+} from '../matcher-data.ts';
+
+/** Per-filter overrides: by the HTTP filter's configured name. */
+export type PerFilterConfigData = Readonly<
+  Record<string, { readonly extension: string; readonly data: unknown; readonly disabled: boolean }>
+>;
+
+export interface RouteConfigData {
+  readonly name: string;
+  readonly virtualHosts: readonly VirtualHostData[];
+  readonly requestHeaders: HeaderMutationsData;
+  readonly responseHeaders: HeaderMutationsData;
+  readonly internalOnlyHeaders: readonly string[];
+  readonly mostSpecificHeaderMutationsWins: boolean;
+  readonly ignorePortInHostMatching: boolean;
+  readonly maxDirectResponseBodySizeBytes: number;
+  readonly perFilterConfig: PerFilterConfigData;
+}
+
+export interface VirtualHostData {
+  readonly name: string;
+  /** Lower-case; `*`, `*.suffix`, `prefix.*` or exact. */
+  readonly domains: readonly string[];
+  readonly routes: readonly RouteData[];
+  readonly requireTls: 'NONE' | 'EXTERNAL_ONLY' | 'ALL';
+  readonly requestHeaders: HeaderMutationsData;
+  readonly responseHeaders: HeaderMutationsData;
+  readonly retryPolicy: RetryPolicyData | null;
+  readonly includeRequestAttemptCount: boolean;
+  readonly includeAttemptCountInResponse: boolean;
+  readonly perRequestBufferLimitBytes: number | null;
+  readonly perFilterConfig: PerFilterConfigData;
+}
+
+export interface RouteData {
+  readonly name: string;
+  readonly match: RouteMatchData;
+  readonly action: RouteActionData;
+  readonly requestHeaders: HeaderMutationsData;
+  readonly responseHeaders: HeaderMutationsData;
+  readonly perRequestBufferLimitBytes: number | null;
+  readonly statPrefix: string;
+  readonly perFilterConfig: PerFilterConfigData;
+}
+
+export interface RouteMatchData {
+  readonly path:
+    | { readonly kind: 'prefix'; readonly value: string }
+    | { readonly kind: 'path'; readonly value: string }
+    | { readonly kind: 'path_separated_prefix'; readonly value: string }
+    | { readonly kind: 'safe_regex'; readonly value: string };
+  /** Default true; not for regex. */
+  readonly caseSensitive: boolean;
+  readonly headers: readonly HeaderMatcherData[];
+  readonly queryParameters: readonly QueryParameterMatcherData[];
+  readonly runtimeFraction: FractionData | null;
+  /** match.grpc was set: content-type application/grpc only. */
+  readonly grpc: boolean;
+}
+
+export interface QueryParameterMatcherData {
+  readonly name: string;
+  /** null = present. */
+  readonly matcher: StringMatcherData | null;
+}
+
+export type RouteActionData =
+  | ({ readonly kind: 'route' } & ForwardActionData)
+  | ({ readonly kind: 'redirect' } & RedirectActionData)
+  | { readonly kind: 'direct_response'; readonly status: number; readonly body: string };
+
+export interface ForwardActionData {
+  readonly cluster:
+    | { readonly kind: 'cluster'; readonly name: string }
+    | { readonly kind: 'cluster_header'; readonly header: string }
+    | {
+        readonly kind: 'weighted';
+        readonly headerName: string;
+        readonly clusters: readonly WeightedClusterData[];
+      };
+  readonly clusterNotFoundStatus: number;
+  readonly prefixRewrite: string | null;
+  readonly regexRewrite: RegexRewriteData | null;
+  readonly hostRewrite:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'literal'; readonly value: string }
+    | { readonly kind: 'auto' }
+    | { readonly kind: 'header'; readonly header: string }
+    | { readonly kind: 'path_regex'; readonly rewrite: RegexRewriteData };
+  readonly appendXForwardedHost: boolean;
+  /** Default 15 000; 0 = none. */
+  readonly timeoutMs: number;
+  /** null = HCM's stream_idle_timeout; 0 = none. */
+  readonly idleTimeoutMs: number | null;
+  readonly retryPolicy: RetryPolicyData | null;
+  readonly priority: 0 | 1;
+  readonly maxStreamDurationMs: number | null;
+}
+
+export interface WeightedClusterData {
+  readonly name: string;
+  readonly weight: number;
+  readonly requestHeaders: HeaderMutationsData;
+  readonly responseHeaders: HeaderMutationsData;
+  readonly hostRewriteLiteral: string | null;
+  readonly perFilterConfig: PerFilterConfigData;
+}
+
+export interface RedirectActionData {
+  readonly httpsRedirect: boolean;
+  readonly schemeRedirect: string;
+  readonly hostRedirect: string;
+  readonly portRedirect: number;
+  readonly path:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'path'; readonly value: string }
+    | { readonly kind: 'prefix'; readonly value: string }
+    | { readonly kind: 'regex'; readonly rewrite: RegexRewriteData };
+  /** 301, 302, 303, 307, 308. */
+  readonly status: number;
+  readonly stripQuery: boolean;
+}
+
+/** config.route.v3.RetryPolicy with defaults filled in (spec 2.10). */
+export interface RetryPolicyData {
+  /** Tokens as given; unknown ones are ignored by router/retry. */
+  readonly retryOn: readonly string[];
+  /** Default 1. */
+  readonly numRetries: number;
+  /** null = the route timeout. */
+  readonly perTryTimeoutMs: number | null;
+  readonly perTryIdleTimeoutMs: number | null;
+  readonly retriableStatusCodes: readonly number[];
+  readonly retriableHeaders: readonly HeaderMatcherData[];
+  readonly retriableRequestHeaders: readonly HeaderMatcherData[];
+  /** Default 25. */
+  readonly baseIntervalMs: number;
+  /** Default 10 x base. */
+  readonly maxIntervalMs: number;
+  readonly previousHosts: boolean;
+  /** Default 1. */
+  readonly hostSelectionRetryMaxAttempts: number;
+}

@@ -1,0 +1,81 @@
+// A byte-stream connection as everything above the socket sees it (plain or TLS, either direction).
+
+/** IP literal (or path of a Unix socket, then port 0). */
+export interface SocketAddress {
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** `1.2.3.4:80`, `[::1]:80`, or the path of a Unix socket. */
+export function formatAddress(address: SocketAddress): string {
+  if (address.port === 0 && address.ip.startsWith('/')) return address.ip;
+  return address.ip.includes(':')
+    ? `[${address.ip}]:${address.port}`
+    : `${address.ip}:${address.port}`;
+}
+
+/** Facts of an established TLS session; strings are '' when absent. */
+export interface TlsInfo {
+  /** `TLSv1.3` */
+  readonly version: string;
+  readonly cipherSuite: string;
+  readonly alpn: string;
+  readonly sni: string;
+  readonly peerCertificatePresented: boolean;
+  readonly peerCertificateValidated: boolean;
+  readonly uriSanPeerCertificate: readonly string[];
+  readonly dnsSansPeerCertificate: readonly string[];
+  readonly subjectPeerCertificate: string;
+  readonly issuerPeerCertificate: string;
+  readonly serialNumberPeerCertificate: string;
+  /** Lower-case hex without colons. */
+  readonly sha256PeerCertificateDigest: string;
+  readonly uriSanLocalCertificate: readonly string[];
+  readonly subjectLocalCertificate: string;
+}
+
+export const ConnectionCloseType = {
+  /** Write what is buffered, then FIN. */
+  FlushWrite: 0,
+  /** Drop what is buffered, close now. */
+  NoFlush: 1,
+  /** Flush, send FIN, then wait up to delayed_close_timeout for the peer before the socket goes. */
+  FlushWriteAndDelay: 2,
+} as const;
+export type ConnectionCloseType = (typeof ConnectionCloseType)[keyof typeof ConnectionCloseType];
+
+export const ConnectionEvent = { Connected: 0, RemoteClose: 1, LocalClose: 2 } as const;
+export type ConnectionEvent = (typeof ConnectionEvent)[keyof typeof ConnectionEvent];
+
+export interface ConnectionCallbacks {
+  /** RemoteClose and LocalClose are final and come once. */
+  onEvent(event: ConnectionEvent): void;
+  onAboveWriteBufferHighWatermark(): void;
+  onBelowWriteBufferLowWatermark(): void;
+}
+
+export interface Connection {
+  /** Unique in this process. */
+  readonly id: number;
+  readonly remoteAddress: SocketAddress;
+  readonly localAddress: SocketAddress;
+  /** Null on plaintext. */
+  readonly tls: TlsInfo | null;
+  /** SNI that a listener filter or the handshake saw, else ''. */
+  readonly requestedServerName: string;
+  /** Negotiated or sniffed application protocol: 'h2', 'http/1.1', ... else ''. */
+  readonly nextProtocol: string;
+  /** Why the transport failed, in Envoy's words (`TLS_error:...`, `delayed connect error: Connection refused`), else ''. */
+  readonly transportFailureReason: string;
+  /** Why we closed it, Envoy's CONNECTION_TERMINATION_DETAILS, else ''. */
+  connectionTerminationDetails: string;
+  /** A string is latin1. Gathers the writes of one turn into one system call where it can. */
+  write(data: Buffer | string): void;
+  /** Counted. */
+  readDisable(disable: boolean): void;
+  close(type: ConnectionCloseType): void;
+  isOpen(): boolean;
+  addConnectionCallbacks(callbacks: ConnectionCallbacks): void;
+  /** Bytes buffered and not yet taken by the kernel. */
+  writeBufferedBytes(): number;
+}

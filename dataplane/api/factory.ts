@@ -1,0 +1,141 @@
+// How an extension enters the product. Each has two halves, because descriptors live only in the main
+// thread (they cost 13-20 MB per thread) while requests are served by workers:
+//
+//   main:    extensions/<category>/<name>/config.ts   proto message -> plain, structured-cloneable data
+//   worker:  extensions/<category>/<name>/filter.ts   that data -> runtime config with createFilter()
+//
+// server/extensions.ts lists the first halves, server/worker-extensions.ts the second; both are values,
+// so a test builds a registry of two factories.
+
+import type { Clock, Random } from '../../common/clock.ts';
+import type { Logger } from '../../common/logger.ts';
+import type { FieldError, Result } from '../../common/result.ts';
+import type { TimerService } from '../../common/timer.ts';
+import type { AccessLogger } from './access-log.ts';
+import type { ClusterManager } from './cluster.ts';
+import type { HttpFilterConfig } from './http-filter.ts';
+import type { ListenerFilterConfig } from './listener-filter.ts';
+import type { NetworkFilterConfig } from './network-filter.ts';
+import type { RouteTable } from './route.ts';
+import type { StatsStore } from './stats.ts';
+
+export type Category =
+  | 'http-filter'
+  | 'network-filter'
+  | 'listener-filter'
+  | 'transport-socket'
+  | 'access-logger'
+  | 'retry-host-predicate'
+  | 'upstream-options';
+
+/** Plain data: what structured clone carries to a worker unchanged. */
+export type PlainData =
+  | null
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | readonly PlainData[]
+  | { readonly [key: string]: PlainData | undefined };
+
+/** An extension's config as it travels to the workers. */
+export interface ExtensionData {
+  /** Config name given by the user, e.g. `envoy.filters.http.router` (any name is allowed there). */
+  readonly name: string;
+  /** Canonical extension name: the key of the worker half. */
+  readonly extension: string;
+  /** What compile() made; the worker half casts it to its own exported data type. */
+  readonly data: unknown;
+}
+
+/** Main-thread half. `Message` is the generated plain-object type of the proto message. */
+export interface ExtensionConfigFactory<Message = never> {
+  /** Canonical name, e.g. `envoy.filters.http.cors`. */
+  readonly name: string;
+  readonly category: Category;
+  /** Full message names its typed_config may have. */
+  readonly configTypes: readonly string[];
+  /** For typed_per_filter_config; empty = no per-route config. */
+  readonly routeConfigTypes?: readonly string[];
+  /** All errors at once; paths are relative to the message. The result is frozen plain data. */
+  compile(config: Message, context: CompileContext): Result<unknown, FieldError[]>;
+  compileRoute?(config: never, context: CompileContext): Result<unknown, FieldError[]>;
+}
+
+/** What a main-thread half may use. */
+export interface CompileContext {
+  /** Decodes and compiles a nested Any / TypedExtensionConfig of one category. `path` is relative. */
+  compileExtension(
+    category: Category,
+    extension: NamedAny,
+    path: string,
+  ): Result<ExtensionData, FieldError[]>;
+  /** The resource the message came in may only refer to what exists there ('static' or 'dynamic'). */
+  readonly source: 'static' | 'dynamic';
+}
+
+/** name + typed_config as decoded by proto/any: message null = unknown type. */
+export interface NamedAny {
+  readonly name: string;
+  readonly typed_config?: DecodedAny;
+}
+
+/** A google.protobuf.Any decoded once, where it was met (see proto/any.ts). */
+export interface DecodedAny {
+  readonly type_url: string;
+  /** Full message name of what `message` is (TypedStruct already unwrapped). */
+  readonly type_name: string;
+  /** Plain object with proto field names, or null when the type is unknown to us. */
+  readonly message: Readonly<Record<string, unknown>> | null;
+  /** Original bytes (for config_dump and for unknown types). */
+  readonly value: Uint8Array;
+}
+
+/** Worker-side services that a runtime half may use. */
+export interface WorkerContext {
+  readonly clusterManager: ClusterManager;
+  readonly stats: StatsStore;
+  readonly timers: TimerService;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** 0-based. */
+  readonly workerIndex: number;
+  readonly concurrency: number;
+  /** Local node facts for header formats and logs. */
+  readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
+  /** The current table of an RDS name; changes are told to `onUpdate`. Null until it arrived. */
+  subscribeRoutes(name: string, onUpdate: (table: RouteTable) => void): RouteTable | null;
+  /** Builds access loggers from compiled data. */
+  createAccessLogger(data: ExtensionData): AccessLogger;
+  createHttpFilter(data: ExtensionData, context: HttpFilterContext): HttpFilterConfig;
+  /** Worker half of a filter's per-route config, or the data itself when it has none. */
+  createRouteFilterConfig(extension: string, data: unknown): unknown;
+  /** True while the process drains (SIGTERM, /drain_listeners, /healthcheck/fail). */
+  isDraining(): boolean;
+}
+
+export interface HttpFilterContext {
+  /** HCM's stat_prefix: filters' stats hang below `http.<stat_prefix>.` */
+  readonly statPrefix: string;
+  readonly worker: WorkerContext;
+}
+
+/** Worker halves. */
+export interface HttpFilterFactory {
+  readonly name: string;
+  create(data: unknown, context: HttpFilterContext): HttpFilterConfig;
+  createRouteConfig?(data: unknown): unknown;
+}
+export interface NetworkFilterFactory {
+  readonly name: string;
+  create(data: unknown, context: WorkerContext): NetworkFilterConfig;
+}
+export interface ListenerFilterFactory {
+  readonly name: string;
+  create(data: unknown, context: WorkerContext): ListenerFilterConfig;
+}
+export interface AccessLoggerFactory {
+  readonly name: string;
+  create(data: unknown, context: WorkerContext): AccessLogger;
+}

@@ -1,0 +1,29 @@
+// The network (L4) filter contract, after Envoy's envoy/network/filter.h.
+
+import type { Connection } from './connection.ts';
+import type { StreamInfo } from './stream-info.ts';
+
+export const NetworkFilterStatus = { Continue: 0, StopIteration: 1 } as const;
+export type NetworkFilterStatus = (typeof NetworkFilterStatus)[keyof typeof NetworkFilterStatus];
+
+export interface ReadFilterCallbacks {
+  readonly connection: Connection;
+  readonly streamInfo: StreamInfo;
+  /** Goes on to the next filter after a StopIteration from onNewConnection. */
+  continueReading(): void;
+}
+
+/** One per connection per configured network filter. The last of a chain is terminal. */
+export interface ReadFilter {
+  initializeReadFilterCallbacks(callbacks: ReadFilterCallbacks): void;
+  onNewConnection(): NetworkFilterStatus;
+  /** `endStream` = the peer half-closed. Slices of fresh buffers: may be kept. */
+  onData(data: Buffer, endStream: boolean): NetworkFilterStatus;
+}
+
+/** Runtime config of a network filter, shared by the connections of one filter chain in one worker. */
+export interface NetworkFilterConfig {
+  createFilter(): ReadFilter;
+  /** Called when the filter chain starts to drain (listener removed, SIGTERM): stop keep-alive. */
+  startDrain(): void;
+}

@@ -1,0 +1,89 @@
+// What is known of one request (or TCP connection) for logs, stats and filters. One object per
+// stream, all fields set at construction; writers are hcm, router and tcp_proxy.
+
+import type { SocketAddress, TlsInfo } from './connection.ts';
+
+/** Bits of ResponseFlags; shortName/longName tables are in access-log/response-flags.ts. */
+export const ResponseFlag = {
+  FailedLocalHealthCheck: 1 << 0, // LH
+  NoHealthyUpstream: 1 << 1, // UH
+  UpstreamRequestTimeout: 1 << 2, // UT
+  LocalReset: 1 << 3, // LR
+  UpstreamRemoteReset: 1 << 4, // UR
+  UpstreamConnectionFailure: 1 << 5, // UF
+  UpstreamConnectionTermination: 1 << 6, // UC
+  UpstreamOverflow: 1 << 7, // UO
+  NoRouteFound: 1 << 8, // NR
+  DelayInjected: 1 << 9, // DI
+  FaultInjected: 1 << 10, // FI
+  RateLimited: 1 << 11, // RL
+  UnauthorizedExternalService: 1 << 12, // UAEX
+  RateLimitServiceError: 1 << 13, // RLSE
+  DownstreamConnectionTermination: 1 << 14, // DC
+  UpstreamRetryLimitExceeded: 1 << 15, // URX
+  StreamIdleTimeout: 1 << 16, // SI
+  InvalidEnvoyRequestHeaders: 1 << 17, // IH
+  DownstreamProtocolError: 1 << 18, // DPE
+  UpstreamMaxStreamDurationReached: 1 << 19, // UMSDR
+  NoFilterConfigFound: 1 << 20, // NFCF
+  DurationTimeout: 1 << 21, // DT
+  UpstreamProtocolError: 1 << 22, // UPE
+  NoClusterFound: 1 << 23, // NC
+  OverloadManager: 1 << 24, // OM
+  DnsResolutionFailed: 1 << 25, // DF
+  DropOverLoad: 1 << 26, // DO
+  DownstreamRemoteReset: 1 << 27, // DR
+} as const;
+
+export type Protocol = '' | 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
+
+/** Times are monotonic milliseconds (Clock.nowMs); -1 = did not happen. */
+export interface StreamInfo {
+  /** Wall clock at start, ms since epoch (%START_TIME%). */
+  startWallMs: number;
+  startMs: number;
+  lastDownstreamRxByteMs: number;
+  firstUpstreamTxByteMs: number;
+  lastUpstreamTxByteMs: number;
+  firstUpstreamRxByteMs: number;
+  lastUpstreamRxByteMs: number;
+  firstDownstreamTxByteMs: number;
+  lastDownstreamTxByteMs: number;
+  endMs: number;
+
+  protocol: Protocol;
+  /** 0 = no response was sent. */
+  responseCode: number;
+  /** '' = none. */
+  responseCodeDetails: string;
+  connectionTerminationDetails: string;
+  /** OR of ResponseFlag bits. */
+  responseFlags: number;
+  /** Body bytes. */
+  bytesReceived: number;
+  bytesSent: number;
+
+  routeName: string;
+  virtualHostName: string;
+  upstreamCluster: string;
+  /** Null until a host was chosen. */
+  upstreamHost: SocketAddress | null;
+  upstreamHostName: string;
+  upstreamLocalAddress: SocketAddress | null;
+  upstreamProtocol: Protocol;
+  upstreamTls: TlsInfo | null;
+  upstreamTransportFailureReason: string;
+  upstreamConnectionId: number;
+  /** 0 = none was made. */
+  upstreamRequestAttemptCount: number;
+
+  connectionId: number;
+  downstreamRemoteAddress: SocketAddress;
+  downstreamDirectRemoteAddress: SocketAddress;
+  downstreamLocalAddress: SocketAddress;
+  downstreamTls: TlsInfo | null;
+  requestedServerName: string;
+  filterChainName: string;
+  /** Dynamic metadata by namespace; null until a filter sets some. */
+  dynamicMetadata: Record<string, Record<string, unknown>> | null;
+}
