@@ -75,6 +75,13 @@ export interface Connection {
   readDisable(disable: boolean): void;
   close(type: ConnectionCloseType): void;
   isOpen(): boolean;
+  /**
+   * Off (default): the peer's FIN closes the connection (RemoteClose). On: it comes as
+   * onData(empty, true) and we may go on writing; RemoteClose follows once both sides have ended.
+   */
+  enableHalfClose(enabled: boolean): void;
+  /** Sends FIN behind everything written so far; for half-close users (tcp_proxy). */
+  endWrite(): void;
   addConnectionCallbacks(callbacks: ConnectionCallbacks): void;
   /** Bytes buffered and not yet taken by the kernel. */
   writeBufferedBytes(): number;

@@ -55,11 +55,12 @@ export interface HistogramData {
   readonly buckets: readonly number[];
 }
 
+/** Any object whose class has a static `stats: readonly StatField[]`, or that implements CollectsMore. */
+export type StatHolder = object;
+
 /** A holder whose stats are not all plain fields adds the rest here. */
-export interface StatHolder {
-  /** Static list of plain fields lies on the constructor as `stats`. */
-  readonly constructor: { readonly stats?: readonly StatField[] };
-  collectMore?(scope: StatScope, sink: StatSink): void;
+export interface CollectsMore {
+  collectMore(scope: StatScope, sink: StatSink): void;
 }
 
 /** Upper bounds, ms (Envoy's defaults); also used for sizes where Envoy does. */

