@@ -1,0 +1,73 @@
+// The command line: one program, one file per verb. Parses and prints; the planes do the work.
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { errorText } from '../common/coded-error.ts';
+import * as completion from './completion.ts';
+import * as controlplane from './controlplane.ts';
+import * as ctl from './ctl/index.ts';
+import * as proxy from './proxy.ts';
+import * as up from './up/index.ts';
+
+/** Exit codes: 0 done, 1 failed, 2 the command line was wrong. */
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+function version(): string {
+  // package.json lies one level above this file as source and two as dist/cli/main.js.
+  for (const up of ['../package.json', '../../package.json']) {
+    try {
+      const manifest: unknown = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8'));
+      if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) {
+        return String(manifest.version);
+      }
+    } catch {
+      // not at this level: try the next
+    }
+  }
+  return 'unknown';
+}
+
+export function createProgram(): Command {
+  const program = new Command('remora')
+    .description('The service mesh that fits in a compose file: sidecar proxy and control plane.')
+    .version(version(), '--version', 'print the version')
+    .showHelpAfterError('(add --help for the options and examples)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  remora up examples/shop              start a whole mesh and watch it
+  remora proxy -c bootstrap.yaml       start a sidecar from an Envoy bootstrap file
+  remora controlplane --config mesh/   start a control plane
+  remora ctl proxy-status              who runs which configuration`,
+    );
+  proxy.register(program);
+  controlplane.register(program);
+  up.register(program);
+  ctl.register(program);
+  completion.register(program);
+  return program;
+}
+
+async function run(): Promise<void> {
+  const program = createProgram();
+  // Commander would exit with 1 for usage errors; ours are 2 so that scripts can tell them apart.
+  const overrideAll = (command: Command) => {
+    command.exitOverride();
+    command.commands.forEach(overrideAll);
+  };
+  overrideAll(program);
+  try {
+    await program.parseAsync(process.argv);
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) {
+      process.exitCode = thrown.exitCode === 0 ? 0 : EXIT_USAGE;
+      return;
+    }
+    process.stderr.write(`remora: ${errorText(thrown)}\n`);
+    process.exitCode = EXIT_FAILED;
+  }
+}
+
+await run();

@@ -1,0 +1,69 @@
+// The messages between the main thread and a worker. One ordered port per worker, so "cluster before the
+// listener that routes to it" holds by sending in that order. Everything here is plain data.
+
+import type { ClusterConfig, PlacedAssignment } from '../api/config/cluster.ts';
+import type { ListenerConfig } from '../api/config/listener.ts';
+import type { RouteConfigData } from '../api/config/route.ts';
+import type { SecretData } from '../api/config/tls.ts';
+import type { SocketAddress } from '../api/connection.ts';
+import type { StatsSnapshot } from '../stats/snapshot.ts';
+import type { HostReport } from '../upstream/host-report.ts';
+import type { OutlierThresholdEvent } from '../upstream/outlier/outlier-event.ts';
+
+/** What a worker is born with. */
+export interface WorkerData {
+  readonly workerIndex: number;
+  readonly concurrency: number;
+  readonly logLevel: string;
+  readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
+}
+
+/** Main to worker. */
+export type ToWorker =
+  | { readonly type: 'shared-chunk'; readonly index: number; readonly buffer: SharedArrayBuffer }
+  | {
+      readonly type: 'cluster';
+      readonly config: ClusterConfig;
+      readonly slot: { readonly chunk: number; readonly slot: number };
+    }
+  | { readonly type: 'cluster-remove'; readonly name: string }
+  | { readonly type: 'assignment'; readonly assignment: PlacedAssignment }
+  | { readonly type: 'secret'; readonly secret: SecretData }
+  | { readonly type: 'route'; readonly config: RouteConfigData }
+  | { readonly type: 'route-remove'; readonly name: string }
+  | { readonly type: 'listener'; readonly config: ListenerConfig; readonly request: number }
+  | { readonly type: 'listener-remove'; readonly name: string }
+  /** Stop keep-alive and new connections; answered by 'drained' when no connection is left. */
+  | {
+      readonly type: 'drain';
+      readonly request: number;
+      readonly inboundOnly: boolean;
+      readonly closeListeners: boolean;
+    }
+  | { readonly type: 'query'; readonly request: number; readonly what: keyof QueryReplies }
+  | { readonly type: 'log-level'; readonly level: string }
+  | { readonly type: 'reopen-logs' }
+  /** Flush logs, close what is left, exit. */
+  | { readonly type: 'stop' };
+
+/** What admin pages ask workers for. */
+export interface QueryReplies {
+  readonly stats: StatsSnapshot;
+  readonly hosts: readonly HostReport[];
+  /** Open downstream connections. */
+  readonly connections: number;
+}
+
+/** Worker to main. */
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | {
+      readonly type: 'listening';
+      readonly request: number;
+      readonly address: SocketAddress | null;
+      /** '' = it listens. */
+      readonly error: string;
+    }
+  | { readonly type: 'drained'; readonly request: number }
+  | { readonly type: 'reply'; readonly request: number; readonly data: unknown }
+  | { readonly type: 'outlier'; readonly event: OutlierThresholdEvent };

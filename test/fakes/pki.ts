@@ -1,0 +1,98 @@
+// Certificates for tests, made on the spot: a P-256 CA and leafs with the names a test needs.
+
+import 'reflect-metadata';
+import { webcrypto } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const DAY_MS = 86_400_000;
+
+export interface TestCertificate {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+}
+
+export interface LeafNames {
+  readonly uri?: readonly string[];
+  readonly dns?: readonly string[];
+  readonly ip?: readonly string[];
+  /** Days from now; negative = expired. */
+  readonly validDays?: number;
+}
+
+/** A certificate authority for one test. */
+export class TestCa {
+  readonly certificatePem: string;
+  readonly #certificate: x509.X509Certificate;
+  readonly #keys: webcrypto.CryptoKeyPair;
+  #serial = 1;
+
+  private constructor(certificate: x509.X509Certificate, keys: webcrypto.CryptoKeyPair) {
+    this.#certificate = certificate;
+    this.#keys = keys;
+    this.certificatePem = certificate.toString('pem');
+  }
+
+  static async create(name = 'test CA'): Promise<TestCa> {
+    const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+    const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+      {
+        name: `CN=${name}`,
+        notBefore: new Date(Date.now() - DAY_MS),
+        notAfter: new Date(Date.now() + 30 * DAY_MS),
+        signingAlgorithm: algorithm,
+        keys,
+        extensions: [
+          new x509.BasicConstraintsExtension(true, undefined, true),
+          new x509.KeyUsagesExtension(
+            x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign,
+            true,
+          ),
+        ],
+      },
+      webcrypto,
+    );
+    return new TestCa(certificate, keys);
+  }
+
+  async issue(names: LeafNames): Promise<TestCertificate> {
+    const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+    const alternativeNames: x509.JsonGeneralName[] = [
+      ...(names.uri ?? []).map((value) => ({ type: 'url' as const, value })),
+      ...(names.dns ?? []).map((value) => ({ type: 'dns' as const, value })),
+      ...(names.ip ?? []).map((value) => ({ type: 'ip' as const, value })),
+    ];
+    const certificate = await x509.X509CertificateGenerator.create(
+      {
+        serialNumber: (++this.#serial).toString(16).padStart(4, '0'),
+        subject: 'CN=test leaf, O=Remora tests',
+        issuer: this.#certificate.subject,
+        notBefore: new Date(Date.now() - 2 * DAY_MS),
+        notAfter: new Date(Date.now() + (names.validDays ?? 1) * DAY_MS),
+        signingAlgorithm: algorithm,
+        publicKey: keys.publicKey,
+        signingKey: this.#keys.privateKey,
+        extensions: [
+          new x509.BasicConstraintsExtension(false, undefined, true),
+          new x509.ExtendedKeyUsageExtension([
+            x509.ExtendedKeyUsage.serverAuth,
+            x509.ExtendedKeyUsage.clientAuth,
+          ]),
+          ...(alternativeNames.length > 0
+            ? [new x509.SubjectAlternativeNameExtension(alternativeNames)]
+            : []),
+        ],
+      },
+      webcrypto,
+    );
+    const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+    const lines = pkcs8
+      .toString('base64')
+      .replaceAll(/(.{64})/g, '$1\n')
+      .trimEnd();
+    return {
+      certificatePem: certificate.toString('pem'),
+      privateKeyPem: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`,
+    };
+  }
+}
