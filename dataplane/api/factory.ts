@@ -13,6 +13,7 @@ import type { FieldError, Result } from '../../common/result.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { AccessLogger } from './access-log.ts';
 import type { ClusterManager } from './cluster.ts';
+import type { SecretData } from './config/tls.ts';
 import type { HttpFilterConfig } from './http-filter.ts';
 import type { ListenerFilterConfig } from './listener-filter.ts';
 import type { NetworkFilterConfig } from './network-filter.ts';
@@ -23,10 +24,10 @@ export type Category =
   | 'http-filter'
   | 'network-filter'
   | 'listener-filter'
-  | 'transport-socket'
+  | 'downstream-transport-socket'
+  | 'upstream-transport-socket'
   | 'access-logger'
-  | 'retry-host-predicate'
-  | 'upstream-options';
+  | 'retry-host-predicate';
 
 /** Plain data: what structured clone carries to a worker unchanged. */
 export type PlainData =
@@ -62,16 +63,47 @@ export interface ExtensionConfigFactory<Message = never> {
   compileRoute?(config: never, context: CompileContext): Result<unknown, FieldError[]>;
 }
 
-/** What a main-thread half may use. */
+/** What a main-thread half may use. Paths given to it are relative to the message being compiled. */
 export interface CompileContext {
-  /** Decodes and compiles a nested Any / TypedExtensionConfig of one category. `path` is relative. */
+  /**
+   * Decodes and compiles a nested Any / TypedExtensionConfig of one category. The errors' paths begin
+   * with `path` and go on below its `typed_config`.
+   */
   compileExtension(
     category: Category,
     extension: NamedAny,
     path: string,
   ): Result<ExtensionData, FieldError[]>;
+  /** One entry of a typed_per_filter_config. Null = optional and of unknown type: leave it out. */
+  compileRouteExtension(
+    filterName: string,
+    config: DecodedAny,
+    path: string,
+  ): Result<RouteExtensionData | null, FieldError[]>;
+  /** False when no extension of that category answers to the type of its typed_config. */
+  isKnown(category: Category, extension: NamedAny): boolean;
   /** The resource the message came in may only refer to what exists there ('static' or 'dynamic'). */
   readonly source: 'static' | 'dynamic';
+  /** Names that a cluster reference may have; null = not known yet, a reference cannot be checked. */
+  readonly knownClusters: ReadonlySet<string> | null;
+  /** A secret of static_resources, or null. */
+  staticSecret(name: string): SecretData | null;
+  /** Value of a runtime key in the static layers, undefined when no layer has it. */
+  runtimeValue(key: string): unknown;
+  /** DataSource.filename; the error is fit for the user (`no such file`). */
+  readFile(path: string): Result<Buffer, string>;
+  /** DataSource.environment_variable. */
+  environment(name: string): string | undefined;
+  /** Something that was accepted but had no effect: counted and logged. */
+  warn(path: string, message: string): void;
+}
+
+/** A compiled per-route override. */
+export interface RouteExtensionData {
+  /** Canonical extension name; '' when only `disabled` was said. */
+  readonly extension: string;
+  readonly data: unknown;
+  readonly disabled: boolean;
 }
 
 /** name + typed_config as decoded by proto/any: message null = unknown type. */
