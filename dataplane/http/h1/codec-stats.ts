@@ -6,7 +6,11 @@ import type { StatField } from '../../api/stats.ts';
 /** Incremented by the codecs, registered by whoever owns the scope. */
 export class Http1CodecStats {
   static readonly stats: readonly StatField[] = [
-    { field: 'droppedHeadersWithUnderscores', name: 'dropped_headers_with_underscores', kind: 'counter' },
+    {
+      field: 'droppedHeadersWithUnderscores',
+      name: 'dropped_headers_with_underscores',
+      kind: 'counter',
+    },
     {
       field: 'requestsRejectedWithUnderscoresInHeaders',
       name: 'requests_rejected_with_underscores_in_headers',

@@ -1,0 +1,42 @@
+// Connections that were written to and whose bytes have not gone to the kernel yet. They are flushed
+// once, at the end of the read event that caused the writes (or of the tick, for writes from timers),
+// so that a head and its body, or several frames, cost one system call.
+
+interface Flushable {
+  flush(): void;
+}
+
+const dirty: Flushable[] = [];
+/** Nesting of read events; a socket's 'data' may be emitted from within another's. */
+let depth = 0;
+let tickScheduled = false;
+
+/** Enters a read event; pair with leaveReadEvent in a finally. */
+export function enterReadEvent(): void {
+  depth++;
+}
+
+/** Leaves a read event; the outermost one flushes everything written meanwhile. */
+export function leaveReadEvent(): void {
+  if (--depth === 0 && dirty.length > 0) flushAll();
+}
+
+/** Puts `connection` on the list; it must not be on it already. */
+export function scheduleFlush(connection: Flushable): void {
+  dirty.push(connection);
+  if (depth === 0 && !tickScheduled) {
+    tickScheduled = true;
+    process.nextTick(onTick);
+  }
+}
+
+function onTick(): void {
+  tickScheduled = false;
+  flushAll();
+}
+
+function flushAll(): void {
+  // By index: a flush may raise a watermark whose callback writes to another connection.
+  for (let i = 0; i < dirty.length; i++) dirty[i]!.flush();
+  dirty.length = 0;
+}
