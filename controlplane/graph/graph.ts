@@ -1,0 +1,109 @@
+// The intermediate form between documents and xDS: an immutable picture of the mesh in which every
+// reference is resolved and every default filled in. graph/builder makes it, translate/ reads it.
+
+import type { MeshSettings, TrafficPolicySettings } from '../model/defaults.ts';
+import type {
+  HeaderModifier,
+  HttpRouteMatch,
+  RequestRedirect,
+  UrlRewrite,
+} from '../model/kinds/http-route.ts';
+
+export interface MeshGraph {
+  readonly settings: MeshSettings;
+  /** Sorted by id. */
+  readonly services: readonly ServiceNode[];
+  /** By node id, which is `<namespace>/<workload name>`. */
+  readonly proxies: ReadonlyMap<string, ProxyNode>;
+}
+
+export interface ServiceNode {
+  /** `orders.default`. */
+  readonly id: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** `spiffe://<trust domain>/ns/<namespace>/sa/<name>`. */
+  readonly spiffeId: string;
+  readonly port: number;
+  /** Declared versions, in the order of the document. */
+  readonly versions: readonly string[];
+  readonly policy: TrafficPolicySettings;
+  /** From HTTPRoutes, most specific first; null = none is attached, all requests go to the service. */
+  readonly routes: readonly RouteNode[] | null;
+  /** Who may call; null = every mesh identity. */
+  readonly allow: readonly AllowRule[] | null;
+  /** Sorted by node id. */
+  readonly endpoints: readonly EndpointNode[];
+}
+
+export interface EndpointNode {
+  readonly nodeId: string;
+  readonly address: string;
+  readonly port: number;
+  readonly version: string | null;
+  readonly weight: number;
+}
+
+/** One sidecar: what its listeners need to know. */
+export interface ProxyNode {
+  readonly nodeId: string;
+  readonly service: ServiceNode;
+  readonly inboundPort: number;
+  readonly outboundPort: number;
+  readonly appPort: number;
+}
+
+export interface AllowRule {
+  /** `<policy>-<rule index>`: the name of the RBAC policy. */
+  readonly name: string;
+  /** SPIFFE ids, null = any mesh identity. */
+  readonly principals: readonly string[] | null;
+  /** Any of them; null = any request. */
+  readonly requests: readonly AllowedRequest[] | null;
+}
+
+export interface AllowedRequest {
+  /** null = any. */
+  readonly methods: readonly string[] | null;
+  readonly paths: readonly string[] | null;
+}
+
+/** One match of one rule of one HTTPRoute. */
+export interface RouteNode {
+  /** `<namespace>/<route>/<rule index>/<match index>`. */
+  readonly name: string;
+  readonly match: HttpRouteMatch;
+  readonly action: ForwardNode | RedirectNode;
+  readonly requestHeaders: HeaderModifier | null;
+  readonly responseHeaders: HeaderModifier | null;
+}
+
+export interface ForwardNode {
+  readonly kind: 'forward';
+  /** Weights are > 0. */
+  readonly backends: readonly BackendNode[];
+  readonly urlRewrite: UrlRewrite | null;
+  /** null = the service's policy; 0 = none. */
+  readonly requestTimeoutMs: number | null;
+  readonly perTryTimeoutMs: number | null;
+  /** HTTPRoute retry; null = the service's policy. */
+  readonly retry: {
+    readonly codes: readonly number[];
+    readonly attempts: number | null;
+    readonly backoffMs: number | null;
+  } | null;
+}
+
+export interface RedirectNode {
+  readonly kind: 'redirect';
+  readonly redirect: RequestRedirect;
+}
+
+export interface BackendNode {
+  readonly serviceId: string;
+  readonly port: number;
+  readonly version: string | null;
+  readonly weight: number;
+  readonly requestHeaders: HeaderModifier | null;
+  readonly responseHeaders: HeaderModifier | null;
+}

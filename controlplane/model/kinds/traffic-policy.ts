@@ -1,0 +1,92 @@
+// TrafficPolicy: how callers' sidecars treat one Service. All fields optional; what is left out comes
+// from MeshConfig.spec.defaults, then from model/defaults.ts. Names of meaning as in Envoy.
+
+import Type, { type Static } from 'typebox';
+import {
+  Count,
+  closedObject,
+  DurationText,
+  kindSchema,
+  Percent,
+  REMORA_API_VERSION,
+  TargetRef,
+} from '../primitives.ts';
+
+/** retry_on tokens that a policy may name (Envoy: x-envoy-retry-on, HTTP part). */
+export const retryOnTokens = [
+  '5xx',
+  'gateway-error',
+  'reset',
+  'reset-before-request',
+  'connect-failure',
+  'refused-stream',
+  'retriable-4xx',
+  'retriable-status-codes',
+] as const;
+
+const settings = {
+  timeouts: Type.Optional(
+    closedObject({
+      /** TCP and TLS handshake to one instance. */
+      connect: Type.Optional(DurationText),
+      /** Whole request with all its tries; 0s = none. */
+      request: Type.Optional(DurationText),
+      /** A stream without any byte either way. */
+      idle: Type.Optional(DurationText),
+    }),
+  ),
+  retries: Type.Optional(
+    closedObject({
+      /** Tries after the first; 0 = no retries. */
+      attempts: Type.Optional(Type.Integer({ minimum: 0, maximum: 10 })),
+      perTryTimeout: Type.Optional(DurationText),
+      /** Replaces the default conditions, for all methods. */
+      retryOn: Type.Optional(Type.Array(Type.Enum([...retryOnTokens]), { minItems: 1 })),
+      retriableStatusCodes: Type.Optional(
+        Type.Array(Type.Integer({ minimum: 400, maximum: 599 }), { minItems: 1 }),
+      ),
+      backoff: Type.Optional(
+        closedObject({ base: Type.Optional(DurationText), max: Type.Optional(DurationText) }),
+      ),
+      /** Retries in flight, at most, as a share of the requests in flight. */
+      budgetPercent: Type.Optional(Percent),
+    }),
+  ),
+  circuitBreakers: Type.Optional(
+    closedObject({
+      maxConnections: Type.Optional(Count),
+      maxPendingRequests: Type.Optional(Count),
+      maxRequests: Type.Optional(Count),
+      /** A fixed ceiling instead of the retry budget. */
+      maxRetries: Type.Optional(Count),
+    }),
+  ),
+  outlierDetection: Type.Optional(
+    closedObject({
+      enabled: Type.Optional(Type.Boolean()),
+      consecutive5xx: Type.Optional(Count),
+      consecutiveGatewayFailure: Type.Optional(Count),
+      interval: Type.Optional(DurationText),
+      baseEjectionTime: Type.Optional(DurationText),
+      maxEjectionTime: Type.Optional(DurationText),
+      maxEjectionPercent: Type.Optional(Percent),
+    }),
+  ),
+  loadBalancing: Type.Optional(
+    closedObject({
+      policy: Type.Optional(Type.Enum(['LEAST_REQUEST', 'ROUND_ROBIN', 'RANDOM'])),
+      /** Of LEAST_REQUEST: instances compared per pick. */
+      choiceCount: Type.Optional(Type.Integer({ minimum: 2, maximum: 100 })),
+    }),
+  ),
+};
+
+export const TrafficSettings = closedObject(settings);
+export type TrafficSettings = Static<typeof TrafficSettings>;
+
+export const TrafficPolicy = kindSchema(
+  REMORA_API_VERSION,
+  'TrafficPolicy',
+  closedObject({ targetRef: TargetRef, ...settings }),
+);
+export type TrafficPolicy = Static<typeof TrafficPolicy>;

@@ -1,0 +1,93 @@
+// How one document names another: Services by namespace and name, ServiceVersions as
+// `<service>-<version>`. Used by the semantic checks and by the graph builder.
+
+import type { BackendRef } from './kinds/http-route.ts';
+import type { Service } from './kinds/service.ts';
+import { namespaceOf } from './object.ts';
+import type { DocumentPath } from './problem.ts';
+
+/** Reports a problem of the document under check. */
+export type Report = (path: DocumentPath, message: string) => void;
+
+export interface Backend {
+  readonly service: Service;
+  /** null = every version. */
+  readonly version: string | null;
+}
+
+export class ServiceIndex {
+  readonly #services = new Map<string, Service>();
+  /** `namespace/service-version` -> what it can mean (two when names collide). */
+  readonly #versions = new Map<string, Backend[]>();
+
+  constructor(services: Iterable<Service>) {
+    for (const service of services) {
+      const namespace = namespaceOf(service);
+      this.#services.set(`${namespace}/${service.metadata.name}`, service);
+      for (const { name: version } of service.spec.versions ?? []) {
+        const key = `${namespace}/${service.metadata.name}-${version}`;
+        const meanings = this.#versions.get(key) ?? [];
+        meanings.push({ service, version });
+        this.#versions.set(key, meanings);
+      }
+    }
+  }
+
+  service(namespace: string, name: string): Service | null {
+    return this.#services.get(`${namespace}/${name}`) ?? null;
+  }
+
+  /** What a backendRef of a route in `namespace` means; null when it names nothing. */
+  backend(namespace: string, ref: BackendRef): Backend | null {
+    if (ref.kind === 'ServiceVersion') {
+      return this.#versions.get(`${namespace}/${ref.name}`)?.[0] ?? null;
+    }
+    const service = this.service(namespace, ref.name);
+    return service === null ? null : { service, version: null };
+  }
+
+  /** ServiceVersion names that two Services claim. */
+  ambiguousVersions(): { readonly name: string; readonly meanings: readonly Backend[] }[] {
+    return [...this.#versions]
+      .filter(([, meanings]) => meanings.length > 1)
+      .map(([name, meanings]) => ({ name: name.slice(name.indexOf('/') + 1), meanings }));
+  }
+
+  serviceNames(namespace: string): string[] {
+    return namesIn(this.#services.keys(), namespace);
+  }
+
+  versionNames(namespace: string): string[] {
+    return namesIn(this.#versions.keys(), namespace);
+  }
+}
+
+function namesIn(keys: Iterable<string>, namespace: string): string[] {
+  const prefix = `${namespace}/`;
+  return [...keys].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+}
+
+/** The Service, or null after saying what exists instead. */
+export function findService(
+  services: ServiceIndex,
+  namespace: string,
+  name: string,
+  complain: (message: string) => void,
+): Service | null {
+  const service = services.service(namespace, name);
+  if (service === null) {
+    complain(
+      `Service "${name}" does not exist in namespace "${namespace}" (${listed(services.serviceNames(namespace))})`,
+    );
+  }
+  return service;
+}
+
+const LISTED_NAMES = 10;
+
+/** `it has a, b` for messages, bounded. */
+export function listed(names: readonly string[]): string {
+  if (names.length === 0) return 'it has none';
+  const shown = names.slice(0, LISTED_NAMES).join(', ');
+  return names.length > LISTED_NAMES ? `it has ${shown}, ...` : `it has ${shown}`;
+}

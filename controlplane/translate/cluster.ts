@@ -1,0 +1,133 @@
+// CDS: for each service an EDS cluster of all instances and one per version, all over mTLS; and for a
+// proxy the static cluster of its own application.
+
+import { packAny } from '../../proto/any.ts';
+import type {
+  CircuitBreakersProto,
+  ClusterProto,
+  OutlierDetectionProto,
+} from '../../proto/gen/types.ts';
+import type { ProxyNode, ServiceNode } from '../graph/graph.ts';
+import type { OutlierSettings, TrafficPolicySettings } from '../model/defaults.ts';
+import { inboundCluster, outboundCluster } from './names.ts';
+import { upstreamTls } from './tls.ts';
+import { adsSource, BUFFER_LIMIT_BYTES, duration, socketAddress, wrapped } from './well-known.ts';
+
+/** Retries that the budget always allows, however little traffic there is. Envoy's default. */
+const MIN_RETRY_CONCURRENCY = 3;
+/** Well below the hour that our inbound listeners keep idle connections, so that we close first. */
+const PEER_IDLE_MS = 60_000;
+/** Below the 5 s of Node's HTTP server, the shortest common keep-alive of applications. */
+const APP_IDLE_MS = 4_000;
+const APP_CONNECT_TIMEOUT_MS = 1000;
+/** The application's own limits apply; the caller's sidecar has breakers of its own. */
+const UNLIMITED = 4_294_967_295;
+
+export function translateOutboundClusters(service: ServiceNode): ClusterProto[] {
+  return [null, ...service.versions].map((version) => outbound(service, version));
+}
+
+function outbound(service: ServiceNode, version: string | null): ClusterProto {
+  const { policy } = service;
+  const name = outboundCluster(service.id, service.port, version);
+  return {
+    name,
+    type: 'EDS',
+    eds_cluster_config: { eds_config: adsSource, service_name: name },
+    connect_timeout: duration(policy.connectTimeoutMs),
+    per_connection_buffer_limit_bytes: wrapped(BUFFER_LIMIT_BYTES),
+    ...loadBalancing(policy),
+    circuit_breakers: circuitBreakers(policy),
+    ...(policy.outlierDetection === null
+      ? {}
+      : { outlier_detection: outlierDetection(policy.outlierDetection) }),
+    transport_socket: upstreamTls(service),
+    typed_extension_protocol_options: httpOptions(PEER_IDLE_MS),
+  };
+}
+
+/** The application behind the proxy, in plaintext on the loopback interface. */
+export function translateInboundCluster(proxy: ProxyNode): ClusterProto {
+  const name = inboundCluster(proxy.service.id, proxy.appPort);
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: duration(APP_CONNECT_TIMEOUT_MS),
+    per_connection_buffer_limit_bytes: wrapped(BUFFER_LIMIT_BYTES),
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [
+        { lb_endpoints: [{ endpoint: { address: socketAddress('127.0.0.1', proxy.appPort) } }] },
+      ],
+    },
+    circuit_breakers: {
+      thresholds: [
+        {
+          max_connections: wrapped(UNLIMITED),
+          max_pending_requests: wrapped(UNLIMITED),
+          max_requests: wrapped(UNLIMITED),
+        },
+      ],
+    },
+    typed_extension_protocol_options: httpOptions(APP_IDLE_MS),
+  };
+}
+
+function loadBalancing(policy: TrafficPolicySettings): Partial<ClusterProto> {
+  const { policy: name, choiceCount } = policy.loadBalancing;
+  return name === 'LEAST_REQUEST'
+    ? { lb_policy: name, least_request_lb_config: { choice_count: wrapped(choiceCount) } }
+    : { lb_policy: name };
+}
+
+function circuitBreakers(policy: TrafficPolicySettings): CircuitBreakersProto {
+  const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = policy.circuitBreakers;
+  return {
+    thresholds: [
+      {
+        max_connections: wrapped(maxConnections),
+        max_pending_requests: wrapped(maxPendingRequests),
+        max_requests: wrapped(maxRequests),
+        // Envoy: with a budget max_retries is not looked at.
+        ...(maxRetries === null
+          ? {
+              retry_budget: {
+                budget_percent: { value: policy.retries.budgetPercent },
+                min_retry_concurrency: wrapped(MIN_RETRY_CONCURRENCY),
+              },
+            }
+          : { max_retries: wrapped(maxRetries) }),
+      },
+    ],
+  };
+}
+
+function outlierDetection(settings: OutlierSettings): OutlierDetectionProto {
+  return {
+    consecutive_5xx: wrapped(settings.consecutive5xx),
+    enforcing_consecutive_5xx: wrapped(100),
+    consecutive_gateway_failure: wrapped(settings.consecutiveGatewayFailure),
+    // Envoy's default is 0: counted, never ejected.
+    enforcing_consecutive_gateway_failure: wrapped(100),
+    interval: duration(settings.intervalMs),
+    base_ejection_time: duration(settings.baseEjectionTimeMs),
+    max_ejection_time: duration(settings.maxEjectionTimeMs),
+    max_ejection_percent: wrapped(settings.maxEjectionPercent),
+    // Both kinds stay off: they need more traffic than a small mesh has to say anything.
+    enforcing_success_rate: wrapped(0),
+    enforcing_failure_percentage: wrapped(0),
+  };
+}
+
+const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+function httpOptions(
+  idleMs: number,
+): NonNullable<ClusterProto['typed_extension_protocol_options']> {
+  return {
+    [HTTP_OPTIONS]: packAny(HTTP_OPTIONS, {
+      common_http_protocol_options: { idle_timeout: duration(idleMs) },
+      explicit_http_config: { http_protocol_options: {} },
+    }),
+  };
+}

@@ -1,0 +1,198 @@
+// RDS: the one route configuration of outbound listeners. A virtual host per service, chosen by Host.
+
+import type {
+  HeaderValueOptionProto,
+  RouteActionProto,
+  RouteConfigurationProto,
+  RouteProto,
+  VirtualHostProto,
+  WeightedClusterClusterWeightProto,
+} from '../../proto/gen/types.ts';
+import type {
+  BackendNode,
+  ForwardNode,
+  MeshGraph,
+  RedirectNode,
+  RouteNode,
+  ServiceNode,
+} from '../graph/graph.ts';
+import type { HeaderModifier, HttpRouteMatch } from '../model/kinds/http-route.ts';
+import { domainsOf, OUTBOUND_ROUTES, outboundCluster } from './names.ts';
+import { retryVariants } from './retry.ts';
+import { translateMatch, translatePathRewrite } from './route-match.ts';
+import { duration, wrapped } from './well-known.ts';
+
+/** What callers in `namespace` get: short host names mean services of their own namespace. */
+export function translateRoutes(graph: MeshGraph, namespace: string): RouteConfigurationProto {
+  return {
+    name: OUTBOUND_ROUTES,
+    virtual_hosts: graph.services.map((service) => virtualHost(service, namespace)),
+    // CDS and RDS are separate resources; order is the server's business (make before break).
+    validate_clusters: wrapped(false),
+  };
+}
+
+function virtualHost(service: ServiceNode, namespace: string): VirtualHostProto {
+  const routes = service.routes ?? [wholeService(service)];
+  return {
+    name: service.id,
+    domains: domainsOf(service, namespace),
+    routes: routes.flatMap((route) =>
+      route.action.kind === 'redirect'
+        ? [redirectRoute(route, route.action)]
+        : forwardRoutes(route, route.action, service),
+    ),
+  };
+}
+
+/** The route of a service that no HTTPRoute is attached to. */
+function wholeService(service: ServiceNode): RouteNode {
+  return {
+    name: 'default',
+    match: {},
+    requestHeaders: null,
+    responseHeaders: null,
+    action: {
+      kind: 'forward',
+      backends: [
+        {
+          serviceId: service.id,
+          port: service.port,
+          version: null,
+          weight: 1,
+          requestHeaders: null,
+          responseHeaders: null,
+        },
+      ],
+      urlRewrite: null,
+      requestTimeoutMs: null,
+      perTryTimeoutMs: null,
+      retry: null,
+    },
+  };
+}
+
+function forwardRoutes(route: RouteNode, action: ForwardNode, service: ServiceNode): RouteProto[] {
+  const variants = retryVariants(service.policy.retries, action, route.match.method);
+  return variants.map(({ policy, safeMethodsOnly }) => ({
+    name: safeMethodsOnly ? `${route.name}/safe-methods` : route.name,
+    match: translateMatch(route.match, safeMethodsOnly),
+    route: {
+      ...destination(action.backends),
+      ...rewriteOf(action, route.match),
+      timeout: duration(action.requestTimeoutMs ?? service.policy.requestTimeoutMs),
+      ...(service.policy.idleTimeoutMs === null
+        ? {}
+        : { idle_timeout: duration(service.policy.idleTimeoutMs) }),
+      ...(policy === null ? {} : { retry_policy: policy }),
+    },
+    ...headerMutations(route),
+  }));
+}
+
+function destination(backends: readonly BackendNode[]): RouteActionProto {
+  const [only] = backends;
+  if (only === undefined) throw new Error('a forwarding route without backends');
+  const isPlain = only.requestHeaders === null && only.responseHeaders === null;
+  if (backends.length === 1 && isPlain) return { cluster: clusterOf(only) };
+  return {
+    weighted_clusters: {
+      clusters: backends.map(
+        (backend): WeightedClusterClusterWeightProto => ({
+          name: clusterOf(backend),
+          weight: wrapped(backend.weight),
+          ...headerMutations(backend),
+        }),
+      ),
+    },
+  };
+}
+
+function clusterOf(backend: BackendNode): string {
+  return outboundCluster(backend.serviceId, backend.port, backend.version);
+}
+
+function rewriteOf(action: ForwardNode, match: HttpRouteMatch): RouteActionProto {
+  const { hostname, path } = action.urlRewrite ?? {};
+  return {
+    ...(hostname === undefined ? {} : { host_rewrite_literal: hostname }),
+    ...(path === undefined ? {} : translatePathRewrite(path, match)),
+  };
+}
+
+const redirectCodes = {
+  301: 'MOVED_PERMANENTLY',
+  302: 'FOUND',
+  303: 'SEE_OTHER',
+  307: 'TEMPORARY_REDIRECT',
+  308: 'PERMANENT_REDIRECT',
+} as const;
+
+function redirectRoute(route: RouteNode, { redirect }: RedirectNode): RouteProto {
+  const { scheme, hostname, port, path, statusCode = 302 } = redirect;
+  return {
+    name: route.name,
+    match: translateMatch(route.match, false),
+    redirect: {
+      ...(scheme === undefined ? {} : { scheme_redirect: scheme }),
+      ...(hostname === undefined ? {} : { host_redirect: hostname }),
+      ...(port === undefined ? {} : { port_redirect: port }),
+      ...(path === undefined ? {} : redirectPath(path, route.match)),
+      response_code: redirectCodes[statusCode],
+    },
+    ...headerMutations(route),
+  };
+}
+
+function redirectPath(
+  path: NonNullable<RedirectNode['redirect']['path']>,
+  match: HttpRouteMatch,
+): NonNullable<RouteProto['redirect']> {
+  return path.type === 'ReplaceFullPath'
+    ? { path_redirect: path.replaceFullPath ?? '/' }
+    : translatePathRewrite(path, match);
+}
+
+type HeaderMutations = Pick<
+  RouteProto,
+  | 'request_headers_to_add'
+  | 'request_headers_to_remove'
+  | 'response_headers_to_add'
+  | 'response_headers_to_remove'
+>;
+
+function headerMutations(of: {
+  readonly requestHeaders: HeaderModifier | null;
+  readonly responseHeaders: HeaderModifier | null;
+}): HeaderMutations {
+  const { requestHeaders: request, responseHeaders: response } = of;
+  return {
+    ...(hasAdds(request) ? { request_headers_to_add: headersToAdd(request) } : {}),
+    ...(request?.remove?.length ? { request_headers_to_remove: lowerCase(request.remove) } : {}),
+    ...(hasAdds(response) ? { response_headers_to_add: headersToAdd(response) } : {}),
+    ...(response?.remove?.length ? { response_headers_to_remove: lowerCase(response.remove) } : {}),
+  };
+}
+
+function hasAdds(modifier: HeaderModifier | null): modifier is HeaderModifier {
+  return (modifier?.set?.length ?? 0) + (modifier?.add?.length ?? 0) > 0;
+}
+
+function headersToAdd(modifier: HeaderModifier): HeaderValueOptionProto[] {
+  const option = (
+    header: { name: string; value: string },
+    action: 'OVERWRITE_IF_EXISTS_OR_ADD' | 'APPEND_IF_EXISTS_OR_ADD',
+  ): HeaderValueOptionProto => ({
+    // Envoy reads the value as a format string; the Gateway API has none.
+    header: { key: header.name.toLowerCase(), value: header.value.replaceAll('%', '%%') },
+    append_action: action,
+  });
+  return [
+    ...(modifier.set ?? []).map((header) => option(header, 'OVERWRITE_IF_EXISTS_OR_ADD')),
+    ...(modifier.add ?? []).map((header) => option(header, 'APPEND_IF_EXISTS_OR_ADD')),
+  ];
+}
+
+function lowerCase(names: readonly string[]): string[] {
+  return names.map((name) => name.toLowerCase());
+}
