@@ -1,0 +1,54 @@
+// Generates proto/gen/ (git-ignored) from the Envoy protos of the package @grpc/grpc-js-xds:
+//   envoy.json        descriptors              constraints.json   PGV rules, sensitive, deprecated
+//   types.ts          types of the plain form of the messages that we touch
+// Run by `npm run proto`; with --if-missing it does nothing when gen/ is newer than all it is made of.
+
+import { createHash } from 'node:crypto';
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type protobuf from 'protobufjs';
+
+const protoDir = dirname(fileURLToPath(import.meta.url));
+const genDir = join(protoDir, 'gen');
+const stampFile = join(genDir, 'stamp');
+
+/** Changes whenever the package, our stubs or the generator change. */
+function stamp(): string {
+  const hash = createHash('sha256');
+  const manifest = import.meta.resolve('@grpc/grpc-js-xds/package.json');
+  hash.update(readFileSync(fileURLToPath(manifest)));
+  const sources = globSync(['build.ts', 'build/*.ts', 'stubs/**/*.proto'], { cwd: protoDir });
+  for (const source of sources.sort())
+    hash.update(source).update(readFileSync(join(protoDir, source)));
+  return hash.digest('hex');
+}
+
+function isFresh(expected: string): boolean {
+  try {
+    return readFileSync(stampFile, 'utf8') === expected;
+  } catch {
+    return false; // never built
+  }
+}
+
+async function generate(): Promise<void> {
+  // Imported here: reading protobufjs's parser takes longer than the whole --if-missing check.
+  const { loadProtos, reachableTypes } = await import('./build/load-protos.ts');
+  const { makeBundle } = await import('./build/bundle.ts');
+  const { extractConstraints } = await import('./build/constraints.ts');
+  const { generateTypes } = await import('./build/types.ts');
+  const root: protobuf.Root = loadProtos();
+  const types = reachableTypes(root);
+  mkdirSync(genDir, { recursive: true });
+  writeFileSync(join(genDir, 'envoy.json'), JSON.stringify(makeBundle(root, types)));
+  writeFileSync(join(genDir, 'constraints.json'), JSON.stringify(extractConstraints(types)));
+  writeFileSync(join(genDir, 'types.ts'), generateTypes(root));
+  console.log(`proto: ${types.size} messages and enums written to proto/gen`);
+}
+
+const expected = stamp();
+if (!process.argv.includes('--if-missing') || !isFresh(expected)) {
+  await generate();
+  writeFileSync(stampFile, expected);
+}
