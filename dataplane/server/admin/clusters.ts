@@ -1,0 +1,163 @@
+// /clusters and /listeners, as text and as JSON. JSON leaves out default values, as Envoy's does.
+
+import { formatAddress, type SocketAddress } from '../../api/connection.ts';
+import { compileRe2 } from './filter-regex.ts';
+import { type AdminPage, json, text } from './router.ts';
+import type { AdminSources, ClusterStatus, HostStatus } from './sources.ts';
+
+export function clusterPages(sources: AdminSources): readonly AdminPage[] {
+  return [
+    {
+      path: '/clusters',
+      method: 'GET',
+      help: 'upstream cluster status',
+      params: [
+        { name: 'filter', help: 'Regular expression (Google re2) for filtering clusters by name' },
+        { name: 'format', help: 'Format to use; One of (text, json)' },
+      ],
+      handle: async (query) => {
+        const pattern = query.get('filter');
+        const regex = pattern === null ? null : compileRe2(pattern);
+        if (regex === 'invalid') return text('Invalid re2 regex\n', 400);
+        const clusters = (await sources.clusters()).filter(
+          ({ config }) => regex === null || regex.find(config.name),
+        );
+        return query.get('format') === 'json'
+          ? json({ cluster_statuses: clusters.map(clusterJson) })
+          : text(clusters.map(clusterText).join(''));
+      },
+    },
+    {
+      path: '/listeners',
+      method: 'GET',
+      help: 'print listener info',
+      params: [{ name: 'format', help: 'File format to use; One of (text, json)' }],
+      handle: (query) => {
+        const listeners = sources.listeners();
+        if (query.get('format') !== 'json') {
+          return text(
+            listeners.map(({ name, address }) => `${name}::${formatAddress(address)}\n`).join(''),
+          );
+        }
+        return json({
+          listener_statuses: listeners.map(({ name, address }) => ({
+            name,
+            local_address: addressJson(address),
+          })),
+        });
+      },
+    },
+  ];
+}
+
+function addressJson({ ip, port }: SocketAddress): unknown {
+  return { socket_address: { address: ip, port_value: port } };
+}
+
+const priorityNames = ['default', 'high'] as const;
+
+function clusterText({ config, addedViaApi, hosts }: ClusterStatus): string {
+  const lines = [`${config.name}::observability_name::${config.statName}`];
+  priorityNames.forEach((name, priority) => {
+    const thresholds = config.circuitBreakers[priority === 0 ? 0 : 1];
+    const prefix = `${config.name}::${name}_priority`;
+    lines.push(
+      `${prefix}::max_connections::${thresholds.maxConnections}`,
+      `${prefix}::max_pending_requests::${thresholds.maxPendingRequests}`,
+      `${prefix}::max_requests::${thresholds.maxRequests}`,
+      `${prefix}::max_retries::${thresholds.maxRetries}`,
+    );
+  });
+  lines.push(`${config.name}::added_via_api::${addedViaApi}`);
+  for (const status of hosts) {
+    const { host } = status;
+    const prefix = `${config.name}::${formatAddress({ ip: host.address, port: host.port })}`;
+    lines.push(
+      `${prefix}::cx_active::${status.cxActive}`,
+      `${prefix}::cx_connect_fail::${status.cxConnectFail}`,
+      `${prefix}::cx_total::${status.cxTotal}`,
+      `${prefix}::rq_active::${status.rqActive}`,
+      `${prefix}::rq_error::${status.rqError}`,
+      `${prefix}::rq_success::${status.rqSuccess}`,
+      `${prefix}::rq_timeout::${status.rqTimeout}`,
+      `${prefix}::rq_total::${status.rqTotal}`,
+      `${prefix}::hostname::${host.hostname}`,
+      `${prefix}::health_flags::${healthText(status)}`,
+      `${prefix}::weight::${host.weight}`,
+      `${prefix}::region::${host.locality.region}`,
+      `${prefix}::zone::${host.locality.zone}`,
+      `${prefix}::sub_zone::${host.locality.subZone}`,
+      `${prefix}::canary::false`,
+      `${prefix}::priority::${host.priority}`,
+      `${prefix}::success_rate::-1`,
+      `${prefix}::local_origin_success_rate::-1`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function healthText({ healthFlags }: HostStatus): string {
+  return healthFlags.length === 0 ? 'healthy' : healthFlags.map((flag) => `/${flag}`).join('');
+}
+
+function clusterJson({ config, addedViaApi, hosts }: ClusterStatus): unknown {
+  return {
+    name: config.name,
+    ...(addedViaApi ? { added_via_api: true } : {}),
+    ...(hosts.length > 0 ? { host_statuses: hosts.map(hostJson) } : {}),
+    circuit_breakers: {
+      thresholds: priorityNames.map((_, priority) => {
+        const thresholds = config.circuitBreakers[priority === 0 ? 0 : 1];
+        return {
+          ...(priority === 1 ? { priority: 'HIGH' } : {}),
+          max_connections: thresholds.maxConnections,
+          max_pending_requests: thresholds.maxPendingRequests,
+          max_requests: thresholds.maxRequests,
+          max_retries: thresholds.maxRetries,
+        };
+      }),
+    },
+    observability_name: config.statName,
+    ...(config.type === 'EDS' ? { eds_service_name: config.edsServiceName } : {}),
+  };
+}
+
+function hostJson(status: HostStatus): unknown {
+  const { host } = status;
+  const counter = (name: string, value: number) => ({
+    ...(value === 0 ? {} : { value: String(value) }),
+    name,
+  });
+  const gauge = (name: string, value: number) => ({ type: 'GAUGE', ...counter(name, value) });
+  const { region, zone, subZone } = host.locality;
+  return {
+    address: addressJson({ ip: host.address, port: host.port }),
+    stats: [
+      counter('cx_connect_fail', status.cxConnectFail),
+      counter('cx_total', status.cxTotal),
+      counter('rq_error', status.rqError),
+      counter('rq_success', status.rqSuccess),
+      counter('rq_timeout', status.rqTimeout),
+      counter('rq_total', status.rqTotal),
+      gauge('cx_active', status.cxActive),
+      gauge('rq_active', status.rqActive),
+      gauge('rq_pending_active', 0),
+    ],
+    health_status: {
+      ...Object.fromEntries(
+        status.healthFlags
+          .filter((flag) => flag !== 'failed_eds_health')
+          .map((flag) => [flag, true]),
+      ),
+      eds_health_status: status.healthFlags.includes('failed_eds_health') ? 'UNHEALTHY' : 'HEALTHY',
+    },
+    ...(host.hostname === '' ? {} : { hostname: host.hostname }),
+    weight: host.weight,
+    ...(host.priority === 0 ? {} : { priority: host.priority }),
+    locality: {
+      ...(region === '' ? {} : { region }),
+      ...(zone === '' ? {} : { zone }),
+      ...(subZone === '' ? {} : { sub_zone: subZone }),
+    },
+  };
+}

@@ -1,0 +1,116 @@
+// The admin interface: paths, methods, help and the HTTP server itself. One table; the pages are in the
+// files beside this one. Answers as Envoy's do, headers included, because scripts and dashboards parse them.
+
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { errorText } from '../../../common/coded-error.ts';
+import type { Logger } from '../../../common/logger.ts';
+import type { SocketAddress } from '../../api/connection.ts';
+
+/** A page's answer. */
+export interface AdminReply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+export interface AdminPage {
+  readonly path: string;
+  /** Mutations want POST; anything else gets 405 and nothing happens. */
+  readonly method: 'GET' | 'POST';
+  readonly help: string;
+  readonly params: readonly { readonly name: string; readonly help: string }[];
+  handle(query: URLSearchParams): AdminReply | Promise<AdminReply>;
+}
+
+export function text(body: string, status = 200): AdminReply {
+  return { status, contentType: 'text/plain; charset=UTF-8', body };
+}
+
+export function json(value: unknown): AdminReply {
+  return {
+    status: 200,
+    contentType: 'application/json',
+    body: `${JSON.stringify(value, null, 1)}\n`,
+  };
+}
+
+/** Serves `pages` (and /, /help) on one address. */
+export class AdminServer {
+  readonly #pages = new Map<string, AdminPage>();
+  readonly #server: http.Server;
+  readonly #logger: Logger;
+
+  constructor(pages: readonly AdminPage[], logger: Logger) {
+    this.#logger = logger;
+    for (const page of pages) this.#pages.set(page.path, page);
+    this.#server = http.createServer((request, response) => {
+      request.resume();
+      void this.#answer(request, response);
+    });
+  }
+
+  /** Resolves with the bound address; rejects when it cannot be bound. */
+  listen(address: SocketAddress): Promise<SocketAddress> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(address.port, address.ip, () => {
+        this.#server.removeListener('error', reject);
+        // A TCP server's address is always an AddressInfo.
+        resolve({ ip: address.ip, port: (this.#server.address() as AddressInfo).port });
+      });
+    });
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const reply = await this.#reply(request).catch((thrown: unknown) => {
+      this.#logger.error({ err: thrown, url: request.url }, 'admin page failed');
+      return text(`internal error: ${errorText(thrown)}\n`, 500);
+    });
+    response.writeHead(reply.status, {
+      'content-type': reply.contentType,
+      'cache-control': 'no-cache, max-age=0',
+      'x-content-type-options': 'nosniff',
+      server: 'envoy',
+      'content-length': Buffer.byteLength(reply.body),
+    });
+    response.end(request.method === 'HEAD' ? undefined : reply.body);
+  }
+
+  async #reply(request: http.IncomingMessage): Promise<AdminReply> {
+    const target = request.url ?? '/';
+    const mark = target.indexOf('?');
+    const path = mark === -1 ? target : target.slice(0, mark);
+    const query = new URLSearchParams(mark === -1 ? '' : target.slice(mark + 1));
+    if (path === '/' || path === '/help') return text(this.#help());
+    const page = this.#pages.get(path);
+    if (page === undefined) return text(`invalid path. ${this.#help()}`, 404);
+    const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
+    if (page.method === 'POST' && method !== 'POST') {
+      return text(`Method ${method} not allowed, POST required.`, 405);
+    }
+    return page.handle(query);
+  }
+
+  #help(): string {
+    const lines = ['admin commands are:', '  /: Admin home page'];
+    const all = [...this.#pages.values(), helpPage].sort((a, b) => (a.path < b.path ? -1 : 1));
+    for (const { path, method, help, params } of all) {
+      lines.push(`  ${path}${method === 'POST' ? ' (POST)' : ''}: ${help}`);
+      for (const param of params) lines.push(`      ${param.name}: ${param.help}`);
+    }
+    return `${lines.join('\n')}\n`;
+  }
+}
+
+const helpPage: Pick<AdminPage, 'path' | 'method' | 'help' | 'params'> = {
+  path: '/help',
+  method: 'GET',
+  help: 'print out list of admin commands',
+  params: [],
+};
