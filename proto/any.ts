@@ -140,7 +140,7 @@ class Decoder {
     const entry = protobuf.Reader.create(reader.bytes());
     let key: unknown = defaultOf(keyKind);
     let value: unknown;
-    let content: Uint8Array = new Uint8Array();
+    let content: Uint8Array = Buffer.alloc(0);
     while (entry.pos < entry.len) {
       const tag = entry.uint32();
       if (tag === ((1 << 3) | wireTypeOf(keyKind))) key = readKind(keyKind, entry);
@@ -194,7 +194,7 @@ class Decoder {
     depth: number,
   ): DecodedAny | undefined {
     const url = typeof raw['type_url'] === 'string' ? raw['type_url'] : '';
-    const value = raw['value'] instanceof Uint8Array ? raw['value'] : new Uint8Array();
+    const value = raw['value'] instanceof Uint8Array ? raw['value'] : Buffer.alloc(0);
     const typeName = typeNameOf(url);
     const type = lookupType(typeName);
     const any = { type_url: url, type_name: typeName, message: null, value };

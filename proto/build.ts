@@ -4,17 +4,16 @@
 // Run by `npm run proto`; with --if-missing it does nothing when gen/ is newer than all it is made of.
 
 import { createHash } from 'node:crypto';
-import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type protobuf from 'protobufjs';
 
 const protoDir = dirname(fileURLToPath(import.meta.url));
 const genDir = join(protoDir, 'gen');
-const stampFile = join(genDir, 'stamp');
 
 /** Changes whenever the package, our stubs or the generator change. */
-function stamp(): string {
+function currentStamp(): string {
   const hash = createHash('sha256');
   const manifest = import.meta.resolve('@grpc/grpc-js-xds/package.json');
   hash.update(readFileSync(fileURLToPath(manifest)));
@@ -26,13 +25,20 @@ function stamp(): string {
 
 function isFresh(expected: string): boolean {
   try {
-    return readFileSync(stampFile, 'utf8') === expected;
+    return readFileSync(join(genDir, 'stamp'), 'utf8') === expected;
   } catch {
     return false; // never built
   }
 }
 
-async function generate(): Promise<void> {
+// By rename: another process may be reading, or building at the same time.
+function replaceFile(name: string, content: string): void {
+  const temporary = join(genDir, `${name}.${process.pid}`);
+  writeFileSync(temporary, content);
+  renameSync(temporary, join(genDir, name));
+}
+
+async function generate(stamp: string): Promise<void> {
   // Imported here: reading protobufjs's parser takes longer than the whole --if-missing check.
   const { loadProtos, reachableTypes } = await import('./build/load-protos.ts');
   const { makeBundle } = await import('./build/bundle.ts');
@@ -41,14 +47,12 @@ async function generate(): Promise<void> {
   const root: protobuf.Root = loadProtos();
   const types = reachableTypes(root);
   mkdirSync(genDir, { recursive: true });
-  writeFileSync(join(genDir, 'envoy.json'), JSON.stringify(makeBundle(root, types)));
-  writeFileSync(join(genDir, 'constraints.json'), JSON.stringify(extractConstraints(types)));
-  writeFileSync(join(genDir, 'types.ts'), generateTypes(root));
+  replaceFile('envoy.json', JSON.stringify(makeBundle(root, types)));
+  replaceFile('constraints.json', JSON.stringify(extractConstraints(types)));
+  replaceFile('types.ts', generateTypes(root));
+  replaceFile('stamp', stamp);
   console.log(`proto: ${types.size} messages and enums written to proto/gen`);
 }
 
-const expected = stamp();
-if (!process.argv.includes('--if-missing') || !isFresh(expected)) {
-  await generate();
-  writeFileSync(stampFile, expected);
-}
+const stamp = currentStamp();
+if (!process.argv.includes('--if-missing') || !isFresh(stamp)) await generate(stamp);

@@ -236,7 +236,7 @@ export class JsonReader {
     }
     const typeName = typeNameOf(url);
     if (lookupType(typeName) === null) {
-      return { type_url: url, type_name: typeName, message: null, value: new Uint8Array() };
+      return { type_url: url, type_name: typeName, message: null, value: Buffer.alloc(0) };
     }
     const before = this.errors.length;
     const content = hasBareJson(typeName)
