@@ -12,12 +12,14 @@ import type protobuf from 'protobufjs';
 const protoDir = dirname(fileURLToPath(import.meta.url));
 const genDir = join(protoDir, 'gen');
 
-/** Changes whenever the package, our stubs or the generator change. */
+/** Changes whenever the package, our own protos or the generator change. */
 function currentStamp(): string {
   const hash = createHash('sha256');
   const manifest = import.meta.resolve('@grpc/grpc-js-xds/package.json');
   hash.update(readFileSync(fileURLToPath(manifest)));
-  const sources = globSync(['build.ts', 'build/*.ts', 'stubs/**/*.proto'], { cwd: protoDir });
+  const sources = globSync(['build.ts', 'build/*.ts', '{stubs,overlay}/**/*.proto'], {
+    cwd: protoDir,
+  });
   for (const source of sources.sort())
     hash.update(source).update(readFileSync(join(protoDir, source)));
   return hash.digest('hex');

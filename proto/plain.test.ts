@@ -105,9 +105,7 @@ function message(typeName: string, depth: number): fc.Arbitrary<unknown> {
   }
   const type = messageType(typeName);
   if (typeName.startsWith('google.protobuf.')) {
-    return record(
-      Object.fromEntries(type.fields.map((field) => [field.name, single(field, 0)])),
-    );
+    return record(Object.fromEntries(type.fields.map((field) => [field.name, single(field, 0)])));
   }
   // A few fields at a time: a deep message with all of them would never end.
   const candidates = type.fields.filter((field) => depth > 0 || field.kind !== 'message');

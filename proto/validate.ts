@@ -251,13 +251,10 @@ function messageViolation(
 }
 
 function numberViolation(rules: NumberRules, value: number): string | null {
-  const { lt, lte, gt, gte } = rules;
   if (rules.const !== undefined && value !== rules.const)
     return `must be ${rules.const}, got ${value}`;
-  if (gt !== undefined && !(value > gt)) return `must be > ${gt}`;
-  if (gte !== undefined && !(value >= gte)) return `must be >= ${gte}, got ${value}`;
-  if (lt !== undefined && !(value < lt)) return `must be < ${lt}, got ${value}`;
-  if (lte !== undefined && !(value <= lte)) return `must be <= ${lte}, got ${value}`;
+  const broken = rangeViolation(value, rules, String);
+  if (broken !== null) return broken;
   if (rules.in !== undefined && !listOf(rules.in).includes(value)) {
     return `must be one of ${listOf(rules.in).join(', ')}, got ${value}`;
   }
@@ -267,13 +264,39 @@ function numberViolation(rules: NumberRules, value: number): string | null {
 }
 
 function durationViolation(rules: DurationRules, value: PlainRecord): string | null {
-  const got = nanosOf(value);
-  const { lt, lte, gt, gte } = rules;
-  if (gt !== undefined && got <= nanosOf(gt)) return `must be > ${durationText(gt)}`;
-  if (gte !== undefined && got < nanosOf(gte)) return `must be >= ${durationText(gte)}`;
-  if (lt !== undefined && got >= nanosOf(lt)) return `must be < ${durationText(lt)}`;
-  if (lte !== undefined && got > nanosOf(lte)) return `must be <= ${durationText(lte)}`;
-  return null;
+  const range = {
+    lt: rules.lt && nanosOf(rules.lt),
+    lte: rules.lte && nanosOf(rules.lte),
+    gt: rules.gt && nanosOf(rules.gt),
+    gte: rules.gte && nanosOf(rules.gte),
+  };
+  return rangeViolation(nanosOf(value), range, durationText);
+}
+
+interface Range<T> {
+  readonly lt?: T | undefined;
+  readonly lte?: T | undefined;
+  readonly gt?: T | undefined;
+  readonly gte?: T | undefined;
+}
+
+/** PGV: a lower bound above the upper one means "outside of what is between them". */
+function rangeViolation<T extends number | bigint>(
+  value: T,
+  { lt, lte, gt, gte }: Range<T>,
+  text: (bound: T) => string,
+): string | null {
+  const lower = gt ?? gte;
+  const upper = lt ?? lte;
+  const isAbove = lower === undefined || (gt === undefined ? value >= lower : value > lower);
+  const isBelow = upper === undefined || (lt === undefined ? value <= upper : value < upper);
+  const above = lower === undefined ? '' : `${gt === undefined ? '>=' : '>'} ${text(lower)}`;
+  const below = upper === undefined ? '' : `${lt === undefined ? '<=' : '<'} ${text(upper)}`;
+  if (lower !== undefined && upper !== undefined && lower > upper) {
+    return isAbove || isBelow ? null : `must be ${above} or ${below}`;
+  }
+  if (!isAbove) return `must be ${above}`;
+  return isBelow ? null : `must be ${below}`;
 }
 
 interface DurationParts {
@@ -286,8 +309,9 @@ function nanosOf({ seconds, nanos }: DurationParts): bigint {
   return BigInt(Math.trunc(Number(seconds ?? 0))) * 1_000_000_000n + BigInt(Number(nanos ?? 0));
 }
 
-function durationText({ seconds, nanos }: DurationParts): string {
-  const text = formatDuration({ seconds: Number(seconds ?? 0), nanos: Number(nanos ?? 0) });
+function durationText(nanos: bigint): string {
+  const second = 1_000_000_000n;
+  const text = formatDuration({ seconds: Number(nanos / second), nanos: Number(nanos % second) });
   return text === '0s' ? '0' : text;
 }
 

@@ -1,11 +1,13 @@
 // Reads the Envoy API's .proto files out of the dev package @grpc/grpc-js-xds (nothing of them is kept in
-// git) together with our own stubs/ for the imports that the package lacks. Called by build.ts only.
+// git) together with our own stubs/ for the imports that the package lacks and overlay/ for what is newer
+// than the package. Called by build.ts only.
 
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
+import { applyOverlay } from './overlay.ts';
 
 const require = createRequire(import.meta.url);
 const protoDir = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -46,6 +48,10 @@ export function loadProtos(): protobuf.Root {
     ),
   ].sort();
   root.loadSync(files, { keepCase: true });
+  const overlayDir = join(protoDir, 'overlay');
+  for (const name of globSync('*.proto', { cwd: overlayDir }).sort()) {
+    applyOverlay(root, name, readFileSync(join(overlayDir, name), 'utf8'));
+  }
   root.resolveAll();
   return root;
 }
