@@ -33,6 +33,12 @@ export interface NodeRequest {
 
 export const JOIN_SERVICE = 'remora.join.v1.Join';
 
+/**
+ * Path of the control plane's SPIFFE id. A sidecar checks it besides the root, because every workload has
+ * a certificate of the same root.
+ */
+export const CONTROL_PLANE_ID_PATH = '/ns/remora-system/sa/controlplane';
+
 let definition: ServiceDefinition<Record<string, UntypedHandleCall>> | null = null;
 
 /** The service for grpc-js: Server.addService, and the method definitions for a client. */

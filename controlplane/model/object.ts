@@ -41,6 +41,8 @@ export interface KindMap {
 export type MeshObject = KindMap[Kind];
 
 export const DEFAULT_NAMESPACE = 'default';
+/** The control plane's own identity lives there; no Service may (proto/join.ts CONTROL_PLANE_ID_PATH). */
+export const RESERVED_NAMESPACE = 'remora-system';
 
 /** `HTTPRoute default/orders`: the key of the store and the name in messages. */
 export type ObjectKey = string;

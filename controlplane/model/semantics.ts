@@ -8,7 +8,7 @@ import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { Service } from './kinds/service.ts';
 import type { TrafficPolicy } from './kinds/traffic-policy.ts';
 import type { Workload } from './kinds/workload.ts';
-import { keyOf, namespaceOf, type ObjectKey } from './object.ts';
+import { keyOf, namespaceOf, type ObjectKey, RESERVED_NAMESPACE } from './object.ts';
 import { type DocumentPath, type Problem, problemAt } from './problem.ts';
 import { findService, type Report, ServiceIndex } from './references.ts';
 import { checkHttpRoute } from './semantics-route.ts';
@@ -93,6 +93,9 @@ function checkService(service: Service, services: ServiceIndex, report: Report):
   // It becomes a host name and an SPIFFE path segment.
   if (name.includes('.') || name.length > 63) {
     report(['metadata', 'name'], `a Service's name must be one DNS label, not "${name}"`);
+  }
+  if (namespaceOf(service) === RESERVED_NAMESPACE) {
+    report(['metadata', 'namespace'], `${RESERVED_NAMESPACE} is reserved for the control plane`);
   }
   const seen = new Set<string>();
   for (const [i, version] of (service.spec.versions ?? []).entries()) {
