@@ -7,7 +7,13 @@
 
 import http from 'node:http';
 
-const { PORT = '9000', SERVICE = 'frontend', VERSION = '', INSTANCE = '', OUTBOUND_URL } = process.env;
+const {
+  PORT = '9000',
+  SERVICE = 'frontend',
+  VERSION = '',
+  INSTANCE = '',
+  OUTBOUND_URL,
+} = process.env;
 const { HOST = '127.0.0.1' } = process.env;
 
 /** Whom each service asks before it answers. */
