@@ -67,6 +67,8 @@ export interface Connection {
   readonly nextProtocol: string;
   /** Why the transport failed, in Envoy's words (`TLS_error:...`, `delayed connect error: Connection refused`), else ''. */
   readonly transportFailureReason: string;
+  /** The peer's end was an RST, not a FIN: a body that ends with its connection is then cut short. */
+  readonly wasReset?: boolean;
   /** Why we closed it, Envoy's CONNECTION_TERMINATION_DETAILS, else ''. */
   connectionTerminationDetails: string;
   /** A string is latin1. Gathers the writes of one turn into one system call where it can. */

@@ -73,11 +73,15 @@ export class SocketConnection implements Connection {
   nextProtocol: string;
   transportFailureReason = '';
   connectionTerminationDetails = '';
+  wasReset = false;
   /** Plaintext bytes read and handed to the socket since the start. */
   bytesReceived = 0;
   bytesSent = 0;
 
-  readonly #socket: Socket;
+  /** Turns an error while connecting into transportFailureReason; the connector sets it. */
+  transportErrorText: (error: NodeJS.ErrnoException) => string = plainErrorText;
+
+  #socket: Socket;
   readonly #timers: TimerService;
   readonly #bufferLimitBytes: number;
   readonly #delayedCloseTimeoutMs: number;
@@ -116,10 +120,7 @@ export class SocketConnection implements Connection {
     this.remoteAddress = options.remoteAddress ?? remoteAddressOf(socket);
     this.localAddress = options.localAddress ?? localAddressOf(socket);
     this.#state = options.connecting === true ? State.Connecting : State.Open;
-    // One set of listeners per connection; per event or per request nothing is allocated here.
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#onSocketError(error));
-    socket.on('close', () => this.#finish(ConnectionEvent.RemoteClose));
-    socket.on('end', () => this.#onSocketEnd());
+    this.#listen(socket);
     if (options.readSink !== undefined && options.readSink !== null) {
       this.setReadSink(options.readSink);
     }
@@ -141,6 +142,18 @@ export class SocketConnection implements Connection {
     if (this.#state !== State.Open) return;
     if (this.#sink !== null) this.#startReading();
     if (this.#pendingBytes > 0 && !this.#flushScheduled) this.flush();
+  }
+
+  /** The connector: TLS now stands between us and the connected socket. Only while connecting. */
+  replaceSocket(socket: Socket): void {
+    this.#socket = socket;
+    this.#listen(socket);
+  }
+
+  /** The connector: the peer is there but not acceptable. Raises RemoteClose. */
+  failConnecting(reason: string): void {
+    this.transportFailureReason = reason;
+    this.#finish(ConnectionEvent.RemoteClose);
   }
 
   addConnectionCallbacks(callbacks: ConnectionCallbacks): void {
@@ -298,6 +311,13 @@ export class SocketConnection implements Connection {
     else this.#armCloseTimer();
   }
 
+  /** One set of listeners per connection; per event or per request nothing is allocated here. */
+  #listen(socket: Socket): void {
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#onSocketError(error));
+    socket.on('close', () => this.#finish(ConnectionEvent.RemoteClose));
+    socket.on('end', () => this.#onSocketEnd());
+  }
+
   #startReading(): void {
     if (this.#reading) return;
     this.#reading = true;
@@ -344,8 +364,11 @@ export class SocketConnection implements Connection {
   }
 
   #onSocketError(error: NodeJS.ErrnoException): void {
+    this.wasReset = true;
     if (this.#state === State.Connecting) {
-      if (this.transportFailureReason === '') this.transportFailureReason = error.message;
+      if (this.transportFailureReason === '') {
+        this.transportFailureReason = this.transportErrorText(error);
+      }
     } else if (this.tls !== null && error.code !== 'ECONNRESET' && error.code !== 'EPIPE') {
       this.transportFailureReason = `TLS_error:${error.message}`;
     }
@@ -367,6 +390,10 @@ export class SocketConnection implements Connection {
   #raise(event: ConnectionEvent): void {
     for (let i = 0; i < this.#callbacks.length; i++) this.#callbacks[i]!.onEvent(event);
   }
+}
+
+function plainErrorText(error: NodeJS.ErrnoException): string {
+  return error.message;
 }
 
 function onCloseTimer(connection: SocketConnection): void {

@@ -1,10 +1,12 @@
 // Makes upstream connections: TCP or Unix socket, optional TLS, connect timeout, failure reasons in
 // Envoy's words. Used by upstream pools, tcp_proxy and health checkers.
 
-import { connect as connectSocket, type Socket } from 'node:net';
+import { connect as connectSocket, type NetConnectOpts, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { TimerService } from '../../common/timer.ts';
-import type { SocketAddress, TlsInfo } from '../api/connection.ts';
+import { getSystemErrorMessage } from 'node:util';
+import { errorText } from '../../common/coded-error.ts';
+import type { Timer, TimerService } from '../../common/timer.ts';
+import { ConnectionCloseType, type SocketAddress, type TlsInfo } from '../api/connection.ts';
 import { SocketConnection, type TrafficCounters } from './connection.ts';
 
 /** The client side of TLS as the connector needs it; tls/upstream-tls provides it. */
@@ -33,17 +35,118 @@ export interface ConnectOptions {
   readonly traffic?: TrafficCounters | null;
 }
 
-/**
- * Begins to connect. Add callbacks to the result in the same turn: they get Connected, or RemoteClose
- * with transportFailureReason (a refusal, a TLS failure), or, when the time is over, LocalClose with
- * transportFailureReason 'connect timeout' and isConnectTimeout() true.
- */
-export function connect(options: ConnectOptions): UpstreamConnection {
-  throw new Error(`not written yet ${options.id} ${connectSocket.name}`);
-}
-
 /** A SocketConnection that remembers how its connecting ended. */
 export class UpstreamConnection extends SocketConnection {
   /** The connect timeout closed it: ConnectionTimeout rather than a connection failure. */
   connectTimedOut = false;
+}
+
+/**
+ * Begins to connect. Add callbacks to the result in the same turn: they get Connected, or RemoteClose
+ * with transportFailureReason ('delayed connect error: Connection refused', 'TLS_error:...'; '' when
+ * the peer just ended the handshake), or, when the time is over, LocalClose with connectTimedOut.
+ */
+export function connect(options: ConnectOptions): UpstreamConnection {
+  return new Attempt(options).connection;
+}
+
+/** One attempt; lives until the connection is up or has failed. */
+class Attempt {
+  readonly connection: UpstreamConnection;
+  readonly #options: ConnectOptions;
+  readonly #socket: Socket;
+  readonly #timer: Timer;
+
+  constructor(options: ConnectOptions) {
+    this.#options = options;
+    this.#socket = connectSocket(socketOptions(options));
+    this.connection = new UpstreamConnection(this.#socket, {
+      id: options.id,
+      timers: options.timers,
+      connecting: true,
+      remoteAddress: options.address,
+      ...(options.bufferLimitBytes === undefined
+        ? {}
+        : { bufferLimitBytes: options.bufferLimitBytes }),
+      traffic: options.traffic ?? null,
+    });
+    this.connection.transportErrorText = connectErrorText;
+    this.#timer = options.timers.createTimer(onConnectTimeout, this.connection);
+    this.#timer.start(options.connectTimeoutMs);
+    this.#socket.once('connect', () => this.#onTcpConnected());
+    this.#socket.once('close', () => this.#timer.stop());
+  }
+
+  #onTcpConnected(): void {
+    if (!this.connection.isOpen()) return;
+    const { tls } = this.#options;
+    if (tls === null) {
+      this.#timer.stop();
+      this.connection.onConnected();
+      return;
+    }
+    let tlsSocket: TLSSocket;
+    try {
+      tlsSocket = tls.wrap(this.#socket);
+    } catch (thrown) {
+      this.#failTls(errorText(thrown));
+      return;
+    }
+    this.connection.transportErrorText = tlsErrorText;
+    this.connection.replaceSocket(tlsSocket);
+    tlsSocket.once('secureConnect', () => this.#onSecure(tls, tlsSocket));
+    tlsSocket.once('close', () => this.#timer.stop());
+  }
+
+  #onSecure(tls: ConnectorTls, socket: TLSSocket): void {
+    if (!this.connection.isOpen()) return;
+    this.#timer.stop();
+    const { reason } = tls.verify(socket);
+    if (reason !== '') {
+      this.#failTls(reason);
+      return;
+    }
+    const { connection } = this;
+    connection.tls = tls.describe(socket);
+    connection.nextProtocol = typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '';
+    connection.onConnected();
+  }
+
+  /** We refuse the peer, but to those who asked for a connection it is a remote failure, as in Envoy. */
+  #failTls(reason: string): void {
+    this.connection.failConnecting(reason);
+  }
+}
+
+function onConnectTimeout(connection: UpstreamConnection): void {
+  connection.connectTimedOut = true;
+  connection.close(ConnectionCloseType.NoFlush);
+}
+
+function socketOptions(options: ConnectOptions): NetConnectOpts {
+  const { address } = options;
+  const common = { allowHalfOpen: true, noDelay: true } as const;
+  if (address.port === 0 && address.ip.startsWith('/')) return { path: address.ip, ...common };
+  const keepaliveS = options.keepaliveS ?? null;
+  const localIp = options.localIp ?? null;
+  return {
+    host: address.ip,
+    port: address.port,
+    ...common,
+    ...(localIp === null ? {} : { localAddress: localIp }),
+    ...(keepaliveS === null ? {} : { keepAlive: true, keepAliveInitialDelay: keepaliveS * 1000 }),
+  };
+}
+
+/** Envoy prints strerror; Node's own texts say the same in lower case. */
+function connectErrorText(error: NodeJS.ErrnoException): string {
+  if (typeof error.errno !== 'number') return `delayed connect error: ${error.message}`;
+  const text = getSystemErrorMessage(error.errno) ?? error.code ?? 'Unknown error';
+  return `delayed connect error: ${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
+
+function tlsErrorText(error: NodeJS.ErrnoException): string {
+  // A peer that hangs up in the handshake leaves no TLS error; Envoy's reason is empty then, too.
+  if (error.code === 'ECONNRESET' && error.syscall === undefined) return '';
+  return `TLS_error:${error.message}`;
 }

@@ -1,15 +1,63 @@
 // HTTP/1 client codec: requests -> bytes of one upstream connection -> responses; one at a time.
+// Owned by a pool, which forwards to it what the connection says. Sans I/O but for Connection.
+//
+//   idle --newStream--> head (1xx heads may come first) --> body --> idle, if canReuse()
+//
+// Bytes while idle, or behind the end of a response, mean that the peer and we disagree about where
+// messages end: the connection is closed and they are never taken for an answer (reliability UP-06/07).
 
-import type { RequestEncoder, ResponseDecoder } from '../../api/codec.ts';
-import type { Connection, ConnectionEvent } from '../../api/connection.ts';
+import {
+  type CodecError,
+  type RequestEncoder,
+  type ResponseDecoder,
+  StreamResetReason,
+} from '../../api/codec.ts';
+import { type Connection, ConnectionCloseType, ConnectionEvent } from '../../api/connection.ts';
+import { ResponseHeaders } from '../../api/headers.ts';
 import type { ReadSink } from '../../network/connection.ts';
+import { BodyDecoder, BodyEvent } from './body-decoder.ts';
+import { ClientStream, type ClientStreamOwner } from './client-stream.ts';
+import { type HeadLimits, HeadParser, NEED_MORE, PARSE_ERROR } from './head-parser.ts';
+import { MAX_INFORMATIONAL_RESPONSES } from './limits.ts';
 import type { ClientConnectionCallbacks, ClientOptions } from './options.ts';
 
-/** One per upstream connection; the pool owns it and forwards to it what the connection says. */
-export class ClientConnection implements ReadSink {
+const LF = 10;
+const EMPTY = Buffer.alloc(0);
+/** Chunks up to this size are moved together. */
+const JOIN_BYTES = 1024;
+
+/** Its results are read before anything else can parse, so all connections of a worker share one. */
+const parser = new HeadParser();
+
+const limitsOf = new WeakMap<ClientOptions, HeadLimits>();
+
+function headLimits(options: ClientOptions): HeadLimits {
+  let limits = limitsOf.get(options);
+  if (limits === undefined) {
+    limits = {
+      maxHeadBytes: options.maxResponseHeadersKb * 1024,
+      maxHeadersCount: options.maxHeadersCount,
+      underscores: 'ALLOW',
+      allowAbsoluteUrl: false,
+    };
+    limitsOf.set(options, limits);
+  }
+  return limits;
+}
+
+/** One per upstream connection; see the file head. */
+export class ClientConnection implements ReadSink, ClientStreamOwner {
   readonly connection: Connection;
   readonly options: ClientOptions;
-  readonly callbacks: ClientConnectionCallbacks;
+  readonly #callbacks: ClientConnectionCallbacks;
+  readonly #limits: HeadLimits;
+  readonly #body = new BodyDecoder();
+  #active: ClientStream | null = null;
+  /** An incomplete head. */
+  #unparsed: Buffer | null = null;
+  #informational = 0;
+  #keepAlive = true;
+  #isDone = false;
 
   constructor(
     connection: Connection,
@@ -18,27 +66,274 @@ export class ClientConnection implements ReadSink {
   ) {
     this.connection = connection;
     this.options = options;
-    this.callbacks = callbacks;
+    this.#callbacks = callbacks;
+    this.#limits = headLimits(options);
   }
 
-  /** Begins an exchange; only when canReuse(). Set the stream's callbacks before encodeHeaders. */
-  newStream(_decoder: ResponseDecoder): RequestEncoder {
-    throw new Error('not written yet');
+  /**
+   * Begins an exchange; only when canReuse(). Set the stream's callbacks before encodeHeaders.
+   * A reset by the caller closes the connection; onResetStream comes only for what others cause, and
+   * not any more once the response is complete.
+   */
+  newStream(decoder: ResponseDecoder): RequestEncoder {
+    if (this.#active !== null) throw new Error('newStream on a busy HTTP/1 connection');
+    this.#informational = 0;
+    this.#active = new ClientStream(this, decoder);
+    return this.#active;
   }
-  dispatch(_data: Buffer, _endStream: boolean): void {}
+
+  /** No exchange is open, the connection is open, and nothing forbids another request on it. */
+  canReuse(): boolean {
+    return this.#active === null && this.#keepAlive && !this.#isDone && this.connection.isOpen();
+  }
+
+  hasActiveStream(): boolean {
+    return this.#active !== null;
+  }
+
   /** ReadSink: same as dispatch, so the codec can be the connection's sink itself. */
   onData(data: Buffer, endStream: boolean): void {
     this.dispatch(data, endStream);
   }
-  /** Forward every event, before the pool acts on it: a close ends the open stream. */
-  onConnectionEvent(_event: ConnectionEvent): void {}
-  onAboveWriteBufferHighWatermark(): void {}
-  onBelowWriteBufferLowWatermark(): void {}
-  hasActiveStream(): boolean {
-    return false;
+
+  /** Bytes from the connection. Small chunks of a chunked body may be moved together inside `data`. */
+  dispatch(data: Buffer, _endStream: boolean): void {
+    if (this.#isDone) return;
+    let bytes = data;
+    if (this.#unparsed !== null) {
+      bytes = Buffer.concat([this.#unparsed, data]);
+      this.#unparsed = null;
+      if (bytes.length <= this.#limits.maxHeadBytes && data.indexOf(LF) === -1) {
+        this.#unparsed = bytes;
+        return;
+      }
+    }
+    let pos = 0;
+    while (pos < bytes.length && !this.#isDone) {
+      const stream = this.#active;
+      if (stream === null || stream.responseComplete || !stream.requestStarted) {
+        this.#unsolicited(bytes, pos);
+        return;
+      }
+      if (stream.responseStarted) pos = this.#readBody(stream, bytes, pos);
+      else {
+        const next = this.#readHead(stream, bytes, pos);
+        if (next === NEED_MORE) {
+          this.#unparsed = pos === 0 ? bytes : bytes.subarray(pos);
+          return;
+        }
+        pos = next;
+      }
+    }
   }
-  /** No exchange is open, the connection is open, and nothing forbids another request on it. */
-  canReuse(): boolean {
-    return false;
+
+  /** Forward every event, before the pool acts on it: a close ends the open stream. */
+  onConnectionEvent(event: ConnectionEvent): void {
+    if (event === ConnectionEvent.Connected) return;
+    const wasDone = this.#isDone;
+    this.#isDone = true;
+    this.#unparsed = null;
+    const stream = this.#active;
+    if (stream === null || wasDone) return;
+    this.#active = null;
+    if (stream.responseComplete) {
+      stream.detach();
+      return;
+    }
+    // The end of the connection is the end of such a body, if it was an orderly end.
+    if (
+      stream.responseStarted &&
+      this.#body.isUntilClose() &&
+      event === ConnectionEvent.RemoteClose &&
+      this.connection.wasReset !== true
+    ) {
+      stream.responseComplete = true;
+      stream.decoder.decodeData(EMPTY, true);
+      stream.detach();
+      return;
+    }
+    stream.fail(StreamResetReason.ConnectionTermination, '');
+  }
+
+  onAboveWriteBufferHighWatermark(): void {
+    this.#active?.callbacks?.onAboveWriteBufferHighWatermark();
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    this.#active?.callbacks?.onBelowWriteBufferLowWatermark();
+  }
+
+  // -- ClientStreamOwner ------------------------------------------------------------------------
+
+  onRequestComplete(stream: ClientStream): void {
+    if (this.#active === stream && stream.responseComplete) this.#finishStream(stream);
+  }
+
+  onStreamReset(stream: ClientStream): void {
+    if (this.#active !== stream) return;
+    this.#active = null;
+    this.#isDone = true;
+    this.connection.close(ConnectionCloseType.NoFlush);
+  }
+
+  // -- reading ----------------------------------------------------------------------------------
+
+  /** Position after one head (final or 1xx), or NEED_MORE. On an error everything is consumed. */
+  #readHead(stream: ClientStream, bytes: Buffer, start: number): number {
+    const after = parser.parseResponse(bytes, start, this.#limits);
+    if (after === NEED_MORE) return NEED_MORE;
+    if (after === PARSE_ERROR) {
+      this.#protocolError(parser.error);
+      return bytes.length;
+    }
+    stream.received += after - start;
+    const { status, contentLength, isChunked } = parser;
+    if (status < 200) {
+      if (status === 101) this.#protocolError(unexpected101);
+      else if (++this.#informational > MAX_INFORMATIONAL_RESPONSES) {
+        this.#protocolError(tooManyInformational);
+      } else stream.decoder.decode1xxHeaders(new ResponseHeaders(status, parser.fields));
+      return after;
+    }
+    if (status === 204 && (isChunked || contentLength > 0)) {
+      this.#protocolError(bodyDisallowed);
+      return bytes.length;
+    }
+    const isHttp10 = parser.minorVersion === 0;
+    const hasNoBody = stream.isHead || status === 204 || status === 304 || contentLength === 0;
+    const untilClose = !hasNoBody && !isChunked && contentLength === -1;
+    this.#keepAlive =
+      !untilClose && !parser.connectionClose && (!isHttp10 || parser.connectionKeepAlive);
+    if (!hasNoBody) {
+      if (isChunked) this.#body.startChunked();
+      else if (untilClose) this.#body.startUntilClose();
+      else this.#body.startLength(contentLength);
+    }
+    const headers = new ResponseHeaders(status, parser.fields);
+    stream.responseStarted = true;
+    if (!this.#keepAlive) this.#callbacks.onGoAway();
+    if (hasNoBody) {
+      stream.responseComplete = true;
+      stream.decoder.decodeHeaders(headers, true);
+      this.#onResponseComplete(stream, bytes, after);
+    } else stream.decoder.decodeHeaders(headers, false);
+    return after;
+  }
+
+  /** As in ServerConnection: few, large pieces, and the last one carries endStream. */
+  #readBody(stream: ClientStream, bytes: Buffer, start: number): number {
+    const body = this.#body;
+    let pos = start;
+    let dataStart = 0;
+    let dataEnd = 0;
+    for (;;) {
+      const event = body.next(bytes, pos);
+      stream.received += body.position - pos;
+      pos = body.position;
+      switch (event) {
+        case BodyEvent.Data: {
+          const length = body.dataEnd - body.dataStart;
+          if (dataEnd === dataStart) {
+            dataStart = body.dataStart;
+            dataEnd = body.dataEnd;
+          } else if (length <= JOIN_BYTES) {
+            bytes.copyWithin(dataEnd, body.dataStart, body.dataEnd);
+            dataEnd += length;
+          } else {
+            stream.decoder.decodeData(bytes.subarray(dataStart, dataEnd), false);
+            if (this.#active !== stream) return bytes.length;
+            dataStart = body.dataStart;
+            dataEnd = body.dataEnd;
+          }
+          break;
+        }
+        case BodyEvent.NeedMore:
+          if (dataEnd > dataStart) {
+            stream.decoder.decodeData(bytes.subarray(dataStart, dataEnd), false);
+          }
+          return pos;
+        case BodyEvent.Error:
+          if (dataEnd > dataStart) {
+            stream.decoder.decodeData(bytes.subarray(dataStart, dataEnd), false);
+          }
+          if (this.#active === stream) this.#protocolError(body.error);
+          return bytes.length;
+        default:
+          this.#endBody(stream, event, bytes.subarray(dataStart, dataEnd));
+          this.#onResponseComplete(stream, bytes, pos);
+          return pos;
+      }
+    }
+  }
+
+  #endBody(stream: ClientStream, event: BodyEvent, data: Buffer): void {
+    const { decoder } = stream;
+    const { trailers } = this.#body;
+    if (event === BodyEvent.Trailers && this.options.enableTrailers) {
+      if (data.length > 0) decoder.decodeData(data, false);
+      if (this.#active !== stream) return;
+      stream.responseComplete = true;
+      decoder.decodeTrailers(trailers);
+    } else {
+      stream.responseComplete = true;
+      decoder.decodeData(data, true);
+    }
+  }
+
+  #onResponseComplete(stream: ClientStream, bytes: Buffer, pos: number): void {
+    if (this.#active !== stream) return;
+    // Whatever is glued to a response belongs to nobody; do not let the next request find it.
+    if (pos < bytes.length) this.#keepAlive = false;
+    if (stream.requestComplete) this.#finishStream(stream);
+  }
+
+  #finishStream(stream: ClientStream): void {
+    this.#active = null;
+    stream.detach();
+    this.#callbacks.onIdle();
+  }
+
+  #unsolicited(bytes: Buffer, pos: number): void {
+    this.#isDone = true;
+    // Servers that time out idle connections with a 408 break no rule that matters (Envoy: same).
+    const isTimeout = bytes.toString('latin1', pos, pos + 12) === 'HTTP/1.1 408';
+    const stream = this.#active;
+    this.#active = null;
+    if (stream !== null) {
+      if (stream.responseComplete) stream.detach();
+      else stream.fail(StreamResetReason.ProtocolError, unsolicitedBytes.details);
+    }
+    if (!isTimeout) this.#callbacks.onProtocolError(unsolicitedBytes);
+    this.connection.close(ConnectionCloseType.NoFlush);
+  }
+
+  #protocolError(error: CodecError): void {
+    this.#isDone = true;
+    const stream = this.#active;
+    this.#active = null;
+    stream?.fail(StreamResetReason.ProtocolError, error.details);
+    this.#callbacks.onProtocolError(error);
+    this.connection.close(ConnectionCloseType.NoFlush);
   }
 }
+
+const unsolicitedBytes: CodecError = Object.freeze({
+  status: 502,
+  details: 'http1.codec_error',
+  message: 'bytes from the upstream that no request asked for',
+});
+const unexpected101: CodecError = Object.freeze({
+  status: 502,
+  details: 'http1.codec_error',
+  message: '101 without an upgrade request',
+});
+const tooManyInformational: CodecError = Object.freeze({
+  status: 502,
+  details: 'http1.codec_error',
+  message: 'too many 1xx responses',
+});
+const bodyDisallowed: CodecError = Object.freeze({
+  status: 502,
+  details: 'http1.body_disallowed',
+  message: '204 with a body',
+});

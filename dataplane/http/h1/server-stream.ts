@@ -1,0 +1,173 @@
+// One request and its response on an HTTP/1 server connection: the ResponseEncoder that the HCM writes
+// to. Made by ServerConnection, which does the reading.
+
+import {
+  type RequestDecoder,
+  type ResponseEncoder,
+  type StreamCallbacks,
+  StreamResetReason,
+} from '../../api/codec.ts';
+import type { Connection } from '../../api/connection.ts';
+import { findField, type ResponseHeaders, type Trailers } from '../../api/headers.ts';
+import { contentLengthOf, Framing, headerLine, headerLines, statusLine } from './encoder.ts';
+import { MessageWriter } from './message-writer.ts';
+import type { ServerOptions } from './options.ts';
+
+/** What a stream asks of its connection. */
+export interface ServerStreamOwner {
+  readonly connection: Connection;
+  readonly options: ServerOptions;
+  /** `Connection: close` belongs on the response. */
+  isClosing(): boolean;
+  /** The connection ends after this response. */
+  closeAfterResponse(): void;
+  onResponseComplete(stream: ServerStream): void;
+  onStreamReset(stream: ServerStream): void;
+}
+
+/** See the file head. Writes after its end or reset are ignored. */
+export class ServerStream implements ResponseEncoder {
+  callbacks: StreamCallbacks | null = null;
+  /** Null until the HCM was told of the stream, and after a codec error. */
+  decoder: RequestDecoder | null = null;
+  readonly isHead: boolean;
+  readonly isHttp10: boolean;
+  readonly isConnect: boolean;
+  requestComplete = false;
+  responseStarted = false;
+  responseComplete = false;
+  received = 0;
+  readonly #owner: ServerStreamOwner;
+  readonly #writer: MessageWriter;
+  #readDisableCount = 0;
+  #isReset = false;
+
+  constructor(owner: ServerStreamOwner, method: string, isHttp10: boolean) {
+    this.#owner = owner;
+    this.#writer = new MessageWriter(owner.connection);
+    this.isHead = method === 'HEAD';
+    this.isConnect = method === 'CONNECT';
+    this.isHttp10 = isHttp10;
+  }
+
+  setCallbacks(callbacks: StreamCallbacks): void {
+    this.callbacks = callbacks;
+  }
+
+  /** True while the HCM may still be told things. */
+  isActive(): boolean {
+    return !this.#isReset && !(this.requestComplete && this.responseComplete);
+  }
+
+  encode1xxHeaders(headers: ResponseHeaders): void {
+    // RFC 9110 15.2: an HTTP/1.0 client does not know 1xx.
+    if (this.#isReset || this.responseStarted || this.isHttp10) return;
+    const { properCaseHeaderKeys } = this.#owner.options;
+    const lines = headerLines(headers.fields, properCaseHeaderKeys);
+    this.#writer.text(`${statusLine(headers.status, false)}${lines}\r\n`);
+  }
+
+  encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    if (this.#isReset || this.responseStarted) return;
+    this.responseStarted = true;
+    const owner = this.#owner;
+    const { fields, status } = headers;
+    const { properCaseHeaderKeys } = owner.options;
+    // The rest of a request that is answered early cannot be told from a next one (Envoy: same).
+    if (!this.requestComplete) owner.closeAfterResponse();
+    const connectionAt = findField(fields, 'connection');
+    if (connectionAt !== -1 && /\bclose\b/i.test(fields[connectionAt + 1]!)) {
+      owner.closeAfterResponse();
+    }
+
+    const isBodiless = status === 204 || status === 304 || status < 200;
+    const contentLength = contentLengthOf(fields);
+    let framing: Framing = Framing.None;
+    let framingLine = '';
+    if (contentLength !== -1) framing = Framing.Length;
+    else if (isBodiless || (this.isConnect && status < 300)) framing = Framing.None;
+    else if (endStream && !this.isHead) {
+      framingLine = headerLine('content-length', '0', properCaseHeaderKeys);
+    } else if (this.isHttp10) {
+      framing = Framing.UntilClose;
+      owner.closeAfterResponse();
+    } else {
+      framing = Framing.Chunked;
+      framingLine = headerLine('transfer-encoding', 'chunked', properCaseHeaderKeys);
+    }
+
+    let head = statusLine(status, this.isHttp10) + headerLines(fields, properCaseHeaderKeys);
+    if (connectionAt === -1) {
+      if (owner.isClosing()) head += headerLine('connection', 'close', properCaseHeaderKeys);
+      else if (this.isHttp10) head += headerLine('connection', 'keep-alive', properCaseHeaderKeys);
+    }
+    head += `${framingLine}\r\n`;
+    this.#writer.head(head, framing, contentLength, this.isHead || isBodiless);
+    if (endStream) this.#end(null);
+  }
+
+  encodeData(data: Buffer, endStream: boolean): void {
+    if (this.#isReset || this.responseComplete) return;
+    if (!this.#writer.data(data)) {
+      this.resetStream(StreamResetReason.LocalReset);
+      return;
+    }
+    if (endStream) this.#end(null);
+  }
+
+  encodeTrailers(trailers: Trailers): void {
+    if (this.#isReset || this.responseComplete) return;
+    this.#end(this.#owner.options.enableTrailers ? trailers : null);
+  }
+
+  #end(trailers: Trailers | null): void {
+    // A body shorter than its Content-Length: the client must see it broken, not padded by what follows.
+    if (!this.#writer.end(trailers, this.#owner.options.properCaseHeaderKeys)) {
+      this.#owner.closeAfterResponse();
+    }
+    this.responseComplete = true;
+    this.#owner.onResponseComplete(this);
+  }
+
+  /** Closes the connection behind what was written. The caller gets no onResetStream for its own reset. */
+  resetStream(_reason: StreamResetReason): void {
+    if (this.#isReset) return;
+    this.detach();
+    this.#owner.onStreamReset(this);
+  }
+
+  /** The connection: the stream is over, tell nobody any more. */
+  detach(): void {
+    this.#isReset = true;
+    this.releaseReads();
+  }
+
+  /** The connection: the transport or the codec ended the stream; tells the HCM. */
+  fail(reason: StreamResetReason, details: string): void {
+    if (this.#isReset) return;
+    this.detach();
+    this.callbacks?.onResetStream(reason, details);
+  }
+
+  readDisable(disable: boolean): void {
+    if (this.#isReset) return;
+    if (!disable && this.#readDisableCount === 0) return;
+    this.#readDisableCount += disable ? 1 : -1;
+    this.#owner.connection.readDisable(disable);
+  }
+
+  /** Gives back what readDisable took; a stream must not leave its connection deaf. */
+  releaseReads(): void {
+    for (; this.#readDisableCount > 0; this.#readDisableCount--) {
+      this.#owner.connection.readDisable(false);
+    }
+  }
+
+  bytesSent(): number {
+    return this.#writer.bytes;
+  }
+
+  bytesReceived(): number {
+    return this.received;
+  }
+}
