@@ -254,7 +254,8 @@ function numberViolation(rules: NumberRules, value: number): string | null {
   if (rules.const !== undefined && value !== rules.const)
     return `must be ${rules.const}, got ${value}`;
   const broken = rangeViolation(value, rules, String);
-  if (broken !== null) return broken;
+  // 0 mostly means absent: then there is nothing that was got.
+  if (broken !== null) return value === 0 ? broken : `${broken}, got ${value}`;
   if (rules.in !== undefined && !listOf(rules.in).includes(value)) {
     return `must be one of ${listOf(rules.in).join(', ')}, got ${value}`;
   }
@@ -392,7 +393,6 @@ function isHeaderText(
   text: string,
 ): boolean {
   if (kind === 'HTTP_HEADER_NAME' && isStrict) return headerName.test(text);
-  if (kind === 'HTTP_HEADER_NAME' && text === '') return false;
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     if (code === 0 || code === 10 || code === 13) return false;

@@ -42,7 +42,7 @@ function messageNode(type: protobuf.Type): BundleNode {
     fields[field.name] = {
       ...(field.repeated ? { rule: 'repeated' } : {}),
       ...(field instanceof protobuf.MapField ? { keyType: field.keyType } : {}),
-      type: field.resolvedType === null ? field.type : field.resolvedType.fullName,
+      type: typeText(field),
       id: field.id,
       ...(field.options?.['proto3_optional'] === true
         ? { options: { proto3_optional: true } }
@@ -53,6 +53,12 @@ function messageNode(type: protobuf.Type): BundleNode {
     type.oneofsArray.map((oneof) => [oneof.name, { oneof: [...oneof.oneof] }]),
   );
   return type.oneofsArray.length === 0 ? { fields } : { oneofs, fields };
+}
+
+function typeText(field: protobuf.Field): string {
+  if (field.resolvedType !== null) return field.resolvedType.fullName;
+  if (field.type in protobuf.types.basic) return field.type;
+  throw new Error(`${field.fullName} was not resolved`);
 }
 
 function addServices(bundle: BundleNode, namespace: protobuf.NamespaceBase): void {

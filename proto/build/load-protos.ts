@@ -52,8 +52,19 @@ export function loadProtos(): protobuf.Root {
   for (const name of globSync('*.proto', { cwd: overlayDir }).sort()) {
     applyOverlay(root, name, readFileSync(join(overlayDir, name), 'utf8'));
   }
-  root.resolveAll();
+  resolveFields(root);
   return root;
+}
+
+// Not root.resolveAll(): that passes over types it has resolved before, and loadSync did so before the
+// overlay's fields came.
+function resolveFields(namespace: protobuf.NamespaceBase): void {
+  for (const object of namespace.nestedArray) {
+    if (object instanceof protobuf.Type) for (const field of object.fieldsArray) field.resolve();
+    if (object instanceof protobuf.Service)
+      for (const method of object.methodsArray) method.resolve();
+    if (object instanceof protobuf.Namespace) resolveFields(object);
+  }
 }
 
 const annotationPackage = /^(envoy|udpa|xds)\.annotations(\.|$)|^validate(\.|$)/;
