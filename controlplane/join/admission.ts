@@ -11,7 +11,7 @@ import { formatProblem } from '../model/problem.ts';
 import { versionProblem } from '../model/semantics.ts';
 import { validateDocument } from '../model/validate.ts';
 import type { Store } from '../store/store.ts';
-import type { Denial } from './authn.ts';
+import type { Denial } from './denial.ts';
 import type { Registry } from './registry.ts';
 
 /** Label of Workloads that made themselves. */

@@ -9,13 +9,8 @@ import { err, ok, type Result } from '../../common/result.ts';
 import type { Workload } from '../model/kinds/workload.ts';
 import { namespaceOf } from '../model/object.ts';
 import { type Admission, splitNodeId } from './admission.ts';
+import type { Denial } from './denial.ts';
 import type { TokenClaims, TokenIssuer } from './tokens.ts';
-
-/** A gRPC status that ends the call. */
-export interface Denial {
-  readonly code: status;
-  readonly details: string;
-}
 
 /** The claims of the call's bearer token. */
 export function callerOf(

@@ -11,7 +11,8 @@ import { err, ok, type Result } from '../../common/result.ts';
 import type { NodeRequest, RegisterRequest, RegisterResponse } from '../../proto/join.ts';
 import { DEFAULT_NAMESPACE } from '../model/object.ts';
 import type { Admission } from './admission.ts';
-import { callerOf, type Denial, mayBe } from './authn.ts';
+import { callerOf, mayBe } from './authn.ts';
+import type { Denial } from './denial.ts';
 import type { Registry } from './registry.ts';
 import type { TokenIssuer } from './tokens.ts';
 

@@ -6,25 +6,16 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { messageToJson } from '../../proto/json.ts';
 import { buildGraph } from '../graph/builder.ts';
 import { readDocuments } from '../model/documents.ts';
 import { formatProblem } from '../model/problem.ts';
 import { checkMesh } from '../model/semantics.ts';
+import { resourceKinds, resourcesToJson } from './to-json.ts';
 import { Translator } from './translate.ts';
 
 const inDir = fileURLToPath(new URL('../../test/golden/in/', import.meta.url));
 const outDir = fileURLToPath(new URL('../../test/golden/out/', import.meta.url));
 const regenerate = process.env['REGENERATE_GOLDEN'] === '1';
-
-const typeNames = {
-  cluster: 'envoy.config.cluster.v3.Cluster',
-  endpoint: 'envoy.config.endpoint.v3.ClusterLoadAssignment',
-  listener: 'envoy.config.listener.v3.Listener',
-  route: 'envoy.config.route.v3.RouteConfiguration',
-  secret: 'envoy.extensions.transport_sockets.tls.v3.Secret',
-} as const;
-const kinds = ['cluster', 'endpoint', 'listener', 'route', 'secret'] as const;
 
 const certificate = {
   certificateChainPem: 'CERTIFICATE\n',
@@ -44,12 +35,10 @@ function translate(text: string, file: string): string {
   const seen = new Set<string>();
   const output: Record<string, Record<string, unknown[]>> = {};
   for (const proxy of graph.proxies.values()) {
-    const resources = translator.resourcesOf(proxy, certificate);
+    const resources = resourcesToJson(translator.resourcesOf(proxy, certificate));
     const own: Record<string, unknown[]> = {};
-    for (const kind of kinds) {
-      for (const message of resources[kind].values()) {
-        // The kind fixes the message type; the union of five maps hides that from TypeScript.
-        const json = messageToJson(typeNames[kind] as string, message, { redact: true });
+    for (const kind of resourceKinds) {
+      for (const json of resources[kind]) {
         const key = `${kind} ${JSON.stringify(json)}`;
         if (seen.has(key)) continue;
         seen.add(key);

@@ -1,0 +1,102 @@
+// One round: store + registrations -> graph -> resources per node -> snapshot sink. Nodes whose
+// certificate is still being issued wait for the next round. A failure keeps every last good snapshot.
+
+import { errorText } from '../../common/coded-error.ts';
+import type { Logger } from '../../common/logger.ts';
+import type { NodeCertificates } from '../ca/node-certificates.ts';
+import { buildGraph } from '../graph/builder.ts';
+import type { MeshGraph } from '../graph/graph.ts';
+import type { Workload } from '../model/kinds/workload.ts';
+import type { Store } from '../store/store.ts';
+import { type NodeResources, Translator } from '../translate/translate.ts';
+
+/** Where snapshots go: the cache, seen from here. */
+export interface SnapshotSink {
+  set(nodeId: string, resources: NodeResources): void;
+  remove(nodeId: string): void;
+}
+
+export interface ReconcilerOptions {
+  readonly store: Store;
+  readonly joined: () => readonly Workload[];
+  readonly certificates: NodeCertificates;
+  readonly rootsPem: string;
+  readonly sink: SnapshotSink;
+  readonly logger: Logger;
+}
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  #graph: MeshGraph | null = null;
+  #published = new Set<string>();
+  #lastError: string | null = null;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** Of the last successful round. */
+  get graph(): MeshGraph | null {
+    return this.#graph;
+  }
+
+  /** Why the last round failed; null = it did not. */
+  get lastError(): string | null {
+    return this.#lastError;
+  }
+
+  run(): void {
+    const { logger } = this.#options;
+    try {
+      this.#publish();
+      this.#lastError = null;
+    } catch (thrown) {
+      // A bug of ours, not of a document: those were refused at the door.
+      this.#lastError = errorText(thrown);
+      logger.error({ error: this.#lastError }, 'reconcile failed; the last good state stays');
+    }
+  }
+
+  #publish(): void {
+    const { store, joined, certificates, rootsPem, sink, logger } = this.#options;
+    const graph = buildGraph(
+      store.list().map(({ object }) => object),
+      joined(),
+    );
+    const translator = new Translator(graph);
+    // Everything is translated before anything is published: no half rounds.
+    const ready: [string, NodeResources][] = [];
+    for (const proxy of graph.proxies.values()) {
+      const certificate = certificates.get(
+        proxy.nodeId,
+        proxy.service.spiffeId,
+        graph.settings.certificateTtlMs,
+      );
+      if (certificate === null) continue;
+      const { certificatePem, privateKeyPem } = certificate;
+      ready.push([
+        proxy.nodeId,
+        translator.resourcesOf(proxy, {
+          certificateChainPem: certificatePem,
+          privateKeyPem,
+          rootsPem,
+        }),
+      ]);
+    }
+    this.#graph = graph;
+    certificates.retain(new Set(graph.proxies.keys()));
+    for (const [nodeId, resources] of ready) sink.set(nodeId, resources);
+    for (const nodeId of this.#published) {
+      if (!graph.proxies.has(nodeId)) sink.remove(nodeId);
+    }
+    this.#published = new Set(
+      [...this.#published, ...ready.map(([nodeId]) => nodeId)].filter((id) =>
+        graph.proxies.has(id),
+      ),
+    );
+    logger.debug(
+      { services: graph.services.length, nodes: graph.proxies.size, ready: ready.length },
+      'reconciled',
+    );
+  }
+}
