@@ -22,7 +22,14 @@ import { anyContent, isTypedStruct, wrappedField } from './special-types.ts';
 import { typeNameOf } from './type-urls.ts';
 
 export { encodeMessage, type MessageOf, packAny } from './encode.ts';
-export type { DecodedAny, PlainMessage } from './plain.ts';
+
+export interface DecodeOptions {
+  /**
+   * 'keep' leaves Anys as bytes (`message` null), for a discovery response: its resources must not fail
+   * together. Default 'decode'.
+   */
+  readonly anys?: 'decode' | 'keep';
+}
 
 type Reader = protobuf.Reader;
 
@@ -33,10 +40,11 @@ type Reader = protobuf.Reader;
 export function decodeMessage<Name extends string>(
   typeName: Name,
   bytes: Uint8Array,
+  options: DecodeOptions = {},
 ): Result<Decoded<MessageOf<Name>>, FieldError[]> {
   const type = lookupType(typeName);
   if (type === null) return err([{ path: '', message: `unknown message type ${typeName}` }]);
-  const decoder = new Decoder();
+  const decoder = new Decoder(options.anys !== 'keep');
   const message = decoder.read(type, [bytes], '', 0);
   if (decoder.errors.length > 0) return err(decoder.errors);
   // The decoder builds what gen/types.ts describes: both come from the same descriptors.
@@ -49,6 +57,11 @@ const maxWarnings = 100;
 class Decoder {
   readonly errors: FieldError[] = [];
   readonly warnings: FieldError[] = [];
+  readonly #decodesAnys: boolean;
+
+  constructor(decodesAnys: boolean) {
+    this.#decodesAnys = decodesAnys;
+  }
 
   /** `pieces` are merged: protobuf lets a singular message come in several parts. */
   read(
@@ -198,7 +211,7 @@ class Decoder {
     const typeName = typeNameOf(url);
     const type = lookupType(typeName);
     const any = { type_url: url, type_name: typeName, message: null, value };
-    if (type === null) return any;
+    if (type === null || !this.#decodesAnys) return any;
     const content = this.read(type, [value], path, depth + 1);
     if (content === undefined) return undefined;
     const message = anyContent(typeName, content);

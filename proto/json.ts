@@ -25,7 +25,7 @@ import {
 import { anyContent, hasBareJson, isTypedStruct, wrappedField } from './special-types.ts';
 import { typeNameOf } from './type-urls.ts';
 
-export { type JsonOutputOptions, messageToJson } from './to-json.ts';
+export { messageToJson } from './to-json.ts';
 
 /** Nesting of messages, Anys and JSON values; protobuf's own default. */
 export const maxDepth = 100;

@@ -81,11 +81,6 @@ let bundle: BundleNode | null = null;
 const messages = new Map<string, MessageDescriptor | null>();
 const enums = new Map<string, EnumDescriptor>();
 
-/** Reads the bundle now rather than at the first lookup. Throws when proto/gen was not built. */
-export function loadRoot(): void {
-  bundle ??= readBundle();
-}
-
 function readBundle(): BundleNode {
   const text = readFileSync(new URL('envoy.json', genDir), 'utf8');
   return JSON.parse(text) as BundleNode; // our own build's output

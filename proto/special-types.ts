@@ -1,5 +1,4 @@
-// Which message types are not simply "an object of fields" in JSON or in the plain form. Shared by the
-// readers and writers of this room; no other room needs it.
+// Which message types are not simply "an object of fields" in JSON or in the plain form.
 
 import type { PlainMessage } from './plain.ts';
 import type { FieldDescriptor, MessageDescriptor } from './root.ts';
