@@ -10,7 +10,7 @@ const UNESCAPE = 2;
 const SPECIAL = 3;
 
 const kinds = new Uint8Array(256).fill(ESCAPE);
-for (const char of "!$&'()*+,:;=@[]|") kinds[char.charCodeAt(0)] = PASS;
+for (const char of "!$&'()*+,:;=@[]") kinds[char.charCodeAt(0)] = PASS;
 for (const char of '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_~') {
   kinds[char.charCodeAt(0)] = UNESCAPE;
 }

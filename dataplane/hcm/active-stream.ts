@@ -1,0 +1,472 @@
+// One HTTP request, from its head to its access log line. Made by connection-manager for each stream of the
+// codec; above it is the codec (RequestDecoder, StreamCallbacks), below it the filter chain (its host).
+//
+//   newStream -> decodeHeaders: checks -> client identity -> route -> filters -> ... -> response -> finish
+//                     '--------- local reply of the connection manager ------------'
+//
+// finish() runs exactly once, whatever ends the stream: stats, filters' onDestroy, access logs, release.
+
+import type { LogContext } from '../api/access-log.ts';
+import {
+  type CodecError,
+  type RequestDecoder,
+  type ResponseEncoder,
+  type StreamCallbacks,
+  StreamResetReason,
+} from '../api/codec.ts';
+import type { Connection } from '../api/connection.ts';
+import {
+  findField,
+  getField,
+  type RequestHeaders,
+  ResponseHeaders,
+  setField,
+  type Trailers,
+} from '../api/headers.ts';
+import type { Route, RouteTable } from '../api/route.ts';
+import { type Protocol, ResponseFlag } from '../api/stream-info.ts';
+import { reasonPhrase } from '../http/codes.ts';
+import type { HttpConnectionManagerConfig } from './config.ts';
+import { FilterManager, type FilterManagerHost } from './filter-manager.ts';
+import {
+  CONNECTION_HEADER_REJECTED,
+  RequestScan,
+  ResponseSeen,
+  scanRequest,
+  scanResponse,
+} from './header-sanitize.ts';
+import { normalizeHost, normalizePath, PathAction } from './path-checks.ts';
+import { HttpStreamInfo } from './stream-info.ts';
+import type { StreamTimers, TimedStream } from './stream-timers.ts';
+
+/** What a stream asks of its connection. */
+export interface StreamOwner {
+  readonly connection: Connection;
+  readonly config: HttpConnectionManagerConfig;
+  readonly filterChainName: string;
+  protocol(): Protocol;
+  /** The connection ends after this response: decided when a response's head is written. */
+  shouldCloseAfterResponse(): boolean;
+  borrowTimers(): StreamTimers;
+  onStreamFinished(stream: ActiveStream, timers: StreamTimers): void;
+}
+
+/** A scan is read before the next can begin: one serves every stream of the worker. */
+const scan = new RequestScan();
+
+/** 53 bits, the most that a number holds exactly. */
+const RANDOM_RANGE = 2 ** 53;
+const NOT_DRAWN = -1;
+
+export class ActiveStream
+  implements RequestDecoder, StreamCallbacks, FilterManagerHost, TimedStream, LogContext
+{
+  readonly connection: Connection;
+  readonly streamInfo: HttpStreamInfo;
+  readonly encoder: ResponseEncoder;
+  /** Null before the head came and when the codec refused it. */
+  requestHeaders: RequestHeaders | null;
+  readonly #owner: StreamOwner;
+  readonly #config: HttpConnectionManagerConfig;
+  readonly #filterManager: FilterManager;
+  readonly #timers: StreamTimers;
+  readonly #routes: RouteTable | null;
+  /** The head passed all checks: routes may be chosen by it. */
+  #isRoutable: boolean;
+  #route: Route | null;
+  #isRouteCached: boolean;
+  #random: number;
+  #idleTimeoutMs: number;
+  /** This response must be the connection's last. */
+  #isLastResponse: boolean;
+  #isFinished: boolean;
+
+  constructor(owner: StreamOwner, encoder: ResponseEncoder) {
+    const { config } = owner;
+    const nowMs = config.clock.nowMs();
+    this.connection = owner.connection;
+    this.encoder = encoder;
+    this.streamInfo = new HttpStreamInfo(
+      owner.connection,
+      owner.filterChainName,
+      owner.protocol(),
+      nowMs,
+      config.clock.wallMs(),
+    );
+    this.#owner = owner;
+    this.#config = config;
+    this.#filterManager = new FilterManager(this, config.filters, config.bufferLimitBytes);
+    this.#timers = owner.borrowTimers();
+    this.#routes = config.routes();
+    this.requestHeaders = null;
+    this.#isRoutable = false;
+    this.#route = null;
+    this.#isRouteCached = false;
+    this.#random = NOT_DRAWN;
+    this.#idleTimeoutMs = config.data.streamIdleTimeoutMs;
+    this.#isLastResponse = false;
+    this.#isFinished = false;
+    this.#timers.stream = this;
+    config.stats.rqTotal++;
+    config.stats.rqActive++;
+    config.stats.rqHttp1Total++;
+    encoder.setCallbacks(this);
+    const { data } = config;
+    if (this.#idleTimeoutMs > 0) this.#timers.startIdle(this.#idleTimeoutMs, nowMs);
+    if (data.requestTimeoutMs > 0) this.#timers.startRequest(data.requestTimeoutMs, nowMs);
+    if (data.maxStreamDurationMs > 0) {
+      this.#timers.startMaxDuration(data.maxStreamDurationMs, nowMs);
+    }
+  }
+
+  // ---- from the codec ----
+
+  decodeHeaders(headers: RequestHeaders, endStream: boolean): void {
+    this.requestHeaders = headers;
+    const info = this.streamInfo;
+    // The codec makes the stream when the head is complete, so this is the same moment.
+    if (endStream) info.lastDownstreamRxByteMs = info.startMs;
+    this.#filterManager.noteRequestEnd(endStream);
+    scanRequest(headers.fields, scan);
+    if (!scan.isValid) {
+      this.requestHeaders = null;
+      this.onCodecError({ status: 400, details: CONNECTION_HEADER_REJECTED, message: '' });
+      return;
+    }
+    if (scan.expectsContinue) this.#sendContinue();
+    if (scan.dropsHost) headers.authority = '';
+    if (!this.#checkTarget(headers)) return;
+    const { upgrade } = scan;
+    normalizeHost(headers, this.#config.data, this.connection.localAddress.port);
+    info.downstreamRemoteAddress = this.#config.forwarded.apply(
+      headers,
+      scan,
+      this.connection,
+      this.#routes === null ? [] : this.#routes.internalOnlyHeaders,
+    );
+    this.#isRoutable = true;
+    const route = this.route();
+    this.#filterManager.createFilterChain();
+    if (route !== null) {
+      if (upgrade !== '') {
+        this.#refuseUpgrade();
+        return;
+      }
+      if (route.idleTimeoutMs !== null) this.#overrideIdleTimeout(route.idleTimeoutMs);
+    }
+    this.#filterManager.decodeHeaders();
+  }
+
+  decodeData(data: Buffer, endStream: boolean): void {
+    const info = this.streamInfo;
+    info.bytesReceived += data.length;
+    if (endStream) info.lastDownstreamRxByteMs = this.#config.clock.nowMs();
+    this.#filterManager.decodeData(data, endStream);
+  }
+
+  decodeTrailers(trailers: Trailers): void {
+    this.streamInfo.lastDownstreamRxByteMs = this.#config.clock.nowMs();
+    this.resetIdleTimer();
+    this.#filterManager.decodeTrailers(trailers);
+  }
+
+  /** The codec refuses the request: answers for it. Without a whole head the log shows none, as in Envoy. */
+  onCodecError(error: CodecError): void {
+    this.streamInfo.responseFlags |= ResponseFlag.DownstreamProtocolError;
+    this.#isLastResponse = true;
+    this.#filterManager.sendLocalReply(
+      error.status,
+      reasonPhrase(error.status),
+      null,
+      error.details,
+    );
+  }
+
+  /** The head did not come in time (request_headers_timeout). */
+  onHeadersTimeout(): void {
+    this.#isLastResponse = true;
+    this.#filterManager.sendLocalReply(
+      408,
+      'request header timeout',
+      null,
+      'request_header_timeout',
+    );
+  }
+
+  onResetStream(reason: StreamResetReason, details: string): void {
+    this.#config.stats.rqRxReset++;
+    const info = this.streamInfo;
+    if (reason === StreamResetReason.ProtocolError) {
+      info.responseFlags |= ResponseFlag.DownstreamProtocolError;
+    } else if (reason === StreamResetReason.RemoteReset) {
+      info.responseFlags |= ResponseFlag.DownstreamRemoteReset;
+    }
+    if (details !== '') info.responseCodeDetails = details;
+    this.#finish();
+  }
+
+  /** The connection ends while this stream is open; onResetStream follows. */
+  onConnectionClose(isRemote: boolean): void {
+    const info = this.streamInfo;
+    if (isRemote) info.responseFlags |= ResponseFlag.DownstreamConnectionTermination;
+    info.responseCodeDetails = isRemote
+      ? 'downstream_remote_disconnect'
+      : 'downstream_local_disconnect';
+  }
+
+  onAboveWriteBufferHighWatermark(): void {
+    this.#filterManager.onAboveWriteBufferHighWatermark();
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    this.#filterManager.onBelowWriteBufferLowWatermark();
+  }
+
+  // ---- checks before routing ----
+
+  #checkTarget(headers: RequestHeaders): boolean {
+    if (headers.authority === '') {
+      this.#refuse(400, 'missing_host_header');
+      return false;
+    }
+    const isConnect = headers.method === 'CONNECT';
+    if (headers.path === '') {
+      if (isConnect) return true;
+      this.#refuse(404, 'missing_path_rejected');
+      return false;
+    }
+    if (headers.path.charCodeAt(0) !== 0x2f) {
+      this.#config.stats.rqNonRelativePath++;
+      this.#refuse(404, 'absolute_path_rejected');
+      return false;
+    }
+    const action = normalizePath(headers, this.#config.data);
+    if (action === PathAction.Continue) return true;
+    if (action === PathAction.Reject) {
+      this.#config.stats.rqFailedPathNormalization++;
+      this.#refuse(400, 'path_normalization_failed');
+      return false;
+    }
+    this.#config.stats.rqRedirectedWithNormalizedPath++;
+    const { path } = headers;
+    this.#filterManager.sendLocalReply(
+      307,
+      '',
+      (response) => setField(response.fields, 'location', path),
+      'path_normalization_failed',
+    );
+    return false;
+  }
+
+  #refuse(status: number, details: string): void {
+    this.#filterManager.sendLocalReply(status, '', null, details);
+  }
+
+  #refuseUpgrade(): void {
+    // What follows an upgrade request may be in another protocol: never read it as a request.
+    this.#isLastResponse = true;
+    this.#config.stats.rqWsOnNonWsRoute++;
+    this.#refuse(403, 'upgrade_failed');
+  }
+
+  #sendContinue(): void {
+    this.#config.stats.chargeResponse(100);
+    this.encoder.encode1xxHeaders(new ResponseHeaders(100, []));
+  }
+
+  #overrideIdleTimeout(timeoutMs: number): void {
+    this.#idleTimeoutMs = timeoutMs;
+    if (timeoutMs > 0) this.resetIdleTimer();
+    else this.#timers.stopIdle();
+  }
+
+  // ---- timeouts ----
+
+  onStreamIdleTimeout(): void {
+    this.#config.stats.rqIdleTimeout++;
+    this.streamInfo.responseFlags |= ResponseFlag.StreamIdleTimeout;
+    this.#filterManager.sendLocalReply(
+      this.#timeoutStatus(),
+      'stream timeout',
+      null,
+      'stream_idle_timeout',
+    );
+  }
+
+  onRequestTimeout(): void {
+    this.#config.stats.rqTimeout++;
+    this.#filterManager.sendLocalReply(408, 'request timeout', null, 'request_overall_timeout');
+  }
+
+  onMaxStreamDuration(): void {
+    this.#config.stats.rqMaxDurationReached++;
+    this.#filterManager.sendLocalReply(
+      this.#timeoutStatus(),
+      'downstream duration timeout',
+      null,
+      'max_duration_timeout',
+    );
+  }
+
+  /** Whose fault it was: 408 while the client still sends, 504 once it waits for us. */
+  #timeoutStatus(): number {
+    return this.#filterManager.isRemoteComplete() ? 504 : 408;
+  }
+
+  // ---- for the filter manager ----
+
+  route(): Route | null {
+    if (this.#isRouteCached || !this.#isRoutable) return this.#route;
+    this.#isRouteCached = true;
+    const routes = this.#routes;
+    const route = routes === null ? null : routes.match(this.requestHeaders!, this.streamRandom());
+    this.#route = route;
+    this.streamInfo.routeName = route === null ? '' : route.name;
+    this.streamInfo.virtualHostName = route === null ? '' : route.virtualHostName;
+    return route;
+  }
+
+  clearRouteCache(): void {
+    this.#isRouteCached = false;
+  }
+
+  streamRandom(): number {
+    if (this.#random === NOT_DRAWN) {
+      this.#random = Math.floor(this.#config.random() * RANDOM_RANGE);
+    }
+    return this.#random;
+  }
+
+  resetIdleTimer(): void {
+    if (this.#idleTimeoutMs > 0) {
+      this.#timers.startIdle(this.#idleTimeoutMs, this.#config.clock.nowMs());
+    }
+  }
+
+  disarmRequestTimeout(): void {
+    this.#timers.stopRequest();
+  }
+
+  onLocalReply(status: number): void {
+    // A client that sends what cannot be understood is not to be trusted with framing either.
+    if (status === 400 && !this.#config.data.streamErrorOnInvalidHttpMessage) {
+      this.#isLastResponse = true;
+    }
+  }
+
+  onRequestDataTooLarge(): void {
+    this.#config.stats.rqTooLarge++;
+  }
+
+  onResponseDataTooLarge(): void {
+    this.#config.stats.rsTooLarge++;
+  }
+
+  readDisableRequest(disable: boolean): void {
+    const { stats } = this.#config;
+    if (disable) stats.flowControlPausedReadingTotal++;
+    else stats.flowControlResumedReadingTotal++;
+    this.encoder.readDisable(disable);
+  }
+
+  encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    const config = this.#config;
+    const { data, stats } = config;
+    const { fields } = headers;
+    const seen = scanResponse(fields);
+    if ((seen & ResponseSeen.Date) === 0) fields.push('date', config.date.text());
+    if ((seen & ResponseSeen.Server) === 0) {
+      if (data.serverHeaderTransformation !== 'PASS_THROUGH') {
+        fields.push('server', data.serverName);
+      }
+    } else if (data.serverHeaderTransformation === 'OVERWRITE') {
+      setField(fields, 'server', data.serverName);
+    }
+    this.#echoRequestId(headers);
+    if (data.via !== '') appendVia(headers, data.via, (seen & ResponseSeen.Via) !== 0);
+    if (!this.#filterManager.isRemoteComplete()) {
+      this.#isLastResponse = true;
+      stats.rqResponseBeforeRqComplete++;
+    }
+    if (this.#owner.shouldCloseAfterResponse() || this.#isLastResponse) {
+      fields.push('connection', 'close');
+    }
+    stats.chargeResponse(headers.status);
+    this.streamInfo.responseCode = headers.status;
+    const nowMs = config.clock.nowMs();
+    this.streamInfo.firstDownstreamTxByteMs = nowMs;
+    if (endStream) this.streamInfo.lastDownstreamTxByteMs = nowMs;
+    this.encoder.encodeHeaders(headers, endStream);
+  }
+
+  #echoRequestId(headers: ResponseHeaders): void {
+    const request = this.requestHeaders;
+    if (request === null) return;
+    const always = this.#config.data.alwaysSetRequestIdInResponse;
+    if (!always && findField(request.fields, 'x-envoy-force-trace') === -1) return;
+    const id = getField(request.fields, 'x-request-id');
+    if (id !== null) setField(headers.fields, 'x-request-id', id);
+  }
+
+  encodeData(data: Buffer, endStream: boolean): void {
+    this.streamInfo.bytesSent += data.length;
+    if (endStream) this.streamInfo.lastDownstreamTxByteMs = this.#config.clock.nowMs();
+    this.encoder.encodeData(data, endStream);
+  }
+
+  encodeTrailers(trailers: Trailers): void {
+    this.streamInfo.lastDownstreamTxByteMs = this.#config.clock.nowMs();
+    this.encoder.encodeTrailers(trailers);
+  }
+
+  onResponseComplete(): void {
+    this.#finish();
+  }
+
+  resetStream(): void {
+    if (this.#isFinished) return;
+    this.#config.stats.rqTxReset++;
+    this.encoder.resetStream(StreamResetReason.LocalReset);
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    const { stats, clock, accessLoggers } = this.#config;
+    const info = this.streamInfo;
+    const nowMs = clock.nowMs();
+    info.endMs = nowMs;
+    stats.rqActive--;
+    stats.rqTime.record(nowMs - info.startMs);
+    this.#timers.release();
+    this.#filterManager.destroyFilters();
+    info.connectionTerminationDetails = this.connection.connectionTerminationDetails;
+    for (let i = 0; i < accessLoggers.length; i++) accessLoggers[i]!.log(this);
+    this.#owner.onStreamFinished(this, this.#timers);
+  }
+
+  // ---- what access logs read ----
+
+  get responseHeaders(): ResponseHeaders | null {
+    return this.#filterManager.responseHeaders;
+  }
+
+  get responseTrailers(): Trailers | null {
+    return this.#filterManager.responseTrailers;
+  }
+
+  get localReplyBody(): string {
+    return this.#filterManager.localReplyBody;
+  }
+}
+
+function appendVia(headers: ResponseHeaders, via: string, isPresent: boolean): void {
+  const { fields } = headers;
+  if (!isPresent) {
+    fields.push('via', via);
+    return;
+  }
+  const at = findField(fields, 'via');
+  fields[at + 1] = `${fields[at + 1]!}, ${via}`;
+}

@@ -1,0 +1,729 @@
+// Drives one stream through its HTTP filters: decoders in chain order, encoders in reverse, by index. It
+// owns iteration and buffering and nothing of HTTP; active-stream is above it (FilterManagerHost).
+// A long file because both directions must be read side by side: each method has its mirror image.
+//
+//            decodeHeaders/Data/Trailers                      encodeHeaders/Data/Trailers
+//   host --> decoder 0 --> decoder 1 --> router     host <-- encoder of 0 <-- encoder of 1 <-- router
+//
+//   a filter:  Continue --Stop...--> StopSingle | StopAll* --continueDecoding()--> Continue
+//
+// If every filter says Continue, no buffer object exists and nothing here allocates per call.
+
+import type { Connection } from '../api/connection.ts';
+import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
+import {
+  type DownstreamWatermarkCallbacks,
+  FilterDataStatus,
+  FilterHeadersStatus,
+  FilterTrailersStatus,
+  type HttpFilterConfig,
+  type ModifyHeaders,
+} from '../api/http-filter.ts';
+import type { Route } from '../api/route.ts';
+import type { StreamInfo } from '../api/stream-info.ts';
+import {
+  ActiveStreamFilter,
+  type FilterIteration,
+  IterationState,
+} from './active-stream-filter.ts';
+import { isGrpcRequest, type LocalReply, makeLocalReply } from './local-reply.ts';
+
+/** One entry of HCM's http_filters, compiled. */
+export interface FilterEntry {
+  /** Configured name: the key of per-route configs. */
+  readonly name: string;
+  readonly config: HttpFilterConfig;
+  /** HttpFilter.disabled: takes part only where a route has a config for it. */
+  readonly disabled: boolean;
+}
+
+/** What the filter manager asks of the stream. */
+export interface FilterManagerHost {
+  readonly connection: Connection;
+  readonly streamInfo: StreamInfo;
+  route(): Route | null;
+  clearRouteCache(): void;
+  streamRandom(): number;
+  /** Null until the request's head is known. */
+  readonly requestHeaders: RequestHeaders | null;
+  resetIdleTimer(): void;
+  disarmRequestTimeout(): void;
+  /** A local reply of this status is about to be made. */
+  onLocalReply(status: number): void;
+  onRequestDataTooLarge(): void;
+  onResponseDataTooLarge(): void;
+  /** The sinks of the encoder chain. */
+  encodeHeaders(headers: ResponseHeaders, endStream: boolean): void;
+  encodeData(data: Buffer, endStream: boolean): void;
+  encodeTrailers(trailers: Trailers): void;
+  /** The last byte of the response left the chain. */
+  onResponseComplete(): void;
+  /** Abort: reset the codec's stream. */
+  resetStream(): void;
+  readDisableRequest(disable: boolean): void;
+}
+
+/** Bits of #callState: which filter callback is running. */
+const CallState = {
+  DecodeHeaders: 1,
+  DecodeData: 2,
+  DecodeTrailers: 4,
+  EncodeHeaders: 8,
+  EncodeData: 16,
+  EncodeTrailers: 32,
+} as const;
+const DECODING = CallState.DecodeHeaders | CallState.DecodeData | CallState.DecodeTrailers;
+const ENCODING = CallState.EncodeHeaders | CallState.EncodeData | CallState.EncodeTrailers;
+
+const EMPTY = Buffer.alloc(0);
+const NO_BUFFERS: readonly Buffer[] = [];
+
+interface PreparedReply {
+  readonly status: number;
+  readonly body: string;
+  readonly modify: ModifyHeaders | null;
+}
+
+/** One per stream. After destroyFilters() every method is without effect. */
+export class FilterManager implements FilterIteration {
+  readonly connection: Connection;
+  readonly streamInfo: StreamInfo;
+  responseHeaders: ResponseHeaders | null;
+  responseTrailers: Trailers | null;
+  /** Body of the local reply that was made, else ''. */
+  localReplyBody: string;
+  readonly #host: FilterManagerHost;
+  readonly #entries: readonly FilterEntry[];
+  readonly #bufferLimitBytes: number;
+  readonly #decoders: ActiveStreamFilter[];
+  readonly #encoders: ActiveStreamFilter[];
+  #isChainCreated: boolean;
+  #isDestroyed: boolean;
+  #callState: number;
+  /** The request has come in whole. */
+  #remoteComplete: boolean;
+  /** The whole response has been given to the encoder chain. */
+  #localComplete: boolean;
+  /** The response's head has left the encoder chain. */
+  #responseStarted: boolean;
+  #encodeComplete: boolean;
+  /** A local reply came from inside a callback: iteration must not go on. */
+  #decodeAborted: boolean;
+  #encodeAborted: boolean;
+  #preparedReply: PreparedReply | null;
+  #requestTrailers: Trailers | null;
+  #requestBuffer: Buffer[] | null;
+  #requestBufferedBytes: number;
+  /** What to do past the limit: read-disable (true) or 413. */
+  #requestStreaming: boolean;
+  #requestAboveLimit: boolean;
+  /** Buffered body that is being passed on now; what the codec brings meanwhile queues behind it. */
+  #requestReplay: Buffer[] | null;
+  #responseBuffer: Buffer[] | null;
+  #responseBufferedBytes: number;
+  #responseStreaming: boolean;
+  #responseAboveLimit: boolean;
+  #responseReplay: Buffer[] | null;
+  #watermarkCallbacks: DownstreamWatermarkCallbacks[] | null;
+  #highWatermarks: number;
+
+  constructor(host: FilterManagerHost, entries: readonly FilterEntry[], bufferLimitBytes: number) {
+    this.connection = host.connection;
+    this.streamInfo = host.streamInfo;
+    this.responseHeaders = null;
+    this.responseTrailers = null;
+    this.localReplyBody = '';
+    this.#host = host;
+    this.#entries = entries;
+    this.#bufferLimitBytes = bufferLimitBytes;
+    this.#decoders = [];
+    this.#encoders = [];
+    this.#isChainCreated = false;
+    this.#isDestroyed = false;
+    this.#callState = 0;
+    this.#remoteComplete = false;
+    this.#localComplete = false;
+    this.#responseStarted = false;
+    this.#encodeComplete = false;
+    this.#decodeAborted = false;
+    this.#encodeAborted = false;
+    this.#preparedReply = null;
+    this.#requestTrailers = null;
+    this.#requestBuffer = null;
+    this.#requestBufferedBytes = 0;
+    this.#requestStreaming = true;
+    this.#requestAboveLimit = false;
+    this.#requestReplay = null;
+    this.#responseBuffer = null;
+    this.#responseBufferedBytes = 0;
+    this.#responseStreaming = true;
+    this.#responseAboveLimit = false;
+    this.#responseReplay = null;
+    this.#watermarkCallbacks = null;
+    this.#highWatermarks = 0;
+  }
+
+  /** Makes the stream's filters; harmless when done already. The route decides which take part. */
+  createFilterChain(): void {
+    if (this.#isChainCreated) return;
+    this.#isChainCreated = true;
+    const entries = this.#entries;
+    const decoders = this.#decoders;
+    const encoders = this.#encoders;
+    const route = this.#host.route();
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i]!;
+      if (route !== null) {
+        if (route.isFilterDisabled(entry.name)) continue;
+        if (entry.disabled && route.perFilterConfig(entry.name) === null) continue;
+      } else if (entry.disabled) continue;
+      const filter = new ActiveStreamFilter(this, entry.name, entry.config.createFilter());
+      if (filter.decoder !== null) filter.decoderIndex = decoders.push(filter) - 1;
+      if (filter.encoder !== null) encoders.push(filter);
+    }
+    encoders.reverse();
+    for (let i = 0; i < encoders.length; i++) encoders[i]!.encoderIndex = i;
+  }
+
+  /** Tells every filter that the stream is over. Nothing is called afterwards. */
+  destroyFilters(): void {
+    if (this.#isDestroyed) return;
+    this.#isDestroyed = true;
+    this.#requestBuffer = null;
+    this.#responseBuffer = null;
+    for (let i = 0; i < this.#decoders.length; i++) this.#decoders[i]!.onDestroy();
+    for (let i = 0; i < this.#encoders.length; i++) {
+      const filter = this.#encoders[i]!;
+      if (filter.decoderIndex === -1) filter.onDestroy();
+    }
+  }
+
+  isRemoteComplete(): boolean {
+    return this.#remoteComplete;
+  }
+
+  hasResponseStarted(): boolean {
+    return this.#responseStarted;
+  }
+
+  // ---- request path ----
+
+  /** The host: whether the head was all of the request. Comes before any reply can be made. */
+  noteRequestEnd(endStream: boolean): void {
+    this.#remoteComplete = endStream;
+  }
+
+  /** The host: the head (host.requestHeaders) passed its checks, filters may have it. Once. */
+  decodeHeaders(): void {
+    this.#decodeHeadersFrom(0, this.#remoteComplete);
+  }
+
+  /** The host: a piece of the request's body. */
+  decodeData(data: Buffer, endStream: boolean): void {
+    this.#remoteComplete = endStream;
+    // Answered already: the rest of the request is of no interest to filters.
+    if (this.#localComplete || this.#isDestroyed) return;
+    if (this.#requestReplay !== null) this.#requestReplay.push(data);
+    else this.#decodeDataFrom(0, data, endStream);
+  }
+
+  /** The host: trailers, which end the request. */
+  decodeTrailers(trailers: Trailers): void {
+    this.#remoteComplete = true;
+    if (this.#localComplete || this.#isDestroyed) return;
+    this.#requestTrailers = trailers;
+    if (this.#requestReplay === null) this.#decodeTrailersFrom(0);
+  }
+
+  #decodeHeadersFrom(start: number, endStream: boolean): void {
+    const decoders = this.#decoders;
+    const headers = this.#host.requestHeaders!;
+    // A filter gave a bodyless request a body: later filters must not see the end in the head.
+    let bodyAddedBy: ActiveStreamFilter | null = null;
+    let hasReachedEnd = true;
+    for (let i = start; i < decoders.length; i++) {
+      const filter = decoders[i]!;
+      filter.decodeEnded = endStream && bodyAddedBy === null;
+      this.#callState |= CallState.DecodeHeaders;
+      const status = filter.decoder!.decodeHeaders(headers, filter.decodeEnded);
+      this.#callState &= ~CallState.DecodeHeaders;
+      if (this.#decodeAborted) {
+        this.#sendPreparedReply();
+        return;
+      }
+      if (this.#isDestroyed) return;
+      if (status !== FilterHeadersStatus.Continue) {
+        filter.decodeState = stateAfter(status);
+        hasReachedEnd = i === decoders.length - 1;
+        break;
+      }
+      filter.decodeHeadersContinued = true;
+      if (endStream && bodyAddedBy === null && this.#requestBuffer !== null) bodyAddedBy = filter;
+    }
+    if (bodyAddedBy !== null) {
+      bodyAddedBy.decodeState = IterationState.StopSingle;
+      this.continueDecoding(bodyAddedBy);
+    }
+    if (endStream && hasReachedEnd) this.#host.disarmRequestTimeout();
+  }
+
+  #decodeDataFrom(start: number, data: Buffer, endStream: boolean): void {
+    this.#host.resetIdleTimer();
+    const decoders = this.#decoders;
+    let hasReachedEnd = true;
+    for (let i = start; i < decoders.length; i++) {
+      const filter = decoders[i]!;
+      if (filter.decodeState >= IterationState.StopAllBuffer) {
+        this.#requestStreaming = filter.decodeState === IterationState.StopAllWatermark;
+        this.#bufferRequest(data);
+        return;
+      }
+      if (filter.decodeEnded) return;
+      filter.decodeEnded = endStream;
+      this.#callState |= CallState.DecodeData;
+      const status = filter.decoder!.decodeData(data, endStream);
+      this.#callState &= ~CallState.DecodeData;
+      if (this.#decodeAborted) {
+        this.#sendPreparedReply();
+        return;
+      }
+      if (this.#isDestroyed) return;
+      if (status === FilterDataStatus.Continue) {
+        if (filter.decodeState === IterationState.Continue) continue;
+        // The headers waited at this filter: they go first, then what was buffered, then this piece.
+        this.#bufferRequest(data);
+        this.continueDecoding(filter);
+        return;
+      }
+      filter.decodeState = IterationState.StopSingle;
+      if (status !== FilterDataStatus.StopIterationNoBuffer) {
+        this.#requestStreaming = status === FilterDataStatus.StopIterationAndWatermark;
+        this.#bufferRequest(data);
+      } else if (endStream && this.#requestBuffer === null && i < decoders.length - 1) {
+        // The filter took the body: an empty last piece must still tell the next ones of the end.
+        this.#requestBuffer = [EMPTY];
+      }
+      hasReachedEnd = i === decoders.length - 1;
+      break;
+    }
+    if (endStream && hasReachedEnd) this.#host.disarmRequestTimeout();
+  }
+
+  #decodeTrailersFrom(start: number): void {
+    const decoders = this.#decoders;
+    const trailers = this.#requestTrailers!;
+    for (let i = start; i < decoders.length; i++) {
+      const filter = decoders[i]!;
+      if (filter.decodeState >= IterationState.StopAllBuffer) return;
+      if (filter.decodeEnded) continue;
+      filter.decodeEnded = true;
+      this.#callState |= CallState.DecodeTrailers;
+      const status = filter.decoder!.decodeTrailers(trailers);
+      this.#callState &= ~CallState.DecodeTrailers;
+      if (this.#decodeAborted) {
+        this.#sendPreparedReply();
+        return;
+      }
+      if (this.#isDestroyed) return;
+      if (status === FilterTrailersStatus.Continue) {
+        if (filter.decodeState === IterationState.Continue) continue;
+        this.continueDecoding(filter);
+        return;
+      }
+      filter.decodeState = IterationState.StopSingle;
+      return;
+    }
+    this.#host.disarmRequestTimeout();
+  }
+
+  continueDecoding(filter: ActiveStreamFilter): void {
+    // Answered meanwhile: there is nobody to go on for.
+    if (this.#localComplete || this.#isDestroyed) return;
+    const state = filter.decodeState;
+    if (state === IterationState.Continue) return;
+    filter.decodeState = IterationState.Continue;
+    const next = filter.decoderIndex + 1;
+    if (!filter.decodeHeadersContinued) {
+      filter.decodeHeadersContinued = true;
+      const isHeadAll =
+        this.#remoteComplete && this.#requestBuffer === null && this.#requestTrailers === null;
+      this.#decodeHeadersFrom(next, isHeadAll);
+      if (this.#localComplete || this.#isDestroyed) return;
+    }
+    // A filter that stopped all has seen no body yet.
+    const from = state >= IterationState.StopAllBuffer ? filter.decoderIndex : next;
+    if (this.#requestBuffer !== null) this.#replayRequest(from, this.#requestBuffer);
+    if (this.#requestTrailers !== null && !this.#localComplete && !this.#isDestroyed) {
+      this.#decodeTrailersFrom(from);
+    }
+  }
+
+  #replayRequest(from: number, chunks: Buffer[]): void {
+    this.#requestBuffer = null;
+    this.#requestBufferedBytes = 0;
+    const isOutermost = this.#requestReplay === null;
+    if (isOutermost) this.#requestReplay = chunks;
+    if (this.#requestAboveLimit) {
+      this.#requestAboveLimit = false;
+      this.#host.readDisableRequest(false);
+    }
+    for (let i = 0; i < chunks.length; i++) {
+      const isLast = i === chunks.length - 1;
+      const endStream = isLast && this.#remoteComplete && this.#requestTrailers === null;
+      this.#decodeDataFrom(from, chunks[i]!, endStream);
+      if (this.#localComplete || this.#isDestroyed) break;
+    }
+    if (isOutermost) this.#requestReplay = null;
+  }
+
+  #bufferRequest(data: Buffer): void {
+    if (this.#requestBuffer === null) this.#requestBuffer = [data];
+    else this.#requestBuffer.push(data);
+    this.#requestBufferedBytes += data.length;
+    const limit = this.#bufferLimitBytes;
+    if (limit === 0 || this.#requestBufferedBytes <= limit || this.#requestAboveLimit) return;
+    if (this.#requestStreaming) {
+      this.#requestAboveLimit = true;
+      this.#host.readDisableRequest(true);
+      return;
+    }
+    this.#host.onRequestDataTooLarge();
+    this.sendLocalReply(413, 'Payload Too Large', null, 'request_payload_too_large');
+  }
+
+  addDecodedData(filter: ActiveStreamFilter, data: Buffer): void {
+    if (this.#isDestroyed) return;
+    const isInTrailers = (this.#callState & CallState.DecodeTrailers) !== 0;
+    if (isInTrailers && filter.decodeState === IterationState.Continue) {
+      this.#decodeDataFrom(filter.decoderIndex + 1, data, false);
+      return;
+    }
+    this.#requestStreaming = true;
+    this.#bufferRequest(data);
+  }
+
+  decodingBuffer(): readonly Buffer[] {
+    return this.#requestBuffer ?? NO_BUFFERS;
+  }
+
+  decoderBufferLimit(): number {
+    return this.#bufferLimitBytes;
+  }
+
+  // ---- response path ----
+
+  encodeHeaders(headers: ResponseHeaders, endStream: boolean, details: string): void {
+    // A local reply may have been first: then the router's answer comes too late.
+    if (this.#isDestroyed || this.responseHeaders !== null) return;
+    this.streamInfo.responseCodeDetails = details;
+    this.#startResponse(headers, endStream);
+  }
+
+  encodeData(data: Buffer, endStream: boolean): void {
+    if (this.#isDestroyed || this.#localComplete) return;
+    this.#localComplete = endStream;
+    if (this.#responseReplay !== null) this.#responseReplay.push(data);
+    else this.#encodeDataFrom(0, data, endStream);
+  }
+
+  encodeTrailers(trailers: Trailers): void {
+    if (this.#isDestroyed || this.#localComplete) return;
+    this.#localComplete = true;
+    this.responseTrailers = trailers;
+    if (this.#responseReplay === null) this.#encodeTrailersFrom(0);
+  }
+
+  #startResponse(headers: ResponseHeaders, endStream: boolean): void {
+    this.responseHeaders = headers;
+    this.#localComplete = endStream;
+    if (!endStream) this.#host.resetIdleTimer();
+    this.#host.disarmRequestTimeout();
+    this.#encodeHeadersFrom(0, endStream);
+  }
+
+  #encodeHeadersFrom(start: number, endStream: boolean): void {
+    const encoders = this.#encoders;
+    const headers = this.responseHeaders!;
+    let bodyAddedBy: ActiveStreamFilter | null = null;
+    for (let i = start; i < encoders.length; i++) {
+      const filter = encoders[i]!;
+      filter.encodeEnded = endStream && bodyAddedBy === null;
+      this.#callState |= CallState.EncodeHeaders;
+      const status = filter.encoder!.encodeHeaders(headers, filter.encodeEnded);
+      this.#callState &= ~CallState.EncodeHeaders;
+      if (this.#encodeAborted || this.#isDestroyed) return;
+      if (status !== FilterHeadersStatus.Continue) {
+        filter.encodeState = stateAfter(status);
+        if (bodyAddedBy !== null) this.#continueAddedBody(bodyAddedBy);
+        return;
+      }
+      filter.encodeHeadersContinued = true;
+      if (endStream && bodyAddedBy === null && this.#responseBuffer !== null) bodyAddedBy = filter;
+    }
+    const isHeadAll = endStream && bodyAddedBy === null;
+    this.#responseStarted = true;
+    this.#host.encodeHeaders(headers, isHeadAll);
+    if (this.#isDestroyed) return;
+    if (isHeadAll) this.#completeResponse();
+    else if (bodyAddedBy !== null) this.#continueAddedBody(bodyAddedBy);
+  }
+
+  #continueAddedBody(filter: ActiveStreamFilter): void {
+    filter.encodeState = IterationState.StopSingle;
+    this.continueEncoding(filter);
+  }
+
+  #encodeDataFrom(start: number, data: Buffer, endStream: boolean): void {
+    if (!endStream) this.#host.resetIdleTimer();
+    const encoders = this.#encoders;
+    for (let i = start; i < encoders.length; i++) {
+      const filter = encoders[i]!;
+      if (filter.encodeState >= IterationState.StopAllBuffer) {
+        this.#responseStreaming = filter.encodeState === IterationState.StopAllWatermark;
+        this.#bufferResponse(data);
+        return;
+      }
+      if (filter.encodeEnded) return;
+      filter.encodeEnded = endStream;
+      this.#callState |= CallState.EncodeData;
+      const status = filter.encoder!.encodeData(data, endStream);
+      this.#callState &= ~CallState.EncodeData;
+      if (this.#encodeAborted || this.#isDestroyed) return;
+      if (status === FilterDataStatus.Continue) {
+        if (filter.encodeState === IterationState.Continue) continue;
+        this.#bufferResponse(data);
+        this.continueEncoding(filter);
+        return;
+      }
+      filter.encodeState = IterationState.StopSingle;
+      if (status !== FilterDataStatus.StopIterationNoBuffer) {
+        this.#responseStreaming = status === FilterDataStatus.StopIterationAndWatermark;
+        this.#bufferResponse(data);
+      } else if (endStream && this.#responseBuffer === null) {
+        this.#responseBuffer = [EMPTY];
+      }
+      return;
+    }
+    this.#host.encodeData(data, endStream);
+    if (endStream && !this.#isDestroyed) this.#completeResponse();
+  }
+
+  #encodeTrailersFrom(start: number): void {
+    const encoders = this.#encoders;
+    const trailers = this.responseTrailers!;
+    this.#host.resetIdleTimer();
+    for (let i = start; i < encoders.length; i++) {
+      const filter = encoders[i]!;
+      if (filter.encodeState >= IterationState.StopAllBuffer) return;
+      if (filter.encodeEnded) continue;
+      filter.encodeEnded = true;
+      this.#callState |= CallState.EncodeTrailers;
+      const status = filter.encoder!.encodeTrailers(trailers);
+      this.#callState &= ~CallState.EncodeTrailers;
+      if (this.#encodeAborted || this.#isDestroyed) return;
+      if (status === FilterTrailersStatus.Continue) {
+        if (filter.encodeState === IterationState.Continue) continue;
+        this.continueEncoding(filter);
+        return;
+      }
+      filter.encodeState = IterationState.StopSingle;
+      return;
+    }
+    if (this.#encodeComplete) return;
+    this.#host.encodeTrailers(trailers);
+    if (!this.#isDestroyed) this.#completeResponse();
+  }
+
+  continueEncoding(filter: ActiveStreamFilter): void {
+    if (this.#encodeComplete || this.#isDestroyed) return;
+    const state = filter.encodeState;
+    if (state === IterationState.Continue) return;
+    filter.encodeState = IterationState.Continue;
+    const next = filter.encoderIndex + 1;
+    if (!filter.encodeHeadersContinued) {
+      filter.encodeHeadersContinued = true;
+      const isHeadAll =
+        this.#localComplete && this.#responseBuffer === null && this.responseTrailers === null;
+      this.#encodeHeadersFrom(next, isHeadAll);
+      if (this.#encodeComplete || this.#isDestroyed) return;
+    }
+    const from = state >= IterationState.StopAllBuffer ? filter.encoderIndex : next;
+    if (this.#responseBuffer !== null) this.#replayResponse(from, this.#responseBuffer);
+    if (this.responseTrailers !== null && !this.#encodeComplete && !this.#isDestroyed) {
+      this.#encodeTrailersFrom(from);
+    }
+  }
+
+  #replayResponse(from: number, chunks: Buffer[]): void {
+    this.#responseBuffer = null;
+    this.#responseBufferedBytes = 0;
+    const isOutermost = this.#responseReplay === null;
+    if (isOutermost) this.#responseReplay = chunks;
+    if (this.#responseAboveLimit) {
+      this.#responseAboveLimit = false;
+      this.onBelowWriteBufferLowWatermark();
+    }
+    for (let i = 0; i < chunks.length; i++) {
+      const isLast = i === chunks.length - 1;
+      const endStream = isLast && this.#localComplete && this.responseTrailers === null;
+      this.#encodeDataFrom(from, chunks[i]!, endStream);
+      if (this.#encodeComplete || this.#isDestroyed) break;
+    }
+    if (isOutermost) this.#responseReplay = null;
+  }
+
+  #bufferResponse(data: Buffer): void {
+    if (this.#responseBuffer === null) this.#responseBuffer = [data];
+    else this.#responseBuffer.push(data);
+    this.#responseBufferedBytes += data.length;
+    const limit = this.#bufferLimitBytes;
+    if (limit === 0 || this.#responseBufferedBytes <= limit || this.#responseAboveLimit) return;
+    if (this.#responseStreaming) {
+      this.#responseAboveLimit = true;
+      this.onAboveWriteBufferHighWatermark();
+      return;
+    }
+    this.#host.onResponseDataTooLarge();
+    this.sendLocalReply(500, 'Internal Server Error', null, 'response_payload_too_large');
+  }
+
+  addEncodedData(filter: ActiveStreamFilter, data: Buffer): void {
+    if (this.#isDestroyed) return;
+    const isInTrailers = (this.#callState & CallState.EncodeTrailers) !== 0;
+    if (isInTrailers && filter.encodeState === IterationState.Continue) {
+      this.#encodeDataFrom(filter.encoderIndex + 1, data, false);
+      return;
+    }
+    this.#responseStreaming = true;
+    this.#bufferResponse(data);
+  }
+
+  encodingBuffer(): readonly Buffer[] {
+    return this.#responseBuffer ?? NO_BUFFERS;
+  }
+
+  #completeResponse(): void {
+    this.#encodeComplete = true;
+    this.#host.onResponseComplete();
+  }
+
+  // ---- local replies ----
+
+  sendLocalReply(
+    status: number,
+    body: string,
+    modify: ModifyHeaders | null,
+    details: string,
+  ): void {
+    if (this.#isDestroyed || this.#encodeComplete) return;
+    if ((this.#callState & DECODING) !== 0) this.#decodeAborted = true;
+    else if ((this.#callState & ENCODING) !== 0) this.#encodeAborted = true;
+    this.streamInfo.responseCodeDetails = details;
+    this.#host.onLocalReply(status);
+    if (this.responseHeaders === null) {
+      this.createFilterChain();
+      const isDecoding = (this.#callState & DECODING) !== 0;
+      // From inside a decoder: the reply waits until that filter has returned.
+      if (isDecoding) this.#preparedReply ??= { status, body, modify };
+      else this.#sendReplyThroughChain(this.#makeReply(status, body, modify));
+    } else if (!this.#responseStarted) {
+      this.#sendReplyToCodec(this.#makeReply(status, body, modify));
+    } else {
+      this.#host.resetStream();
+    }
+  }
+
+  #makeReply(status: number, body: string, modify: ModifyHeaders | null): LocalReply {
+    this.localReplyBody = body;
+    const request = this.#host.requestHeaders;
+    const isGrpc = request !== null && isGrpcRequest(request);
+    const isHead = request !== null && request.method === 'HEAD';
+    return makeLocalReply(status, body, modify, isGrpc, isHead);
+  }
+
+  #sendPreparedReply(): void {
+    const prepared = this.#preparedReply;
+    if (prepared === null || this.#isDestroyed) return;
+    this.#preparedReply = null;
+    this.#sendReplyThroughChain(this.#makeReply(prepared.status, prepared.body, prepared.modify));
+  }
+
+  #sendReplyThroughChain(reply: LocalReply): void {
+    this.#startResponse(reply.headers, reply.body === null);
+    if (reply.body !== null && !this.#encodeComplete) this.encodeData(reply.body, true);
+  }
+
+  /** The response is already somewhere in the chain: filters must not see two heads. */
+  #sendReplyToCodec(reply: LocalReply): void {
+    this.responseHeaders = reply.headers;
+    this.responseTrailers = null;
+    this.#responseBuffer = null;
+    this.#localComplete = true;
+    this.#responseStarted = true;
+    this.#encodeComplete = true;
+    this.#host.encodeHeaders(reply.headers, reply.body === null);
+    if (this.#isDestroyed) return;
+    if (reply.body !== null) this.#host.encodeData(reply.body, true);
+    if (!this.#isDestroyed) this.#host.onResponseComplete();
+  }
+
+  // ---- the rest of what filters may ask ----
+
+  route(): Route | null {
+    return this.#host.route();
+  }
+
+  clearRouteCache(): void {
+    this.#host.clearRouteCache();
+  }
+
+  streamRandom(): number {
+    return this.#host.streamRandom();
+  }
+
+  resetStream(): void {
+    if (!this.#isDestroyed) this.#host.resetStream();
+  }
+
+  onDecoderFilterAboveWriteBufferHighWatermark(): void {
+    if (!this.#isDestroyed) this.#host.readDisableRequest(true);
+  }
+
+  onDecoderFilterBelowWriteBufferLowWatermark(): void {
+    if (!this.#isDestroyed) this.#host.readDisableRequest(false);
+  }
+
+  addDownstreamWatermarkCallbacks(callbacks: DownstreamWatermarkCallbacks): void {
+    this.#watermarkCallbacks ??= [];
+    this.#watermarkCallbacks.push(callbacks);
+    for (let i = 0; i < this.#highWatermarks; i++) callbacks.onAboveWriteBufferHighWatermark();
+  }
+
+  /** The client does not keep up, or an encoder filter's buffer is full. Counted. */
+  onAboveWriteBufferHighWatermark(): void {
+    this.#highWatermarks++;
+    const callbacks = this.#watermarkCallbacks;
+    if (callbacks === null || this.#isDestroyed) return;
+    for (let i = 0; i < callbacks.length; i++) callbacks[i]!.onAboveWriteBufferHighWatermark();
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    this.#highWatermarks--;
+    const callbacks = this.#watermarkCallbacks;
+    if (callbacks === null || this.#isDestroyed) return;
+    for (let i = 0; i < callbacks.length; i++) callbacks[i]!.onBelowWriteBufferLowWatermark();
+  }
+}
+
+function stateAfter(status: FilterHeadersStatus): IterationState {
+  switch (status) {
+    case FilterHeadersStatus.Continue:
+      return IterationState.Continue;
+    case FilterHeadersStatus.StopIteration:
+      return IterationState.StopSingle;
+    case FilterHeadersStatus.StopAllIterationAndBuffer:
+      return IterationState.StopAllBuffer;
+    case FilterHeadersStatus.StopAllIterationAndWatermark:
+      return IterationState.StopAllWatermark;
+  }
+}

@@ -1,0 +1,91 @@
+// The only author of synthetic replies: errors, timeouts, direct answers of filters. Called by
+// filter-manager, which sends the product through the encoder filters (or past them).
+
+import { type RequestHeaders, ResponseHeaders, removeField, setField } from '../api/headers.ts';
+import type { ModifyHeaders } from '../api/http-filter.ts';
+
+/** What makes one reply. */
+export interface LocalReply {
+  readonly headers: ResponseHeaders;
+  /** Null = the head is all. */
+  readonly body: Buffer | null;
+}
+
+/** True for a gRPC request (not gRPC-Web): its errors travel as trailers-only answers. */
+export function isGrpcRequest(headers: RequestHeaders): boolean {
+  const { fields } = headers;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== 'content-type') continue;
+    const value = fields[i + 1]!;
+    if (!value.startsWith('application/grpc')) return false;
+    return value.length === 16 || value.charCodeAt(16) === 0x2b; // '+'
+  }
+  return false;
+}
+
+/** grpc-status of an HTTP status, by the gRPC project's "HTTP to gRPC status code mapping". */
+export function grpcStatusOf(httpStatus: number): number {
+  switch (httpStatus) {
+    case 400:
+      return 13; // INTERNAL
+    case 401:
+      return 16; // UNAUTHENTICATED
+    case 403:
+      return 7; // PERMISSION_DENIED
+    case 404:
+      return 12; // UNIMPLEMENTED
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14; // UNAVAILABLE
+    default:
+      return 2; // UNKNOWN
+  }
+}
+
+/**
+ * A reply of `status` with a text/plain `body` ('' = none). `modify` sees the head first, as in Envoy, so
+ * that what it sets for content-type stays, while content-length is always ours. `isHead` drops the body
+ * but keeps its content-length; `isGrpc` turns the whole into a trailers-only answer.
+ */
+export function makeLocalReply(
+  status: number,
+  body: string,
+  modify: ModifyHeaders | null,
+  isGrpc: boolean,
+  isHead: boolean,
+): LocalReply {
+  const headers = new ResponseHeaders(status, []);
+  if (modify !== null) modify(headers);
+  if (isGrpc) {
+    setField(headers.fields, 'content-type', 'application/grpc');
+    if (headers.get('grpc-status') === null) {
+      headers.fields.push('grpc-status', String(grpcStatusOf(headers.status)));
+    }
+    if (body !== '' && !isHead) setField(headers.fields, 'grpc-message', percentEncode(body));
+    removeField(headers.fields, 'content-length');
+    headers.status = 200;
+    return { headers, body: null };
+  }
+  if (body === '') {
+    removeField(headers.fields, 'content-length');
+    removeField(headers.fields, 'content-type');
+    return { headers, body: null };
+  }
+  const bytes = Buffer.from(body, 'utf8');
+  setField(headers.fields, 'content-length', String(bytes.length));
+  if (headers.get('content-type') === null) headers.fields.push('content-type', 'text/plain');
+  return { headers, body: isHead ? null : bytes };
+}
+
+/** grpc-message's encoding: printable ASCII but '%' stays, every other byte becomes %XX. */
+function percentEncode(text: string): string {
+  if (/^[ -$&-~]*$/.test(text)) return text;
+  let encoded = '';
+  for (const byte of Buffer.from(text, 'utf8')) {
+    if (byte >= 0x20 && byte <= 0x7e && byte !== 0x25) encoded += String.fromCharCode(byte);
+    else encoded += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return encoded;
+}

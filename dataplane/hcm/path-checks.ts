@@ -1,0 +1,58 @@
+// What the connection manager demands of a request's path and host before a route is chosen, and what it
+// rewrites in them. Called by active-stream; the syntax of the request line was the codec's business.
+
+import type { HcmConfig } from '../api/config/hcm.ts';
+import type { RequestHeaders } from '../api/headers.ts';
+import { canonicalPath, mergeSlashes, unescapeSlashes } from '../http/path-normalize.ts';
+
+export const PathAction = {
+  Continue: 0,
+  /** 400 path_normalization_failed. */
+  Reject: 1,
+  /** 307 to the normalized path. */
+  Redirect: 2,
+} as const;
+export type PathAction = (typeof PathAction)[keyof typeof PathAction];
+
+/** Normalizes `headers.path` in place as configured. */
+export function normalizePath(headers: RequestHeaders, config: HcmConfig): PathAction {
+  const { path } = headers;
+  // A fragment never belongs on the wire; proxies that disagree on it can be played off each other.
+  if (path.includes('#')) return PathAction.Reject;
+  let action: PathAction = PathAction.Continue;
+  if (config.pathWithEscapedSlashesAction !== 'KEEP_UNCHANGED') {
+    const unescaped = unescapeSlashes(path);
+    if (unescaped !== path) {
+      if (config.pathWithEscapedSlashesAction === 'REJECT_REQUEST') return PathAction.Reject;
+      if (config.pathWithEscapedSlashesAction === 'UNESCAPE_AND_REDIRECT') {
+        action = PathAction.Redirect;
+      }
+      headers.path = unescaped;
+    }
+  }
+  if (config.normalizePath) {
+    const canonical = canonicalPath(headers.path);
+    if (canonical === null) return PathAction.Reject;
+    headers.path = canonical;
+  }
+  // After normalization, which may bring slashes together.
+  if (config.mergeSlashes) headers.path = mergeSlashes(headers.path);
+  return action;
+}
+
+/** strip_trailing_host_dot, strip_any_host_port, strip_matching_host_port. */
+export function normalizeHost(headers: RequestHeaders, config: HcmConfig, localPort: number): void {
+  if (config.stripTrailingHostDot) {
+    headers.authority = headers.authority.replace(/\.(?=(?::[0-9]*)?$)/, '');
+  }
+  if (!config.stripAnyHostPort && !config.stripMatchingHostPort) return;
+  const { authority } = headers;
+  const colon = authority.lastIndexOf(':');
+  // The colons of a bracketed IPv6 address are not a port's.
+  if (colon === -1 || authority.lastIndexOf(']') > colon) return;
+  const port = authority.slice(colon + 1);
+  if (!/^[0-9]+$/.test(port)) return;
+  if (config.stripAnyHostPort || Number(port) === localPort) {
+    headers.authority = authority.slice(0, colon);
+  }
+}
