@@ -1,0 +1,21 @@
+// `remora ctl`: the operator's verbs over the control plane's REST API, one file each.
+
+import type { Command } from 'commander';
+import * as apply from './apply.ts';
+import * as configDump from './config-dump.ts';
+import * as remove from './delete.ts';
+import * as get from './get.ts';
+import * as proxyStatus from './proxy-status.ts';
+import * as token from './token.ts';
+
+export function register(program: Command): void {
+  const ctl = program
+    .command('ctl')
+    .description('talk to a running control plane')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 refused or failed, 2 wrong command line.`,
+    );
+  for (const verb of [apply, get, remove, proxyStatus, configDump, token]) verb.register(ctl);
+}

@@ -1,0 +1,207 @@
+// Client of the control plane's REST API, for `ctl` and `up`. Knows paths and bodies; prints nothing.
+
+import { CodedError, errorText } from '../common/coded-error.ts';
+
+/** A mesh object as JSON; the control plane knows the schemas. */
+export interface MeshObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly resourceVersion?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly status?: {
+    readonly source?: string;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly message: string;
+    }[];
+  };
+}
+
+export interface ProxyStatus {
+  readonly node: string;
+  readonly service: string;
+  readonly version: string | null;
+  readonly address: string;
+  readonly stream: { readonly protocol: string; readonly connectedSeconds: number } | null;
+  readonly types: Readonly<
+    Record<string, { readonly state: string; readonly error: string | null }>
+  >;
+}
+
+export interface ProxyStatusList {
+  /** Of the documents, and of those that the snapshots were last made from. */
+  readonly revision: number;
+  readonly reconciledRevision: number;
+  readonly items: readonly ProxyStatus[];
+}
+
+export interface AppliedObject {
+  readonly key: string;
+  readonly change: string;
+}
+
+/** A refusal by the API; `message` has one line per problem, fit for a terminal. */
+export class RestError extends CodedError {
+  readonly httpStatus: number;
+
+  constructor(httpStatus: number, code: string, message: string) {
+    super(code, message);
+    this.name = 'RestError';
+    this.httpStatus = httpStatus;
+  }
+}
+
+const TIMEOUT_MS = 10_000;
+
+export class RestClient {
+  readonly #base: string;
+  readonly #token: string | null;
+
+  /** `base` such as `http://127.0.0.1:18080`; `token` only for an API that asks for one. */
+  constructor(base: string, token: string | null) {
+    this.#base = base.replace(/\/+$/, '');
+    this.#token = token;
+  }
+
+  /** True once it answers; never throws. */
+  async isReady(): Promise<boolean> {
+    try {
+      const response = await fetch(`${this.#base}/healthz`, {
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      return response.ok;
+    } catch {
+      return false; // not listening yet
+    }
+  }
+
+  async list(kind: string, namespace: string | null): Promise<readonly MeshObject[]> {
+    const query = new URLSearchParams({ kind, ...(namespace === null ? {} : { namespace }) });
+    const { items } = await this.#call<{ items: readonly MeshObject[] }>(
+      'GET',
+      `/v1/resources?${query}`,
+    );
+    return items;
+  }
+
+  get(kind: string, namespace: string, name: string): Promise<MeshObject> {
+    return this.#call('GET', objectPath(kind, namespace, name));
+  }
+
+  /** Creates or replaces one object. */
+  async apply(object: object): Promise<void> {
+    await this.applyFiles([{ name: 'object', text: JSON.stringify(object) }]);
+  }
+
+  /** All or none. `name` stands in error positions. */
+  async applyFiles(
+    files: readonly { readonly name: string; readonly text: string }[],
+  ): Promise<readonly AppliedObject[]> {
+    const { results } = await this.#call<{ results: readonly AppliedObject[] }>(
+      'POST',
+      '/v1/apply',
+      {
+        files,
+      },
+    );
+    return results;
+  }
+
+  delete(kind: string, namespace: string, name: string): Promise<AppliedObject> {
+    return this.#call('DELETE', objectPath(kind, namespace, name));
+  }
+
+  proxyStatus(): Promise<ProxyStatusList> {
+    return this.#call('GET', '/v1/proxy-status');
+  }
+
+  /** True when at least `count` sidecars are connected and every one has taken the newest documents. */
+  async allSynced(count: number): Promise<boolean> {
+    const { revision, reconciledRevision, items } = await this.proxyStatus();
+    const connected = items.filter((status) => status.stream !== null);
+    return (
+      reconciledRevision >= revision &&
+      connected.length >= count &&
+      connected.every((status) =>
+        Object.values(status.types).every((type) => type.state === 'SYNCED'),
+      )
+    );
+  }
+
+  configDump(node: string): Promise<Readonly<Record<string, unknown>>> {
+    return this.#call('GET', `/v1/config-dump?${new URLSearchParams({ node })}`);
+  }
+
+  /** A token with which sidecars of the service can join. */
+  async createToken(service: string, namespace = 'default', ttlSeconds?: number): Promise<string> {
+    const { token } = await this.#call<{ token: string }>('POST', '/v1/tokens', {
+      service,
+      namespace,
+      ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
+    });
+    return token;
+  }
+
+  async #call<T>(method: string, path: string, body?: object): Promise<T> {
+    let response: Response;
+    try {
+      response = await fetch(this.#base + path, {
+        method,
+        headers: {
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+    } catch (thrown) {
+      throw new CodedError(
+        'unreachable',
+        `no control plane answers at ${this.#base} (${causeText(thrown)}); start one with: remora controlplane --config DIR, or name it with --server`,
+        { cause: thrown },
+      );
+    }
+    const text = await response.text();
+    if (!response.ok) throw refusal(response.status, text, this.#base);
+    return JSON.parse(text) as T; // the API's own answers
+  }
+}
+
+function objectPath(kind: string, namespace: string, name: string): string {
+  return `/v1/resources/${[kind, namespace, name].map(encodeURIComponent).join('/')}`;
+}
+
+function causeText(thrown: unknown): string {
+  return thrown instanceof Error && thrown.cause !== undefined
+    ? errorText(thrown.cause) || 'connection failed'
+    : errorText(thrown);
+}
+
+function refusal(httpStatus: number, text: string, base: string): RestError {
+  if (httpStatus === 401) {
+    return new RestError(
+      401,
+      'unauthenticated',
+      `${base} wants an API token: give --api-token-file FILE`,
+    );
+  }
+  try {
+    const { error } = JSON.parse(text) as {
+      error: { code: string; message: string; problems?: readonly { text: string }[] };
+    };
+    const problems = (error.problems ?? []).map((problem) => problem.text);
+    return new RestError(httpStatus, error.code, [...problems, error.message].join('\n'));
+  } catch {
+    return new RestError(
+      httpStatus,
+      'unexpected-answer',
+      `${base} answered ${httpStatus}; is that a Remora control plane?`,
+    );
+  }
+}

@@ -1,0 +1,66 @@
+// The bootstrap of a sidecar that joined instead of reading a file: the same shape that a file would have,
+// as parsed JSON, so that it goes through the same decoding and shows up in /config_dump.
+
+/** Name of the ADS cluster; its channel is opened with the join's credentials, not by the cluster's TLS. */
+export const CONTROL_PLANE_CLUSTER = 'remora_controlplane';
+
+export interface JoinBootstrapInput {
+  readonly nodeId: string;
+  readonly service: string;
+  readonly namespace: string;
+  readonly version: string;
+  /** host and port of the control plane. */
+  readonly host: string;
+  readonly port: number;
+  readonly adminPort: number;
+}
+
+/** envoy.config.bootstrap.v3.Bootstrap in JSON: delta ADS for everything. */
+export function joinBootstrap(input: JoinBootstrapInput): Readonly<Record<string, unknown>> {
+  const { nodeId, service, namespace, version, host, port, adminPort } = input;
+  const adsSource = { ads: {}, resource_api_version: 'V3' };
+  return {
+    node: {
+      id: nodeId,
+      cluster: `${service}.${namespace}`,
+      metadata: { service, namespace, ...(version === '' ? {} : { version }) },
+    },
+    admin: { address: { socket_address: { address: '127.0.0.1', port_value: adminPort } } },
+    dynamic_resources: {
+      ads_config: {
+        api_type: 'DELTA_GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: CONTROL_PLANE_CLUSTER } }],
+      },
+      cds_config: adsSource,
+      lds_config: adsSource,
+    },
+    static_resources: {
+      clusters: [
+        {
+          name: CONTROL_PLANE_CLUSTER,
+          type: 'STRICT_DNS',
+          connect_timeout: '5s',
+          load_assignment: {
+            cluster_name: CONTROL_PLANE_CLUSTER,
+            endpoints: [
+              {
+                lb_endpoints: [
+                  {
+                    endpoint: { address: { socket_address: { address: host, port_value: port } } },
+                  },
+                ],
+              },
+            ],
+          },
+          typed_extension_protocol_options: {
+            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+              '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+              explicit_http_config: { http2_protocol_options: {} },
+            },
+          },
+        },
+      ],
+    },
+  };
+}
