@@ -58,6 +58,8 @@ export interface ExtensionConfigFactory<Message = never> {
   readonly configTypes: readonly string[];
   /** For typed_per_filter_config; empty = no per-route config. */
   readonly routeConfigTypes?: readonly string[];
+  /** HTTP and network filters: must be the last of its chain, and the last must be one. */
+  readonly isTerminal?: boolean;
   /** All errors at once; paths are relative to the message. The result is frozen plain data. */
   compile(config: Message, context: CompileContext): Result<unknown, FieldError[]>;
   compileRoute?(config: never, context: CompileContext): Result<unknown, FieldError[]>;
@@ -82,10 +84,15 @@ export interface CompileContext {
   ): Result<RouteExtensionData | null, FieldError[]>;
   /** False when no extension of that category answers to the type of its typed_config. */
   isKnown(category: Category, extension: NamedAny): boolean;
+  /** Whether that extension (by canonical name) must stand last in its chain. */
+  isTerminal(category: Category, extension: string): boolean;
   /** The resource the message came in may only refer to what exists there ('static' or 'dynamic'). */
   readonly source: 'static' | 'dynamic';
-  /** Names that a cluster reference may have; null = not known yet, a reference cannot be checked. */
-  readonly knownClusters: ReadonlySet<string> | null;
+  /**
+   * Tells that traffic may be sent to that cluster. False = there is no such cluster; true also when that
+   * cannot be known yet (dynamic clusters).
+   */
+  referenceCluster(name: string): boolean;
   /** A secret of static_resources, or null. */
   staticSecret(name: string): SecretData | null;
   /** Value of a runtime key in the static layers, undefined when no layer has it. */

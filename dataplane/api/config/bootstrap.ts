@@ -1,0 +1,90 @@
+// A compiled bootstrap: plain, frozen data made by config/bootstrap from config.bootstrap.v3.Bootstrap;
+// server/ starts the process from it.
+
+import type { FieldError } from '../../../common/result.ts';
+import type { SocketAddress } from '../connection.ts';
+import type { ExtensionData } from '../factory.ts';
+import type { ClusterConfig } from './cluster.ts';
+import type { ListenerConfig } from './listener.ts';
+import type { SecretData, UpstreamTlsConfig } from './tls.ts';
+
+export interface BootstrapConfig {
+  readonly node: NodeConfig;
+  /** Null = no admin server. */
+  readonly admin: AdminConfig | null;
+  /** Data-plane clusters of static_resources; those that only an envoy_grpc names are in grpcClusters. */
+  readonly clusters: readonly ClusterConfig[];
+  readonly listeners: readonly ListenerConfig[];
+  /** Already put in where a listener or cluster names them; dynamic resources may name them too. */
+  readonly secrets: readonly SecretData[];
+  readonly grpcClusters: readonly GrpcTarget[];
+  readonly dynamicResources: DynamicResourcesConfig;
+  /** Static runtime layers, flattened (`a.b.c`), later layers over earlier ones. */
+  readonly runtime: Readonly<Record<string, unknown>>;
+  /** What clusters get that do not say it themselves, dynamic ones too. */
+  readonly clusterDefaults: ClusterDefaults;
+  /** cluster_manager.local_cluster_name, '' = none. */
+  readonly localClusterName: string;
+  /** cluster_manager.outlier_detection.event_log_path, '' = none. */
+  readonly outlierEventLogPath: string;
+  /** The bootstrap message in plain form, for /config_dump. Holds secrets: redact. */
+  readonly message: Readonly<Record<string, unknown>>;
+  /** Deprecated fields and the like: to be logged at start. */
+  readonly warnings: readonly FieldError[];
+}
+
+export interface ClusterDefaults {
+  /** typed_dns_resolver_config: `ip:port`; empty = the system's. */
+  readonly dnsResolvers: readonly string[];
+  /** cluster_manager.upstream_bind_config; null = any. */
+  readonly bindAddress: string | null;
+}
+
+/** config.core.v3.Node as far as a user says it; user agent and features are added by xds/. */
+export interface NodeConfig {
+  readonly id: string;
+  readonly cluster: string;
+  readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
+  /** JSON object. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface AdminConfig {
+  readonly address: SocketAddress;
+  readonly accessLogs: readonly ExtensionData[];
+}
+
+export interface DynamicResourcesConfig {
+  readonly ads: AdsConfig | null;
+  /** 'ads' = subscribe to all listeners / clusters on the aggregated stream. */
+  readonly lds: 'ads' | null;
+  readonly cds: 'ads' | null;
+}
+
+export interface AdsConfig {
+  readonly apiType: 'DELTA_GRPC' | 'GRPC';
+  readonly target: GrpcTarget;
+  readonly setNodeOnFirstMessageOnly: boolean;
+  /** Metadata sent with the stream. */
+  readonly initialMetadata: readonly { readonly key: string; readonly value: string }[];
+  /** Reconnect back-off; Envoy's defaults are 500 and 30 000. */
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  /** Null = grpc-js's default (4 MiB). */
+  readonly maxReceiveMessageBytes: number | null;
+}
+
+/** Where a gRPC channel goes. */
+export interface GrpcTarget {
+  /** Name of the cluster, or the target_uri of a google_grpc service. */
+  readonly clusterName: string;
+  /** `host:port`, `[::1]:port`; host may be a name. At least one. */
+  readonly addresses: readonly string[];
+  /** :authority of the calls; '' = the address. */
+  readonly authority: string;
+  readonly connectTimeoutMs: number;
+  /** Null = plaintext. Certificates are inline, never SDS. */
+  readonly tls: UpstreamTlsConfig | null;
+  /** HTTP/2 pings; null = none. */
+  readonly keepalive: { readonly intervalMs: number; readonly timeoutMs: number } | null;
+}

@@ -1,0 +1,50 @@
+// Checks of certificates, keys and CRLs while they are still config: a pair that does not belong
+// together must be an error with a name, not a failed handshake later.
+
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { errorText } from '../../common/coded-error.ts';
+import { err, ok, type Result } from '../../common/result.ts';
+
+const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
+
+/** The PEM blocks of one kind, in order. */
+function blocks(pem: string, kind: string): string[] {
+  return [...pem.matchAll(pemBlock)].filter((match) => match[1] === kind).map((match) => match[0]);
+}
+
+/** The certificates of a PEM text; the error says which one is bad. */
+export function parseCertificates(pem: string): Result<X509Certificate[], string> {
+  const texts = blocks(pem, 'CERTIFICATE');
+  if (texts.length === 0) return err('no PEM certificate found');
+  const certificates: X509Certificate[] = [];
+  for (const [i, text] of texts.entries()) {
+    try {
+      certificates.push(new X509Certificate(text));
+    } catch (thrown) {
+      return err(`certificate ${i + 1} of ${texts.length} is malformed: ${errorText(thrown)}`);
+    }
+  }
+  return ok(certificates);
+}
+
+/** `password` '' = the key is not encrypted. The key itself is never in the error. */
+export function parsePrivateKey(pem: string, password: string): Result<KeyObject, string> {
+  if (!pem.includes('PRIVATE KEY-----')) return err('no PEM private key found');
+  try {
+    return ok(
+      createPrivateKey(password === '' ? { key: pem } : { key: pem, passphrase: password }),
+    );
+  } catch (thrown) {
+    return err(`malformed private key: ${errorText(thrown)}`);
+  }
+}
+
+/** Null when the key belongs to the first certificate of the chain, else what is wrong. */
+export function pairProblem(leaf: X509Certificate, key: KeyObject): string | null {
+  return leaf.checkPrivateKey(key) ? null : 'does not match the certificate';
+}
+
+/** Null when the text has at least one CRL. */
+export function crlProblem(pem: string): string | null {
+  return blocks(pem, 'X509 CRL').length > 0 ? null : 'no PEM CRL found';
+}

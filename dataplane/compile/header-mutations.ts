@@ -1,0 +1,82 @@
+// request_/response_headers_to_add/_to_remove of routes, virtual hosts and weighted clusters, and the
+// single HeaderValueOption that the header_mutation filter shares with them.
+
+import type { HeaderValueOptionProto } from '../../proto/gen/types.ts';
+import type { HeaderMutationData, HeaderMutationsData } from '../api/matcher-data.ts';
+import { type Compilation, mapItems } from './compilation.ts';
+import { checkFormat } from './format.ts';
+import { headerName } from './matchers.ts';
+
+/** core.v3.HeaderValueOption with Envoy's defaults; its value is a format string. */
+export function compileHeaderValueOption(
+  option: HeaderValueOptionProto,
+  path: string,
+  compilation: Compilation,
+): HeaderMutationData {
+  const header = option.header ?? {};
+  const name = headerName(header.key, `${path}.header.key`, compilation);
+  const value = header.raw_value?.toString('latin1') ?? header.value ?? '';
+  checkFormat(value, `${path}.header.value`, compilation);
+  return {
+    name,
+    value,
+    action: actionOf(option, path, compilation),
+    keepEmptyValue: option.keep_empty_value ?? false,
+  };
+}
+
+function actionOf(
+  option: HeaderValueOptionProto,
+  path: string,
+  compilation: Compilation,
+): HeaderMutationData['action'] {
+  const action = option.append_action ?? 'APPEND_IF_EXISTS_OR_ADD';
+  if (option.append === undefined) return action;
+  if (option.append_action !== undefined) {
+    compilation.fail(`${path}.append`, 'both append and append_action are set');
+  }
+  return option.append.value ? 'APPEND_IF_EXISTS_OR_ADD' : 'OVERWRITE_IF_EXISTS_OR_ADD';
+}
+
+/** True for what Envoy lets no mutation touch: pseudo headers and Host. */
+export function isProtectedHeader(name: string): boolean {
+  return name.startsWith(':') || name === 'host';
+}
+
+/** Most levels have none; one shared value keeps ten thousand routes small. */
+const noMutations: HeaderMutationsData = Object.freeze({
+  add: Object.freeze([]),
+  remove: Object.freeze([]),
+});
+
+/** The field names differ by direction: `request_headers_to_add`, `response_headers_to_add`. */
+export function compileHeaderMutations(
+  direction: 'request' | 'response',
+  message: {
+    readonly request_headers_to_add?: readonly HeaderValueOptionProto[] | undefined;
+    readonly request_headers_to_remove?: readonly string[] | undefined;
+    readonly response_headers_to_add?: readonly HeaderValueOptionProto[] | undefined;
+    readonly response_headers_to_remove?: readonly string[] | undefined;
+  },
+  path: string,
+  compilation: Compilation,
+): HeaderMutationsData {
+  const prefix = path === '' ? '' : `${path}.`;
+  const addPath = `${prefix}${direction}_headers_to_add`;
+  const add = mapItems(message[`${direction}_headers_to_add`], addPath, (option, at) => {
+    const mutation = compileHeaderValueOption(option, at, compilation);
+    if (isProtectedHeader(mutation.name)) {
+      compilation.fail(`${at}.header.key`, ':-prefixed or host headers may not be modified');
+    }
+    return mutation;
+  });
+  const removePath = `${prefix}${direction}_headers_to_remove`;
+  const remove = mapItems(message[`${direction}_headers_to_remove`], removePath, (name, at) => {
+    const lower = headerName(name, at, compilation);
+    if (isProtectedHeader(lower)) {
+      compilation.fail(at, ':-prefixed or host headers may not be removed');
+    }
+    return lower;
+  });
+  return add.length === 0 && remove.length === 0 ? noMutations : { add, remove };
+}

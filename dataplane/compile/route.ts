@@ -1,0 +1,134 @@
+// config.route.v3.RouteConfiguration -> RouteConfigData. Called for RDS resources and for the inline
+// route_config of a connection manager.
+
+import { joinPath } from '../../common/result.ts';
+import type {
+  RouteConfigurationProto,
+  RouteProto,
+  VirtualHostProto,
+} from '../../proto/gen/types.ts';
+import { wrapperOr } from '../../proto/well-known.ts';
+import type { RouteConfigData, RouteData, VirtualHostData } from '../api/config/route.ts';
+import { type Compilation, mapItems } from './compilation.ts';
+import { compileHeaderMutations } from './header-mutations.ts';
+import { headerName } from './matchers.ts';
+import { compilePerFilterConfig } from './per-filter-config.ts';
+import { compileRetryPolicy } from './retry-policy.ts';
+import { compileRouteAction, type RouteScope } from './route-action.ts';
+import { compileRouteMatch } from './route-match.ts';
+
+const DEFAULT_MAX_DIRECT_RESPONSE_BODY_BYTES = 4096;
+
+/** `path` is '' for a resource of its own. `isInline` decides the default of validate_clusters. */
+export function compileRouteConfiguration(
+  config: RouteConfigurationProto,
+  path: string,
+  isInline: boolean,
+  compilation: Compilation,
+): RouteConfigData {
+  const at = (field: string): string => joinPath(path, field);
+  const validateClusters = wrapperOr(config.validate_clusters, isInline);
+  const maxDirectResponseBodySizeBytes = wrapperOr(
+    config.max_direct_response_body_size_bytes,
+    DEFAULT_MAX_DIRECT_RESPONSE_BODY_BYTES,
+  );
+  const scope: RouteScope = {
+    compilation,
+    validateClusters,
+    maxDirectResponseBodySizeBytes,
+  };
+  if (config.validate_clusters?.value === true && compilation.context.source === 'dynamic') {
+    compilation.fail(at('validate_clusters'), 'not supported yet');
+  }
+  checkDomains(config, at('virtual_hosts'), compilation);
+  return {
+    name: config.name ?? '',
+    virtualHosts: mapItems(config.virtual_hosts, at('virtual_hosts'), (host, hostPath) =>
+      compileVirtualHost(host, hostPath, scope),
+    ),
+    requestHeaders: compileHeaderMutations('request', config, path, compilation),
+    responseHeaders: compileHeaderMutations('response', config, path, compilation),
+    internalOnlyHeaders: mapItems(
+      config.internal_only_headers,
+      at('internal_only_headers'),
+      (name, namePath) => headerName(name, namePath, compilation),
+    ),
+    mostSpecificHeaderMutationsWins: config.most_specific_header_mutations_wins ?? false,
+    ignorePortInHostMatching: config.ignore_port_in_host_matching ?? false,
+    maxDirectResponseBodySizeBytes,
+    perFilterConfig: compilePerFilterConfig(
+      config.typed_per_filter_config,
+      at('typed_per_filter_config'),
+      compilation,
+    ),
+  };
+}
+
+/** A domain may be said once in the whole configuration, `*` included. */
+function checkDomains(
+  config: RouteConfigurationProto,
+  path: string,
+  compilation: Compilation,
+): void {
+  const seen = new Set<string>();
+  (config.virtual_hosts ?? []).forEach((host, i) => {
+    (host.domains ?? []).forEach((domain, j) => {
+      const lower = domain.toLowerCase();
+      if (seen.has(lower)) {
+        compilation.fail(
+          `${path}[${i}].domains[${j}]`,
+          lower === '*'
+            ? 'only a single wildcard domain is permitted'
+            : `only unique values for domains are permitted, duplicate entry of domain '${lower}'`,
+        );
+      }
+      seen.add(lower);
+    });
+  });
+}
+
+function compileVirtualHost(
+  host: VirtualHostProto,
+  path: string,
+  scope: RouteScope,
+): VirtualHostData {
+  const { compilation } = scope;
+  return {
+    name: host.name ?? '',
+    domains: (host.domains ?? []).map((domain) => domain.toLowerCase()),
+    routes: mapItems(host.routes, `${path}.routes`, (route, at) => compileRoute(route, at, scope)),
+    requireTls: host.require_tls ?? 'NONE',
+    requestHeaders: compileHeaderMutations('request', host, path, compilation),
+    responseHeaders: compileHeaderMutations('response', host, path, compilation),
+    retryPolicy:
+      host.retry_policy === undefined
+        ? null
+        : compileRetryPolicy(host.retry_policy, `${path}.retry_policy`, compilation),
+    includeRequestAttemptCount: host.include_request_attempt_count ?? false,
+    includeAttemptCountInResponse: host.include_attempt_count_in_response ?? false,
+    perRequestBufferLimitBytes: wrapperOr(host.per_request_buffer_limit_bytes, null),
+    perFilterConfig: compilePerFilterConfig(
+      host.typed_per_filter_config,
+      `${path}.typed_per_filter_config`,
+      compilation,
+    ),
+  };
+}
+
+function compileRoute(route: RouteProto, path: string, scope: RouteScope): RouteData {
+  const { compilation } = scope;
+  return {
+    name: route.name ?? '',
+    match: compileRouteMatch(route.match, `${path}.match`, compilation),
+    action: compileRouteAction(route, path, scope),
+    requestHeaders: compileHeaderMutations('request', route, path, compilation),
+    responseHeaders: compileHeaderMutations('response', route, path, compilation),
+    perRequestBufferLimitBytes: wrapperOr(route.per_request_buffer_limit_bytes, null),
+    statPrefix: route.stat_prefix ?? '',
+    perFilterConfig: compilePerFilterConfig(
+      route.typed_per_filter_config,
+      `${path}.typed_per_filter_config`,
+      compilation,
+    ),
+  };
+}

@@ -1,0 +1,244 @@
+// config.bootstrap.v3.Bootstrap -> BootstrapConfig. Called by load-bootstrap, which has decoded and
+// validated the message and turns the errors' paths into lines.
+
+import type { FieldError } from '../../common/result.ts';
+import { encodeMessage } from '../../proto/any.ts';
+import type { AdminProto, BootstrapProto, ClusterProto } from '../../proto/gen/types.ts';
+import type {
+  AdminConfig,
+  BootstrapConfig,
+  ClusterDefaults,
+  GrpcTarget,
+  NodeConfig,
+} from '../api/config/bootstrap.ts';
+import type { ClusterConfig } from '../api/config/cluster.ts';
+import type { ListenerConfig } from '../api/config/listener.ts';
+import type { SecretData } from '../api/config/tls.ts';
+import type { DecodedAny, ExtensionData } from '../api/factory.ts';
+import { compileAccessLogs } from '../compile/access-log.ts';
+import { compileIpAddress } from '../compile/address.ts';
+import { Compilation, mapItems } from '../compile/compilation.ts';
+import { compileDynamicResources, grpcClusterNames } from './ads.ts';
+import { ConfigContext, type ConfigRun } from './any-config.ts';
+import { compileBindAddress, compileCluster } from './cluster.ts';
+import { compileDnsResolver } from './dns.ts';
+import { compileGrpcCluster } from './grpc-target.ts';
+import { compileListener } from './listener.ts';
+import { type ConfigInputs, contentHash } from './resource-compiler.ts';
+import { compileRuntime } from './runtime.ts';
+import { compileSecret } from './secret.ts';
+
+const LISTENER = 'envoy.config.listener.v3.Listener';
+const FILE_ACCESS_LOG = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
+
+/** What the command line says over the file. */
+export interface BootstrapOverrides {
+  /** --service-node, --service-cluster; '' = not given. */
+  readonly serviceNode: string;
+  readonly serviceCluster: string;
+}
+
+/** The config is only usable when `errors` is empty. */
+export interface CompiledBootstrap {
+  readonly config: BootstrapConfig;
+  readonly errors: readonly FieldError[];
+}
+
+export function compileBootstrap(
+  bootstrap: BootstrapProto,
+  inputs: ConfigInputs,
+  overrides: BootstrapOverrides,
+): CompiledBootstrap {
+  const warnings: FieldError[] = [];
+  const first = new StaticRun(bootstrap, inputs, new Map(), new Map(), warnings);
+  const runtime = compileRuntime(bootstrap.layered_runtime, first.compilation);
+  const secrets = compileSecrets(bootstrap, first.compilation);
+  // From here on runtime keys and static secrets can be resolved.
+  const run = new StaticRun(bootstrap, inputs, runtime, secrets, warnings);
+  const { compilation } = run;
+  const clusterDefaults = compileClusterDefaults(bootstrap, compilation);
+  const listeners = compileListeners(bootstrap, compilation);
+  const { clusters, grpcClusters } = compileClusters(bootstrap, clusterDefaults, run);
+  const config: BootstrapConfig = {
+    node: compileNode(bootstrap, overrides, compilation),
+    admin: bootstrap.admin === undefined ? null : compileAdmin(bootstrap.admin, compilation),
+    clusters,
+    listeners,
+    secrets: [...secrets.values()],
+    grpcClusters: [...grpcClusters.values()],
+    dynamicResources: compileDynamicResources(
+      bootstrap.dynamic_resources,
+      grpcClusters,
+      compilation,
+    ),
+    runtime: Object.fromEntries(runtime),
+    clusterDefaults,
+    localClusterName: compileLocalCluster(bootstrap, compilation),
+    outlierEventLogPath: bootstrap.cluster_manager?.outlier_detection?.event_log_path ?? '',
+    message: bootstrap,
+    warnings,
+  };
+  return { config, errors: [...first.compilation.errors, ...compilation.errors] };
+}
+
+/** One pass over the static resources. */
+class StaticRun {
+  readonly compilation: Compilation;
+  /** Clusters that traffic may be sent to, known after listeners were compiled. */
+  readonly referencedClusters = new Set<string>();
+
+  constructor(
+    bootstrap: BootstrapProto,
+    inputs: ConfigInputs,
+    runtime: ReadonlyMap<string, unknown>,
+    staticSecrets: ReadonlyMap<string, SecretData>,
+    warnings: FieldError[],
+  ) {
+    const names = (bootstrap.static_resources?.clusters ?? []).map(({ name }) => name ?? '');
+    const run: ConfigRun = {
+      environment: { ...inputs, runtime, staticSecrets },
+      source: 'static',
+      // CDS may still bring any cluster.
+      knownClusters: bootstrap.dynamic_resources?.cds_config === undefined ? new Set(names) : null,
+      referencedClusters: this.referencedClusters,
+      warnings,
+    };
+    this.compilation = new Compilation(new ConfigContext(run));
+  }
+}
+
+function compileSecrets(
+  bootstrap: BootstrapProto,
+  compilation: Compilation,
+): Map<string, SecretData> {
+  const secrets = new Map<string, SecretData>();
+  mapItems(bootstrap.static_resources?.secrets, 'static_resources.secrets', (proto, path) => {
+    const secret = compileSecret(proto, path, compilation);
+    if (secrets.has(secret.name)) {
+      compilation.fail(`${path}.name`, `duplicate static secret '${secret.name}'`);
+    }
+    secrets.set(secret.name, secret);
+  });
+  return secrets;
+}
+
+function compileClusterDefaults(
+  bootstrap: BootstrapProto,
+  compilation: Compilation,
+): ClusterDefaults {
+  const resolver = bootstrap.typed_dns_resolver_config;
+  const bind = bootstrap.cluster_manager?.upstream_bind_config;
+  return {
+    dnsResolvers:
+      resolver === undefined
+        ? []
+        : compileDnsResolver(resolver, 'typed_dns_resolver_config', compilation),
+    bindAddress:
+      bind === undefined
+        ? null
+        : compileBindAddress(bind, 'cluster_manager.upstream_bind_config', compilation),
+  };
+}
+
+function compileListeners(bootstrap: BootstrapProto, compilation: Compilation): ListenerConfig[] {
+  const names = new Set<string>();
+  const listeners = bootstrap.static_resources?.listeners;
+  return mapItems(listeners, 'static_resources.listeners', (proto, path) => {
+    const hash = contentHash(encodeMessage(LISTENER, proto));
+    const listener = compileListener(proto, path, hash, compilation);
+    if (names.has(listener.name)) {
+      compilation.fail(`${path}.name`, `duplicate listener '${listener.name}'`);
+    }
+    names.add(listener.name);
+    return listener;
+  });
+}
+
+/** After the listeners: only then it is known which clusters carry traffic. */
+function compileClusters(
+  bootstrap: BootstrapProto,
+  defaults: ClusterDefaults,
+  run: StaticRun,
+): {
+  readonly clusters: readonly ClusterConfig[];
+  readonly grpcClusters: ReadonlyMap<string, GrpcTarget>;
+} {
+  const { compilation } = run;
+  const grpcNames = grpcClusterNames(bootstrap.dynamic_resources);
+  const clusters: ClusterConfig[] = [];
+  const grpcClusters = new Map<string, GrpcTarget>();
+  const names = new Set<string>();
+  const list = bootstrap.static_resources?.clusters;
+  mapItems(list, 'static_resources.clusters', (proto: ClusterProto, path) => {
+    const name = proto.name ?? '';
+    if (names.has(name)) compilation.fail(`${path}.name`, `duplicate cluster '${name}'`);
+    names.add(name);
+    const isGrpc = grpcNames.has(name);
+    if (isGrpc) grpcClusters.set(name, compileGrpcCluster(proto, path, compilation));
+    if (!isGrpc || run.referencedClusters.has(name)) {
+      clusters.push(compileCluster(proto, path, defaults, compilation));
+    }
+  });
+  return { clusters, grpcClusters };
+}
+
+function compileNode(
+  bootstrap: BootstrapProto,
+  overrides: BootstrapOverrides,
+  compilation: Compilation,
+): NodeConfig {
+  const node = bootstrap.node;
+  const id = overrides.serviceNode === '' ? (node?.id ?? '') : overrides.serviceNode;
+  const cluster =
+    overrides.serviceCluster === '' ? (node?.cluster ?? '') : overrides.serviceCluster;
+  if (bootstrap.dynamic_resources !== undefined) {
+    const hint = 'is required with dynamic_resources';
+    if (id === '') compilation.fail('node.id', `${hint} (or --service-node)`);
+    if (cluster === '') compilation.fail('node.cluster', `${hint} (or --service-cluster)`);
+  }
+  const locality = node?.locality;
+  return {
+    id,
+    cluster,
+    locality: {
+      region: locality?.region ?? '',
+      zone: locality?.zone ?? '',
+      subZone: locality?.sub_zone ?? '',
+    },
+    metadata: node?.metadata ?? {},
+  };
+}
+
+function compileAdmin(admin: AdminProto, compilation: Compilation): AdminConfig | null {
+  const accessLogs = compileAccessLogs(admin.access_log, 'admin.access_log', compilation);
+  if (admin.access_log_path !== undefined) {
+    const log = compileAccessLogPath(admin.access_log_path, compilation);
+    if (log !== null) accessLogs.push(log);
+  }
+  // Envoy: an admin section without an address starts no admin server.
+  if (admin.address === undefined) return null;
+  return { address: compileIpAddress(admin.address, 'admin.address', compilation), accessLogs };
+}
+
+/** The deprecated access_log_path means a file logger with the default format. */
+function compileAccessLogPath(path: string, compilation: Compilation): ExtensionData | null {
+  const typedConfig: DecodedAny = {
+    type_url: `type.googleapis.com/${FILE_ACCESS_LOG}`,
+    type_name: FILE_ACCESS_LOG,
+    message: { path },
+    value: Buffer.alloc(0),
+  };
+  const log = { name: 'envoy.access_loggers.file', typed_config: typedConfig };
+  return compilation.extension('access-logger', log, 'admin.access_log_path');
+}
+
+function compileLocalCluster(bootstrap: BootstrapProto, compilation: Compilation): string {
+  const name = bootstrap.cluster_manager?.local_cluster_name ?? '';
+  const clusters = bootstrap.static_resources?.clusters ?? [];
+  if (name !== '' && !clusters.some((cluster) => cluster.name === name)) {
+    compilation.fail('cluster_manager.local_cluster_name', `unknown cluster '${name}'`);
+  }
+  return name;
+}
+
+export const noOverrides: BootstrapOverrides = { serviceNode: '', serviceCluster: '' };

@@ -1,0 +1,147 @@
+// config.cluster.v3.Cluster -> ClusterConfig, for CDS and static_resources. Clusters that only gRPC
+// services name go through grpc-target.ts instead.
+
+import { isIP } from 'node:net';
+import { joinPath } from '../../common/result.ts';
+import type { BindConfigProto, ClusterProto } from '../../proto/gen/types.ts';
+import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
+import type { ClusterDefaults } from '../api/config/bootstrap.ts';
+import type { ClusterConfig, LoadAssignment } from '../api/config/cluster.ts';
+import type { UpstreamTlsConfig } from '../api/config/tls.ts';
+import { type Compilation, namedAny } from '../compile/compilation.ts';
+import { requireAds } from '../compile/config-source.ts';
+import { compileDns } from './dns.ts';
+import { compileLoadAssignment } from './endpoint.ts';
+import { compileLoadBalancing } from './load-balancing.ts';
+import { compileCircuitBreakers, compileOutlierDetection } from './outlier-detection.ts';
+import { compileUpstreamHttp } from './upstream-http.ts';
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
+const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
+const DEFAULT_PANIC_THRESHOLD_PERCENT = 50;
+
+/** `path` is '' for a resource of its own. */
+export function compileCluster(
+  cluster: ClusterProto,
+  path: string,
+  defaults: ClusterDefaults,
+  compilation: Compilation,
+): ClusterConfig {
+  const at = (field: string): string => joinPath(path, field);
+  const name = cluster.name ?? '';
+  const tls = compileUpstreamSocket(cluster, path, compilation);
+  const http = compileUpstreamHttp(cluster, path, compilation);
+  const autoSan = http.autoSanValidation && !http.autoSni;
+  if (autoSan) {
+    compilation.fail(path, 'auto_san_validation needs auto_sni');
+  }
+  const keepalive = cluster.upstream_connection_options?.tcp_keepalive;
+  return {
+    name,
+    statName: (cluster.alt_stat_name ?? name).replaceAll(':', '_'),
+    type: compileType(cluster),
+    edsServiceName: compileEds(cluster, path, compilation),
+    connectTimeoutMs: durationMsOr(cluster.connect_timeout, DEFAULT_CONNECT_TIMEOUT_MS),
+    perConnectionBufferLimitBytes: wrapperOr(
+      cluster.per_connection_buffer_limit_bytes,
+      DEFAULT_BUFFER_LIMIT_BYTES,
+    ),
+    ...compileLoadBalancing(cluster, path, compilation),
+    commonLb: {
+      healthyPanicThresholdPercent: Math.trunc(
+        cluster.common_lb_config?.healthy_panic_threshold === undefined
+          ? DEFAULT_PANIC_THRESHOLD_PERCENT
+          : (cluster.common_lb_config.healthy_panic_threshold.value ?? 0),
+      ),
+      closeConnectionsOnHostSetChange:
+        cluster.common_lb_config?.close_connections_on_host_set_change ?? false,
+    },
+    circuitBreakers: compileCircuitBreakers(cluster.circuit_breakers),
+    outlierDetection: compileOutlierDetection(cluster.outlier_detection),
+    loadAssignment: compileAssignment(cluster, path, compilation),
+    dns: compileDns(cluster, path, defaults.dnsResolvers, compilation),
+    http,
+    tls,
+    tcpKeepalive:
+      keepalive === undefined ? null : { timeS: wrapperOr(keepalive.keepalive_time, 7200) },
+    bindAddress:
+      cluster.upstream_bind_config === undefined
+        ? defaults.bindAddress
+        : compileBindAddress(cluster.upstream_bind_config, at('upstream_bind_config'), compilation),
+    ignoreHealthOnHostRemoval: cluster.ignore_health_on_host_removal ?? false,
+  };
+}
+
+function compileType(cluster: ClusterProto): ClusterConfig['type'] {
+  const type = cluster.type ?? 'STATIC';
+  // Any other was refused by the support table.
+  return type === 'STRICT_DNS' || type === 'EDS' ? type : 'STATIC';
+}
+
+/** The EDS resource name; '' for other types. */
+function compileEds(cluster: ClusterProto, path: string, compilation: Compilation): string {
+  const at = joinPath(path, 'eds_cluster_config');
+  if (cluster.type !== 'EDS') {
+    if (cluster.eds_cluster_config !== undefined) {
+      compilation.fail(at, 'may only be set in a cluster of type EDS');
+    }
+    return '';
+  }
+  if (cluster.eds_cluster_config === undefined) {
+    compilation.fail(at, 'is required in a cluster of type EDS');
+    return '';
+  }
+  requireAds(cluster.eds_cluster_config.eds_config, `${at}.eds_config`, compilation);
+  return cluster.eds_cluster_config.service_name ?? cluster.name ?? '';
+}
+
+function compileAssignment(
+  cluster: ClusterProto,
+  path: string,
+  compilation: Compilation,
+): LoadAssignment | null {
+  const at = joinPath(path, 'load_assignment');
+  if (cluster.type === 'EDS') {
+    if (cluster.load_assignment !== undefined) {
+      compilation.fail(at, 'may not be set in a cluster of type EDS');
+    }
+    return null;
+  }
+  const allowNames = cluster.type === 'STRICT_DNS';
+  return compileLoadAssignment(cluster.load_assignment ?? {}, at, allowNames, compilation);
+}
+
+/** Null = plaintext. */
+export function compileUpstreamSocket(
+  cluster: ClusterProto,
+  path: string,
+  compilation: Compilation,
+): UpstreamTlsConfig | null {
+  if (cluster.transport_socket === undefined) return null;
+  const at = joinPath(path, 'transport_socket');
+  const socket = compilation.extension(
+    'upstream-transport-socket',
+    namedAny(cluster.transport_socket),
+    at,
+  );
+  // The halves of this category make UpstreamTlsConfig, or null for raw_buffer.
+  return (socket?.data ?? null) as UpstreamTlsConfig | null;
+}
+
+/** The source address of upstream connections; its port must be 0. */
+export function compileBindAddress(
+  bind: BindConfigProto,
+  path: string,
+  compilation: Compilation,
+): string | null {
+  const source = bind.source_address;
+  if (source === undefined) return null;
+  const address = source.address ?? '';
+  if (isIP(address) === 0) {
+    compilation.fail(`${path}.source_address.address`, `malformed IP address '${address}'`);
+  }
+  if ((source.port_value ?? 0) !== 0) {
+    compilation.fail(`${path}.source_address.port_value`, 'not supported yet (only port 0)');
+  }
+  return address;
+}

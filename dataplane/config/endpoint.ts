@@ -1,0 +1,111 @@
+// config.endpoint.v3.ClusterLoadAssignment -> LoadAssignment, for EDS and for the load_assignment of
+// static clusters.
+
+import { isIP } from 'node:net';
+import { joinPath } from '../../common/result.ts';
+import type {
+  ClusterLoadAssignmentProto,
+  LbEndpointProto,
+  LocalityLbEndpointsProto,
+} from '../../proto/gen/types.ts';
+import { wrapperOr } from '../../proto/well-known.ts';
+import type { HostConfig, LoadAssignment, LocalityEndpoints } from '../api/config/cluster.ts';
+import { compileHostAddress } from '../compile/address.ts';
+import { type Compilation, mapItems } from '../compile/compilation.ts';
+
+const DEFAULT_OVERPROVISIONING_FACTOR = 140;
+const MAX_TOTAL_WEIGHT = 0xffff_ffff;
+
+const healthOf = {
+  UNKNOWN: 'healthy',
+  HEALTHY: 'healthy',
+  DEGRADED: 'degraded',
+  UNHEALTHY: 'unhealthy',
+  DRAINING: 'unhealthy',
+  TIMEOUT: 'unhealthy',
+} as const;
+
+/** `allowNames`: STRICT_DNS endpoints are names; anywhere else they are IP literals. */
+export function compileLoadAssignment(
+  assignment: ClusterLoadAssignmentProto,
+  path: string,
+  allowNames: boolean,
+  compilation: Compilation,
+): LoadAssignment {
+  const localities = mapItems(assignment.endpoints, joinPath(path, 'endpoints'), (locality, at) =>
+    compileLocality(locality, at, allowNames, compilation),
+  );
+  checkPriorities(localities, joinPath(path, 'endpoints'), compilation);
+  return {
+    clusterName: assignment.cluster_name ?? '',
+    overprovisioningFactor: wrapperOr(
+      assignment.policy?.overprovisioning_factor,
+      DEFAULT_OVERPROVISIONING_FACTOR,
+    ),
+    localities,
+  };
+}
+
+function compileLocality(
+  proto: LocalityLbEndpointsProto,
+  path: string,
+  allowNames: boolean,
+  compilation: Compilation,
+): LocalityEndpoints {
+  const hosts = mapItems(proto.lb_endpoints, `${path}.lb_endpoints`, (endpoint, at) =>
+    compileHost(endpoint, at, allowNames, compilation),
+  );
+  if (hosts.reduce((sum, host) => sum + host.weight, 0) > MAX_TOTAL_WEIGHT) {
+    compilation.fail(`${path}.lb_endpoints`, `sum of weights must be <= ${MAX_TOTAL_WEIGHT}`);
+  }
+  return {
+    region: proto.locality?.region ?? '',
+    zone: proto.locality?.zone ?? '',
+    subZone: proto.locality?.sub_zone ?? '',
+    priority: proto.priority ?? 0,
+    weight: wrapperOr(proto.load_balancing_weight, 0),
+    hosts,
+  };
+}
+
+function compileHost(
+  proto: LbEndpointProto,
+  path: string,
+  allowNames: boolean,
+  compilation: Compilation,
+): HostConfig {
+  const addressPath = `${path}.endpoint.address`;
+  const { ip: address, port } = compileHostAddress(
+    proto.endpoint?.address,
+    addressPath,
+    compilation,
+  );
+  if (!allowNames && isIP(address) === 0) {
+    compilation.fail(
+      `${addressPath}.socket_address.address`,
+      `malformed IP address '${address}': use type STRICT_DNS for names`,
+    );
+  }
+  return {
+    address,
+    port,
+    hostname: proto.endpoint?.hostname ?? '',
+    weight: wrapperOr(proto.load_balancing_weight, 1),
+    health: healthOf[proto.health_status ?? 'UNKNOWN'],
+    metadata: proto.metadata?.filter_metadata ?? null,
+  };
+}
+
+/** Priorities count up from 0 without gaps: a gap would never be balanced to. */
+function checkPriorities(
+  localities: readonly LocalityEndpoints[],
+  path: string,
+  compilation: Compilation,
+): void {
+  const used = new Set(localities.map(({ priority }) => priority));
+  for (const [i, { priority }] of localities.entries()) {
+    if (priority > 0 && !used.has(priority - 1)) {
+      compilation.fail(`${path}[${i}].priority`, `priority ${priority - 1} has no locality`);
+    }
+  }
+}

@@ -1,0 +1,160 @@
+// config.listener.v3.Listener -> ListenerConfig, for LDS and static_resources.
+
+import { joinPath } from '../../common/result.ts';
+import type { FilterChainProto, ListenerProto } from '../../proto/gen/types.ts';
+import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
+import type { FilterChainConfig, ListenerConfig } from '../api/config/listener.ts';
+import type { DownstreamTlsConfig } from '../api/config/tls.ts';
+import { formatAddress } from '../api/connection.ts';
+import type { ExtensionData } from '../api/factory.ts';
+import { compileAccessLogs } from '../compile/access-log.ts';
+import { compileIpAddress } from '../compile/address.ts';
+import { checkTerminal } from '../compile/chain.ts';
+import { type Compilation, mapItems, namedAny } from '../compile/compilation.ts';
+import { checkOverlap, compileFilterChainMatch, needsTlsInspector } from './filter-chain-match.ts';
+
+const DEFAULT_LISTENER_FILTERS_TIMEOUT_MS = 15_000;
+const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
+const DEFAULT_BACKLOG = 128;
+const TLS_INSPECTOR = 'envoy.filters.listener.tls_inspector';
+const TLS_INSPECTOR_TYPE = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector';
+
+/** `path` is '' for a resource of its own; `hash` is that of the resource's bytes. */
+export function compileListener(
+  listener: ListenerProto,
+  path: string,
+  hash: string,
+  compilation: Compilation,
+): ListenerConfig {
+  const at = (field: string): string => joinPath(path, field);
+  const address = compileIpAddress(listener.address, at('address'), compilation);
+  const addressName = formatAddress(address).replaceAll(':', '_');
+  const filterChains = compileChains(listener, path, compilation);
+  return {
+    name: listener.name ?? addressName,
+    address,
+    statPrefix: (listener.stat_prefix ?? addressName).replaceAll(':', '_'),
+    trafficDirection: listener.traffic_direction ?? 'UNSPECIFIED',
+    listenerFilters: compileListenerFilters(listener, path, filterChains, compilation),
+    listenerFiltersTimeoutMs: durationMsOr(
+      listener.listener_filters_timeout,
+      DEFAULT_LISTENER_FILTERS_TIMEOUT_MS,
+    ),
+    continueOnListenerFiltersTimeout: listener.continue_on_listener_filters_timeout ?? false,
+    filterChains,
+    defaultFilterChain:
+      listener.default_filter_chain === undefined
+        ? null
+        : compileChain(listener.default_filter_chain, at('default_filter_chain'), compilation),
+    perConnectionBufferLimitBytes: wrapperOr(
+      listener.per_connection_buffer_limit_bytes,
+      DEFAULT_BUFFER_LIMIT_BYTES,
+    ),
+    tcpBacklogSize: wrapperOr(listener.tcp_backlog_size, DEFAULT_BACKLOG),
+    drainType: listener.drain_type ?? 'DEFAULT',
+    accessLogs: compileAccessLogs(listener.access_log, at('access_log'), compilation),
+    hash,
+  };
+}
+
+function compileChains(
+  listener: ListenerProto,
+  path: string,
+  compilation: Compilation,
+): FilterChainConfig[] {
+  const listPath = joinPath(path, 'filter_chains');
+  const chains = mapItems(listener.filter_chains, listPath, (chain, at) =>
+    compileChain(chain, at, compilation),
+  );
+  if (chains.length === 0 && listener.default_filter_chain === undefined) {
+    compilation.fail(listPath, 'no filter chains specified');
+  }
+  checkOverlap(
+    chains.map(({ match }) => match),
+    (i) => `${listPath}[${i}].filter_chain_match`,
+    compilation,
+  );
+  return chains;
+}
+
+function compileChain(
+  chain: FilterChainProto,
+  path: string,
+  compilation: Compilation,
+): FilterChainConfig {
+  const filters: ExtensionData[] = [];
+  const paths: string[] = [];
+  const before = compilation.errors.length;
+  mapItems(chain.filters, `${path}.filters`, (filter, at) => {
+    const compiled = compilation.extension('network-filter', namedAny(filter), at);
+    if (compiled === null) return;
+    filters.push(compiled);
+    paths.push(at);
+  });
+  // Without filters Envoy closes every connection of the chain, so that is allowed.
+  if (compilation.errors.length === before && filters.length > 0) {
+    checkTerminal('network-filter', filters, paths, `${path}.filters`, compilation);
+  }
+  return {
+    name: chain.name ?? '',
+    match: compileFilterChainMatch(
+      chain.filter_chain_match,
+      `${path}.filter_chain_match`,
+      compilation,
+    ),
+    tls: compileDownstreamSocket(chain, path, compilation),
+    filters,
+    transportSocketConnectTimeoutMs: durationMsOr(chain.transport_socket_connect_timeout, 0),
+  };
+}
+
+/** Null = plaintext. */
+function compileDownstreamSocket(
+  chain: FilterChainProto,
+  path: string,
+  compilation: Compilation,
+): DownstreamTlsConfig | null {
+  if (chain.transport_socket === undefined) return null;
+  const at = `${path}.transport_socket`;
+  const socket = compilation.extension(
+    'downstream-transport-socket',
+    namedAny(chain.transport_socket),
+    at,
+  );
+  // The halves of this category make DownstreamTlsConfig, or null for raw_buffer.
+  return (socket?.data ?? null) as DownstreamTlsConfig | null;
+}
+
+function compileListenerFilters(
+  listener: ListenerProto,
+  path: string,
+  chains: readonly FilterChainConfig[],
+  compilation: Compilation,
+): ExtensionData[] {
+  const filters: ExtensionData[] = [];
+  mapItems(listener.listener_filters, joinPath(path, 'listener_filters'), (filter, at) => {
+    const compiled = compilation.extension('listener-filter', namedAny(filter), at);
+    if (compiled !== null) filters.push(compiled);
+  });
+  const hasInspector = (listener.listener_filters ?? []).some(
+    (filter) => filter.typed_config?.type_name === TLS_INSPECTOR_TYPE,
+  );
+  // As Envoy does: chains that match on SNI or ALPN bring the inspector with them.
+  if (!hasInspector && chains.some(({ match }) => needsTlsInspector(match))) {
+    const injected = compilation.extension(
+      'listener-filter',
+      {
+        name: TLS_INSPECTOR,
+        typed_config: {
+          type_url: `type.googleapis.com/${TLS_INSPECTOR_TYPE}`,
+          type_name: TLS_INSPECTOR_TYPE,
+          message: {},
+          value: Buffer.alloc(0),
+        },
+      },
+      joinPath(path, 'listener_filters'),
+    );
+    if (injected !== null) filters.push(injected);
+  }
+  return filters;
+}

@@ -1,0 +1,84 @@
+// config.cluster.v3.OutlierDetection and CircuitBreakers with Envoy's defaults filled in.
+
+import type {
+  CircuitBreakersProto,
+  CircuitBreakersThresholdsProto,
+  OutlierDetectionProto,
+} from '../../proto/gen/types.ts';
+import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
+import type {
+  ClusterConfig,
+  OutlierDetectionConfig,
+  ThresholdsConfig,
+} from '../api/config/cluster.ts';
+
+const DEFAULT_BASE_EJECTION_TIME_MS = 30_000;
+const DEFAULT_MAX_EJECTION_TIME_MS = 300_000;
+
+export function compileOutlierDetection(
+  proto: OutlierDetectionProto | undefined,
+): OutlierDetectionConfig | null {
+  if (proto === undefined) return null;
+  const baseEjectionTimeMs = durationMsOr(proto.base_ejection_time, DEFAULT_BASE_EJECTION_TIME_MS);
+  const number = (
+    field:
+      | 'max_ejection_percent'
+      | 'consecutive_5xx'
+      | 'enforcing_consecutive_5xx'
+      | 'consecutive_gateway_failure'
+      | 'enforcing_consecutive_gateway_failure'
+      | 'consecutive_local_origin_failure'
+      | 'enforcing_consecutive_local_origin_failure',
+    otherwise: number,
+  ): number => wrapperOr(proto[field], otherwise);
+  return {
+    intervalMs: durationMsOr(proto.interval, 10_000),
+    baseEjectionTimeMs,
+    maxEjectionTimeMs: durationMsOr(
+      proto.max_ejection_time,
+      Math.max(DEFAULT_MAX_EJECTION_TIME_MS, baseEjectionTimeMs),
+    ),
+    maxEjectionTimeJitterMs: durationMsOr(proto.max_ejection_time_jitter, 0),
+    maxEjectionPercent: number('max_ejection_percent', 10),
+    alwaysEjectOneHost: wrapperOr(proto.always_eject_one_host, false),
+    consecutive5xx: number('consecutive_5xx', 5),
+    enforcingConsecutive5xx: number('enforcing_consecutive_5xx', 100),
+    consecutiveGatewayFailure: number('consecutive_gateway_failure', 5),
+    enforcingConsecutiveGatewayFailure: number('enforcing_consecutive_gateway_failure', 0),
+    consecutiveLocalOriginFailure: number('consecutive_local_origin_failure', 5),
+    enforcingConsecutiveLocalOriginFailure: number(
+      'enforcing_consecutive_local_origin_failure',
+      100,
+    ),
+    splitExternalLocalOriginErrors: proto.split_external_local_origin_errors ?? false,
+  };
+}
+
+/** Index by ResourcePriority; the first entry of a priority wins, as in Envoy. */
+export function compileCircuitBreakers(
+  breakers: CircuitBreakersProto | undefined,
+): ClusterConfig['circuitBreakers'] {
+  const of = (priority: 'DEFAULT' | 'HIGH'): ThresholdsConfig =>
+    compileThresholds(
+      breakers?.thresholds?.find((thresholds) => (thresholds.priority ?? 'DEFAULT') === priority),
+    );
+  return [of('DEFAULT'), of('HIGH')];
+}
+
+function compileThresholds(proto: CircuitBreakersThresholdsProto | undefined): ThresholdsConfig {
+  const budget = proto?.retry_budget;
+  return {
+    maxConnections: wrapperOr(proto?.max_connections, 1024),
+    maxPendingRequests: wrapperOr(proto?.max_pending_requests, 1024),
+    maxRequests: wrapperOr(proto?.max_requests, 1024),
+    maxRetries: wrapperOr(proto?.max_retries, 3),
+    retryBudget:
+      budget === undefined
+        ? null
+        : {
+            budgetPercent: budget.budget_percent?.value ?? 20,
+            minRetryConcurrency: wrapperOr(budget.min_retry_concurrency, 3),
+          },
+    trackRemaining: proto?.track_remaining ?? false,
+  };
+}

@@ -1,0 +1,28 @@
+// extensions.transport_sockets.tls.v3.Secret -> SecretData, for SDS and static_resources.secrets.
+
+import { joinPath } from '../../common/result.ts';
+import type { SecretProto } from '../../proto/gen/types.ts';
+import type { SecretData } from '../api/config/tls.ts';
+import type { Compilation } from '../compile/compilation.ts';
+import { compileTlsCertificate, compileValidationContext } from '../compile/tls.ts';
+
+export function compileSecret(
+  secret: SecretProto,
+  path: string,
+  compilation: Compilation,
+): SecretData {
+  const name = secret.name ?? '';
+  if (name === '') compilation.fail(joinPath(path, 'name'), 'must not be empty');
+  if (secret.tls_certificate !== undefined) {
+    const at = joinPath(path, 'tls_certificate');
+    const certificate = compileTlsCertificate(secret.tls_certificate, at, compilation);
+    return { kind: 'tls_certificate', name, certificate };
+  }
+  if (secret.validation_context === undefined) {
+    // Any other kind was refused by the support table.
+    compilation.fail(path, 'one of tls_certificate, validation_context is required');
+  }
+  const at = joinPath(path, 'validation_context');
+  const validation = compileValidationContext(secret.validation_context ?? {}, at, compilation);
+  return { kind: 'validation_context', name, validation };
+}

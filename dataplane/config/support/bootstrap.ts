@@ -1,0 +1,122 @@
+// Supported fields of the bootstrap and of what only a bootstrap contains.
+
+import { fields, only, type SupportGroup } from './table.ts';
+
+const bootstrap = 'envoy.config.bootstrap.v3';
+const core = 'envoy.config.core.v3';
+
+export const bootstrapSupport: SupportGroup = {
+  title: 'Bootstrap',
+  messages: {
+    [`${bootstrap}.Bootstrap`]: {
+      ...fields('node', 'static_resources', 'dynamic_resources', 'cluster_manager', 'admin'),
+      ...fields('layered_runtime'),
+      typed_dns_resolver_config: { note: 'c-ares; the default of clusters that name no resolver' },
+    },
+    [`${bootstrap}.Bootstrap.StaticResources`]: fields('listeners', 'clusters', 'secrets'),
+    [`${bootstrap}.Bootstrap.DynamicResources`]: fields('lds_config', 'cds_config', 'ads_config'),
+    [`${bootstrap}.ClusterManager`]: {
+      local_cluster_name: { note: 'must exist; zone-aware routing is not there yet' },
+      outlier_detection: 'yes',
+      upstream_bind_config: 'yes',
+    },
+    [`${bootstrap}.ClusterManager.OutlierDetection`]: fields('event_log_path'),
+    [`${bootstrap}.Admin`]: fields('address', 'access_log', 'access_log_path'),
+    [`${bootstrap}.LayeredRuntime`]: fields('layers'),
+    [`${bootstrap}.RuntimeLayer`]: {
+      name: 'yes',
+      static_layer: {
+        note: 'overrides what a runtime_key names; keys of Envoy itself (envoy.*, overload.*, re2.*, ...) are refused',
+      },
+      admin_layer: { note: 'accepted; there is no /runtime_modify' },
+    },
+    [`${bootstrap}.RuntimeLayer.AdminLayer`]: {},
+    [`${core}.Node`]: fields('id', 'cluster', 'metadata', 'locality'),
+    [`${core}.Locality`]: fields('region', 'zone', 'sub_zone'),
+    [`${core}.ApiConfigSource`]: {
+      api_type: only('GRPC', 'DELTA_GRPC'),
+      transport_api_version: only('V3'),
+      grpc_services: { note: 'exactly one' },
+      set_node_on_first_message_only: 'yes',
+    },
+    [`${core}.GrpcService`]: fields('envoy_grpc', 'google_grpc', 'initial_metadata'),
+    [`${core}.GrpcService.EnvoyGrpc`]: fields(
+      'cluster_name',
+      'authority',
+      'retry_policy',
+      'max_receive_message_length',
+      'skip_envoy_headers',
+    ),
+    [`${core}.RetryPolicy`]: fields('retry_back_off'),
+    [`${core}.BackoffStrategy`]: fields('base_interval', 'max_interval'),
+    [`${core}.GrpcService.GoogleGrpc`]: fields('target_uri', 'channel_credentials', 'stat_prefix'),
+    [`${core}.GrpcService.GoogleGrpc.ChannelCredentials`]: fields('ssl_credentials'),
+    [`${core}.GrpcService.GoogleGrpc.SslCredentials`]: fields(
+      'root_certs',
+      'private_key',
+      'cert_chain',
+    ),
+  },
+};
+
+export const coreSupport: SupportGroup = {
+  title: 'Types used everywhere',
+  messages: {
+    [`${core}.ConfigSource`]: {
+      ads: { note: 'the only source so far' },
+      resource_api_version: only('V3'),
+    },
+    [`${core}.AggregatedConfigSource`]: {},
+    [`${core}.Address`]: fields('socket_address'),
+    [`${core}.SocketAddress`]: { ...fields('address', 'port_value'), protocol: only('TCP') },
+    [`${core}.CidrRange`]: fields('address_prefix', 'prefix_len'),
+    [`${core}.DataSource`]: fields(
+      'filename',
+      'inline_bytes',
+      'inline_string',
+      'environment_variable',
+    ),
+    [`${core}.TypedExtensionConfig`]: fields('name', 'typed_config'),
+    [`${core}.TransportSocket`]: fields('name', 'typed_config'),
+    [`${core}.Metadata`]: fields('filter_metadata'),
+    [`${core}.HeaderValue`]: fields('key', 'value', 'raw_value'),
+    [`${core}.HeaderValueOption`]: fields('header', 'append', 'append_action', 'keep_empty_value'),
+    [`${core}.RuntimeFractionalPercent`]: fields('default_value', 'runtime_key'),
+    [`${core}.RuntimeUInt32`]: fields('default_value', 'runtime_key'),
+    [`${core}.RuntimeDouble`]: fields('default_value', 'runtime_key'),
+    [`${core}.BindConfig`]: {
+      source_address: { note: 'port 0' },
+      freebind: only(false),
+    },
+    [`${core}.TcpKeepalive`]: fields('keepalive_time'),
+    [`${core}.HttpProtocolOptions`]: {
+      ...fields('idle_timeout', 'max_connection_duration', 'max_headers_count'),
+      ...fields('headers_with_underscores_action', 'max_requests_per_connection'),
+      max_stream_duration: { note: 'not on clusters' },
+    },
+    [`${core}.Http1ProtocolOptions`]: {
+      ...fields('allow_absolute_url', 'accept_http_10', 'default_host_for_http_10'),
+      ...fields('header_key_format'),
+      enable_trailers: { note: 'not on clusters' },
+      allow_chunked_length: only(false),
+    },
+    [`${core}.Http1ProtocolOptions.HeaderKeyFormat`]: fields('proper_case_words'),
+    [`${core}.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords`]: {},
+    'envoy.type.v3.FractionalPercent': fields('numerator', 'denominator'),
+    'envoy.type.v3.Percent': fields('value'),
+    'envoy.type.v3.Int32Range': fields('start', 'end'),
+    'envoy.type.v3.Int64Range': fields('start', 'end'),
+    'envoy.type.matcher.v3.StringMatcher': fields(
+      'exact',
+      'prefix',
+      'suffix',
+      'safe_regex',
+      'contains',
+      'ignore_case',
+    ),
+    'envoy.type.matcher.v3.RegexMatcher': fields('google_re2', 'regex'),
+    'envoy.type.matcher.v3.RegexMatcher.GoogleRE2': {},
+    'envoy.type.matcher.v3.RegexMatchAndSubstitute': fields('pattern', 'substitution'),
+    'envoy.type.matcher.v3.PathMatcher': fields('path'),
+  },
+};

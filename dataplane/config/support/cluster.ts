@@ -1,0 +1,128 @@
+// Supported fields of clusters and endpoints.
+
+import { fields, only, type SupportGroup } from './table.ts';
+
+const cluster = 'envoy.config.cluster.v3';
+const core = 'envoy.config.core.v3';
+const endpoint = 'envoy.config.endpoint.v3';
+const policies = 'envoy.extensions.load_balancing_policies';
+const upstreams = 'envoy.extensions.upstreams.http.v3';
+
+const grpcOnly = { note: 'only on a cluster that just an envoy_grpc service names' } as const;
+const noSuccessRate = {
+  only: [0],
+  note: 'success-rate and failure-percentage ejection are not there yet',
+} as const;
+
+export const clusterSupport: SupportGroup = {
+  title: 'Clusters',
+  messages: {
+    [`${cluster}.Cluster`]: {
+      name: 'yes',
+      alt_stat_name: 'yes',
+      type: only('STATIC', 'STRICT_DNS', 'EDS'),
+      eds_cluster_config: 'yes',
+      connect_timeout: 'yes',
+      per_connection_buffer_limit_bytes: 'yes',
+      lb_policy: only('ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'LOAD_BALANCING_POLICY_CONFIG'),
+      load_balancing_policy: { note: 'least_request, round_robin, random' },
+      ...fields('least_request_lb_config', 'round_robin_lb_config', 'common_lb_config'),
+      ...fields('load_assignment', 'circuit_breakers', 'outlier_detection', 'transport_socket'),
+      typed_extension_protocol_options: { note: `${upstreams}.HttpProtocolOptions` },
+      max_requests_per_connection: 'yes',
+      ...fields('upstream_http_protocol_options', 'common_http_protocol_options'),
+      http_protocol_options: 'yes',
+      http2_protocol_options: grpcOnly,
+      ...fields('dns_refresh_rate', 'dns_failure_refresh_rate', 'respect_dns_ttl'),
+      ...fields('dns_lookup_family', 'dns_resolvers', 'dns_resolution_config'),
+      typed_dns_resolver_config: { note: 'c-ares' },
+      upstream_bind_config: 'yes',
+      upstream_connection_options: 'yes',
+      ignore_health_on_host_removal: 'yes',
+      wait_for_warm_on_init: only(true),
+    },
+    [`${cluster}.Cluster.EdsClusterConfig`]: fields('eds_config', 'service_name'),
+    [`${cluster}.Cluster.CommonLbConfig`]: fields(
+      'healthy_panic_threshold',
+      'close_connections_on_host_set_change',
+    ),
+    [`${cluster}.Cluster.LeastRequestLbConfig`]: fields('choice_count', 'active_request_bias'),
+    [`${cluster}.Cluster.RoundRobinLbConfig`]: {},
+    [`${cluster}.Cluster.RefreshRate`]: fields('base_interval', 'max_interval'),
+    [`${cluster}.UpstreamConnectionOptions`]: fields('tcp_keepalive'),
+    [`${cluster}.CircuitBreakers`]: fields('thresholds'),
+    [`${cluster}.CircuitBreakers.Thresholds`]: fields(
+      'priority',
+      'max_connections',
+      'max_pending_requests',
+      'max_requests',
+      'max_retries',
+      'retry_budget',
+      'track_remaining',
+    ),
+    [`${cluster}.CircuitBreakers.Thresholds.RetryBudget`]: fields(
+      'budget_percent',
+      'min_retry_concurrency',
+    ),
+    [`${cluster}.OutlierDetection`]: {
+      ...fields('interval', 'base_ejection_time', 'max_ejection_time'),
+      ...fields('max_ejection_time_jitter', 'max_ejection_percent', 'always_eject_one_host'),
+      ...fields('consecutive_5xx', 'enforcing_consecutive_5xx'),
+      ...fields('consecutive_gateway_failure', 'enforcing_consecutive_gateway_failure'),
+      ...fields('consecutive_local_origin_failure'),
+      ...fields('enforcing_consecutive_local_origin_failure'),
+      ...fields('split_external_local_origin_errors'),
+      enforcing_success_rate: noSuccessRate,
+      enforcing_local_origin_success_rate: noSuccessRate,
+      enforcing_failure_percentage: noSuccessRate,
+      enforcing_failure_percentage_local_origin: noSuccessRate,
+    },
+    [`${cluster}.LoadBalancingPolicy`]: fields('policies'),
+    [`${cluster}.LoadBalancingPolicy.Policy`]: fields('typed_extension_config'),
+    [`${policies}.least_request.v3.LeastRequest`]: {
+      ...fields('choice_count', 'active_request_bias'),
+      enable_full_scan: only(false),
+      selection_method: only('N_CHOICES'),
+    },
+    [`${policies}.round_robin.v3.RoundRobin`]: {},
+    [`${policies}.random.v3.Random`]: {},
+    [`${core}.DnsResolutionConfig`]: fields('resolvers'),
+    'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': fields('resolvers'),
+    [`${upstreams}.HttpProtocolOptions`]: fields(
+      'common_http_protocol_options',
+      'upstream_http_protocol_options',
+      'explicit_http_config',
+    ),
+    [`${upstreams}.HttpProtocolOptions.ExplicitHttpConfig`]: {
+      http_protocol_options: 'yes',
+      http2_protocol_options: grpcOnly,
+    },
+    [`${core}.UpstreamHttpProtocolOptions`]: fields('auto_sni', 'auto_san_validation'),
+    [`${core}.Http2ProtocolOptions`]: {
+      connection_keepalive: grpcOnly,
+      initial_stream_window_size: { note: 'left to grpc-js' },
+      initial_connection_window_size: { note: 'left to grpc-js' },
+      max_concurrent_streams: { note: 'left to grpc-js' },
+    },
+    [`${core}.KeepaliveSettings`]: fields('interval', 'timeout'),
+  },
+};
+
+export const endpointSupport: SupportGroup = {
+  title: 'Endpoints',
+  messages: {
+    [`${endpoint}.ClusterLoadAssignment`]: fields('cluster_name', 'endpoints', 'policy'),
+    [`${endpoint}.ClusterLoadAssignment.Policy`]: fields('overprovisioning_factor'),
+    [`${endpoint}.LocalityLbEndpoints`]: {
+      ...fields('locality', 'lb_endpoints', 'priority'),
+      load_balancing_weight: { note: 'kept; locality-weighted balancing is not there yet' },
+    },
+    [`${endpoint}.LbEndpoint`]: fields(
+      'endpoint',
+      'health_status',
+      'metadata',
+      'load_balancing_weight',
+    ),
+    [`${endpoint}.Endpoint`]: fields('address', 'hostname'),
+  },
+};

@@ -1,0 +1,180 @@
+// Supported fields of routes and HTTP filters.
+
+import { fields, type SupportGroup } from './table.ts';
+
+const route = 'envoy.config.route.v3';
+const http = 'envoy.extensions.filters.http';
+const rbac = 'envoy.config.rbac.v3';
+
+const headerLists = fields(
+  'request_headers_to_add',
+  'request_headers_to_remove',
+  'response_headers_to_add',
+  'response_headers_to_remove',
+);
+
+export const routeSupport: SupportGroup = {
+  title: 'Routes',
+  messages: {
+    [`${route}.RouteConfiguration`]: {
+      ...fields('name', 'virtual_hosts', 'internal_only_headers'),
+      ...headerLists,
+      most_specific_header_mutations_wins: 'yes',
+      validate_clusters: { note: 'true only in static config' },
+      ...fields('max_direct_response_body_size_bytes', 'ignore_port_in_host_matching'),
+      typed_per_filter_config: 'yes',
+    },
+    [`${route}.VirtualHost`]: {
+      ...fields('name', 'domains', 'routes', 'require_tls'),
+      ...headerLists,
+      ...fields('typed_per_filter_config', 'include_request_attempt_count'),
+      ...fields('include_attempt_count_in_response', 'retry_policy'),
+      per_request_buffer_limit_bytes: 'yes',
+    },
+    [`${route}.Route`]: {
+      ...fields('name', 'match', 'route', 'redirect', 'direct_response'),
+      ...fields('typed_per_filter_config'),
+      ...headerLists,
+      ...fields('per_request_buffer_limit_bytes', 'stat_prefix'),
+    },
+    [`${route}.RouteMatch`]: fields(
+      'prefix',
+      'path',
+      'safe_regex',
+      'path_separated_prefix',
+      'case_sensitive',
+      'runtime_fraction',
+      'headers',
+      'query_parameters',
+      'grpc',
+    ),
+    [`${route}.RouteMatch.GrpcRouteMatchOptions`]: {},
+    [`${route}.HeaderMatcher`]: fields(
+      'name',
+      'exact_match',
+      'safe_regex_match',
+      'range_match',
+      'present_match',
+      'prefix_match',
+      'suffix_match',
+      'contains_match',
+      'string_match',
+      'invert_match',
+      'treat_missing_header_as_empty',
+    ),
+    [`${route}.QueryParameterMatcher`]: fields('name', 'string_match', 'present_match'),
+    [`${route}.RouteAction`]: {
+      ...fields('cluster', 'cluster_header', 'weighted_clusters'),
+      ...fields('cluster_not_found_response_code', 'prefix_rewrite', 'regex_rewrite'),
+      ...fields('host_rewrite_literal', 'auto_host_rewrite', 'host_rewrite_header'),
+      ...fields('host_rewrite_path_regex', 'append_x_forwarded_host', 'timeout'),
+      ...fields('idle_timeout', 'retry_policy', 'priority', 'max_stream_duration'),
+    },
+    [`${route}.RouteAction.MaxStreamDuration`]: fields('max_stream_duration'),
+    [`${route}.WeightedCluster`]: fields('clusters', 'runtime_key_prefix', 'header_name'),
+    [`${route}.WeightedCluster.ClusterWeight`]: {
+      ...fields('name', 'weight'),
+      ...headerLists,
+      ...fields('typed_per_filter_config', 'host_rewrite_literal'),
+    },
+    [`${route}.RetryPolicy`]: {
+      ...fields('retry_on', 'num_retries', 'per_try_timeout', 'per_try_idle_timeout'),
+      retry_host_predicate: { note: 'previous_hosts' },
+      ...fields('host_selection_retry_max_attempts', 'retriable_status_codes', 'retry_back_off'),
+      ...fields('retriable_headers', 'retriable_request_headers'),
+    },
+    [`${route}.RetryPolicy.RetryHostPredicate`]: fields('name', 'typed_config'),
+    [`${route}.RetryPolicy.RetryBackOff`]: fields('base_interval', 'max_interval'),
+    'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': {},
+    [`${route}.RedirectAction`]: fields(
+      'https_redirect',
+      'scheme_redirect',
+      'host_redirect',
+      'port_redirect',
+      'path_redirect',
+      'prefix_rewrite',
+      'regex_rewrite',
+      'response_code',
+      'strip_query',
+    ),
+    [`${route}.DirectResponseAction`]: fields('status', 'body'),
+    [`${route}.FilterConfig`]: fields('config', 'is_optional', 'disabled'),
+  },
+};
+
+export const httpFilterSupport: SupportGroup = {
+  title: 'HTTP filters',
+  messages: {
+    [`${http}.router.v3.Router`]: fields(
+      'dynamic_stats',
+      'suppress_envoy_headers',
+      'respect_expected_rq_timeout',
+    ),
+    [`${http}.rbac.v3.RBAC`]: fields(
+      'rules',
+      'rules_stat_prefix',
+      'shadow_rules',
+      'shadow_rules_stat_prefix',
+      'track_per_rule_stats',
+    ),
+    [`${http}.rbac.v3.RBACPerRoute`]: fields('rbac'),
+    [`${rbac}.RBAC`]: fields('action', 'policies'),
+    [`${rbac}.Policy`]: fields('permissions', 'principals'),
+    [`${rbac}.Permission`]: fields(
+      'and_rules',
+      'or_rules',
+      'any',
+      'header',
+      'url_path',
+      'destination_ip',
+      'destination_port',
+      'destination_port_range',
+      'not_rule',
+      'requested_server_name',
+    ),
+    [`${rbac}.Permission.Set`]: fields('rules'),
+    [`${rbac}.Principal`]: fields(
+      'and_ids',
+      'or_ids',
+      'any',
+      'authenticated',
+      'source_ip',
+      'direct_remote_ip',
+      'remote_ip',
+      'header',
+      'url_path',
+      'not_id',
+    ),
+    [`${rbac}.Principal.Set`]: fields('ids'),
+    [`${rbac}.Principal.Authenticated`]: fields('principal_name'),
+    [`${http}.header_mutation.v3.HeaderMutation`]: fields(
+      'mutations',
+      'most_specific_header_mutations_wins',
+    ),
+    [`${http}.header_mutation.v3.HeaderMutationPerRoute`]: fields('mutations'),
+    [`${http}.header_mutation.v3.Mutations`]: fields('request_mutations', 'response_mutations'),
+    'envoy.config.common.mutation_rules.v3.HeaderMutation': fields('remove', 'append'),
+    [`${http}.fault.v3.HTTPFault`]: fields(
+      'delay',
+      'abort',
+      'upstream_cluster',
+      'headers',
+      'downstream_nodes',
+      'max_active_faults',
+      'disable_downstream_cluster_stats',
+    ),
+    [`${http}.fault.v3.FaultAbort`]: fields(
+      'http_status',
+      'grpc_status',
+      'header_abort',
+      'percentage',
+    ),
+    [`${http}.fault.v3.FaultAbort.HeaderAbort`]: {},
+    'envoy.extensions.filters.common.fault.v3.FaultDelay': fields(
+      'fixed_delay',
+      'header_delay',
+      'percentage',
+    ),
+    'envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay': {},
+  },
+};

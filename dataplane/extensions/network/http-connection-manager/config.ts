@@ -1,0 +1,232 @@
+// envoy.filters.network.http_connection_manager: main-thread half. Its data is HcmConfig
+// (api/config/hcm.ts), because config/ reads the RDS name in it and hcm/ runs on it.
+
+import type { FieldError, Result } from '../../../../common/result.ts';
+import type { HttpConnectionManagerProto, HttpFilterProto } from '../../../../proto/gen/types.ts';
+import { durationMsOr, wrapperOr } from '../../../../proto/well-known.ts';
+import type { HcmConfig } from '../../../api/config/hcm.ts';
+import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
+import { compileAccessLogs } from '../../../compile/access-log.ts';
+import { compileCidr } from '../../../compile/address.ts';
+import { checkTerminal } from '../../../compile/chain.ts';
+import { Compilation, mapItems, namedAny } from '../../../compile/compilation.ts';
+import { requireAds } from '../../../compile/config-source.ts';
+import { compileRouteConfiguration } from '../../../compile/route.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** HttpConnectionManager -> HcmConfig. */
+export const httpConnectionManager: ExtensionConfigFactory<HttpConnectionManagerProto> = {
+  name: 'envoy.filters.network.http_connection_manager',
+  category: 'network-filter',
+  configTypes: [
+    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+  ],
+  isTerminal: true,
+  compile(
+    config: HttpConnectionManagerProto,
+    context: CompileContext,
+  ): Result<unknown, FieldError[]> {
+    const compilation = new Compilation(context);
+    return compilation.result(compileHcm(config, compilation));
+  },
+};
+
+function compileHcm(config: HttpConnectionManagerProto, compilation: Compilation): HcmConfig {
+  const httpFilters = compileHttpFilters(config, compilation);
+  return {
+    statPrefix: config.stat_prefix ?? '',
+    codecType: config.codec_type === 'HTTP1' ? 'HTTP1' : 'AUTO',
+    routes: compileRoutes(config, compilation),
+    httpFilters,
+    accessLogs: compileAccessLogs(config.access_log, 'access_log', compilation),
+    streamErrorOnInvalidHttpMessage: wrapperOr(config.stream_error_on_invalid_http_message, false),
+    suppressEnvoyHeaders: suppressesEnvoyHeaders(httpFilters),
+    ...compileResponseIdentity(config),
+    ...compileClientIdentity(config, compilation),
+    ...compileNormalization(config),
+    ...compileLimits(config),
+    http1: compileHttp1(config),
+  };
+}
+
+function compileRoutes(
+  config: HttpConnectionManagerProto,
+  compilation: Compilation,
+): HcmConfig['routes'] {
+  if (config.rds !== undefined) {
+    requireAds(config.rds.config_source, 'rds.config_source', compilation);
+    const name = config.rds.route_config_name ?? '';
+    if (name === '') compilation.fail('rds.route_config_name', 'must not be empty');
+    return { kind: 'rds', name };
+  }
+  const routeConfig = config.route_config ?? {};
+  return {
+    kind: 'inline',
+    config: compileRouteConfiguration(routeConfig, 'route_config', true, compilation),
+  };
+}
+
+function compileHttpFilters(
+  config: HttpConnectionManagerProto,
+  compilation: Compilation,
+): HcmConfig['httpFilters'] {
+  const compiled: HcmConfig['httpFilters'][number][] = [];
+  const paths: string[] = [];
+  mapItems(config.http_filters, 'http_filters', (filter: HttpFilterProto, path) => {
+    const named = namedAny(filter);
+    if (filter.is_optional === true && !compilation.context.isKnown('http-filter', named)) {
+      compilation.context.warn(path, `optional filter '${named.name}' is unknown and left out`);
+      return;
+    }
+    const data = compilation.extension('http-filter', named, path);
+    if (data === null) return;
+    compiled.push({ ...data, disabled: filter.disabled ?? false });
+    paths.push(path);
+  });
+  // With an error in one of the filters the chain is not what the user meant: nothing to say about it.
+  if (compilation.errors.length === 0) {
+    checkTerminal('http-filter', compiled, paths, 'http_filters', compilation);
+  }
+  return compiled;
+}
+
+/** The router filter's suppress_envoy_headers also governs what the manager itself adds. */
+function suppressesEnvoyHeaders(filters: HcmConfig['httpFilters']): boolean {
+  return filters.some(
+    ({ extension, data }) =>
+      extension === 'envoy.filters.http.router' &&
+      typeof data === 'object' &&
+      data !== null &&
+      'suppressEnvoyHeaders' in data &&
+      data.suppressEnvoyHeaders === true,
+  );
+}
+
+type ResponseIdentity = Pick<
+  HcmConfig,
+  | 'serverName'
+  | 'serverHeaderTransformation'
+  | 'via'
+  | 'generateRequestId'
+  | 'preserveExternalRequestId'
+  | 'alwaysSetRequestIdInResponse'
+>;
+
+function compileResponseIdentity(config: HttpConnectionManagerProto): ResponseIdentity {
+  return {
+    serverName: config.server_name ?? 'envoy',
+    serverHeaderTransformation: config.server_header_transformation ?? 'OVERWRITE',
+    via: config.via ?? '',
+    generateRequestId: wrapperOr(config.generate_request_id, true),
+    preserveExternalRequestId: config.preserve_external_request_id ?? false,
+    alwaysSetRequestIdInResponse: config.always_set_request_id_in_response ?? false,
+  };
+}
+
+type ClientIdentity = Pick<
+  HcmConfig,
+  | 'useRemoteAddress'
+  | 'skipXffAppend'
+  | 'xffNumTrustedHops'
+  | 'internalCidrs'
+  | 'internalUnixSockets'
+  | 'forwardClientCertDetails'
+  | 'setCurrentClientCertDetails'
+>;
+
+function compileClientIdentity(
+  config: HttpConnectionManagerProto,
+  compilation: Compilation,
+): ClientIdentity {
+  const internal = config.internal_address_config;
+  const details = config.set_current_client_cert_details;
+  return {
+    useRemoteAddress: wrapperOr(config.use_remote_address, false),
+    skipXffAppend: config.skip_xff_append ?? false,
+    xffNumTrustedHops: config.xff_num_trusted_hops ?? 0,
+    internalCidrs: mapItems(
+      internal?.cidr_ranges,
+      'internal_address_config.cidr_ranges',
+      (range, at) => compileCidr(range, at, compilation),
+    ),
+    internalUnixSockets: internal?.unix_sockets ?? false,
+    forwardClientCertDetails: config.forward_client_cert_details ?? 'SANITIZE',
+    setCurrentClientCertDetails: {
+      subject: wrapperOr(details?.subject, false),
+      cert: details?.cert ?? false,
+      chain: details?.chain ?? false,
+      dns: details?.dns ?? false,
+      uri: details?.uri ?? false,
+    },
+  };
+}
+
+type Normalization = Pick<
+  HcmConfig,
+  | 'normalizePath'
+  | 'mergeSlashes'
+  | 'pathWithEscapedSlashesAction'
+  | 'stripMatchingHostPort'
+  | 'stripAnyHostPort'
+  | 'stripTrailingHostDot'
+  | 'headersWithUnderscoresAction'
+>;
+
+function compileNormalization(config: HttpConnectionManagerProto): Normalization {
+  const escaped = config.path_with_escaped_slashes_action ?? 'IMPLEMENTATION_SPECIFIC_DEFAULT';
+  return {
+    normalizePath: wrapperOr(config.normalize_path, false),
+    mergeSlashes: config.merge_slashes ?? false,
+    pathWithEscapedSlashesAction:
+      escaped === 'IMPLEMENTATION_SPECIFIC_DEFAULT' ? 'KEEP_UNCHANGED' : escaped,
+    stripMatchingHostPort: config.strip_matching_host_port ?? false,
+    stripAnyHostPort: config.strip_any_host_port ?? false,
+    stripTrailingHostDot: config.strip_trailing_host_dot ?? false,
+    headersWithUnderscoresAction:
+      config.common_http_protocol_options?.headers_with_underscores_action ?? 'ALLOW',
+  };
+}
+
+type Limits = Pick<
+  HcmConfig,
+  | 'maxRequestHeadersKb'
+  | 'maxHeadersCount'
+  | 'idleTimeoutMs'
+  | 'maxConnectionDurationMs'
+  | 'streamIdleTimeoutMs'
+  | 'requestTimeoutMs'
+  | 'requestHeadersTimeoutMs'
+  | 'drainTimeoutMs'
+  | 'delayedCloseTimeoutMs'
+  | 'maxStreamDurationMs'
+  | 'maxRequestsPerConnection'
+>;
+
+function compileLimits(config: HttpConnectionManagerProto): Limits {
+  const common = config.common_http_protocol_options;
+  return {
+    maxRequestHeadersKb: wrapperOr(config.max_request_headers_kb, 60),
+    maxHeadersCount: wrapperOr(common?.max_headers_count, 100),
+    idleTimeoutMs: durationMsOr(common?.idle_timeout, HOUR_MS),
+    maxConnectionDurationMs: durationMsOr(common?.max_connection_duration, 0),
+    streamIdleTimeoutMs: durationMsOr(config.stream_idle_timeout, 300_000),
+    requestTimeoutMs: durationMsOr(config.request_timeout, 0),
+    requestHeadersTimeoutMs: durationMsOr(config.request_headers_timeout, 0),
+    drainTimeoutMs: durationMsOr(config.drain_timeout, 5_000),
+    delayedCloseTimeoutMs: durationMsOr(config.delayed_close_timeout, 1_000),
+    maxStreamDurationMs: durationMsOr(common?.max_stream_duration, 0),
+    maxRequestsPerConnection: wrapperOr(common?.max_requests_per_connection, 0),
+  };
+}
+
+function compileHttp1(config: HttpConnectionManagerProto): HcmConfig['http1'] {
+  const options = config.http_protocol_options;
+  return {
+    acceptHttp10: options?.accept_http_10 ?? false,
+    defaultHostForHttp10: options?.default_host_for_http_10 ?? '',
+    enableTrailers: options?.enable_trailers ?? false,
+    allowAbsoluteUrl: wrapperOr(options?.allow_absolute_url, true),
+    properCaseHeaderKeys: options?.header_key_format?.proper_case_words !== undefined,
+  };
+}

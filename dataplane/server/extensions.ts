@@ -1,0 +1,41 @@
+// THE list of extensions, main-thread halves: what a config may contain. The worker halves are listed in
+// worker-extensions.ts; a filter that is in one list and not in the other fails the test beside this file.
+
+import type { AnyFactory } from '../config/registry.ts';
+import { fileAccessLog } from '../extensions/access-log/file/config.ts';
+import { stderrAccessLog } from '../extensions/access-log/stderr/config.ts';
+import { stdoutAccessLog } from '../extensions/access-log/stdout/config.ts';
+import { fault } from '../extensions/http/fault/config.ts';
+import { headerMutation } from '../extensions/http/header-mutation/config.ts';
+import { rbac } from '../extensions/http/rbac/config.ts';
+import { router } from '../extensions/http/router/config.ts';
+import { tlsInspector } from '../extensions/listener/tls-inspector/config.ts';
+import { httpConnectionManager } from '../extensions/network/http-connection-manager/config.ts';
+import { tcpProxy } from '../extensions/network/tcp-proxy/config.ts';
+import { previousHosts } from '../extensions/retry-host-predicate/previous-hosts/config.ts';
+import {
+  downstreamRawBufferSocket,
+  upstreamRawBufferSocket,
+} from '../extensions/transport-socket/raw-buffer/config.ts';
+import {
+  downstreamTlsSocket,
+  upstreamTlsSocket,
+} from '../extensions/transport-socket/tls/config.ts';
+
+export const builtInExtensions: readonly AnyFactory[] = [
+  httpConnectionManager,
+  tcpProxy,
+  router,
+  rbac,
+  headerMutation,
+  fault,
+  tlsInspector,
+  downstreamTlsSocket,
+  upstreamTlsSocket,
+  downstreamRawBufferSocket,
+  upstreamRawBufferSocket,
+  fileAccessLog,
+  stdoutAccessLog,
+  stderrAccessLog,
+  previousHosts,
+];
