@@ -1,111 +1,152 @@
-// Request path normalization: what the HCM's normalize_path, merge_slashes and
-// path_with_escaped_slashes_action do. RFC 3986 section 6 as Envoy's canonicalizer does it. Pure.
+// Path normalisation as Envoy does it (its Chromium URL code): each function is one HCM option and works
+// on `path?query`, never touching the query. Called by hcm/path-checks before routing and RBAC, which
+// must see the same path as the upstream will.
 
-const HEX = '0123456789ABCDEF';
+const SLASH = 0x2f;
+const BACKSLASH = 0x5c;
+const PERCENT = 0x25;
+const DOT = 0x2e;
 
-/** By code: 0 = stays, 1 = is written %XX, 2 = stays and is decoded when written %XX, 3 = special. */
-const PASS = 0;
-const ESCAPE = 1;
-const UNESCAPE = 2;
-const SPECIAL = 3;
-
-const kinds = new Uint8Array(256).fill(ESCAPE);
-for (const char of "!$&'()*+,:;=@[]") kinds[char.charCodeAt(0)] = PASS;
-for (const char of '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_~') {
-  kinds[char.charCodeAt(0)] = UNESCAPE;
-}
-for (const char of '%./\\') kinds[char.charCodeAt(0)] = SPECIAL;
-
-/** Splits `/a?b` into path and `?b`. */
-export function queryStart(path: string): number {
-  const at = path.indexOf('?');
-  return at === -1 ? path.length : at;
-}
+/** 1 = as it is; 2 = to be percent-encoded; 3 = needs a closer look. Other bytes never pass the codec. */
+const PATH_CHAR = new Uint8Array(128).fill(1, 33, 127);
+for (const char of '"<>^`{|} ') PATH_CHAR[char.charCodeAt(0)] = 2;
+PATH_CHAR[BACKSLASH] = 3;
+PATH_CHAR[PERCENT] = 3;
 
 /**
- * Resolves dot segments, decodes %XX of unreserved characters, encodes what must be, turns '\' into '/'.
- * The query is left alone. Null = the path cannot be normalized (%00): refuse it. A path that is normal
- * already comes back as the same string.
+ * HCM.normalize_path: `%41` -> `A` (unreserved only; other escapes stay as written), `\` -> `/`, dot
+ * segments resolved, `"<>^{|}` and backtick percent-encoded. Null: the path holds %00 or a byte that
+ * no path may have; answer 400.
  */
 export function canonicalPath(path: string): string | null {
-  const end = queryStart(path);
-  if (isPlain(path, end)) return path;
-  // Segments written so far; the last one is still open.
-  const segments: string[] = [];
-  let segment = '';
-  for (let i = 1; i <= end; i++) {
-    const code = i === end ? -1 : path.charCodeAt(i);
-    if (code === 0x2f || code === 0x5c || code === -1) {
-      const isLast = code === -1;
-      const dots = dotsOf(segment);
-      if (dots === 0) segments.push(segment);
-      else {
-        if (dots === 2) segments.pop();
-        if (isLast) segments.push('');
-      }
-      segment = '';
-      continue;
-    }
-    if (code === 0x25) {
-      const decoded = hexAt(path, i + 1, end);
-      if (decoded === 0) return null;
-      if (decoded === -1) segment += '%';
-      else {
-        const isUnreserved = kinds[decoded] === UNESCAPE || decoded === 0x2e;
-        segment += isUnreserved ? String.fromCharCode(decoded) : path.slice(i, i + 3);
-        i += 2;
-      }
-      continue;
-    }
-    if (kinds[code] === ESCAPE) segment += `%${HEX[code >> 4]!}${HEX[code & 15]!}`;
-    else segment += path[i]!;
-  }
-  return `/${segments.join('/')}${path.slice(end)}`;
+  const end = pathEnd(path);
+  if (isCanonical(path, end)) return path;
+  const decoded = decodePath(path, end);
+  if (decoded === null) return null;
+  const resolved = resolveDotSegments(decoded);
+  return end === path.length ? resolved : resolved + path.substring(end);
 }
 
-/** No segment to resolve, nothing to decode or encode: the usual case, found in one walk. */
-function isPlain(path: string, end: number): boolean {
-  for (let i = 1; i < end; i++) {
+/** HCM.merge_slashes: `//a///b` -> `/a/b`. */
+export function mergeSlashes(path: string): string {
+  const end = pathEnd(path);
+  const first = path.indexOf('//');
+  if (first === -1 || first >= end) return path;
+  let merged = '';
+  for (let i = 0; i < end; i++) {
     const code = path.charCodeAt(i);
-    const kind = kinds[code]!;
-    if (kind === PASS || kind === UNESCAPE || code === 0x2f) continue;
-    if (code !== 0x2e || path.charCodeAt(i - 1) === 0x2f) return false;
+    if (code === SLASH && i > 0 && path.charCodeAt(i - 1) === SLASH) continue;
+    merged += path[i]!;
+  }
+  return end === path.length ? merged : merged + path.substring(end);
+}
+
+/** HCM.path_with_escaped_slashes_action: `%2F` -> `/`, `%5C` -> `\` (which canonicalPath makes `/`). */
+export function unescapeSlashes(path: string): string {
+  const end = pathEnd(path);
+  const first = path.indexOf('%');
+  if (first === -1 || first >= end) return path;
+  const plain = path
+    .substring(0, end)
+    .replace(/%(2f|5c)/gi, (slash) => (slash.charCodeAt(1) === 0x32 ? '/' : '\\'));
+  return plain + path.substring(end);
+}
+
+function pathEnd(path: string): number {
+  const question = path.indexOf('?');
+  return question === -1 ? path.length : question;
+}
+
+/** Most paths are: nothing to rewrite, no `/.` that could begin a dot segment. */
+function isCanonical(path: string, end: number): boolean {
+  let previous = 0;
+  for (let i = 0; i < end; i++) {
+    const code = path.charCodeAt(i);
+    if (code > 127 || PATH_CHAR[code] !== 1) return false;
+    if (code === DOT && previous === SLASH) return false;
+    previous = code;
   }
   return true;
 }
 
-/** 1 for '.', 2 for '..', else 0. */
-function dotsOf(segment: string): number {
-  return segment === '.' ? 1 : segment === '..' ? 2 : 0;
+function decodePath(path: string, end: number): string | null {
+  let decoded = '';
+  for (let i = 0; i < end; i++) {
+    const code = path.charCodeAt(i);
+    if (code > 127) return null;
+    switch (PATH_CHAR[code]) {
+      case 1:
+        decoded += path[i]!;
+        break;
+      case 2:
+        decoded += `%${code.toString(16).toUpperCase()}`;
+        break;
+      case 3: {
+        if (code === BACKSLASH) {
+          decoded += '/';
+          break;
+        }
+        const value = escapedByte(path, i, end);
+        // A NUL ends strings in the C programs behind us: they would route on less than we did.
+        if (value === 0) return null;
+        if (value === -1) decoded += '%';
+        else if (isUnreserved(value)) {
+          decoded += String.fromCharCode(value);
+          i += 2;
+        } else {
+          decoded += path.substring(i, i + 3);
+          i += 2;
+        }
+        break;
+      }
+      default:
+        return null;
+    }
+  }
+  return decoded;
 }
 
-function hexAt(text: string, at: number, end: number): number {
-  if (at + 1 >= end) return -1;
-  const high = hexDigit(text.charCodeAt(at));
-  const low = hexDigit(text.charCodeAt(at + 1));
+/** Value of the %XX at `at`, or -1 when it is not one. */
+function escapedByte(path: string, at: number, end: number): number {
+  if (at + 3 > end) return -1;
+  const high = hexValue(path.charCodeAt(at + 1));
+  const low = hexValue(path.charCodeAt(at + 2));
   return high === -1 || low === -1 ? -1 : high * 16 + low;
 }
 
-function hexDigit(code: number): number {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const lower = code | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+function hexValue(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const lower = code | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
 }
 
-/** `/a//b` -> `/a/b`; the query is left alone. */
-export function mergeSlashes(path: string): string {
-  const end = queryStart(path);
-  const at = path.indexOf('//');
-  if (at === -1 || at >= end) return path;
-  return path.slice(0, end).replace(/\/\/+/g, '/') + path.slice(end);
+/** RFC 3986 2.3. */
+function isUnreserved(code: number): boolean {
+  const lower = code | 32;
+  return (
+    (lower >= 97 && lower <= 122 && code >= 65) ||
+    (code >= 48 && code <= 57) ||
+    code === 0x2d ||
+    code === DOT ||
+    code === 0x5f ||
+    code === 0x7e
+  );
 }
 
-/** %2F and %5C (any case) of the path become '/' and '\'; the same string when there are none. */
-export function unescapeSlashes(path: string): string {
-  const percent = path.indexOf('%');
-  if (percent === -1) return path;
-  const end = queryStart(path);
-  if (percent >= end) return path;
-  const unescaped = path.slice(0, end).replace(/%2f/gi, '/').replace(/%5c/gi, '\\');
-  return unescaped.length === end ? path : unescaped + path.slice(end);
+/** RFC 3986 5.2.4 on a path that begins with '/'; `..` at the root stays at the root. */
+function resolveDotSegments(path: string): string {
+  if (!path.includes('/.')) return path;
+  const kept: string[] = [];
+  const segments = path.split('/');
+  const last = segments.length - 1;
+  // segments[0] is what stands before the first '/': nothing.
+  for (let i = 1; i <= last; i++) {
+    const segment = segments[i]!;
+    if (segment === '.' || segment === '..') {
+      if (segment === '..') kept.pop();
+      // `/a/..` and `/a/.` name directories: the slash stays.
+      if (i === last) kept.push('');
+    } else kept.push(segment);
+  }
+  return `/${kept.join('/')}`;
 }

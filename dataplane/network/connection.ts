@@ -16,6 +16,7 @@ import {
   type SocketAddress,
   type TlsInfo,
 } from '../api/connection.ts';
+import { plainIp } from './address.ts';
 import { enterReadEvent, leaveReadEvent, scheduleFlush } from './flush-queue.ts';
 
 /** Where received bytes go: a network filter chain, or a client codec. */
@@ -409,9 +410,4 @@ function remoteAddressOf(socket: Socket, fallback?: SocketAddress): SocketAddres
 function localAddressOf(socket: Socket): SocketAddress {
   const { localAddress, localPort } = socket;
   return { ip: plainIp(localAddress ?? ''), port: localPort ?? 0 };
-}
-
-/** A dual-stack listener sees IPv4 peers as ::ffff:1.2.3.4; matching and logs want 1.2.3.4. */
-function plainIp(ip: string): string {
-  return ip.startsWith('::ffff:') && ip.includes('.') ? ip.slice(7) : ip;
 }
