@@ -1,13 +1,16 @@
 // Routes as the connection manager and filters see them; router/ implements them. Immutable, shared by
 // all requests of a worker.
 
-import type { RequestHeaders } from './headers.ts';
+import type { RequestHeaders, ResponseHeaders } from './headers.ts';
+import type { StreamInfo } from './stream-info.ts';
 
 export interface Route {
   /** '' when the user gave none. */
   readonly name: string;
   readonly virtualHostName: string;
   readonly kind: 'route' | 'redirect' | 'direct_response';
+  /** Where it leads: of weighted clusters the chosen one; '' when it does not forward or a header decides. */
+  readonly clusterName: string;
   /** Overrides HCM's stream_idle_timeout: null = not set, 0 = none. */
   readonly idleTimeoutMs: number | null;
   /**
@@ -15,6 +18,16 @@ export interface Route {
    * specific of weighted cluster, route, virtual host, route configuration); null = none.
    */
   perFilterConfig(filterName: string): unknown;
+  /**
+   * Applies response_headers_to_add / _to_remove of all levels. The connection manager calls it on every
+   * local reply, before the reply's own `modify`; the router on upstream's responses (only those).
+   * `request` is null when the request's head was never complete.
+   */
+  finalizeResponseHeaders(
+    response: ResponseHeaders,
+    request: RequestHeaders | null,
+    streamInfo: StreamInfo,
+  ): void;
   /** True when typed_per_filter_config disables that filter for this route. */
   isFilterDisabled(filterName: string): boolean;
 }

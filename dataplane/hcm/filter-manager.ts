@@ -10,7 +10,7 @@
 // If every filter says Continue, no buffer object exists and nothing here allocates per call.
 
 import type { Connection } from '../api/connection.ts';
-import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
+import { type RequestHeaders, ResponseHeaders, type Trailers } from '../api/headers.ts';
 import {
   type DownstreamWatermarkCallbacks,
   FilterDataStatus,
@@ -638,7 +638,11 @@ export class FilterManager implements FilterIteration {
     const request = this.#host.requestHeaders;
     const isGrpc = request !== null && isGrpcRequest(request);
     const isHead = request !== null && request.method === 'HEAD';
-    return makeLocalReply(status, body, modify, isGrpc, isHead);
+    const headers = new ResponseHeaders(status, []);
+    // As in Envoy: the route's response headers first, then what the sender of the reply wants.
+    this.#host.route()?.finalizeResponseHeaders(headers, request, this.streamInfo);
+    if (modify !== null) modify(headers);
+    return makeLocalReply(headers, body, isGrpc, isHead);
   }
 
   #sendPreparedReply(): void {

@@ -2,11 +2,12 @@
 // x-envoy-external-address, x-request-id. After Envoy's conn_manager_utility and headers.rst.
 // Called by active-stream once per request, after the path checks and before the route is chosen.
 
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { Connection, SocketAddress } from '../api/connection.ts';
 import { findField, type RequestHeaders, setField } from '../api/headers.ts';
-import { anyRangeContains, CidrRange, parseIpv4, parseIpv6 } from '../matcher/cidr.ts';
+import { CidrMap, parseCidr, parseIp } from '../network/cidr.ts';
 import { type RequestScan, sanitizeExternal } from './header-sanitize.ts';
 import { newRequestId, withoutTraceReason } from './request-id.ts';
 import { forwardedClientCert } from './xfcc.ts';
@@ -14,13 +15,14 @@ import { forwardedClientCert } from './xfcc.ts';
 /** Compiled from HcmConfig, shared by all connections of a filter chain. Stateless per request. */
 export class ForwardedPolicy {
   readonly #config: HcmConfig;
-  readonly #internalRanges: readonly CidrRange[];
+  /** Null = no address is internal, which is the default. */
+  readonly #internalRanges: CidrMap<true> | null;
   /** What stands in x-forwarded-for for a client on this host. */
   readonly #localAddress: string;
 
   constructor(config: HcmConfig, localAddress: string = hostAddress()) {
     this.#config = config;
-    this.#internalRanges = config.internalCidrs.map((cidr) => new CidrRange(cidr));
+    this.#internalRanges = rangesOf(config.internalCidrs);
     this.#localAddress = localAddress;
   }
 
@@ -91,7 +93,9 @@ export class ForwardedPolicy {
 
   #isInternalAddress(client: SocketAddress): boolean {
     if (isUnixSocket(client)) return this.#config.internalUnixSockets;
-    return this.#internalRanges.length > 0 && anyRangeContains(this.#internalRanges, client.ip);
+    if (this.#internalRanges === null) return false;
+    const ip = parseIp(client.ip);
+    return ip !== null && this.#internalRanges.find(ip) !== null;
   }
 
   #appendPeer(
@@ -140,7 +144,19 @@ export function addressFromRight(list: string, skip: number): SocketAddress | nu
   }
   const start = list.lastIndexOf(',', end - 1) + 1;
   const ip = list.slice(start, end).trim();
-  return parseIpv4(ip) !== -1 || parseIpv6(ip) !== null ? { ip, port: 0 } : null;
+  return isIP(ip) === 0 ? null : { ip, port: 0 };
+}
+
+/** The main thread checked the texts when it compiled the config. */
+function rangesOf(texts: readonly string[]): CidrMap<true> | null {
+  if (texts.length === 0) return null;
+  const ranges = new CidrMap<true>();
+  for (const text of texts) {
+    const range = parseCidr(text);
+    if (range === null) throw new Error(`not a CIDR range: ${text}`);
+    ranges.add(range, true);
+  }
+  return ranges;
 }
 
 function isUnixSocket(address: SocketAddress): boolean {

@@ -1,8 +1,12 @@
 // The only author of synthetic replies: errors, timeouts, direct answers of filters. Called by
 // filter-manager, which sends the product through the encoder filters (or past them).
 
-import { type RequestHeaders, ResponseHeaders, removeField, setField } from '../api/headers.ts';
-import type { ModifyHeaders } from '../api/http-filter.ts';
+import {
+  type RequestHeaders,
+  type ResponseHeaders,
+  removeField,
+  setField,
+} from '../api/headers.ts';
 
 /** What makes one reply. */
 export interface LocalReply {
@@ -45,19 +49,16 @@ export function grpcStatusOf(httpStatus: number): number {
 }
 
 /**
- * A reply of `status` with a text/plain `body` ('' = none). `modify` sees the head first, as in Envoy, so
- * that what it sets for content-type stays, while content-length is always ours. `isHead` drops the body
- * but keeps its content-length; `isGrpc` turns the whole into a trailers-only answer.
+ * Completes a reply whose status (and headers that somebody wants on it) stand in `headers` already, with a
+ * text/plain `body` ('' = none). A content-type that is there stays; content-length is always ours. `isHead`
+ * drops the body but keeps its content-length; `isGrpc` turns the whole into a trailers-only answer.
  */
 export function makeLocalReply(
-  status: number,
+  headers: ResponseHeaders,
   body: string,
-  modify: ModifyHeaders | null,
   isGrpc: boolean,
   isHead: boolean,
 ): LocalReply {
-  const headers = new ResponseHeaders(status, []);
-  if (modify !== null) modify(headers);
   if (isGrpc) {
     setField(headers.fields, 'content-type', 'application/grpc');
     if (headers.get('grpc-status') === null) {
