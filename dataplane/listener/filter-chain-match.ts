@@ -3,7 +3,7 @@
 
 import type { FilterChainMatchConfig } from '../api/config/listener.ts';
 import type { ConnectionProperties } from '../api/listener-filter.ts';
-import { type Cidr, cidrContains, parseCidr } from '../network/cidr.ts';
+import { type Cidr, cidrContains, parseCidr, parseIp } from '../network/cidr.ts';
 
 interface Candidate<Chain> {
   readonly chain: Chain;
@@ -119,9 +119,11 @@ function exactScore(wanted: readonly string[], seen: readonly string[]): number 
 /** Longest matching prefix wins; +1 so that /0 beats "any". */
 function rangeScore(ranges: readonly Cidr[], ip: string): number {
   if (ranges.length === 0) return 0;
+  const bytes = parseIp(ip);
+  if (bytes === null) return -1; // a Unix socket lies in no range
   let best = -1;
   for (const range of ranges) {
-    if (range.prefixLength + 1 > best && cidrContains(range, ip)) best = range.prefixLength + 1;
+    if (range.prefixLength + 1 > best && cidrContains(range, bytes)) best = range.prefixLength + 1;
   }
   return best;
 }

@@ -54,12 +54,12 @@ describe('side by side with Envoy', () => {
     const start = (kind: 'envoy' | 'remora') =>
       startProxy(kind, findPeer('envoy'), (ports, directory) =>
         template
-          .replaceAll('${LISTEN_PORT}', String(ports.listen))
-          .replaceAll('${ADMIN_PORT}', String(ports.admin))
-          .replaceAll('${BACKEND_PORT}', String(backend.port))
-          .replaceAll('${DEAD_PORT}', String(deadPort))
-          .replaceAll('${ACCESS_LOG}', join(directory, 'access.log'))
-          .replaceAll('${DEFAULT_ACCESS_LOG}', join(directory, 'default.log')),
+          .replaceAll('@LISTEN_PORT@', String(ports.listen))
+          .replaceAll('@ADMIN_PORT@', String(ports.admin))
+          .replaceAll('@BACKEND_PORT@', String(backend.port))
+          .replaceAll('@DEAD_PORT@', String(deadPort))
+          .replaceAll('@ACCESS_LOG@', join(directory, 'access.log'))
+          .replaceAll('@DEFAULT_ACCESS_LOG@', join(directory, 'default.log')),
       );
     proxies.envoy = await start('envoy');
     proxies.remora = await start('remora');
