@@ -33,6 +33,8 @@ export interface ApiDependencies {
   readonly joined: () => readonly Workload[];
   readonly info: () => Readonly<Record<string, unknown>>;
   readonly proxyStatus: () => readonly ProxyStatus[];
+  /** Store revision that the current snapshots were made from. */
+  readonly reconciledRevision: () => number;
   /** JSON of what the node gets; null = no such node, or not ready yet. */
   readonly configDump: (nodeId: string) => object | null;
   /** A token, or null when the Service does not exist. `ttlSeconds` is already checked. */

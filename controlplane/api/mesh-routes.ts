@@ -27,7 +27,11 @@ export function registerMeshRoutes(server: FastifyInstance, api: ApiDependencies
     fileProblems: api.documents.fileProblems.map(formatProblem),
   }));
 
-  server.get('/v1/proxy-status', () => ({ items: api.proxyStatus() }));
+  server.get('/v1/proxy-status', () => ({
+    revision: api.documents.store.revision,
+    reconciledRevision: api.reconciledRevision(),
+    items: api.proxyStatus(),
+  }));
 
   server.get('/v1/config-dump', (request) => {
     const { node } = request.query as { node?: unknown }; // unknown until looked at

@@ -28,8 +28,9 @@ export interface ReconcilerOptions {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   #graph: MeshGraph | null = null;
-  #published = new Set<string>();
   #lastError: string | null = null;
+  #revision = 0;
+  readonly #resources = new Map<string, NodeResources>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -38,6 +39,16 @@ export class Reconciler {
   /** Of the last successful round. */
   get graph(): MeshGraph | null {
     return this.#graph;
+  }
+
+  /** Store revision of the last successful round. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** What a node was last given; null = nothing (yet). */
+  resourcesOf(nodeId: string): NodeResources | null {
+    return this.#resources.get(nodeId) ?? null;
   }
 
   /** Why the last round failed; null = it did not. */
@@ -85,15 +96,16 @@ export class Reconciler {
     }
     this.#graph = graph;
     certificates.retain(new Set(graph.proxies.keys()));
-    for (const [nodeId, resources] of ready) sink.set(nodeId, resources);
-    for (const nodeId of this.#published) {
-      if (!graph.proxies.has(nodeId)) sink.remove(nodeId);
+    for (const [nodeId, resources] of ready) {
+      this.#resources.set(nodeId, resources);
+      sink.set(nodeId, resources);
     }
-    this.#published = new Set(
-      [...this.#published, ...ready.map(([nodeId]) => nodeId)].filter((id) =>
-        graph.proxies.has(id),
-      ),
-    );
+    for (const nodeId of this.#resources.keys()) {
+      if (graph.proxies.has(nodeId)) continue;
+      this.#resources.delete(nodeId);
+      sink.remove(nodeId);
+    }
+    this.#revision = store.revision;
     logger.debug(
       { services: graph.services.length, nodes: graph.proxies.size, ready: ready.length },
       'reconciled',
