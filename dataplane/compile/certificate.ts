@@ -2,6 +2,7 @@
 // together must be an error with a name, not a failed handshake later.
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { errorText } from '../../common/coded-error.ts';
 import { err, ok, type Result } from '../../common/result.ts';
 
@@ -42,6 +43,25 @@ export function parsePrivateKey(pem: string, password: string): Result<KeyObject
 /** Null when the key belongs to the first certificate of the chain, else what is wrong. */
 export function pairProblem(leaf: X509Certificate, key: KeyObject): string | null {
   return leaf.checkPrivateKey(key) ? null : 'does not match the certificate';
+}
+
+/** Null when OpenSSL knows the cipher suite (TLS 1.2 and older; those of TLS 1.3 are fixed). */
+export function cipherProblem(suite: string): string | null {
+  return secureContextProblem({ ciphers: suite }, `unknown cipher suite '${suite}'`);
+}
+
+/** Null when OpenSSL knows the curve (`X25519`, `P-256`). */
+export function curveProblem(curve: string): string | null {
+  return secureContextProblem({ ecdhCurve: curve }, `unknown curve '${curve}'`);
+}
+
+function secureContextProblem(options: SecureContextOptions, problem: string): string | null {
+  try {
+    createSecureContext(options);
+    return null;
+  } catch {
+    return problem; // OpenSSL's own words say less
+  }
 }
 
 /** Null when the text has at least one CRL. */

@@ -56,7 +56,7 @@ function compilePath(
   if (match.safe_regex !== undefined) {
     const value = compileRegex(match.safe_regex, `${path}.safe_regex`, compilation);
     if (match.case_sensitive?.value === false) {
-      compilation.fail(`${path}.case_sensitive`, 'has no effect with safe_regex');
+      compilation.context.warn(`${path}.case_sensitive`, 'has no effect with safe_regex');
     }
     return { kind: 'safe_regex', value };
   }

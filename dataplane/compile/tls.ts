@@ -24,7 +24,14 @@ import type {
   ValidationContextData,
   ValidationSource,
 } from '../api/config/tls.ts';
-import { crlProblem, pairProblem, parseCertificates, parsePrivateKey } from './certificate.ts';
+import {
+  cipherProblem,
+  crlProblem,
+  curveProblem,
+  pairProblem,
+  parseCertificates,
+  parsePrivateKey,
+} from './certificate.ts';
 import { type Compilation, mapItems } from './compilation.ts';
 import { requireAds } from './config-source.ts';
 import { readDataSource, readText, sourceName } from './data-source.ts';
@@ -65,8 +72,8 @@ export function compileUpstreamTls(
   return {
     ...common,
     sni: context.sni ?? '',
-    autoHostSni: false,
-    autoSniSanValidation: false,
+    autoHostSni: context.auto_host_sni ?? false,
+    autoSniSanValidation: context.auto_sni_san_validation ?? false,
   };
 }
 
@@ -78,10 +85,20 @@ function compileCommon(
   const path = 'common_tls_context';
   const proto = context ?? {};
   const params = proto.tls_params ?? {};
+  const checked = (
+    names: readonly string[] | undefined,
+    listPath: string,
+    problemOf: (name: string) => string | null,
+  ): string[] =>
+    mapItems(names, listPath, (name, at) => {
+      const problem = problemOf(name);
+      if (problem !== null) compilation.fail(at, problem);
+      return name;
+    });
   return {
     ...compileVersions(params, defaultMaxVersion, `${path}.tls_params`, compilation),
-    cipherSuites: params.cipher_suites ?? [],
-    ecdhCurves: params.ecdh_curves ?? [],
+    cipherSuites: checked(params.cipher_suites, `${path}.tls_params.cipher_suites`, cipherProblem),
+    ecdhCurves: checked(params.ecdh_curves, `${path}.tls_params.ecdh_curves`, curveProblem),
     certificates: compileCertificates(proto, path, compilation),
     validation: compileValidation(proto, path, compilation),
     alpnProtocols: proto.alpn_protocols ?? [],

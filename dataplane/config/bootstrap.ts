@@ -234,9 +234,13 @@ function compileAccessLogPath(path: string, compilation: Compilation): Extension
 
 function compileLocalCluster(bootstrap: BootstrapProto, compilation: Compilation): string {
   const name = bootstrap.cluster_manager?.local_cluster_name ?? '';
+  if (name === '') return name;
+  const path = 'cluster_manager.local_cluster_name';
   const clusters = bootstrap.static_resources?.clusters ?? [];
-  if (name !== '' && !clusters.some((cluster) => cluster.name === name)) {
-    compilation.fail('cluster_manager.local_cluster_name', `unknown cluster '${name}'`);
+  const local = clusters.find((cluster) => cluster.name === name);
+  if (local === undefined) compilation.fail(path, `unknown cluster '${name}'`);
+  if (local?.load_assignment?.endpoints?.some(({ priority }) => (priority ?? 0) > 0) === true) {
+    compilation.fail(path, `unexpected non-zero priority in local cluster '${name}'`);
   }
   return name;
 }

@@ -31,10 +31,6 @@ export function compileCluster(
   const name = cluster.name ?? '';
   const tls = compileUpstreamSocket(cluster, path, compilation);
   const http = compileUpstreamHttp(cluster, path, compilation);
-  const autoSan = http.autoSanValidation && !http.autoSni;
-  if (autoSan) {
-    compilation.fail(path, 'auto_san_validation needs auto_sni');
-  }
   const keepalive = cluster.upstream_connection_options?.tcp_keepalive;
   return {
     name,
@@ -57,7 +53,11 @@ export function compileCluster(
         cluster.common_lb_config?.close_connections_on_host_set_change ?? false,
     },
     circuitBreakers: compileCircuitBreakers(cluster.circuit_breakers),
-    outlierDetection: compileOutlierDetection(cluster.outlier_detection),
+    outlierDetection: compileOutlierDetection(
+      cluster.outlier_detection,
+      at('outlier_detection'),
+      compilation,
+    ),
     loadAssignment: compileAssignment(cluster, path, compilation),
     dns: compileDns(cluster, path, defaults.dnsResolvers, compilation),
     http,

@@ -35,7 +35,6 @@ export function compileLoadAssignment(
   const localities = mapItems(assignment.endpoints, joinPath(path, 'endpoints'), (locality, at) =>
     compileLocality(locality, at, allowNames, compilation),
   );
-  checkPriorities(localities, joinPath(path, 'endpoints'), compilation);
   return {
     clusterName: assignment.cluster_name ?? '',
     overprovisioningFactor: wrapperOr(
@@ -94,18 +93,4 @@ function compileHost(
     health: healthOf[proto.health_status ?? 'UNKNOWN'],
     metadata: proto.metadata?.filter_metadata ?? null,
   };
-}
-
-/** Priorities count up from 0 without gaps: a gap would never be balanced to. */
-function checkPriorities(
-  localities: readonly LocalityEndpoints[],
-  path: string,
-  compilation: Compilation,
-): void {
-  const used = new Set(localities.map(({ priority }) => priority));
-  for (const [i, { priority }] of localities.entries()) {
-    if (priority > 0 && !used.has(priority - 1)) {
-      compilation.fail(`${path}[${i}].priority`, `priority ${priority - 1} has no locality`);
-    }
-  }
 }

@@ -21,7 +21,7 @@ export function compileFilterChainMatch(
     destinationPort: wrapperOr(match?.destination_port, 0),
     prefixRanges: cidrs(match?.prefix_ranges, 'prefix_ranges'),
     serverNames: mapItems(match?.server_names, `${path}.server_names`, (name, at) => {
-      if (name.includes('*') && !/^\*(\.[^*]+)?$/.test(name)) {
+      if (name.includes('*') && !/^\*\.[^*]+$/.test(name)) {
         compilation.fail(at, `partial wildcards are not supported in server_names: '${name}'`);
       }
       return name.toLowerCase();

@@ -11,12 +11,15 @@ import type {
   OutlierDetectionConfig,
   ThresholdsConfig,
 } from '../api/config/cluster.ts';
+import type { Compilation } from '../compile/compilation.ts';
 
 const DEFAULT_BASE_EJECTION_TIME_MS = 30_000;
 const DEFAULT_MAX_EJECTION_TIME_MS = 300_000;
 
 export function compileOutlierDetection(
   proto: OutlierDetectionProto | undefined,
+  path: string,
+  compilation: Compilation,
 ): OutlierDetectionConfig | null {
   if (proto === undefined) return null;
   const baseEjectionTimeMs = durationMsOr(proto.base_ejection_time, DEFAULT_BASE_EJECTION_TIME_MS);
@@ -31,13 +34,17 @@ export function compileOutlierDetection(
       | 'enforcing_consecutive_local_origin_failure',
     otherwise: number,
   ): number => wrapperOr(proto[field], otherwise);
+  const maxEjectionTimeMs = durationMsOr(
+    proto.max_ejection_time,
+    Math.max(DEFAULT_MAX_EJECTION_TIME_MS, baseEjectionTimeMs),
+  );
+  if (maxEjectionTimeMs < baseEjectionTimeMs) {
+    compilation.fail(`${path}.max_ejection_time`, 'must be >= base_ejection_time');
+  }
   return {
     intervalMs: durationMsOr(proto.interval, 10_000),
     baseEjectionTimeMs,
-    maxEjectionTimeMs: durationMsOr(
-      proto.max_ejection_time,
-      Math.max(DEFAULT_MAX_EJECTION_TIME_MS, baseEjectionTimeMs),
-    ),
+    maxEjectionTimeMs,
     maxEjectionTimeJitterMs: durationMsOr(proto.max_ejection_time_jitter, 0),
     maxEjectionPercent: number('max_ejection_percent', 10),
     alwaysEjectOneHost: wrapperOr(proto.always_eject_one_host, false),

@@ -103,7 +103,10 @@ export function compileUpstreamHttp(
     idleTimeoutMs: durationMsOr(common.idle_timeout, HOUR_MS),
     maxRequestsPerConnection: wrapperOr(maxRequests, 0),
     maxConnectionDurationMs: durationMsOr(common.max_connection_duration, 0),
-    maxResponseHeadersKb: DEFAULT_MAX_RESPONSE_HEADERS_KB,
+    maxResponseHeadersKb: wrapperOr(
+      common.max_response_headers_kb,
+      DEFAULT_MAX_RESPONSE_HEADERS_KB,
+    ),
     maxHeadersCount: wrapperOr(common.max_headers_count, DEFAULT_MAX_HEADERS_COUNT),
     headerCase: http1.header_key_format?.proper_case_words === undefined ? 'lower' : 'proper',
     acceptHttp10: http1.accept_http_10 ?? false,

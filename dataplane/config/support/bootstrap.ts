@@ -93,6 +93,7 @@ export const coreSupport: SupportGroup = {
       ...fields('idle_timeout', 'max_connection_duration', 'max_headers_count'),
       ...fields('headers_with_underscores_action', 'max_requests_per_connection'),
       max_stream_duration: { note: 'not on clusters' },
+      max_response_headers_kb: { note: 'on clusters' },
     },
     [`${core}.Http1ProtocolOptions`]: {
       ...fields('allow_absolute_url', 'accept_http_10', 'default_host_for_http_10'),

@@ -49,7 +49,12 @@ export const tlsSupport: SupportGroup = {
       ocsp_staple_policy: only('LENIENT_STAPLING'),
       full_scan_certs_on_sni_mismatch: only(false),
     },
-    [`${tls}.UpstreamTlsContext`]: fields('common_tls_context', 'sni'),
+    [`${tls}.UpstreamTlsContext`]: fields(
+      'common_tls_context',
+      'sni',
+      'auto_host_sni',
+      'auto_sni_san_validation',
+    ),
     [`${tls}.CommonTlsContext`]: fields(
       'tls_params',
       'tls_certificates',

@@ -153,7 +153,12 @@ export const httpFilterSupport: SupportGroup = {
     ),
     [`${http}.header_mutation.v3.HeaderMutationPerRoute`]: fields('mutations'),
     [`${http}.header_mutation.v3.Mutations`]: fields('request_mutations', 'response_mutations'),
-    'envoy.config.common.mutation_rules.v3.HeaderMutation': fields('remove', 'append'),
+    'envoy.config.common.mutation_rules.v3.HeaderMutation': fields(
+      'remove',
+      'append',
+      'remove_on_match',
+    ),
+    'envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch': fields('key_matcher'),
     [`${http}.fault.v3.HTTPFault`]: fields(
       'delay',
       'abort',

@@ -10,7 +10,7 @@ import type {
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
 import { Compilation, mapItems } from '../../../compile/compilation.ts';
 import { compileHeaderValueOption, isProtectedHeader } from '../../../compile/header-mutations.ts';
-import { headerName } from '../../../compile/matchers.ts';
+import { compileStringMatcher, headerName } from '../../../compile/matchers.ts';
 import type {
   HeaderMutationFilterData,
   HeaderMutationRouteData,
@@ -68,6 +68,14 @@ function compileMutation(
     const header = compileHeaderValueOption(mutation.append, `${path}.append`, compilation);
     refuseProtected(header.name, `${path}.append.header.key`, 'modified', compilation);
     return { kind: 'append', header };
+  }
+  if (mutation.remove_on_match !== undefined) {
+    const at = `${path}.remove_on_match.key_matcher`;
+    const matcher = mutation.remove_on_match.key_matcher;
+    return {
+      kind: 'remove_on_match',
+      nameMatcher: compileStringMatcher(matcher, at, compilation),
+    };
   }
   const name = headerName(mutation.remove, `${path}.remove`, compilation);
   refuseProtected(name, `${path}.remove`, 'removed', compilation);

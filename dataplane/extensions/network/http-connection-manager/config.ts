@@ -34,6 +34,10 @@ export const httpConnectionManager: ExtensionConfigFactory<HttpConnectionManager
 
 function compileHcm(config: HttpConnectionManagerProto, compilation: Compilation): HcmConfig {
   const httpFilters = compileHttpFilters(config, compilation);
+  if (config.common_http_protocol_options?.max_response_headers_kb !== undefined) {
+    const at = 'common_http_protocol_options.max_response_headers_kb';
+    compilation.fail(at, 'not supported yet (on listeners)');
+  }
   return {
     statPrefix: config.stat_prefix ?? '',
     codecType: config.codec_type === 'HTTP1' ? 'HTTP1' : 'AUTO',
@@ -87,6 +91,9 @@ function compileHttpFilters(
   // With an error in one of the filters the chain is not what the user meant: nothing to say about it.
   if (compilation.errors.length === 0) {
     checkTerminal('http-filter', compiled, paths, 'http_filters', compilation);
+    if (compiled.at(-1)?.disabled === true) {
+      compilation.fail(`${paths.at(-1)}.disabled`, 'the last (terminal) filter cannot be disabled');
+    }
   }
   return compiled;
 }
