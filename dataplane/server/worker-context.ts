@@ -1,0 +1,137 @@
+// What the runtime halves of extensions get in a worker: services, factories by canonical name, route
+// tables by RDS name. One per worker.
+
+import type { Clock, Random } from '../../common/clock.ts';
+import { systemClock, systemRandom } from '../../common/clock.ts';
+import type { Logger } from '../../common/logger.ts';
+import { type TimerService, TimerWheel } from '../../common/timer.ts';
+import type { AccessLogger } from '../api/access-log.ts';
+import type { ClusterManager } from '../api/cluster.ts';
+import type { RouteConfigData } from '../api/config/route.ts';
+import type {
+  AccessLoggerFactory,
+  ExtensionData,
+  HttpFilterContext,
+  HttpFilterFactory,
+  ListenerFilterFactory,
+  NetworkFilterFactory,
+  WorkerContext,
+} from '../api/factory.ts';
+import type { HttpFilterConfig } from '../api/http-filter.ts';
+import type { ListenerFilterConfig } from '../api/listener-filter.ts';
+import type { NetworkFilterConfig } from '../api/network-filter.ts';
+import type { RouteTable } from '../api/route.ts';
+import type { StatsStore } from '../api/stats.ts';
+import { HolderStore } from '../stats/store.ts';
+import type { WorkerData } from './worker-channel.ts';
+
+/** The worker halves of all extensions (server/worker-extensions.ts has the list). */
+export interface WorkerFactories {
+  readonly http: readonly HttpFilterFactory[];
+  readonly network: readonly NetworkFilterFactory[];
+  readonly listener: readonly ListenerFilterFactory[];
+  readonly accessLog: readonly AccessLoggerFactory[];
+}
+
+function byName<F extends { readonly name: string }>(factories: readonly F[]): Map<string, F> {
+  return new Map(factories.map((factory) => [factory.name, factory]));
+}
+
+/** Main compiled the data, so a missing half is a bug in the lists, not in the user's configuration. */
+function find<F>(factories: ReadonlyMap<string, F>, extension: string): F {
+  const factory = factories.get(extension);
+  if (factory === undefined) throw new Error(`no worker half for extension ${extension}`);
+  return factory;
+}
+
+/** How a route table is made from its data; router/ provides it. */
+export type BuildRouteTable = (data: RouteConfigData, context: WorkerContext) => RouteTable;
+
+export class LiveWorkerContext implements WorkerContext {
+  readonly clusterManager: ClusterManager;
+  readonly stats: StatsStore = new HolderStore();
+  readonly timers: TimerService = new TimerWheel();
+  readonly clock: Clock = systemClock;
+  readonly random: Random = systemRandom;
+  readonly logger: Logger;
+  readonly workerIndex: number;
+  readonly concurrency: number;
+  readonly node: WorkerContext['node'];
+  readonly #buildRouteTable: BuildRouteTable;
+  readonly #http: ReadonlyMap<string, HttpFilterFactory>;
+  readonly #network: ReadonlyMap<string, NetworkFilterFactory>;
+  readonly #listener: ReadonlyMap<string, ListenerFilterFactory>;
+  readonly #accessLog: ReadonlyMap<string, AccessLoggerFactory>;
+  readonly #tables = new Map<string, RouteTable>();
+  readonly #subscribers = new Map<string, Set<(table: RouteTable) => void>>();
+  #draining = false;
+
+  constructor(
+    data: WorkerData,
+    logger: Logger,
+    factories: WorkerFactories,
+    buildRouteTable: BuildRouteTable,
+    createClusterManager: (context: Omit<WorkerContext, 'clusterManager'>) => ClusterManager,
+  ) {
+    this.workerIndex = data.workerIndex;
+    this.concurrency = data.concurrency;
+    this.node = data.node;
+    this.logger = logger;
+    this.#buildRouteTable = buildRouteTable;
+    this.#http = byName(factories.http);
+    this.#network = byName(factories.network);
+    this.#listener = byName(factories.listener);
+    this.#accessLog = byName(factories.accessLog);
+    this.clusterManager = createClusterManager(this);
+  }
+
+  isDraining(): boolean {
+    return this.#draining;
+  }
+
+  startDraining(): void {
+    this.#draining = true;
+  }
+
+  /** A new or changed RDS resource: built once, handed to every connection manager that named it. */
+  setRoutes(data: RouteConfigData): void {
+    const table = this.#buildRouteTable(data, this);
+    this.#tables.set(data.name, table);
+    const subscribers = this.#subscribers.get(data.name);
+    if (subscribers !== undefined) for (const onUpdate of subscribers) onUpdate(table);
+  }
+
+  removeRoutes(name: string): void {
+    this.#tables.delete(name);
+  }
+
+  subscribeRoutes(name: string, onUpdate: (table: RouteTable) => void): RouteTable | null {
+    let subscribers = this.#subscribers.get(name);
+    if (subscribers === undefined) {
+      subscribers = new Set();
+      this.#subscribers.set(name, subscribers);
+    }
+    subscribers.add(onUpdate);
+    return this.#tables.get(name) ?? null;
+  }
+
+  createAccessLogger(data: ExtensionData): AccessLogger {
+    return find(this.#accessLog, data.extension).create(data.data, this);
+  }
+
+  createHttpFilter(data: ExtensionData, context: HttpFilterContext): HttpFilterConfig {
+    return find(this.#http, data.extension).create(data.data, context);
+  }
+
+  createRouteFilterConfig(extension: string, data: unknown): unknown {
+    return find(this.#http, extension).createRouteConfig?.(data) ?? data;
+  }
+
+  createNetworkFilter(data: ExtensionData): NetworkFilterConfig {
+    return find(this.#network, data.extension).create(data.data, this);
+  }
+
+  createListenerFilter(data: ExtensionData): ListenerFilterConfig {
+    return find(this.#listener, data.extension).create(data.data, this);
+  }
+}
