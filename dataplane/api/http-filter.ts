@@ -52,6 +52,8 @@ export interface StreamFilterCallbacks {
    * route configuration), as its `createRouteConfig` made it; null = none.
    */
   routeSpecificConfig(): unknown;
+  /** The same of every level that has one, most specific first. */
+  allRouteSpecificConfigs(): readonly unknown[];
   /** Abort: downstream is reset if a response began, upstream request is dropped. */
   resetStream(): void;
   /** 64-bit-safe random for this stream, the same at every call (weighted clusters, fractions). */

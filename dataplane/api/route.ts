@@ -18,6 +18,8 @@ export interface Route {
    * specific of weighted cluster, route, virtual host, route configuration); null = none.
    */
   perFilterConfig(filterName: string): unknown;
+  /** The same of every level that has one, most specific first; empty (shared) when none has. */
+  allPerFilterConfigs(filterName: string): readonly unknown[];
   /**
    * Applies response_headers_to_add / _to_remove of all levels. The connection manager calls it on every
    * local reply, before the reply's own `modify`; the router on upstream's responses (only those).

@@ -26,6 +26,8 @@ export const IterationState = {
 } as const;
 export type IterationState = (typeof IterationState)[keyof typeof IterationState];
 
+const NO_CONFIGS: readonly unknown[] = [];
+
 /** What a filter's callbacks ask of the filter manager. */
 export interface FilterIteration {
   readonly connection: Connection;
@@ -107,6 +109,11 @@ export class ActiveStreamFilter
   routeSpecificConfig(): unknown {
     const route = this.#iteration.route();
     return route === null ? null : route.perFilterConfig(this.#name);
+  }
+
+  allRouteSpecificConfigs(): readonly unknown[] {
+    const route = this.#iteration.route();
+    return route === null ? NO_CONFIGS : route.allPerFilterConfigs(this.#name);
   }
 
   resetStream(): void {

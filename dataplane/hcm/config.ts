@@ -7,12 +7,12 @@ import type { AccessLogger } from '../api/access-log.ts';
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { WorkerContext } from '../api/factory.ts';
 import type { RouteTable } from '../api/route.ts';
-import { Http1CodecStats } from '../http/h1/codec-stats.ts';
+import type { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import type { ServerOptions } from '../http/h1/options.ts';
 import { DateHeader } from './date-header.ts';
 import type { FilterEntry } from './filter-manager.ts';
 import { ForwardedPolicy } from './forwarded.ts';
-import { HcmStats } from './stats.ts';
+import { type HcmStats, hcmStatHolders } from './stats.ts';
 
 /** Envoy: per_connection_buffer_limit_bytes of listeners, default. */
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
@@ -26,7 +26,7 @@ export interface DrainableConnection {
 export interface HcmParts {
   readonly filters: readonly FilterEntry[];
   readonly accessLoggers: readonly AccessLogger[];
-  readonly worker: Pick<WorkerContext, 'timers' | 'clock' | 'random' | 'isDraining'>;
+  readonly worker: Pick<WorkerContext, 'timers' | 'clock' | 'random' | 'stats' | 'isDraining'>;
   /** Default 1 MiB. */
   readonly bufferLimitBytes?: number;
   /** What stands in x-forwarded-for for loopback peers; default: this host's first address. */
@@ -57,8 +57,9 @@ export class HttpConnectionManagerConfig {
     this.data = data;
     this.filters = parts.filters;
     this.accessLoggers = parts.accessLoggers;
-    this.stats = new HcmStats();
-    this.codecStats = new Http1CodecStats();
+    const holders = hcmStatHolders(worker.stats, data.statPrefix);
+    this.stats = holders.hcm;
+    this.codecStats = holders.codec;
     this.forwarded = new ForwardedPolicy(data, parts.localAddress);
     this.date = new DateHeader(worker.clock);
     this.clock = worker.clock;

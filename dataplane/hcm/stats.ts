@@ -1,7 +1,8 @@
 // Counters of one HTTP connection manager in one worker. Names and meaning: Envoy's "HTTP connection
 // manager statistics". Connection manager and streams increment the fields; nobody reads them per request.
 
-import type { CollectsMore, StatField, StatScope, StatSink } from '../api/stats.ts';
+import type { CollectsMore, StatField, StatScope, StatSink, StatsStore } from '../api/stats.ts';
+import { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import { BucketHistogram } from '../stats/histogram.ts';
 
 /** `http.<stat_prefix>` in both notations. */
@@ -128,4 +129,31 @@ export class HcmStats implements CollectsMore {
     const cxLengthMs = this.cxLengthMs.data();
     if (cxLengthMs !== null) sink.histogram(scope, 'downstream_cx_length_ms', cxLengthMs);
   }
+}
+
+/** The stats of one stat_prefix in one worker. */
+export interface HcmStatHolders {
+  readonly hcm: HcmStats;
+  readonly codec: Http1CodecStats;
+}
+
+// As in Envoy, connection managers with the same stat_prefix count together, and a listener update does not
+// set counters back: the holders outlive the configs that use them.
+const registered = new WeakMap<StatsStore, Map<string, HcmStatHolders>>();
+
+/** The holders of `statPrefix` in `store`, registered there at the first call. */
+export function hcmStatHolders(store: StatsStore, statPrefix: string): HcmStatHolders {
+  let byPrefix = registered.get(store);
+  if (byPrefix === undefined) {
+    byPrefix = new Map();
+    registered.set(store, byPrefix);
+  }
+  let holders = byPrefix.get(statPrefix);
+  if (holders === undefined) {
+    holders = { hcm: new HcmStats(), codec: new Http1CodecStats() };
+    byPrefix.set(statPrefix, holders);
+    store.add(httpStatScope(statPrefix), holders.hcm);
+    store.add({ prefix: 'http1', promPrefix: 'envoy_http1', labels: {} }, holders.codec);
+  }
+  return holders;
 }
