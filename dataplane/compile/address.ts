@@ -17,10 +17,7 @@ export function compileIpAddress(
 ): SocketAddress {
   const socket = compileHostAddress(address, path, compilation);
   if (socket !== nowhere && isIP(socket.ip) === 0) {
-    compilation.fail(
-      `${path}.socket_address.address`,
-      `malformed IP address: ${socket.ip}. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'`,
-    );
+    compilation.fail(`${path}.socket_address.address`, `malformed IP address: ${socket.ip}`);
   }
   return socket;
 }

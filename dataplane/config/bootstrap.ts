@@ -33,9 +33,10 @@ const FILE_ACCESS_LOG = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
 
 /** What the command line says over the file. */
 export interface BootstrapOverrides {
-  /** --service-node, --service-cluster; '' = not given. */
+  /** --service-node, --service-cluster, --service-zone; '' = not given. */
   readonly serviceNode: string;
   readonly serviceCluster: string;
+  readonly serviceZone: string;
 }
 
 /** The config is only usable when `errors` is empty. */
@@ -202,7 +203,7 @@ function compileNode(
     cluster,
     locality: {
       region: locality?.region ?? '',
-      zone: locality?.zone ?? '',
+      zone: overrides.serviceZone === '' ? (locality?.zone ?? '') : overrides.serviceZone,
       subZone: locality?.sub_zone ?? '',
     },
     metadata: node?.metadata ?? {},
@@ -245,4 +246,8 @@ function compileLocalCluster(bootstrap: BootstrapProto, compilation: Compilation
   return name;
 }
 
-export const noOverrides: BootstrapOverrides = { serviceNode: '', serviceCluster: '' };
+export const noOverrides: BootstrapOverrides = {
+  serviceNode: '',
+  serviceCluster: '',
+  serviceZone: '',
+};

@@ -150,7 +150,10 @@ interface Found {
 }
 
 function keyText(pair: Pair): string {
-  return isScalar(pair.key) ? String(pair.key.value) : '';
+  if (!isScalar(pair.key)) return '';
+  const { value } = pair.key;
+  // The library makes a symbol of a merge key.
+  return typeof value === 'symbol' ? (value.description ?? '') : String(value);
 }
 
 function snakeCase(name: string): string {

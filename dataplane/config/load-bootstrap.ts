@@ -15,11 +15,10 @@ import {
   parseConfigText,
 } from './document.ts';
 import { deepFreeze } from './freeze.ts';
-import { type ConfigInputs, firstPerPath } from './resource-compiler.ts';
-import { checkSupport } from './support-check.ts';
+import { type ConfigInputs, distinctErrors } from './resource-compiler.ts';
+import { checkSupport, UNSUPPORTED } from './support-check.ts';
 
 const BOOTSTRAP = 'envoy.config.bootstrap.v3.Bootstrap';
-const UNSUPPORTED = 'not supported yet';
 
 export interface LoadBootstrapOptions extends ConfigInputs {
   /** -c: a .yaml, .yml or .json file. */
@@ -48,7 +47,7 @@ export function loadBootstrap(options: LoadBootstrapOptions): Result<BootstrapCo
       ...compiled.errors,
     ]),
   ];
-  if (errors.length > 0) return err(formatErrors(firstPerPath(errors), document.value));
+  if (errors.length > 0) return err(formatErrors(distinctErrors(errors), document.value));
   const warnings = [...compiled.config.warnings, ...deprecatedFields(BOOTSTRAP, bootstrap)];
   return ok(deepFreeze({ ...compiled.config, warnings }));
 }

@@ -32,7 +32,7 @@ import { compileListener } from './listener.ts';
 import { clusterReferences, listenerReferences } from './references.ts';
 import type { FactoryRegistry } from './registry.ts';
 import { compileSecret } from './secret.ts';
-import { checkSupport } from './support-check.ts';
+import { checkSupport, UNSUPPORTED } from './support-check.ts';
 
 /** What the process offers to compile functions. */
 export interface ConfigInputs {
@@ -60,14 +60,23 @@ export function contentHash(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'hex').slice(0, 32);
 }
 
-/** One error per path: the first says what is wrong, later ones only repeat it in other words. */
-export function firstPerPath(errors: readonly FieldError[]): FieldError[] {
+/**
+ * One error per path: the first says what is wrong, later ones only repeat it in other words. Nothing
+ * about the inside of a field that is not supported at all.
+ */
+export function distinctErrors(errors: readonly FieldError[]): FieldError[] {
+  const unsupported = errors.filter(({ message }) => message === UNSUPPORTED);
   const seen = new Set<string>();
   return errors.filter(({ path }) => {
-    if (seen.has(path)) return false;
+    if (seen.has(path) || unsupported.some((outer) => isBelow(path, outer.path))) return false;
     seen.add(path);
     return true;
   });
+}
+
+function isBelow(path: string, outer: string): boolean {
+  const next = path[outer.length];
+  return path.startsWith(outer) && (next === '.' || next === '[');
 }
 
 interface Compiled {
@@ -114,7 +123,7 @@ class ConfigResourceCompiler implements ResourceCompiler {
     const compiled = this.#compileMessage(kind, message, digest, compilation);
     if (name === '')
       compilation.fail(kind === 'endpoint' ? 'cluster_name' : 'name', 'must not be empty');
-    const errors = firstPerPath([
+    const errors = distinctErrors([
       ...validateMessage(typeName, message),
       ...checkSupport(typeName, message),
       ...compilation.errors,

@@ -9,6 +9,9 @@ import { typeNameOf } from '../../proto/type-urls.ts';
 import { supportOf } from './support/all.ts';
 import type { FieldSupport } from './support/table.ts';
 
+/** How every error of this file begins; it is all of it when a whole field is meant. */
+export const UNSUPPORTED = 'not supported yet';
+
 /** All errors read `<path>: not supported yet`, sometimes with what about it in parentheses. */
 export function checkSupport(typeName: string, message: object): FieldError[] {
   const errors: FieldError[] = [];
@@ -37,7 +40,7 @@ function visitMessage(
     if (field === undefined || value === undefined) continue;
     const at = joinPath(path, name);
     const fieldSupport = support[name];
-    if (fieldSupport === undefined) errors.push({ path: at, message: 'not supported yet' });
+    if (fieldSupport === undefined) errors.push({ path: at, message: UNSUPPORTED });
     else if (visitField(field, fieldSupport, value, at, errors)) {
       for (const [itemPath, item] of itemsOf(field, value, at)) {
         visitMessage(field.typeName, item, itemPath, errors);
@@ -57,8 +60,7 @@ function visitField(
   if (support !== 'yes' && 'only' in support) {
     const held = isRecord(value) && 'value' in value ? value['value'] : value;
     for (const item of Array.isArray(held) ? held : [held]) {
-      if (!support.only.includes(item))
-        errors.push({ path, message: `not supported yet (${item})` });
+      if (!support.only.includes(item)) errors.push({ path, message: `${UNSUPPORTED} (${item})` });
     }
     return false;
   }
