@@ -142,11 +142,22 @@ function resolveDotSegments(path: string): string {
   // segments[0] is what stands before the first '/': nothing.
   for (let i = 1; i <= last; i++) {
     const segment = segments[i]!;
-    if (segment === '.' || segment === '..') {
-      if (segment === '..') kept.pop();
+    const dots = dotSegment(segment);
+    if (dots > 0) {
+      if (dots === 2) kept.pop();
       // `/a/..` and `/a/.` name directories: the slash stays.
       if (i === last) kept.push('');
     } else kept.push(segment);
   }
   return `/${kept.join('/')}`;
+}
+
+/**
+ * 1 for `.`, 2 for `..`, else 0. A path parameter behind the dots (`..;x=1`) changes nothing: servlet
+ * containers cut it off before they resolve, so it is a way around rules on paths. As Envoy 1.40.
+ */
+function dotSegment(segment: string): number {
+  if (segment.charCodeAt(0) !== DOT) return 0;
+  const dots = segment.charCodeAt(1) === DOT ? 2 : 1;
+  return segment.length === dots || segment[dots] === ';' ? dots : 0;
 }

@@ -17,11 +17,10 @@ import { ResponseHeaders } from '../../api/headers.ts';
 import type { ReadSink } from '../../network/connection.ts';
 import { BodyDecoder, BodyEvent } from './body-decoder.ts';
 import { ClientStream, type ClientStreamOwner } from './client-stream.ts';
-import { type HeadLimits, HeadParser, NEED_MORE, PARSE_ERROR } from './head-parser.ts';
+import { canAdvance, type HeadLimits, HeadParser, NEED_MORE, PARSE_ERROR } from './head-parser.ts';
 import { MAX_INFORMATIONAL_RESPONSES } from './limits.ts';
 import type { ClientConnectionCallbacks, ClientOptions } from './options.ts';
 
-const LF = 10;
 const EMPTY = Buffer.alloc(0);
 /** Chunks up to this size are moved together. */
 const JOIN_BYTES = 1024;
@@ -100,13 +99,14 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
   dispatch(data: Buffer, _endStream: boolean): void {
     if (this.#isDone) return;
     let bytes = data;
-    if (this.#unparsed !== null) {
-      bytes = Buffer.concat([this.#unparsed, data]);
-      this.#unparsed = null;
-      if (bytes.length <= this.#limits.maxHeadBytes && data.indexOf(LF) === -1) {
+    const unparsed = this.#unparsed;
+    if (unparsed !== null) {
+      bytes = Buffer.concat([unparsed, data]);
+      if (bytes.length <= this.#limits.maxHeadBytes && !canAdvance(unparsed, data)) {
         this.#unparsed = bytes;
         return;
       }
+      this.#unparsed = null;
     }
     let pos = 0;
     while (pos < bytes.length && !this.#isDone) {

@@ -388,6 +388,15 @@ export class HeadParser {
   }
 }
 
+/**
+ * Whether a head that `unparsed` did not complete is worth parsing again now that `data` has come: only
+ * line ends change anything. Keeps a head that drips in byte by byte from being parsed at each byte.
+ */
+export function canAdvance(unparsed: Buffer, data: Buffer): boolean {
+  // A CR must be followed by LF, so the byte behind one is news as well.
+  return unparsed[unparsed.length - 1] === CR || data.includes(LF) || data.includes(CR);
+}
+
 const versionPrefix = Buffer.from('HTTP/', 'latin1');
 
 function isBlank(code: number): boolean {

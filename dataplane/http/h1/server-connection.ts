@@ -15,12 +15,11 @@ import {
 import { type Connection, ConnectionCloseType, ConnectionEvent } from '../../api/connection.ts';
 import { RequestHeaders } from '../../api/headers.ts';
 import { BodyDecoder, BodyEvent } from './body-decoder.ts';
-import { type HeadLimits, HeadParser, NEED_MORE, PARSE_ERROR } from './head-parser.ts';
+import { canAdvance, type HeadLimits, HeadParser, NEED_MORE, PARSE_ERROR } from './head-parser.ts';
 import { MAX_PIPELINED_BYTES } from './limits.ts';
 import type { ServerOptions } from './options.ts';
 import { ServerStream, type ServerStreamOwner } from './server-stream.ts';
 
-const LF = 10;
 const EMPTY = Buffer.alloc(0);
 
 /** Its results are read before anything else can parse, so all connections of a worker share one. */
@@ -87,18 +86,15 @@ export class ServerConnection implements ServerStreamOwner {
   dispatch(data: Buffer, _endStream: boolean): void {
     if (this.#isDone) return;
     let bytes = data;
-    if (this.#unparsed !== null) {
-      bytes = Buffer.concat([this.#unparsed, data]);
-      this.#unparsed = null;
-      // A head that drips in is only looked at again when a line has ended (or it is too long).
-      if (
-        this.#headIncomplete &&
-        bytes.length <= this.#limits.maxHeadBytes &&
-        data.indexOf(LF) === -1
-      ) {
+    const unparsed = this.#unparsed;
+    if (unparsed !== null) {
+      bytes = Buffer.concat([unparsed, data]);
+      const isTooLong = bytes.length > this.#limits.maxHeadBytes;
+      if (this.#headIncomplete && !isTooLong && !canAdvance(unparsed, data)) {
         this.#unparsed = bytes;
         return;
       }
+      this.#unparsed = null;
     }
     this.#run(bytes);
   }
@@ -341,7 +337,7 @@ export class ServerConnection implements ServerStreamOwner {
   /** A stream is complete in both directions. */
   #finishStream(stream: ServerStream): void {
     this.#active = null;
-    stream.releaseReads();
+    stream.detach();
     if (this.#readDisabled) {
       this.#readDisabled = false;
       this.connection.readDisable(false);

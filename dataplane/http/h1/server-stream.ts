@@ -54,11 +54,6 @@ export class ServerStream implements ResponseEncoder {
     this.callbacks = callbacks;
   }
 
-  /** True while the HCM may still be told things. */
-  isActive(): boolean {
-    return !this.#isReset && !(this.requestComplete && this.responseComplete);
-  }
-
   encode1xxHeaders(headers: ResponseHeaders): void {
     // RFC 9110 15.2: an HTTP/1.0 client does not know 1xx.
     if (this.#isReset || this.responseStarted || this.isHttp10) return;
@@ -139,7 +134,10 @@ export class ServerStream implements ResponseEncoder {
   /** The connection: the stream is over, tell nobody any more. */
   detach(): void {
     this.#isReset = true;
-    this.releaseReads();
+    // Gives back what readDisable took: a stream must not leave its connection deaf.
+    for (; this.#readDisableCount > 0; this.#readDisableCount--) {
+      this.#owner.connection.readDisable(false);
+    }
   }
 
   /** The connection: the transport or the codec ended the stream; tells the HCM. */
@@ -154,13 +152,6 @@ export class ServerStream implements ResponseEncoder {
     if (!disable && this.#readDisableCount === 0) return;
     this.#readDisableCount += disable ? 1 : -1;
     this.#owner.connection.readDisable(disable);
-  }
-
-  /** Gives back what readDisable took; a stream must not leave its connection deaf. */
-  releaseReads(): void {
-    for (; this.#readDisableCount > 0; this.#readDisableCount--) {
-      this.#owner.connection.readDisable(false);
-    }
   }
 
   bytesSent(): number {
