@@ -79,6 +79,8 @@ export class ActiveStream
   #idleTimeoutMs: number;
   /** This response must be the connection's last. */
   #isLastResponse: boolean;
+  /** The codec has been given the end of the response, or was told to reset: what follows is no abort. */
+  #isEnding: boolean;
   #isFinished: boolean;
 
   constructor(owner: StreamOwner, encoder: ResponseEncoder) {
@@ -105,6 +107,7 @@ export class ActiveStream
     this.#random = NOT_DRAWN;
     this.#idleTimeoutMs = config.data.streamIdleTimeoutMs;
     this.#isLastResponse = false;
+    this.#isEnding = false;
     this.#isFinished = false;
     this.#timers.stream = this;
     config.stats.rqTotal++;
@@ -194,6 +197,7 @@ export class ActiveStream
   }
 
   onResetStream(reason: StreamResetReason, details: string): void {
+    if (this.#isEnding) return;
     this.#config.stats.rqRxReset++;
     const info = this.streamInfo;
     if (reason === StreamResetReason.ProtocolError) {
@@ -205,8 +209,14 @@ export class ActiveStream
     this.#finish();
   }
 
+  /** Nothing is left to do for the client but to write what it is owed. */
+  isEnding(): boolean {
+    return this.#isEnding;
+  }
+
   /** The connection ends while this stream is open; onResetStream follows. */
   onConnectionClose(isRemote: boolean): void {
+    if (this.#isEnding) return;
     const info = this.streamInfo;
     if (isRemote) info.responseFlags |= ResponseFlag.DownstreamConnectionTermination;
     info.responseCodeDetails = isRemote
@@ -396,6 +406,7 @@ export class ActiveStream
     const nowMs = config.clock.nowMs();
     this.streamInfo.firstDownstreamTxByteMs = nowMs;
     if (endStream) this.streamInfo.lastDownstreamTxByteMs = nowMs;
+    this.#isEnding = endStream;
     this.encoder.encodeHeaders(headers, endStream);
   }
 
@@ -411,11 +422,13 @@ export class ActiveStream
   encodeData(data: Buffer, endStream: boolean): void {
     this.streamInfo.bytesSent += data.length;
     if (endStream) this.streamInfo.lastDownstreamTxByteMs = this.#config.clock.nowMs();
+    this.#isEnding = endStream;
     this.encoder.encodeData(data, endStream);
   }
 
   encodeTrailers(trailers: Trailers): void {
     this.streamInfo.lastDownstreamTxByteMs = this.#config.clock.nowMs();
+    this.#isEnding = true;
     this.encoder.encodeTrailers(trailers);
   }
 
@@ -426,6 +439,7 @@ export class ActiveStream
   resetStream(): void {
     if (this.#isFinished) return;
     this.#config.stats.rqTxReset++;
+    this.#isEnding = true;
     this.encoder.resetStream(StreamResetReason.LocalReset);
     this.#finish();
   }

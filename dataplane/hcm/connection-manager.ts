@@ -216,7 +216,7 @@ export class ConnectionManager
     this.#disposeTimers();
     if (isRemote) stats.cxDestroyRemote++;
     else stats.cxDestroyLocal++;
-    if (this.#streams.length > 0) {
+    if (this.#streams.some((stream) => !stream.isEnding())) {
       stats.cxDestroyActiveRq++;
       if (isRemote) stats.cxDestroyRemoteActiveRq++;
       else stats.cxDestroyLocalActiveRq++;
