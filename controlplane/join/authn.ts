@@ -3,7 +3,7 @@
 // The plaintext xDS port has no token: there the node is taken at its word, which is why main opens that
 // port on loopback only.
 
-import { type Metadata, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import type { Clock } from '../../common/clock.ts';
 import { err, ok, type Result } from '../../common/result.ts';
 import type { Workload } from '../model/kinds/workload.ts';
@@ -12,20 +12,19 @@ import { type Admission, splitNodeId } from './admission.ts';
 import type { Denial } from './denial.ts';
 import type { TokenClaims, TokenIssuer } from './tokens.ts';
 
-/** The claims of the call's bearer token. */
+/** The claims of the bearer token in a call's `authorization` metadata. */
 export function callerOf(
-  metadata: Metadata,
+  authorization: unknown,
   tokens: TokenIssuer,
   clock: Clock,
 ): Result<TokenClaims, Denial> {
-  const [header] = metadata.get('authorization');
-  if (typeof header !== 'string') {
+  if (typeof authorization !== 'string') {
     return err({
       code: status.UNAUTHENTICATED,
       details: 'no token: send metadata `authorization: Bearer <token>` (remora ctl token)',
     });
   }
-  const token = /^bearer +(\S+)$/i.exec(header)?.[1] ?? '';
+  const token = /^bearer +(\S+)$/i.exec(authorization)?.[1] ?? '';
   const verified = tokens.verify(token, clock.wallMs());
   return verified.ok ? verified : err({ code: status.UNAUTHENTICATED, details: verified.errors });
 }
@@ -56,9 +55,9 @@ export class NodeAuthenticator {
   }
 
   /** Over TLS: the token must be of the service whose workload the node is. The result is the node id. */
-  authenticate(metadata: Metadata, node: ClaimedNode): Result<string, Denial> {
+  authenticate(authorization: unknown, node: ClaimedNode): Result<string, Denial> {
     const { tokens, admission, clock } = this.#options;
-    const caller = callerOf(metadata, tokens, clock);
+    const caller = callerOf(authorization, tokens, clock);
     if (!caller.ok) return caller;
     const claims = caller.value;
     const workload = admission.workload(node.id);

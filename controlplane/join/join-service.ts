@@ -59,7 +59,7 @@ function unary(handle: (call: Call) => Result<object, Denial>) {
 
 function register(call: Call, options: JoinServiceOptions): Result<RegisterResponse, Denial> {
   const { tokens, admission, registry, clock, trustDomain } = options;
-  const caller = callerOf(call.metadata, tokens, clock);
+  const caller = callerOf(call.metadata.get('authorization')[0], tokens, clock);
   if (!caller.ok) return caller;
   // proto-loader made it with `defaults`: every field is there.
   const request = call.request as RegisterRequest;
@@ -96,7 +96,7 @@ function onOwnNode(
   options: JoinServiceOptions,
   act: (nodeId: string) => Result<object, Denial>,
 ): Result<object, Denial> {
-  const caller = callerOf(call.metadata, options.tokens, options.clock);
+  const caller = callerOf(call.metadata.get('authorization')[0], options.tokens, options.clock);
   if (!caller.ok) return caller;
   // proto-loader made it with `defaults`.
   const { node_id: nodeId } = call.request as NodeRequest;

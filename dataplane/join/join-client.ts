@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import {
   type ChannelCredentials,
+  type ChannelOptions,
   credentials as grpcCredentials,
   Metadata,
   status,
@@ -19,7 +20,7 @@ import type { Clock, Random } from '../../common/clock.ts';
 import { CodedError, errorText } from '../../common/coded-error.ts';
 import type { Logger } from '../../common/logger.ts';
 import type { Timer, TimerService } from '../../common/timer.ts';
-import { createJoinRpc, type JoinRpc } from './join-rpc.ts';
+import { channelOptions, createJoinRpc, type JoinRpc } from './join-rpc.ts';
 import { grpcCode, isFinal } from './outcome.ts';
 import { type JoinToken, readJoinToken } from './token.ts';
 import { checkControlPlaneIdentity, fetchTrustAnchor } from './trust-anchor.ts';
@@ -61,6 +62,8 @@ export interface JoinedMesh {
   readonly target: string;
   /** TLS that verifies the control plane against the token's fingerprint. */
   readonly credentials: ChannelCredentials;
+  /** Options that the channel needs besides. */
+  readonly channelOptions: ChannelOptions;
   /** Metadata of every call: the bearer token. */
   readonly callMetadata: () => Metadata;
 }
@@ -144,6 +147,7 @@ export class JoinClient {
       trustDomain,
       target: controlPlane,
       credentials: channelCredentials,
+      channelOptions,
       callMetadata,
     };
   }

@@ -1,7 +1,13 @@
 // The three unary calls of remora.join.v1.Join, guarded by a circuit breaker (opossum): a control plane
 // that hangs must not pile up calls of a sidecar that has traffic to serve.
 
-import { type CallOptions, type ChannelCredentials, Client, type Metadata } from '@grpc/grpc-js';
+import {
+  type CallOptions,
+  type ChannelCredentials,
+  type ChannelOptions,
+  Client,
+  type Metadata,
+} from '@grpc/grpc-js';
 import CircuitBreaker from 'opossum';
 import type { Clock } from '../../common/clock.ts';
 import {
@@ -14,6 +20,14 @@ import { isAnswer } from './outcome.ts';
 
 const DEADLINE_MS = 5000;
 const RESET_MS = 5000;
+
+/**
+ * Channel options of every connection to a control plane. The name goes into SNI only (an IP address must
+ * not, RFC 6066); who the peer is, its SPIFFE id says.
+ */
+export const channelOptions: ChannelOptions = {
+  'grpc.ssl_target_name_override': 'controlplane.remora-system.svc.cluster.local',
+};
 
 export interface JoinRpc {
   register(request: RegisterRequest): Promise<RegisterResponse>;
@@ -28,7 +42,7 @@ export function createJoinRpc(
   metadata: () => Metadata,
   clock: Clock,
 ): JoinRpc {
-  const client = new Client(target, credentials);
+  const client = new Client(target, credentials, channelOptions);
   const definition = joinService();
   const call = (method: string, request: object, deadlineMs: number): Promise<object> => {
     const rpc = definition[method];

@@ -1,0 +1,70 @@
+// The gRPC ports: TLS for everybody (xDS and join), and optionally plaintext on loopback (xDS only).
+
+import { experimental, Server, ServerCredentials } from '@grpc/grpc-js';
+import { CodedError } from '../common/coded-error.ts';
+
+/** Adds a service to a server that does not listen yet. */
+export type AddService = (server: Server) => void;
+
+export interface Port {
+  /** The real one when 0 was asked for. */
+  readonly port: number;
+  /** Stops accepting, ends open streams. */
+  close(): void;
+}
+
+/** A sidecar with 10,000 clusters gets them in one message. */
+const MAX_SEND_BYTES = 64 * 1024 * 1024;
+/** Requests are node facts, names and versions. */
+const MAX_RECEIVE_BYTES = 8 * 1024 * 1024;
+/** Finds peers that vanished without a FIN. */
+const KEEPALIVE_MS = 30_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
+
+export function openTlsPort(
+  address: string,
+  port: number,
+  identity: experimental.CertificateProvider,
+  services: readonly AddService[],
+): Promise<Port> {
+  // The identity comes first, whatever the parameter is called (grpc-js 1.14); no CA: tokens, not
+  // client certificates, say who calls.
+  const credentials = experimental.createCertificateProviderServerCredentials(
+    identity,
+    null,
+    false,
+  );
+  return open(address, port, credentials, services);
+}
+
+/** Always 127.0.0.1: whoever reaches this port may be any node. */
+export function openPlaintextPort(port: number, services: readonly AddService[]): Promise<Port> {
+  return open('127.0.0.1', port, ServerCredentials.createInsecure(), services);
+}
+
+function open(
+  address: string,
+  port: number,
+  credentials: ServerCredentials,
+  services: readonly AddService[],
+): Promise<Port> {
+  const server = new Server({
+    'grpc.max_send_message_length': MAX_SEND_BYTES,
+    'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+  });
+  for (const add of services) add(server);
+  const target = `${address.includes(':') ? `[${address}]` : address}:${port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(target, credentials, (error, bound) => {
+      if (error !== null) {
+        reject(
+          new CodedError('cannot-listen', `cannot listen on ${target}: ${error.message}`, {
+            cause: error,
+          }),
+        );
+      } else resolve({ port: bound, close: () => server.forceShutdown() });
+    });
+  });
+}
