@@ -30,10 +30,7 @@ export function compileHostAddress(
 ): SocketAddress {
   const socket = address?.socket_address;
   if (socket === undefined) {
-    compilation.fail(
-      address === undefined ? path : `${path}.socket_address`,
-      'socket_address is required',
-    );
+    compilation.fail(path, address === undefined ? 'is required' : 'socket_address is required');
     return nowhere;
   }
   return compileSocketAddress(socket, `${path}.socket_address`, compilation);

@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { compiledData, resourceErrors } from '../../test/fakes/config.ts';
+import type { RouteConfigData, RouteData } from '../api/config/route.ts';
+
+const withRoute = (route: string): string =>
+  `{name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [${route}]}]}`;
+
+// The kind says what the compiler makes.
+const compiled = (text: string) => compiledData('route', text) as RouteConfigData;
+const errors = (text: string) => resourceErrors('route', text);
+
+function compiledRoute(route: string): RouteData {
+  const data = compiled(withRoute(route)).virtualHosts[0]?.routes[0];
+  assert.ok(data);
+  return data;
+}
+
+/** Errors below `virtual_hosts[0].routes[0].`, without that prefix. */
+const routeErrors = (route: string): string[] =>
+  errors(withRoute(route)).map((error) => error.replace('virtual_hosts[0].routes[0].', ''));
+
+const forward = (action: string): string => `{match: {prefix: /}, route: {cluster: c, ${action}}}`;
+
+describe('compileRouteConfiguration', () => {
+  it("fills in Envoy's defaults of a forwarding route", () => {
+    const none = { add: [], remove: [] };
+    assert.deepEqual(compiledRoute('{match: {prefix: /a}, route: {cluster: c}}'), {
+      name: '',
+      match: {
+        path: { kind: 'prefix', value: '/a' },
+        caseSensitive: true,
+        headers: [],
+        queryParameters: [],
+        runtimeFraction: null,
+        grpc: false,
+      },
+      action: {
+        kind: 'route',
+        cluster: { kind: 'cluster', name: 'c' },
+        clusterNotFoundStatus: 503,
+        prefixRewrite: null,
+        regexRewrite: null,
+        hostRewrite: { kind: 'none' },
+        appendXForwardedHost: false,
+        timeoutMs: 15_000,
+        idleTimeoutMs: null,
+        retryPolicy: null,
+        priority: 0,
+        maxStreamDurationMs: null,
+      },
+      requestHeaders: none,
+      responseHeaders: none,
+      perRequestBufferLimitBytes: null,
+      statPrefix: '',
+      perFilterConfig: {},
+    });
+  });
+
+  it("fills in Envoy's defaults of a retry policy", () => {
+    const { action } = compiledRoute(forward('retry_policy: {retry_on: "5xx, reset"}'));
+    assert.deepEqual(action.kind === 'route' && action.retryPolicy, {
+      retryOn: ['5xx', 'reset'],
+      numRetries: 1,
+      perTryTimeoutMs: null,
+      perTryIdleTimeoutMs: null,
+      retriableStatusCodes: [],
+      retriableHeaders: [],
+      retriableRequestHeaders: [],
+      baseIntervalMs: 25,
+      maxIntervalMs: 250,
+      previousHosts: false,
+      hostSelectionRetryMaxAttempts: 1,
+    });
+  });
+
+  it('lower-cases domains and header names', () => {
+    const data = compiled(
+      '{name: r, virtual_hosts: [{name: v, domains: [Example.COM], request_headers_to_add: [{header: {key: X-A, value: b}}], response_headers_to_remove: [X-C]}]}',
+    );
+    assert.deepEqual(data.virtualHosts[0]?.domains, ['example.com']);
+    assert.equal(data.virtualHosts[0]?.requestHeaders.add[0]?.name, 'x-a');
+    assert.deepEqual(data.virtualHosts[0]?.responseHeaders.remove, ['x-c']);
+  });
+
+  it('reads append: false as overwrite', () => {
+    const data = compiled(
+      '{name: r, request_headers_to_add: [{header: {key: a, value: b}, append: false}]}',
+    );
+    assert.equal(data.requestHeaders.add[0]?.action, 'OVERWRITE_IF_EXISTS_OR_ADD');
+  });
+
+  it('compiles redirects and direct responses', () => {
+    const redirect = compiledRoute(
+      '{match: {prefix: /}, redirect: {prefix_rewrite: /b, response_code: PERMANENT_REDIRECT}}',
+    );
+    assert.deepEqual(redirect.action, {
+      kind: 'redirect',
+      httpsRedirect: false,
+      schemeRedirect: '',
+      hostRedirect: '',
+      portRedirect: 0,
+      path: { kind: 'prefix', value: '/b' },
+      status: 308,
+      stripQuery: false,
+    });
+    const direct = compiledRoute(
+      '{match: {path: /x}, direct_response: {status: 204, body: {inline_bytes: aGk=}}}',
+    );
+    assert.deepEqual(direct.action, { kind: 'direct_response', status: 204, body: 'hi' });
+  });
+
+  it('compiles per-route filter config, and switches filters off', () => {
+    const data = compiledRoute(
+      `{match: {prefix: /}, route: {cluster: c}, typed_per_filter_config: {
+        fault: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {http_status: 500, percentage: {numerator: 1}}},
+        rbac: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true},
+        gone: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, is_optional: true, config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute, disabled: true}}}}`,
+    ).perFilterConfig;
+    assert.deepEqual(Object.keys(data).sort(), ['fault', 'rbac']);
+    assert.equal(data['fault']?.extension, 'envoy.filters.http.fault');
+    assert.deepEqual(data['rbac'], { extension: '', data: null, disabled: true });
+  });
+
+  it('refuses duplicate domains, and a second default', () => {
+    assert.deepEqual(
+      errors(
+        '{name: r, virtual_hosts: [{name: a, domains: [x.com, "*"]}, {name: b, domains: [X.com, "*"]}]}',
+      ),
+      [
+        "virtual_hosts[1].domains[0]: only unique values for domains are permitted, duplicate entry of domain 'x.com'",
+        'virtual_hosts[1].domains[1]: only a single wildcard domain is permitted',
+      ],
+    );
+  });
+
+  it('refuses validate_clusters where clusters are not known', () => {
+    assert.deepEqual(errors('{name: r, validate_clusters: true}'), [
+      'validate_clusters: not supported yet',
+    ]);
+    assert.deepEqual(errors('{name: r, validate_clusters: false}'), []);
+  });
+
+  it('refuses a larger direct response than allowed', () => {
+    const direct = withRoute(
+      '{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: abcde}}}',
+    );
+    const limited = direct.replace('name: r', 'name: r, max_direct_response_body_size_bytes: 4');
+    assert.match(errors(limited).join(), /body: response body size is 5 bytes; maximum is 4$/);
+  });
+
+  const bad: readonly (readonly [string, string, readonly string[]])[] = [
+    [
+      'a regex that RE2 has not',
+      '{match: {safe_regex: {regex: "(?=a)"}}, route: {cluster: c}}',
+      [
+        "match.safe_regex.regex: invalid regex '(?=a)': error parsing regexp: invalid or unsupported Perl syntax: `(?=`",
+      ],
+    ],
+    [
+      'a segment prefix that ends in a slash',
+      '{match: {path_separated_prefix: /a/}, route: {cluster: c}}',
+      ['match.path_separated_prefix: must match the regex ^[^?#]+[^?#/]$'],
+    ],
+    [
+      'a substitution of a group that is not there',
+      forward("regex_rewrite: {pattern: {regex: /a}, substitution: '\\1'}"),
+      ['route.regex_rewrite.substitution: refers to group \\1, but the pattern has 0'],
+    ],
+    [
+      'two rewrites',
+      forward('prefix_rewrite: /a, regex_rewrite: {pattern: {regex: a}, substitution: b}'),
+      ['route: only one of prefix_rewrite, regex_rewrite may be set'],
+    ],
+    [
+      'weights that add up to nothing',
+      '{match: {prefix: /}, route: {weighted_clusters: {clusters: [{name: a, weight: 0}, {name: b}]}}}',
+      ['route.weighted_clusters.clusters: sum of weights must be greater than 0'],
+    ],
+    [
+      'a change of Host',
+      '{match: {prefix: /}, route: {cluster: c}, request_headers_to_add: [{header: {key: Host, value: x}}], request_headers_to_remove: [":path"]}',
+      [
+        'request_headers_to_add[0].header.key: :-prefixed or host headers may not be modified',
+        'request_headers_to_remove[0]: :-prefixed or host headers may not be removed',
+      ],
+    ],
+    [
+      'a retry back-off that shrinks',
+      forward('retry_policy: {retry_back_off: {base_interval: 1s, max_interval: 0.5s}}'),
+      ['route.retry_policy.retry_back_off.max_interval: must be >= base_interval'],
+    ],
+    [
+      'a retry predicate that only Envoy has',
+      forward(
+        'retry_policy: {retry_host_predicate: [{name: p, typed_config: {"@type": type.googleapis.com/envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate}}]}',
+      ),
+      [
+        'route.retry_policy.retry_host_predicate[0].typed_config: not supported yet (envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate)',
+      ],
+    ],
+    [
+      'ignore_case with a regex',
+      '{match: {prefix: /, headers: [{name: a, string_match: {safe_regex: {regex: b}, ignore_case: true}}]}, route: {cluster: c}}',
+      ['match.headers[0].string_match.ignore_case: ignore_case has no effect for safe_regex'],
+    ],
+    [
+      'what is not built yet',
+      forward('hash_policy: [{header: {header_name: a}}], request_mirror_policies: [{cluster: m}]'),
+      ['route.hash_policy: not supported yet', 'route.request_mirror_policies: not supported yet'],
+    ],
+    [
+      'a format with an unknown operator',
+      '{match: {prefix: /}, route: {cluster: c}, response_headers_to_add: [{header: {key: a, value: "%NOPE%"}}, {header: {key: a, value: "50%"}}]}',
+      [
+        'response_headers_to_add[0].header.value: not supported yet (%NOPE%)',
+        "response_headers_to_add[1].header.value: malformed format at position 2: '%'",
+      ],
+    ],
+    [
+      'per-route config of a filter that only Envoy has',
+      '{match: {prefix: /}, route: {cluster: c}, typed_per_filter_config: {envoy.filters.http.lua: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute, disabled: true}}}',
+      [
+        'typed_per_filter_config["envoy.filters.http.lua"]: not supported yet (envoy.extensions.filters.http.lua.v3.LuaPerRoute)',
+      ],
+    ],
+  ];
+  for (const [what, route, expected] of bad) {
+    it(`refuses ${what}`, () => assert.deepEqual(routeErrors(route), expected));
+  }
+});

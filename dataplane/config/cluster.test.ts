@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { compiledData, resourceErrors } from '../../test/fakes/config.ts';
+import type { ClusterConfig } from '../api/config/cluster.ts';
+
+// The kind says what the compiler makes.
+const compiled = (text: string) => compiledData('cluster', text) as ClusterConfig;
+const errors = (text: string) => resourceErrors('cluster', text);
+
+const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+const httpOptions = (body: string): string =>
+  `{name: a, typed_extension_protocol_options: {${HTTP_OPTIONS}: {"@type": type.googleapis.com/${HTTP_OPTIONS}, ${body}}}}`;
+const policy = (name: string, body = ''): string =>
+  `{typed_extension_config: {name: x, typed_config: {"@type": type.googleapis.com/envoy.extensions.load_balancing_policies.${name}${body}}}}`;
+
+describe('compileCluster', () => {
+  it("fills in Envoy's defaults", () => {
+    const thresholds = {
+      maxConnections: 1024,
+      maxPendingRequests: 1024,
+      maxRequests: 1024,
+      maxRetries: 3,
+      retryBudget: null,
+      trackRemaining: false,
+    };
+    assert.deepEqual(compiled('{name: "a:b"}'), {
+      name: 'a:b',
+      statName: 'a_b',
+      type: 'STATIC',
+      edsServiceName: '',
+      connectTimeoutMs: 5000,
+      perConnectionBufferLimitBytes: 1_048_576,
+      lbPolicy: 'ROUND_ROBIN',
+      leastRequest: { choiceCount: 2, activeRequestBias: 1 },
+      commonLb: { healthyPanicThresholdPercent: 50, closeConnectionsOnHostSetChange: false },
+      circuitBreakers: [thresholds, thresholds],
+      outlierDetection: null,
+      loadAssignment: { clusterName: '', overprovisioningFactor: 140, localities: [] },
+      dns: {
+        refreshRateMs: 5000,
+        respectTtl: false,
+        lookupFamily: 'AUTO',
+        failureRefreshBaseMs: 5000,
+        failureRefreshMaxMs: 5000,
+        resolvers: [],
+      },
+      http: {
+        idleTimeoutMs: 3_600_000,
+        maxRequestsPerConnection: 0,
+        maxConnectionDurationMs: 0,
+        maxResponseHeadersKb: 60,
+        maxHeadersCount: 100,
+        headerCase: 'lower',
+        acceptHttp10: false,
+        allowAbsoluteUrl: true,
+        protocol: 'HTTP/1.1',
+        autoSni: false,
+        autoSanValidation: false,
+      },
+      tls: null,
+      tcpKeepalive: null,
+      bindAddress: null,
+      ignoreHealthOnHostRemoval: false,
+    });
+  });
+
+  it('takes HTTP options from the extension or from the deprecated fields', () => {
+    const common =
+      'common_http_protocol_options: {idle_timeout: 30s, max_requests_per_connection: 7}';
+    for (const text of [
+      httpOptions(`${common}, explicit_http_config: {http_protocol_options: {}}`),
+      `{name: a, ${common}}`,
+    ]) {
+      assert.equal(compiled(text).http.idleTimeoutMs, 30_000);
+      assert.equal(compiled(text).http.maxRequestsPerConnection, 7);
+    }
+    assert.equal(
+      compiled('{name: a, max_requests_per_connection: 3}').http.maxRequestsPerConnection,
+      3,
+    );
+  });
+
+  it('takes the first load balancing policy that it knows', () => {
+    const list = `[${policy('least_request.v3.LeastRequest', ', choice_count: 5')}, ${policy('random.v3.Random')}]`;
+    const cluster = compiled(`{name: a, load_balancing_policy: {policies: ${list}}}`);
+    assert.equal(cluster.lbPolicy, 'LEAST_REQUEST');
+    assert.equal(cluster.leastRequest.choiceCount, 5);
+  });
+
+  it('counts a panic threshold of 0 as set', () => {
+    const cluster = compiled('{name: a, common_lb_config: {healthy_panic_threshold: {value: 0}}}');
+    assert.equal(cluster.commonLb.healthyPanicThresholdPercent, 0);
+  });
+
+  it('lets the first thresholds of a priority win', () => {
+    const cluster = compiled(
+      '{name: a, circuit_breakers: {thresholds: [{max_retries: 1}, {max_retries: 2}, {priority: HIGH, retry_budget: {}}]}}',
+    );
+    assert.equal(cluster.circuitBreakers[0].maxRetries, 1);
+    assert.deepEqual(cluster.circuitBreakers[1].retryBudget, {
+      budgetPercent: 20,
+      minRetryConcurrency: 3,
+    });
+  });
+
+  it('raises the default max_ejection_time to the base ejection time', () => {
+    const cluster = compiled('{name: a, outlier_detection: {base_ejection_time: 600s}}');
+    assert.equal(cluster.outlierDetection?.maxEjectionTimeMs, 600_000);
+  });
+
+  it('reads resolvers from every place that can name them', () => {
+    const address = '{socket_address: {address: 10.0.0.2, port_value: 53}}';
+    for (const field of [
+      `typed_dns_resolver_config: {name: c, typed_config: {"@type": type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig, resolvers: [${address}]}}`,
+      `dns_resolution_config: {resolvers: [${address}]}`,
+      `dns_resolvers: [${address}]`,
+    ]) {
+      assert.deepEqual(compiled(`{name: a, type: STRICT_DNS, ${field}}`).dns.resolvers, [
+        '10.0.0.2:53',
+      ]);
+    }
+  });
+
+  it('uses ten times the base as the longest wait after failed DNS', () => {
+    const { dns } = compiled('{name: a, dns_failure_refresh_rate: {base_interval: 2s}}');
+    assert.deepEqual([dns.failureRefreshBaseMs, dns.failureRefreshMaxMs], [2000, 20_000]);
+  });
+
+  const bad: readonly (readonly [string, string, readonly string[]])[] = [
+    ['no name', '{}', ['name: must not be empty']],
+    ['a connect timeout of 0', '{name: a, connect_timeout: 0s}', ['connect_timeout: must be > 0']],
+    [
+      'EDS without its config',
+      '{name: a, type: EDS}',
+      ['eds_cluster_config: is required in a cluster of type EDS'],
+    ],
+    [
+      'EDS from elsewhere than ADS',
+      '{name: a, type: EDS, eds_cluster_config: {eds_config: {path_config_source: {path: /x}}}}',
+      ['eds_cluster_config.eds_config.path_config_source: not supported yet'],
+    ],
+    [
+      'EDS with endpoints of its own',
+      '{name: a, type: EDS, eds_cluster_config: {eds_config: {ads: {}}}, load_assignment: {cluster_name: a}}',
+      ['load_assignment: may not be set in a cluster of type EDS'],
+    ],
+    [
+      'a name where an address is needed',
+      '{name: a, load_assignment: {cluster_name: a, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: host, port_value: 1}}}}]}]}}',
+      [
+        "load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: malformed IP address 'host': use type STRICT_DNS for names",
+      ],
+    ],
+    [
+      'HTTP/2 to the upstream',
+      httpOptions('explicit_http_config: {http2_protocol_options: {}}'),
+      [
+        `typed_extension_protocol_options["${HTTP_OPTIONS}"].explicit_http_config.http2_protocol_options: not supported yet (HTTP/2 to upstreams, other than for a cluster that only envoy_grpc names)`,
+      ],
+    ],
+    [
+      'a load balancing policy that only Envoy has',
+      `{name: a, load_balancing_policy: {policies: [${policy('maglev.v3.Maglev')}]}}`,
+      [
+        'load_balancing_policy.policies[0].typed_extension_config.typed_config: not supported yet (envoy.extensions.load_balancing_policies.maglev.v3.Maglev)',
+      ],
+    ],
+    [
+      'lb_policy LOAD_BALANCING_POLICY_CONFIG without one',
+      '{name: a, lb_policy: LOAD_BALANCING_POLICY_CONFIG}',
+      ['load_balancing_policy: is required with lb_policy LOAD_BALANCING_POLICY_CONFIG'],
+    ],
+    [
+      'success-rate ejection',
+      '{name: a, outlier_detection: {enforcing_success_rate: 100}}',
+      ['outlier_detection.enforcing_success_rate: not supported yet (100)'],
+    ],
+    [
+      'an ejection time above its maximum',
+      '{name: a, outlier_detection: {base_ejection_time: 60s, max_ejection_time: 30s}}',
+      ['outlier_detection.max_ejection_time: must be >= base_ejection_time'],
+    ],
+    [
+      'an unknown transport socket',
+      '{name: a, transport_socket: {name: t, typed_config: {"@type": type.googleapis.com/x.Y}}}',
+      ["transport_socket.typed_config: unknown type 'type.googleapis.com/x.Y'"],
+    ],
+    [
+      'a transport socket of the other direction',
+      '{name: a, transport_socket: {name: t, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext}}}',
+      [
+        'transport_socket.typed_config: not supported yet (envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext)',
+      ],
+    ],
+  ];
+  for (const [what, text, expected] of bad) {
+    it(`refuses ${what}`, () => assert.deepEqual(errors(text), expected));
+  }
+});
