@@ -1,0 +1,27 @@
+// `cluster.<name>.update_*` and `membership_*`, counted in main, names as Envoy's.
+
+import type { StatField } from '../../api/stats.ts';
+
+export class UpdateStats {
+  static readonly stats: readonly StatField[] = [
+    { field: 'updateAttempt', name: 'update_attempt', kind: 'counter' },
+    { field: 'updateSuccess', name: 'update_success', kind: 'counter' },
+    { field: 'updateFailure', name: 'update_failure', kind: 'counter' },
+    { field: 'updateEmpty', name: 'update_empty', kind: 'counter' },
+    { field: 'updateNoRebuild', name: 'update_no_rebuild', kind: 'counter' },
+    { field: 'membershipChange', name: 'membership_change', kind: 'counter' },
+    { field: 'membershipTotal', name: 'membership_total', kind: 'gauge' },
+    { field: 'membershipHealthy', name: 'membership_healthy', kind: 'gauge' },
+    { field: 'membershipDegraded', name: 'membership_degraded', kind: 'gauge' },
+  ];
+
+  updateAttempt = 0;
+  updateSuccess = 0;
+  updateFailure = 0;
+  updateEmpty = 0;
+  updateNoRebuild = 0;
+  membershipChange = 0;
+  membershipTotal = 0;
+  membershipHealthy = 0;
+  membershipDegraded = 0;
+}

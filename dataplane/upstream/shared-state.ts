@@ -1,0 +1,100 @@
+// Counters that must hold over all workers: ceilings of clusters, active requests and ejection of hosts.
+// Main allocates slots and sends chunks; workers attach chunks and use slots by reference. No locks: every
+// word is changed by Atomics only.
+//
+//   chunk = SharedArrayBuffer of CHUNK_SLOTS slots; slot = 16 words of 32 bit = one cache line
+//
+//   host slot     | 0 users | 1 rq_active | 2 cx_active | 3 consecutive_5xx | 4 consecutive_gateway_failure |
+//                 | 5 consecutive_local_origin_failure | 6 health flags | 7..15 unused |
+//   cluster slot  | 0 users | 1 health epoch | 2..3 unused |
+//                 | 4 connections | 5 pending | 6 requests | 7 retries |      priority DEFAULT
+//                 | 8 connections | 9 pending | 10 requests | 11 retries |    priority HIGH
+//                 | 12..15 unused |
+//
+// `users` counts the objects of workers that may still write to the slot; main gives a slot to somebody
+// else only when nobody does. The health epoch changes after any flag of the cluster's hosts has changed.
+
+const SLOT_WORDS = 16;
+/** 64 KiB per chunk: small meshes have one, and a page that nobody wrote to costs nothing. */
+export const CHUNK_SLOTS = 1024;
+
+export const HostWord = {
+  Users: 0,
+  RqActive: 1,
+  CxActive: 2,
+  Consecutive5xx: 3,
+  ConsecutiveGatewayFailure: 4,
+  ConsecutiveLocalOriginFailure: 5,
+  HealthFlags: 6,
+} as const;
+export type HostWord = (typeof HostWord)[keyof typeof HostWord];
+
+export const ClusterWord = { Users: 0, HealthEpoch: 1 } as const;
+
+/** Words of one priority; add to `4 + 4 * priority`. */
+export const ResourceWord = { Connections: 0, Pending: 1, Requests: 2, Retries: 3 } as const;
+export type ResourceWord = (typeof ResourceWord)[keyof typeof ResourceWord];
+const RESOURCES_AT = 4;
+const RESOURCES_PER_PRIORITY = 4;
+
+/** Bits of HostWord.HealthFlags; a host with any of them gets no traffic outside panic. */
+export const HealthFlag = { FailedOutlierCheck: 1 } as const;
+
+/** Where a slot is; travels in messages. */
+export interface SlotAddress {
+  readonly chunk: number;
+  readonly slot: number;
+}
+
+/** A slot ready for use: word `i` of it is `words[base + i]`. */
+export interface SlotRef {
+  readonly words: Int32Array;
+  readonly base: number;
+}
+
+/** Index within a cluster's slot, see the drawing. */
+export function resourceWord(priority: 0 | 1, resource: ResourceWord): number {
+  return RESOURCES_AT + RESOURCES_PER_PRIORITY * priority + resource;
+}
+
+/** The chunks that a thread knows. */
+export class SharedState {
+  readonly #chunks: Int32Array[] = [];
+
+  /** Main: a new chunk; send its index and buffer to every worker before any slot in it is named. */
+  create(): { readonly index: number; readonly buffer: SharedArrayBuffer } {
+    const buffer = new SharedArrayBuffer(CHUNK_SLOTS * SLOT_WORDS * 4);
+    this.#chunks.push(new Int32Array(buffer));
+    return { index: this.#chunks.length - 1, buffer };
+  }
+
+  /** Worker: a chunk that main created. */
+  attach(index: number, buffer: SharedArrayBuffer): void {
+    this.#chunks[index] = new Int32Array(buffer);
+  }
+
+  /** Throws when the chunk never came: main broke the order of messages. */
+  ref(address: SlotAddress): SlotRef {
+    const words = this.#chunks[address.chunk];
+    if (words === undefined) throw new Error(`shared chunk ${address.chunk} is not attached`);
+    return { words, base: address.slot * SLOT_WORDS };
+  }
+}
+
+/** Zeroes a slot; only while nobody uses it. */
+export function clearSlot({ words, base }: SlotRef): void {
+  for (let i = 0; i < SLOT_WORDS; i++) Atomics.store(words, base + i, 0);
+}
+
+/** Announces (+1) or ends (-1) the use of a slot by one object of this thread. */
+export function changeUsers({ words, base }: SlotRef, delta: 1 | -1): void {
+  Atomics.add(words, base + HostWord.Users, delta);
+}
+
+export function readWord({ words, base }: SlotRef, word: number): number {
+  return Atomics.load(words, base + word);
+}
+
+export function writeWord({ words, base }: SlotRef, word: number, value: number): void {
+  Atomics.store(words, base + word, value);
+}
