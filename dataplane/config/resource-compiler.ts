@@ -65,7 +65,7 @@ export function contentHash(bytes: Uint8Array): string {
  * about the inside of a field that is not supported at all.
  */
 export function distinctErrors(errors: readonly FieldError[]): FieldError[] {
-  const unsupported = errors.filter(({ message }) => message === UNSUPPORTED);
+  const unsupported = errors.filter(({ message }) => message.startsWith(UNSUPPORTED));
   const seen = new Set<string>();
   return errors.filter(({ path }) => {
     if (seen.has(path) || unsupported.some((outer) => isBelow(path, outer.path))) return false;

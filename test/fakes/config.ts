@@ -4,6 +4,8 @@
 import { parse } from 'yaml';
 import { err, type FieldError, formatFieldError, ok, type Result } from '../../common/result.ts';
 import type { BootstrapConfig } from '../../dataplane/api/config/bootstrap.ts';
+import type { HcmConfig } from '../../dataplane/api/config/hcm.ts';
+import type { ListenerConfig } from '../../dataplane/api/config/listener.ts';
 import {
   type CompiledResource,
   type ResourceKind,
@@ -82,4 +84,45 @@ export function compiledData(kind: ResourceKind, text: string): unknown {
 export function resourceErrors(kind: ResourceKind, text: string): string[] {
   const compiled = compileYaml(kind, text);
   return compiled.ok ? [] : compiled.errors.map(formatFieldError);
+}
+
+const listenerWith = (filter: string): string =>
+  `{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 1}}, filter_chains: [{filters: [${filter}]}]}`;
+const typedConfig = (type: string, body: string): string =>
+  `{"@type": type.googleapis.com/${type}${body === '' ? '' : `, ${body}`}}`;
+const networkFilter = (type: string, body: string): string =>
+  listenerWith(`{name: f, typed_config: ${typedConfig(type, body)}}`);
+const httpFilter = (type: string, body: string): string =>
+  networkFilter(
+    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+    `stat_prefix: s, route_config: {}, http_filters: [{name: f, typed_config: ${typedConfig(type, body)}}, {name: r, typed_config: ${typedConfig('envoy.extensions.filters.http.router.v3.Router', '')}}]`,
+  );
+
+const networkPath = 'filter_chains[0].filters[0].typed_config.';
+const httpPath = `${networkPath}http_filters[0].typed_config.`;
+
+/** What the config half of a network filter makes of `body`, the fields of its message in YAML. */
+export function networkFilterData(type: string, body: string): unknown {
+  const listener = compiledData('listener', networkFilter(type, body)) as ListenerConfig; // that kind
+  return listener.filterChains[0]?.filters[0]?.data;
+}
+
+/** Errors with paths that begin at the filter's message. */
+export function networkFilterErrors(type: string, body: string): string[] {
+  return resourceErrors('listener', networkFilter(type, body)).map((error) =>
+    error.replace(networkPath, ''),
+  );
+}
+
+/** The same for an HTTP filter. */
+export function httpFilterData(type: string, body: string): unknown {
+  const listener = compiledData('listener', httpFilter(type, body)) as ListenerConfig; // that kind
+  const hcm = listener.filterChains[0]?.filters[0]?.data as HcmConfig | undefined; // its only filter
+  return hcm?.httpFilters[0]?.data;
+}
+
+export function httpFilterErrors(type: string, body: string): string[] {
+  return resourceErrors('listener', httpFilter(type, body)).map((error) =>
+    error.replace(httpPath, ''),
+  );
 }
