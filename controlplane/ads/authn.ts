@@ -1,0 +1,63 @@
+// Who a stream is and which snapshot it may have. The rules are injected by controlplane/main (client
+// certificate, token, or none on loopback); the node's own word decides nothing by itself.
+
+import { decodeMessage } from '../../proto/any.ts';
+
+/** What gRPC knows of the peer before it has said anything. */
+export interface Peer {
+  /** `address:port`, for logs. */
+  readonly address: string;
+  /** DER of the client certificate that TLS verified; null when there was none. */
+  readonly certificate: Uint8Array | null;
+  /** Call metadata by lower-case key, text values only (`authorization`). */
+  readonly metadata: ReadonlyMap<string, readonly string[]>;
+}
+
+/** core.v3.Node as the first request carries it. */
+export interface XdsNode {
+  readonly id: string;
+  readonly cluster: string;
+  readonly userAgent: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export type Admission =
+  | {
+      readonly ok: true;
+      /** Key in the snapshot cache. */
+      readonly snapshotKey: string;
+      /** Under which the ack tracker lists it; the authenticated id, not the claimed one. */
+      readonly nodeId: string;
+    }
+  | { readonly ok: false; readonly reason: string };
+
+/** Decides once per stream, at its first request. Must not throw. */
+export type Authenticator = (peer: Peer, node: XdsNode) => Admission;
+
+/** Null when the bytes are no Node. */
+export function decodeNode(bytes: Uint8Array): XdsNode | null {
+  const decoded = decodeMessage('envoy.config.core.v3.Node', bytes);
+  if (!decoded.ok) return null;
+  const { message } = decoded.value;
+  const version = message.user_agent_version ?? buildVersion(message.user_agent_build_version);
+  return {
+    id: message.id ?? '',
+    cluster: message.cluster ?? '',
+    userAgent: [message.user_agent_name ?? '', version].filter((part) => part !== '').join('/'),
+    metadata: message.metadata ?? {},
+  };
+}
+
+interface BuildVersion {
+  readonly version?: {
+    readonly major_number?: number;
+    readonly minor_number?: number;
+    readonly patch?: number;
+  };
+}
+
+function buildVersion(build: BuildVersion | undefined): string {
+  const version = build?.version;
+  if (version === undefined) return '';
+  return [version.major_number, version.minor_number, version.patch].map((n) => n ?? 0).join('.');
+}

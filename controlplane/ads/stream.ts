@@ -1,0 +1,393 @@
+// One ADS stream of one node. It takes the node from snapshot to snapshot, one snapshot at a time: what
+// changes meanwhile waits, and only the newest of it is used. A pass has two phases (make before break),
+// and a type's turn ends when the node has answered:
+//
+//   add:    cluster -> endpoint -> secret -> listener -> route
+//   remove: route -> listener -> secret -> endpoint -> cluster
+//
+// A request that wants something starts the pass over on the same snapshot; types with nothing to say are
+// passed by. Hence at most one response per type is under way, nothing is sent before what it refers to
+// was answered for, and a NACK is followed by silence until the content changes.
+// The only writer of its stream: while gRPC pushes back, neither writes nor reads.
+
+import { status as grpcStatus } from '@grpc/grpc-js';
+import { errorText } from '../../common/coded-error.ts';
+import type { Logger } from '../../common/logger.ts';
+import type { Timer, TimerService } from '../../common/timer.ts';
+import type { RequestBase } from '../../proto/discovery.ts';
+import { kindOfTypeUrl, type XdsKind, xdsKinds } from '../cache/kinds.ts';
+import type { Snapshot } from '../cache/snapshot.ts';
+import type { SnapshotCache } from '../cache/snapshot-cache.ts';
+import type { AckTracker, StreamRecord } from './ack-tracker.ts';
+import type { AdsStats } from './ads-stats.ts';
+import { type Authenticator, decodeNode, type Peer } from './authn.ts';
+import type { Protocol } from './protocol.ts';
+import { type Outgoing, TypeState } from './type-state.ts';
+
+/** The gRPC side of a stream; server.ts implements it, tests fake it. */
+export interface StreamPort {
+  /** False = gRPC's buffer is full; `AdsStream.onDrain` follows. */
+  write(message: Buffer): boolean;
+  /** Stops and restarts the flow of requests. */
+  pause(): void;
+  resume(): void;
+  /** Ends the stream with a gRPC status. */
+  end(code: number, details: string): void;
+}
+
+/** What all streams of a server share. */
+export interface StreamContext {
+  readonly cache: SnapshotCache;
+  readonly tracker: AckTracker;
+  readonly stats: AdsStats;
+  readonly authenticate: Authenticator;
+  readonly timers: TimerService;
+  readonly logger: Logger;
+  /** control_plane.identifier of every response. */
+  readonly identifier: string;
+  /** How long a node may take to say who it is, and to answer a response. */
+  readonly answerTimeoutMs: number;
+  /** Names over all types that a stream may subscribe to. */
+  readonly maxNames: number;
+  /** A larger response is not sent; the stream ends, as a client would end it. */
+  readonly maxResponseBytes: number;
+  /** The stream knows its snapshot's key now, or is gone. */
+  readonly onKeyed: (stream: AdsStream, key: string) => void;
+  readonly onClosed: (stream: AdsStream, key: string | null) => void;
+}
+
+interface Step {
+  readonly kind: XdsKind;
+  readonly phase: 'additions' | 'removals';
+}
+
+const steps: readonly Step[] = [
+  ...xdsKinds.map((kind): Step => ({ kind, phase: 'additions' })),
+  ...xdsKinds.map((kind): Step => ({ kind, phase: 'removals' })).reverse(),
+];
+
+/** Whose response makes Envoy ask again for which types. */
+const childrenOf: Readonly<Record<XdsKind, readonly XdsKind[]>> = {
+  cluster: ['endpoint', 'secret'],
+  endpoint: [],
+  secret: [],
+  listener: ['secret', 'route'],
+  route: [],
+};
+
+/** The stream, without regard to its protocol. */
+export type AdsStream = Stream<RequestBase>;
+
+export class Stream<Request extends RequestBase> {
+  readonly #protocol: Protocol<Request>;
+  readonly #context: StreamContext;
+  readonly #port: StreamPort;
+  readonly #peer: Peer;
+  readonly #types = new Map<XdsKind, TypeState>();
+  readonly #answerTimer: Timer;
+  #logger: Logger;
+  #key: string | null = null;
+  #record: StreamRecord | null = null;
+  /** The snapshot that the node is being brought to; null between passes. */
+  #target: Snapshot | null = null;
+  #step = 0;
+  #nonce = 0;
+  #isBlocked = false;
+  #isClosed = false;
+
+  constructor(protocol: Protocol<Request>, port: StreamPort, peer: Peer, context: StreamContext) {
+    this.#protocol = protocol;
+    this.#port = port;
+    this.#peer = peer;
+    this.#context = context;
+    this.#logger = context.logger;
+    this.#answerTimer = context.timers.createTimer(onAnswerTimeout<Request>, this);
+    this.#answerTimer.start(context.answerTimeoutMs);
+    context.stats.streamsActive++;
+    context.stats.streamsTotal++;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** A message came. Never throws. */
+  onMessage(bytes: Uint8Array): void {
+    if (this.#isClosed) return;
+    let request: Request;
+    try {
+      request = this.#protocol.decode(bytes);
+    } catch (thrown) {
+      this.#fail(grpcStatus.INVALID_ARGUMENT, `malformed request: ${errorText(thrown)}`);
+      return;
+    }
+    if (this.#key === null && !this.#admit(request.node)) return;
+    if (request.typeUrl === '') {
+      this.#fail(grpcStatus.INVALID_ARGUMENT, 'type_url is required on an aggregated stream');
+      return;
+    }
+    const kind = kindOfTypeUrl(request.typeUrl);
+    if (kind === null) this.#refuseUnknown(request);
+    else this.#onRequest(kind, request);
+  }
+
+  /** gRPC takes messages again. */
+  onDrain(): void {
+    if (this.#isClosed || !this.#isBlocked) return;
+    this.#isBlocked = false;
+    this.#port.resume();
+    this.pump();
+  }
+
+  /** The peer ended the stream, or the connection is gone. */
+  onEnd(): void {
+    this.#close();
+  }
+
+  /** The server ends the stream. */
+  end(code: number, details: string): void {
+    if (this.#isClosed) return;
+    this.#close();
+    this.#port.end(code, details);
+  }
+
+  /** Sends what may be sent now. Called when the snapshot changed; never throws. */
+  pump(): void {
+    try {
+      this.#advance();
+    } catch (thrown) {
+      this.#logger.error({ error: errorText(thrown) }, 'cannot build a response');
+      this.end(grpcStatus.INTERNAL, 'cannot build a response');
+    }
+  }
+
+  #admit(nodeBytes: Uint8Array | null): boolean {
+    const { authenticate, stats, tracker, logger, onKeyed } = this.#context;
+    const node = nodeBytes === null ? null : decodeNode(nodeBytes);
+    if (node === null) {
+      const what = nodeBytes === null ? 'must carry node' : 'carries a malformed node';
+      this.#fail(grpcStatus.INVALID_ARGUMENT, `the first request of a stream ${what}`);
+      return false;
+    }
+    const admission = authenticate(this.#peer, node);
+    if (!admission.ok) {
+      stats.refusedTotal++;
+      logger.warn(
+        { node: node.id, peer: this.#peer.address, reason: admission.reason },
+        'xDS client refused',
+      );
+      this.end(grpcStatus.PERMISSION_DENIED, admission.reason);
+      return false;
+    }
+    const { nodeId, snapshotKey } = admission;
+    // Pinned here: what later requests say in `node` is not looked at.
+    this.#key = snapshotKey;
+    this.#logger = logger.child({ component: `ads ${nodeId}` });
+    this.#record = tracker.open({
+      nodeId,
+      snapshotKey,
+      protocol: this.#protocol.name,
+      userAgent: node.userAgent,
+      address: this.#peer.address,
+    });
+    this.#answerTimer.stop();
+    onKeyed(this, snapshotKey);
+    return true;
+  }
+
+  #onRequest(kind: XdsKind, request: Request): void {
+    const { stats, maxNames } = this.#context;
+    let state = this.#types.get(kind);
+    if (state === undefined) {
+      state = new TypeState(kind);
+      this.#types.set(kind, state);
+    }
+    const meaning = this.#protocol.read(state, request);
+    switch (meaning) {
+      case 'ack':
+        stats.acksTotal[kind]++;
+        this.#record?.acked(kind);
+        break;
+      case 'nack':
+        this.#onNack(kind, request.errorDetail?.message ?? '');
+        break;
+      case 'stale':
+        stats.staleNonceTotal++;
+        break;
+      case 'subscription':
+        break;
+      default:
+        meaning satisfies never;
+    }
+    if (meaning === 'ack' || meaning === 'nack') this.#armAnswerTimer();
+    if (this.#protocol.namesIn(request) > 0 && this.#countNames() > maxNames) {
+      this.#fail(grpcStatus.RESOURCE_EXHAUSTED, `more than ${maxNames} resource names`);
+      return;
+    }
+    if (this.#target !== null && state.needsAttention(this.#target.set(kind))) this.#step = 0;
+    this.pump();
+  }
+
+  #onNack(kind: XdsKind, reason: string): void {
+    this.#context.stats.nacksTotal[kind]++;
+    if (this.#record?.nacked(kind, reason) === true) {
+      this.#logger.warn({ kind, reason }, 'resources refused (NACK)');
+    }
+  }
+
+  #refuseUnknown(request: Request): void {
+    this.#context.stats.unknownTypeTotal++;
+    const { identifier } = this.#context;
+    const refusal = this.#protocol.refuseUnknown(request, String(++this.#nonce), identifier);
+    if (refusal !== null) this.#write(refusal);
+  }
+
+  #advance(): void {
+    const key = this.#key;
+    if (key === null || this.#isClosed) return;
+    while (!this.#isBlocked) {
+      if (this.#target === null && !this.#beginPass(key)) return;
+      const target = this.#target;
+      const step = steps[this.#step];
+      if (target === null) return;
+      if (step === undefined) this.#endPass(target);
+      else if (this.#take(step, target)) this.#step++;
+      else return;
+    }
+  }
+
+  #beginPass(key: string): boolean {
+    const snapshot = this.#context.cache.get(key);
+    if (snapshot === null) return false;
+    for (const [kind, state] of this.#types) {
+      if (!state.needsAttention(snapshot.set(kind))) continue;
+      this.#target = snapshot;
+      this.#step = 0;
+      return true;
+    }
+    return false;
+  }
+
+  #endPass(target: Snapshot): void {
+    for (const [kind, state] of this.#types) {
+      const set = target.set(kind);
+      state.settledSet = set;
+      this.#record?.settled(kind, set.version);
+    }
+    this.#target = null;
+  }
+
+  /** True when the step is done; false when an answer must be waited for. */
+  #take({ kind, phase }: Step, target: Snapshot): boolean {
+    const state = this.#types.get(kind);
+    if (state === undefined) return true;
+    if (state.outstandingNonce !== null) return false;
+    const set = target.set(kind);
+    if (!state.needsAttention(set)) return true;
+    const outgoing = this.#protocol[phase](state, set);
+    if (outgoing === null) return true;
+    this.#send(state, outgoing);
+    return false;
+  }
+
+  #send(state: TypeState, outgoing: Outgoing): void {
+    const { stats, identifier, maxResponseBytes } = this.#context;
+    const nonce = String(++this.#nonce);
+    const message = this.#protocol.encode(state, outgoing, nonce, identifier);
+    if (message.length > maxResponseBytes) {
+      this.#logger.error({ kind: state.kind, bytes: message.length }, 'response too large');
+      this.end(
+        grpcStatus.RESOURCE_EXHAUSTED,
+        `a ${state.kind} response has ${message.length} bytes; the limit is ${maxResponseBytes}`,
+      );
+      return;
+    }
+    state.lastNonce = nonce;
+    state.outstandingNonce = nonce;
+    state.wasParentSent = false;
+    this.#oweChildren(state.kind, outgoing);
+    stats.responsesTotal[state.kind]++;
+    this.#record?.sent(state.kind, outgoing.version);
+    if (!this.#answerTimer.isArmed()) this.#armAnswerTimer();
+    this.#logger.debug(
+      { kind: state.kind, nonce, resources: outgoing.resources.length, bytes: message.length },
+      'response sent',
+    );
+    this.#write(message);
+  }
+
+  /**
+   * A cluster that was sent warms in Envoy until its endpoints come (again), changed or not. So they
+   * follow by themselves, and a request for them is answered although nothing changed.
+   */
+  #oweChildren(kind: XdsKind, outgoing: Outgoing): void {
+    for (const child of childrenOf[kind]) {
+      const state = this.#types.get(child);
+      if (state !== undefined) state.wasParentSent = true;
+    }
+    const endpoints = this.#types.get('endpoint');
+    if (kind !== 'cluster' || endpoints === undefined) return;
+    for (const cluster of outgoing.resources) {
+      for (const { kind: to, name } of cluster.references) {
+        if (to === 'endpoint' && endpoints.subscription.wants(name)) endpoints.owed.add(name);
+      }
+    }
+  }
+
+  #write(message: Buffer): void {
+    this.#context.stats.sentBytesTotal += message.length;
+    if (this.#port.write(message)) return;
+    this.#isBlocked = true;
+    this.#port.pause();
+    if (!this.#answerTimer.isArmed()) this.#answerTimer.start(this.#context.answerTimeoutMs);
+  }
+
+  #countNames(): number {
+    let count = 0;
+    for (const { subscription, held } of this.#types.values()) {
+      count += Math.max(subscription.names.size, held.size);
+    }
+    return count;
+  }
+
+  /** Runs while any response waits for its answer. */
+  #armAnswerTimer(): void {
+    this.#answerTimer.stop();
+    for (const { outstandingNonce } of this.#types.values()) {
+      if (outstandingNonce === null) continue;
+      this.#answerTimer.start(this.#context.answerTimeoutMs);
+      return;
+    }
+  }
+
+  /** Of the answer timer. */
+  cutOff(): void {
+    const { stats, answerTimeoutMs } = this.#context;
+    stats.slowStreamsTotal++;
+    const kinds = [...this.#types.values()]
+      .filter(({ outstandingNonce }) => outstandingNonce !== null)
+      .map(({ kind }) => kind);
+    const what = kinds.length === 0 ? 'request' : `answer to ${kinds.join(', ')}`;
+    this.#logger.warn({ kinds, answerTimeoutMs }, 'slow xDS stream cut off');
+    this.end(grpcStatus.DEADLINE_EXCEEDED, `no ${what} within ${answerTimeoutMs} ms`);
+  }
+
+  #fail(code: number, details: string): void {
+    this.#context.stats.badRequestsTotal++;
+    this.#logger.warn({ peer: this.#peer.address, details }, 'bad xDS request');
+    this.end(code, details);
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#answerTimer.stop();
+    this.#record?.closed();
+    this.#context.stats.streamsActive--;
+    this.#context.onClosed(this, this.#key);
+  }
+}
+
+function onAnswerTimeout<Request extends RequestBase>(stream: Stream<Request>): void {
+  stream.cutOff();
+}
