@@ -66,9 +66,16 @@ export interface StreamDecoderFilterCallbacks extends StreamFilterCallbacks {
   /**
    * Answers the client from here: the response runs through all encoder filters. A gRPC request gets
    * a trailers-only answer with the mapped grpc-status. `details` = RESPONSE_CODE_DETAILS.
+   * `grpcStatus`: what a gRPC client is told, default by `status`.
    * After response headers were sent, it resets the stream instead.
    */
-  sendLocalReply(status: number, body: string, modify: ModifyHeaders | null, details: string): void;
+  sendLocalReply(
+    status: number,
+    body: string,
+    modify: ModifyHeaders | null,
+    details: string,
+    grpcStatus?: number,
+  ): void;
   /** A response from the terminal filter (router). */
   encode1xxHeaders(headers: ResponseHeaders): void;
   encodeHeaders(headers: ResponseHeaders, endStream: boolean, details: string): void;
@@ -97,7 +104,13 @@ export interface StreamEncoderFilterCallbacks extends StreamFilterCallbacks {
   encodingBuffer(): readonly Buffer[];
   addEncodedData(data: Buffer): void;
   /** Replaces the response that is being encoded (only before its headers were sent on). */
-  sendLocalReply(status: number, body: string, modify: ModifyHeaders | null, details: string): void;
+  sendLocalReply(
+    status: number,
+    body: string,
+    modify: ModifyHeaders | null,
+    details: string,
+    grpcStatus?: number,
+  ): void;
 }
 
 /** Request path. Order of calls: decodeHeaders, decodeData*, [decodeTrailers], ..., onDestroy. */

@@ -36,7 +36,13 @@ export interface FilterIteration {
   clearRouteCache(): void;
   resetStream(): void;
   streamRandom(): number;
-  sendLocalReply(status: number, body: string, modify: ModifyHeaders | null, details: string): void;
+  sendLocalReply(
+    status: number,
+    body: string,
+    modify: ModifyHeaders | null,
+    details: string,
+    grpcStatus?: number,
+  ): void;
   continueDecoding(filter: ActiveStreamFilter): void;
   continueEncoding(filter: ActiveStreamFilter): void;
   addDecodedData(filter: ActiveStreamFilter, data: Buffer): void;
@@ -129,8 +135,9 @@ export class ActiveStreamFilter
     body: string,
     modify: ModifyHeaders | null,
     details: string,
+    grpcStatus?: number,
   ): void {
-    this.#iteration.sendLocalReply(status, body, modify, details);
+    this.#iteration.sendLocalReply(status, body, modify, details, grpcStatus);
   }
 
   continueDecoding(): void {

@@ -26,7 +26,7 @@ import {
   type FilterIteration,
   IterationState,
 } from './active-stream-filter.ts';
-import { isGrpcRequest, type LocalReply, makeLocalReply } from './local-reply.ts';
+import { isGrpcRequest, type LocalReply, makeGrpcReply, makeLocalReply } from './local-reply.ts';
 
 /** One entry of HCM's http_filters, compiled. */
 export interface FilterEntry {
@@ -82,6 +82,7 @@ interface PreparedReply {
   readonly status: number;
   readonly body: string;
   readonly modify: ModifyHeaders | null;
+  readonly grpcStatus: number | null;
 }
 
 /** One per stream. After destroyFilters() every method is without effect. */
@@ -614,6 +615,7 @@ export class FilterManager implements FilterIteration {
     body: string,
     modify: ModifyHeaders | null,
     details: string,
+    grpcStatus: number | null = null,
   ): void {
     if (this.#isDestroyed || this.#encodeComplete) return;
     if ((this.#callState & DECODING) !== 0) this.#decodeAborted = true;
@@ -624,16 +626,16 @@ export class FilterManager implements FilterIteration {
       this.createFilterChain();
       const isDecoding = (this.#callState & DECODING) !== 0;
       // From inside a decoder: the reply waits until that filter has returned.
-      if (isDecoding) this.#preparedReply ??= { status, body, modify };
-      else this.#sendReplyThroughChain(this.#makeReply(status, body, modify));
+      if (isDecoding) this.#preparedReply ??= { status, body, modify, grpcStatus };
+      else this.#sendReplyThroughChain(this.#makeReply({ status, body, modify, grpcStatus }));
     } else if (!this.#responseStarted) {
-      this.#sendReplyToCodec(this.#makeReply(status, body, modify));
+      this.#sendReplyToCodec(this.#makeReply({ status, body, modify, grpcStatus }));
     } else {
       this.#host.resetStream();
     }
   }
 
-  #makeReply(status: number, body: string, modify: ModifyHeaders | null): LocalReply {
+  #makeReply({ status, body, modify, grpcStatus }: PreparedReply): LocalReply {
     this.localReplyBody = body;
     const request = this.#host.requestHeaders;
     const isGrpc = request !== null && isGrpcRequest(request);
@@ -642,14 +644,15 @@ export class FilterManager implements FilterIteration {
     // As in Envoy: the route's response headers first, then what the sender of the reply wants.
     this.#host.route()?.finalizeResponseHeaders(headers, request, this.streamInfo);
     if (modify !== null) modify(headers);
-    return makeLocalReply(headers, body, isGrpc, isHead);
+    if (isGrpc) return makeGrpcReply(headers, isHead ? '' : body, grpcStatus);
+    return makeLocalReply(headers, body, isHead);
   }
 
   #sendPreparedReply(): void {
     const prepared = this.#preparedReply;
     if (prepared === null || this.#isDestroyed) return;
     this.#preparedReply = null;
-    this.#sendReplyThroughChain(this.#makeReply(prepared.status, prepared.body, prepared.modify));
+    this.#sendReplyThroughChain(this.#makeReply(prepared));
   }
 
   #sendReplyThroughChain(reply: LocalReply): void {

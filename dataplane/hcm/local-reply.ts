@@ -2,6 +2,7 @@
 // filter-manager, which sends the product through the encoder filters (or past them).
 
 import {
+  getField,
   type RequestHeaders,
   type ResponseHeaders,
   removeField,
@@ -51,24 +52,13 @@ export function grpcStatusOf(httpStatus: number): number {
 /**
  * Completes a reply whose status (and headers that somebody wants on it) stand in `headers` already, with a
  * text/plain `body` ('' = none). A content-type that is there stays; content-length is always ours. `isHead`
- * drops the body but keeps its content-length; `isGrpc` turns the whole into a trailers-only answer.
+ * drops the body but keeps its content-length.
  */
 export function makeLocalReply(
   headers: ResponseHeaders,
   body: string,
-  isGrpc: boolean,
   isHead: boolean,
 ): LocalReply {
-  if (isGrpc) {
-    setField(headers.fields, 'content-type', 'application/grpc');
-    if (headers.get('grpc-status') === null) {
-      headers.fields.push('grpc-status', String(grpcStatusOf(headers.status)));
-    }
-    if (body !== '' && !isHead) setField(headers.fields, 'grpc-message', percentEncode(body));
-    removeField(headers.fields, 'content-length');
-    headers.status = 200;
-    return { headers, body: null };
-  }
   if (body === '') {
     removeField(headers.fields, 'content-length');
     removeField(headers.fields, 'content-type');
@@ -78,6 +68,23 @@ export function makeLocalReply(
   setField(headers.fields, 'content-length', String(bytes.length));
   if (headers.get('content-type') === null) headers.fields.push('content-type', 'text/plain');
   return { headers, body: isHead ? null : bytes };
+}
+
+/** The same for a gRPC request: trailers-only. `grpcStatus` null = by the HTTP status in `headers`. */
+export function makeGrpcReply(
+  headers: ResponseHeaders,
+  message: string,
+  grpcStatus: number | null,
+): LocalReply {
+  const { fields } = headers;
+  setField(fields, 'content-type', 'application/grpc');
+  if (getField(fields, 'grpc-status') === null) {
+    fields.push('grpc-status', String(grpcStatus ?? grpcStatusOf(headers.status)));
+  }
+  if (message !== '') setField(fields, 'grpc-message', percentEncode(message));
+  removeField(fields, 'content-length');
+  headers.status = 200;
+  return { headers, body: null };
 }
 
 /** grpc-message's encoding: printable ASCII but '%' stays, every other byte becomes %XX. */

@@ -6,7 +6,7 @@ import { FakeTimers } from '../../test/fakes/timers.ts';
 import { RequestHeaders, ResponseHeaders } from '../api/headers.ts';
 import { DateHeader } from './date-header.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
-import { grpcStatusOf, isGrpcRequest, makeLocalReply } from './local-reply.ts';
+import { grpcStatusOf, isGrpcRequest, makeGrpcReply, makeLocalReply } from './local-reply.ts';
 import { normalizeHost, normalizePath, PathAction } from './path-checks.ts';
 import { newRequestId, withoutTraceReason } from './request-id.ts';
 
@@ -76,30 +76,25 @@ test('the date is made anew when the second changes', () => {
 });
 
 test('a local reply has length and type of its text; without text neither', () => {
-  const plain = makeLocalReply(new ResponseHeaders(503, []), 'né', false, false);
+  const plain = makeLocalReply(new ResponseHeaders(503, []), 'né', false);
   assert.deepEqual(plain.headers.fields, ['content-length', '3', 'content-type', 'text/plain']);
   assert.equal(plain.body?.toString(), 'né');
   const typed = new ResponseHeaders(503, ['content-type', 'a/b', 'content-length', '99']);
-  assert.deepEqual(makeLocalReply(typed, 'x', false, false).headers.fields, [
+  assert.deepEqual(makeLocalReply(typed, 'x', false).headers.fields, [
     'content-type',
     'a/b',
     'content-length',
     '1',
   ]);
   const empty = new ResponseHeaders(503, ['content-type', 'a/b', 'content-length', '9', 'x', 'y']);
-  assert.deepEqual(makeLocalReply(empty, '', false, false).headers.fields, ['x', 'y']);
-  const head = makeLocalReply(new ResponseHeaders(404, []), 'gone', false, true);
+  assert.deepEqual(makeLocalReply(empty, '', false).headers.fields, ['x', 'y']);
+  const head = makeLocalReply(new ResponseHeaders(404, []), 'gone', true);
   assert.equal(head.headers.get('content-length'), '4');
   assert.equal(head.body, null);
 });
 
 test('a gRPC reply keeps a grpc-status that is set, and encodes the message', () => {
-  const reply = makeLocalReply(
-    new ResponseHeaders(403, ['grpc-status', '9']),
-    'a\n%é',
-    true,
-    false,
-  );
+  const reply = makeGrpcReply(new ResponseHeaders(403, ['grpc-status', '9']), 'a\n%é', null);
   assert.equal(reply.headers.status, 200);
   assert.equal(reply.headers.get('grpc-status'), '9');
   assert.equal(reply.headers.get('grpc-message'), 'a%0A%25%C3%A9');

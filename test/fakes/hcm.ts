@@ -3,6 +3,7 @@
 
 import type { LogContext } from '../../dataplane/api/access-log.ts';
 import type { HcmConfig } from '../../dataplane/api/config/hcm.ts';
+import type { HttpFilterContext, WorkerContext } from '../../dataplane/api/factory.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../../dataplane/api/headers.ts';
 import {
   FilterDataStatus,
@@ -191,16 +192,19 @@ export interface HcmScenarioOptions {
   readonly internalOnlyHeaders?: readonly string[];
   readonly bufferLimitBytes?: number;
   readonly connection?: FakeConnection;
+  /** Shared with the real filters, so that stat() sees theirs. */
+  readonly timers?: FakeTimers;
+  readonly store?: HolderStore;
 }
 
 /** See the file head. `router` is the scripted terminal filter of the latest request. */
 export class HcmScenario {
-  readonly timers = new FakeTimers();
+  readonly timers: FakeTimers;
   readonly connection: FakeConnection;
   readonly config: HttpConnectionManagerConfig;
   readonly journal: string[] = [];
   readonly logs: LogLine[] = [];
-  readonly store = new HolderStore();
+  readonly store: HolderStore;
   /** The filters of the latest stream by name. */
   readonly filters = new Map<string, ScriptedFilter>();
   isProcessDraining = false;
@@ -210,6 +214,8 @@ export class HcmScenario {
 
   constructor(options: HcmScenarioOptions = {}) {
     this.connection = options.connection ?? new FakeConnection();
+    this.timers = options.timers ?? new FakeTimers();
+    this.store = options.store ?? new HolderStore();
     const route = options.route === undefined ? fakeRoute() : options.route;
     const routes: RouteTable = {
       name: 'routes',
@@ -328,4 +334,20 @@ function logLine(context: LogContext): LogLine {
     durationMs: info.endMs - info.startMs,
     localReplyBody: context.localReplyBody,
   };
+}
+
+/** What the HTTP filters of this release use of a worker; anything else would fail loudly. */
+export function fakeFilterContext(scenarioParts: {
+  readonly store: HolderStore;
+  readonly timers: FakeTimers;
+  readonly random?: () => number;
+}): HttpFilterContext {
+  const worker = {
+    stats: scenarioParts.store,
+    timers: scenarioParts.timers,
+    clock: scenarioParts.timers.clock,
+    random: scenarioParts.random ?? (() => 0.5),
+  };
+  // A partial worker: a filter that reaches for more gets a TypeError in its test.
+  return { statPrefix: 'test', worker: worker as unknown as WorkerContext };
 }

@@ -6,7 +6,7 @@
 import type { Random } from '../../../../common/clock.ts';
 import type { Timer, TimerService } from '../../../../common/timer.ts';
 import type { HttpFilterContext, HttpFilterFactory } from '../../../api/factory.ts';
-import { getField, type RequestHeaders, type ResponseHeaders } from '../../../api/headers.ts';
+import { getField, type RequestHeaders } from '../../../api/headers.ts';
 import {
   FilterDataStatus,
   FilterHeadersStatus,
@@ -233,12 +233,12 @@ class FaultFilter implements StreamFilter, StreamDecoderFilter {
     this.#countForCluster('aborts');
     const callbacks = this.#callbacks!;
     callbacks.streamInfo.responseFlags |= ResponseFlag.FaultInjected;
-    callbacks.sendLocalReply(
-      http ?? 200,
-      'fault filter abort',
-      grpc === null ? null : (response) => withGrpcStatus(response, grpc),
-      'fault_filter_abort',
-    );
+    const status = http ?? 200;
+    if (grpc === null) {
+      callbacks.sendLocalReply(status, 'fault filter abort', null, 'fault_filter_abort');
+    } else {
+      callbacks.sendLocalReply(status, 'fault filter abort', null, 'fault_filter_abort', grpc);
+    }
     return true;
   }
 
@@ -317,11 +317,6 @@ function grpcStatusOf(abort: FaultAbortData, headers: RequestHeaders): number | 
     case 'header':
       return integerHeader(headers, 'x-envoy-fault-abort-grpc-request');
   }
-}
-
-/** Only a gRPC answer carries it; local-reply drops it from any other, see withGrpcStatus's caller. */
-function withGrpcStatus(response: ResponseHeaders, status: number): void {
-  response.set('grpc-status', String(status));
 }
 
 /** The worker half; data is FaultData, per route too. */
