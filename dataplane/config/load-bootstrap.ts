@@ -8,6 +8,7 @@ import { isRecord } from '../../proto/plain.ts';
 import { deprecatedFields, validateMessage } from '../../proto/validate.ts';
 import type { BootstrapConfig } from '../api/config/bootstrap.ts';
 import { type BootstrapOverrides, compileBootstrap, noOverrides } from './bootstrap.ts';
+import { distinctErrors, withoutConsequences } from './distinct-errors.ts';
 import {
   type ConfigDocument,
   MergedDocument,
@@ -15,7 +16,7 @@ import {
   parseConfigText,
 } from './document.ts';
 import { deepFreeze } from './freeze.ts';
-import { type ConfigInputs, distinctErrors } from './resource-compiler.ts';
+import type { ConfigInputs } from './resource-compiler.ts';
 import { checkSupport, UNSUPPORTED } from './support-check.ts';
 
 const BOOTSTRAP = 'envoy.config.bootstrap.v3.Bootstrap';
@@ -77,21 +78,6 @@ function readConfigFile(
   const bytes = readFile(path);
   if (!bytes.ok) return err([`${path}: cannot be read: ${bytes.errors}`]);
   return parseConfigText(path, bytes.value.toString('utf8'));
-}
-
-/**
- * A field that could not be read is absent from the message; that it is then "required", or what lies
- * around it incomplete, is no news.
- */
-function withoutConsequences(
-  unreadable: readonly FieldError[],
-  errors: readonly FieldError[],
-): readonly FieldError[] {
-  if (unreadable.length === 0) return errors;
-  return errors.filter(
-    ({ path }) =>
-      !unreadable.some((first) => first.path === path || first.path.startsWith(`${path}.`)),
-  );
 }
 
 /** One line per error, in the order of the text. */

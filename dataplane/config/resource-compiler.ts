@@ -3,7 +3,7 @@
 
 import { hash } from 'node:crypto';
 import { errorText } from '../../common/coded-error.ts';
-import type { FieldError, Result } from '../../common/result.ts';
+import type { Result } from '../../common/result.ts';
 import { decodeMessage } from '../../proto/any.ts';
 import type {
   ClusterLoadAssignmentProto,
@@ -26,13 +26,14 @@ import { Compilation } from '../compile/compilation.ts';
 import { compileRouteConfiguration } from '../compile/route.ts';
 import { ConfigContext, type ConfigEnvironment } from './any-config.ts';
 import { compileCluster } from './cluster.ts';
+import { distinctErrors } from './distinct-errors.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { deepFreeze } from './freeze.ts';
 import { compileListener } from './listener.ts';
 import { clusterReferences, listenerReferences } from './references.ts';
 import type { FactoryRegistry } from './registry.ts';
 import { compileSecret } from './secret.ts';
-import { checkSupport, UNSUPPORTED } from './support-check.ts';
+import { checkSupport } from './support-check.ts';
 
 /** What the process offers to compile functions. */
 export interface ConfigInputs {
@@ -58,25 +59,6 @@ export function createResourceCompiler(
 /** Short content hash; two resources of one hash are the same. */
 export function contentHash(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'hex').slice(0, 32);
-}
-
-/**
- * One error per path: the first says what is wrong, later ones only repeat it in other words. Nothing
- * about the inside of a field that is not supported at all.
- */
-export function distinctErrors(errors: readonly FieldError[]): FieldError[] {
-  const unsupported = errors.filter(({ message }) => message.startsWith(UNSUPPORTED));
-  const seen = new Set<string>();
-  return errors.filter(({ path }) => {
-    if (seen.has(path) || unsupported.some((outer) => isBelow(path, outer.path))) return false;
-    seen.add(path);
-    return true;
-  });
-}
-
-function isBelow(path: string, outer: string): boolean {
-  const next = path[outer.length];
-  return path.startsWith(outer) && (next === '.' || next === '[');
 }
 
 interface Compiled {
