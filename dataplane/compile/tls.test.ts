@@ -117,6 +117,18 @@ describe('TLS contexts', () => {
     assert.match(resourceErrors('cluster', upstream(san)).join(), /without trusted CA is insecure/);
   });
 
+  it('lays groups of equal preference flat', () => {
+    const tls = upstreamTls(
+      upstream(
+        'tls_params: {cipher_suites: ["[ECDHE-RSA-AES128-GCM-SHA256|ECDHE-RSA-CHACHA20-POLY1305]"]}',
+      ),
+    );
+    assert.deepEqual(tls?.cipherSuites, [
+      'ECDHE-RSA-AES128-GCM-SHA256',
+      'ECDHE-RSA-CHACHA20-POLY1305',
+    ]);
+  });
+
   it('refuses unknown ciphers and curves, and versions in the wrong order', () => {
     const params = (text: string): string =>
       resourceErrors('cluster', upstream(`tls_params: {${text}}`)).join();

@@ -85,24 +85,34 @@ function compileCommon(
   const path = 'common_tls_context';
   const proto = context ?? {};
   const params = proto.tls_params ?? {};
-  const checked = (
-    names: readonly string[] | undefined,
-    listPath: string,
-    problemOf: (name: string) => string | null,
-  ): string[] =>
-    mapItems(names, listPath, (name, at) => {
-      const problem = problemOf(name);
-      if (problem !== null) compilation.fail(at, problem);
-      return name;
-    });
   return {
     ...compileVersions(params, defaultMaxVersion, `${path}.tls_params`, compilation),
-    cipherSuites: checked(params.cipher_suites, `${path}.tls_params.cipher_suites`, cipherProblem),
-    ecdhCurves: checked(params.ecdh_curves, `${path}.tls_params.ecdh_curves`, curveProblem),
+    cipherSuites: compileCiphers(params, `${path}.tls_params.cipher_suites`, compilation),
+    ecdhCurves: mapItems(params.ecdh_curves, `${path}.tls_params.ecdh_curves`, (curve, at) => {
+      const problem = curveProblem(curve);
+      if (problem !== null) compilation.fail(at, problem);
+      return curve;
+    }),
     certificates: compileCertificates(proto, path, compilation),
     validation: compileValidation(proto, path, compilation),
     alpnProtocols: proto.alpn_protocols ?? [],
   };
+}
+
+/** BoringSSL's groups of equal preference, `[A|B]`, become A before B: OpenSSL has no such groups. */
+function compileCiphers(
+  params: TlsParametersProto,
+  path: string,
+  compilation: Compilation,
+): string[] {
+  return mapItems(params.cipher_suites, path, (entry, at) => {
+    const suites = /^\[.*\]$/.test(entry) ? entry.slice(1, -1).split('|') : [entry];
+    for (const suite of suites) {
+      const problem = cipherProblem(suite);
+      if (problem !== null) compilation.fail(at, problem);
+    }
+    return suites;
+  }).flat();
 }
 
 function compileVersions(
