@@ -2,6 +2,7 @@
 
 import { experimental, Server, ServerCredentials } from '@grpc/grpc-js';
 import { CodedError } from '../common/coded-error.ts';
+import { adsChannelOptions } from './ads/server.ts';
 
 /** Adds a service to a server that does not listen yet. */
 export type AddService = (server: Server) => void;
@@ -12,14 +13,6 @@ export interface Port {
   /** Stops accepting, ends open streams. */
   close(): void;
 }
-
-/** A sidecar with 10,000 clusters gets them in one message. */
-const MAX_SEND_BYTES = 64 * 1024 * 1024;
-/** Requests are node facts, names and versions. */
-const MAX_RECEIVE_BYTES = 8 * 1024 * 1024;
-/** Finds peers that vanished without a FIN. */
-const KEEPALIVE_MS = 30_000;
-const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 export function openTlsPort(
   address: string,
@@ -48,12 +41,7 @@ function open(
   credentials: ServerCredentials,
   services: readonly AddService[],
 ): Promise<Port> {
-  const server = new Server({
-    'grpc.max_send_message_length': MAX_SEND_BYTES,
-    'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
-    'grpc.keepalive_time_ms': KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-  });
+  const server = new Server(adsChannelOptions);
   for (const add of services) add(server);
   const target = `${address.includes(':') ? `[${address}]` : address}:${port}`;
   return new Promise((resolve, reject) => {

@@ -30,7 +30,7 @@ export function register(parent: Command): void {
 SYNCED    the sidecar has acknowledged everything
 STALE     something was sent that it has not answered yet
 NOT SENT  nothing of this type was sent
-REJECTED  it refused the last update (NACK) and runs the one before; the reason is printed below
+NACKED  it refused the last update (NACK) and runs the one before; the reason is printed below
 
 Exit code 1 when any sidecar rejects its configuration.
 
@@ -78,7 +78,7 @@ export function proxyStatusTable(items: readonly ProxyStatus[]): string {
 function rejections(items: readonly ProxyStatus[]): string[] {
   return items.flatMap((item) =>
     Object.entries(item.types)
-      .filter(([, status]) => status.state === 'REJECTED')
+      .filter(([, status]) => status.state === 'NACKED')
       .map(
         ([type, status]) => `${item.node} rejects ${type}: ${status.error ?? 'no reason given'}`,
       ),

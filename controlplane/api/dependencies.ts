@@ -22,8 +22,8 @@ export const xdsTypes = ['CDS', 'EDS', 'SDS', 'LDS', 'RDS'] as const;
 export type XdsType = (typeof xdsTypes)[number];
 
 export interface TypeStatus {
-  /** As in istioctl: SYNCED = everything was acknowledged; STALE = sent, no answer yet; REJECTED = NACK. */
-  readonly state: 'SYNCED' | 'STALE' | 'NOT SENT' | 'REJECTED';
+  /** As in istioctl: SYNCED = everything was acknowledged; STALE = sent, no answer yet; NACKED = refused. */
+  readonly state: 'SYNCED' | 'STALE' | 'NOT SENT' | 'NACKED';
   /** error_detail of the last NACK that still stands. */
   readonly error: string | null;
 }

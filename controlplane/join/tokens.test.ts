@@ -7,7 +7,6 @@ const nowMs = Date.UTC(2026, 0, 1);
 const claims = {
   service: 'orders',
   namespace: 'default',
-  trustDomain: 'a.test',
   ca: 'sha256:00',
   issuedAt: nowMs / 1000,
   expiresAt: nowMs / 1000 + 60,

@@ -17,7 +17,6 @@ const MAX_TOKEN_CHARACTERS = 4096;
 export interface TokenClaims {
   readonly service: string;
   readonly namespace: string;
-  readonly trustDomain: string;
   /** `sha256:<hex>` of the root's SPKI. */
   readonly ca: string;
   /** Seconds since the Unix epoch. */
@@ -89,7 +88,6 @@ function isClaims(value: unknown): value is TokenClaims {
   return (
     typeof claims.service === 'string' &&
     typeof claims.namespace === 'string' &&
-    typeof claims.trustDomain === 'string' &&
     typeof claims.ca === 'string' &&
     typeof claims.issuedAt === 'number' &&
     typeof claims.expiresAt === 'number'

@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Command } from 'commander';
+import { formatAge, formatTable } from '../print/table.ts';
+import type { MeshObject, ProxyStatus } from '../rest-client.ts';
+import { resourceTable } from './config-dump.ts';
+import { readSources } from './files.ts';
+import { objectTable } from './get.ts';
+import * as ctl from './index.ts';
+import { proxyStatusTable } from './proxy-status.ts';
+import { parseTtl } from './token.ts';
+
+const synced = { state: 'SYNCED', error: null };
+const node: ProxyStatus = {
+  node: 'default/orders.1',
+  service: 'orders.default',
+  version: 'v1',
+  address: '10.0.0.1:15006',
+  stream: { protocol: 'delta', connectedSeconds: 75 },
+  types: { CDS: synced, EDS: synced, SDS: synced, LDS: synced, RDS: synced },
+};
+
+describe('tables', () => {
+  it('pad columns and leave nothing behind the last', () => {
+    assert.equal(
+      formatTable(
+        ['A', 'LONG'],
+        [
+          ['wide', 'x'],
+          ['', 'y'],
+        ],
+      ),
+      'A     LONG\nwide  x\n      y\n',
+    );
+  });
+
+  it('show control characters of names as question marks', () => {
+    assert.equal(formatTable(['A'], [['\x1b[31mred\r\n']]), 'A\n?[31mred??\n');
+  });
+
+  it('show ages in one unit', () => {
+    assert.deepEqual([5, 119.9, 300, 9000, 200_000].map(formatAge), [
+      '5s',
+      '119s',
+      '5m',
+      '2h',
+      '2d',
+    ]);
+  });
+
+  it('of proxies put the reason of a rejection below', () => {
+    const rejected = {
+      ...node,
+      node: 'default/b',
+      version: null,
+      stream: null,
+      types: { ...node.types, LDS: { state: 'NACKED', error: 'inbound: no' } },
+    };
+    assert.equal(
+      proxyStatusTable([node, rejected]),
+      `NODE              SERVICE         VERSION  ADDRESS         XDS            CDS     EDS     SDS     LDS     RDS
+default/orders.1  orders.default  v1       10.0.0.1:15006  delta 75s      SYNCED  SYNCED  SYNCED  SYNCED  SYNCED
+default/b         orders.default  -        10.0.0.1:15006  not connected  SYNCED  SYNCED  SYNCED  NACKED  SYNCED
+default/b rejects LDS: inbound: no
+`,
+    );
+  });
+
+  it('of objects say what each is about and what is wrong with it', () => {
+    const object = (kind: string, spec: object, status?: object): MeshObject =>
+      ({
+        apiVersion: 'x',
+        kind,
+        metadata: { name: 'a', namespace: 'default', labels: { 'remora.dev/joined': 'true' } },
+        spec,
+        ...(status === undefined ? {} : { status }),
+      }) as MeshObject; // as the API sends it
+    const route = object(
+      'HTTPRoute',
+      {
+        parentRefs: [{ name: 'orders' }],
+        rules: [{ backendRefs: [{ name: 'orders-v1', weight: 90 }, { name: 'orders-v2' }] }],
+      },
+      { source: 'rest', conditions: [{ type: 'Current', status: 'False', message: 'bad' }] },
+    );
+    assert.equal(
+      objectTable([route, object('Workload', { service: 's', address: '::1', inboundPort: 1 })]),
+      `NAMESPACE  NAME  ABOUT                               SOURCE  STATUS
+default    a     of orders: orders-v1=90 orders-v2=1  rest    Current=False: bad
+default    a     s ::1:1                             joined  ok
+`
+        .replaceAll(/ABOUT {31}/g, 'ABOUT                                ')
+        .replace('s ::1:1                             ', 's ::1:1                              '),
+    );
+  });
+
+  it('of resources list kinds and names', () => {
+    assert.equal(
+      resourceTable({ cluster: [{ name: 'c' }], endpoint: [{ cluster_name: 'e' }] }),
+      'TYPE      NAME\ncluster   c\nendpoint  e\n',
+    );
+  });
+});
+
+describe('ctl', () => {
+  let server: Server;
+  let url: string;
+  let requests: { method: string; path: string; body: string; authorization: string }[];
+  let answer: { status: number; body: unknown };
+  let directory: string;
+
+  beforeEach(async () => {
+    requests = [];
+    answer = { status: 200, body: {} };
+    directory = mkdtempSync(join(tmpdir(), 'remora-ctl-'));
+    server = createServer((request, response) => {
+      void bodyOf(request).then((body) => {
+        const { method = '', url: path = '', headers } = request;
+        requests.push({ method, path, body, authorization: headers.authorization ?? '' });
+        response.writeHead(answer.status, { 'content-type': 'application/json' });
+        response.end(JSON.stringify(answer.body));
+      });
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`; // TCP, so not a string
+  });
+  afterEach(() => {
+    server.closeAllConnections();
+    server.close();
+    rmSync(directory, { recursive: true });
+    process.exitCode = undefined;
+  });
+
+  async function bodyOf(request: IncomingMessage): Promise<string> {
+    let body = '';
+    for await (const chunk of request) body += String(chunk);
+    return body;
+  }
+
+  /** Runs a command line and returns what it printed. */
+  async function run(...args: string[]): Promise<string> {
+    const program = new Command();
+    ctl.register(program);
+    const override = (command: Command): void => {
+      command.exitOverride().configureOutput({ writeErr: () => {} });
+      command.commands.forEach(override);
+    };
+    override(program);
+    const written: string[] = [];
+    const original = process.stdout.write;
+    // The test runner writes its own reports as bytes.
+    process.stdout.write = ((chunk: string | Uint8Array) => {
+      if (typeof chunk !== 'string') return original.call(process.stdout, chunk);
+      written.push(chunk);
+      return true;
+    }) as typeof process.stdout.write;
+    try {
+      await program.parseAsync(['ctl', ...args, '--server', url], { from: 'user' });
+    } finally {
+      process.stdout.write = original;
+    }
+    return written.join('');
+  }
+
+  it('applies all files of a directory in one call', async () => {
+    for (const name of ['b.yaml', 'a.yml', 'c.txt']) writeFileSync(join(directory, name), name);
+    answer.body = { results: [{ key: 'Service default/a', change: 'created' }] };
+    assert.equal(await run('apply', '-f', directory), 'Service default/a created\n');
+    assert.deepEqual(JSON.parse(requests[0]?.body ?? ''), {
+      files: ['a.yml', 'b.yaml'].map((name) => ({ name: join(directory, name), text: name })),
+    });
+  });
+
+  it('prints every problem of a refused document', async () => {
+    writeFileSync(join(directory, 'a.yaml'), 'x');
+    answer = {
+      status: 422,
+      body: {
+        error: {
+          code: 'invalid',
+          message: '2 problems; nothing was changed',
+          problems: [{ text: 'a.yaml:1:1 one' }, { text: 'a.yaml:2:1 two' }],
+        },
+      },
+    };
+    await assert.rejects(run('apply', '-f', directory), {
+      code: 'invalid',
+      message: 'a.yaml:1:1 one\na.yaml:2:1 two\n2 problems; nothing was changed',
+    });
+  });
+
+  it('says what to do when no control plane answers', async () => {
+    server.close();
+    await assert.rejects(
+      run('get', 'services'),
+      /no control plane answers at http.*ECONNREFUSED.*remora controlplane --config/,
+    );
+  });
+
+  it('sends the API token of a file, and says that one is wanted', async () => {
+    const file = join(directory, 'token');
+    writeFileSync(file, 'secret\n');
+    answer.body = { items: [] };
+    await run('get', 'services', '--api-token-file', file);
+    assert.equal(requests[0]?.authorization, 'Bearer secret');
+    answer = { status: 401, body: {} };
+    await assert.rejects(run('get', 'services'), /wants an API token: give --api-token-file/);
+  });
+
+  it('deletes what files define, last first', async () => {
+    const file = join(directory, 'a.yaml');
+    writeFileSync(
+      file,
+      'kind: Service\nmetadata: {name: a}\n---\nkind: HTTPRoute\nmetadata: {name: b, namespace: n}\n',
+    );
+    answer.body = { key: 'x', change: 'restored' };
+    assert.match(
+      await run('delete', '-f', file),
+      /^x deleted; the file’s document is in force again\n/,
+    );
+    assert.deepEqual(
+      requests.map(({ method, path }) => `${method} ${path}`),
+      ['DELETE /v1/resources/HTTPRoute/n/b', 'DELETE /v1/resources/Service/default/a'],
+    );
+    await assert.rejects(run('delete'), { code: 'commander.error' });
+  });
+
+  it('prints a token and nothing else', async () => {
+    answer.body = { token: 'remora1.a.b' };
+    assert.equal(await run('token', '--service', 'orders', '--ttl', '2h'), 'remora1.a.b\n');
+    assert.deepEqual(JSON.parse(requests[0]?.body ?? ''), {
+      service: 'orders',
+      namespace: 'default',
+      ttlSeconds: 7200,
+    });
+    assert.throws(() => parseTtl('5'), /expected a duration/);
+    assert.equal(parseTtl('90d'), 7_776_000);
+  });
+
+  it('exits with 1 when a proxy rejects its configuration', async () => {
+    answer.body = { revision: 1, reconciledRevision: 1, items: [node] };
+    await run('proxy-status');
+    assert.equal(process.exitCode, undefined);
+    answer.body = {
+      revision: 1,
+      reconciledRevision: 1,
+      items: [{ ...node, types: { ...node.types, CDS: { state: 'NACKED', error: 'x' } } }],
+    };
+    await run('ps', '-o', 'json');
+    assert.equal(process.exitCode, 1);
+  });
+
+  it('prints one type of a dump as YAML', async () => {
+    answer.body = { cluster: [{ name: 'c' }], route: [{ name: 'r' }] };
+    assert.equal(
+      await run('config-dump', 'default/a', '-t', 'route', '-o', 'yaml'),
+      'route:\n  - name: r\n',
+    );
+    assert.equal(requests[0]?.path, '/v1/config-dump?node=default%2Fa');
+    await assert.rejects(
+      run('config-dump', 'default/a', '-t', 'foo'),
+      /no type "foo"; there are cluster/,
+    );
+  });
+
+  it('names a file that is not there', () => {
+    assert.throws(() => readSources([join(directory, 'nope')]), /nope cannot be read: ENOENT/);
+    assert.throws(() => readSources([directory]), /has no \.yaml/);
+  });
+});

@@ -1,0 +1,323 @@
+// The control plane put together: files and REST -> store -> reconcile -> snapshots -> ADS, with the CA and
+// the join service beside it. Called by cli/controlplane and by tests; imports everything, imported by no room.
+
+import { hostname } from 'node:os';
+import type { FastifyInstance } from 'fastify';
+import { systemClock, systemRandom } from '../common/clock.ts';
+import { CodedError, errorText } from '../common/coded-error.ts';
+import { DisposableStack } from '../common/lifecycle.ts';
+import { createLogger, type Logger, type LogLevel } from '../common/logger.ts';
+import type { Result } from '../common/result.ts';
+import { TimerWheel } from '../common/timer.ts';
+import { CONTROL_PLANE_ID_PATH, joinService } from '../proto/join.ts';
+import type { Admission as AdsAdmission, Authenticator } from './ads/authn.ts';
+import { AdsServer } from './ads/server.ts';
+import type { IssuedToken } from './api/dependencies.ts';
+import { proxyStatuses } from './api/proxy-status.ts';
+import { createApiServer, isLoopbackAddress } from './api/server.ts';
+import { CertificateAuthority, storedFingerprint } from './ca/authority.ts';
+import { NodeCertificates } from './ca/node-certificates.ts';
+import { ServerIdentity } from './ca/server-identity.ts';
+import { MemoryState, StateDir } from './ca/state-dir.ts';
+import { SnapshotCache } from './cache/snapshot-cache.ts';
+import { type FileSnapshot, FileSource, readMeshFiles } from './discovery/files.ts';
+import { Admission } from './join/admission.ts';
+import { NodeAuthenticator } from './join/authn.ts';
+import type { Denial } from './join/denial.ts';
+import { joinHandlers } from './join/join-service.ts';
+import { Registry } from './join/registry.ts';
+import { TokenIssuer } from './join/tokens.ts';
+import { meshSettings } from './model/defaults.ts';
+import { objectKey, objectsOfKind } from './model/object.ts';
+import { formatProblem } from './model/problem.ts';
+import { openPlaintextPort, openTlsPort } from './ports.ts';
+import { ReconcileLoop } from './reconcile/loop.ts';
+import { SnapshotPublisher } from './reconcile/publisher.ts';
+import { Reconciler } from './reconcile/reconciler.ts';
+import { MemoryStore } from './store/memory-store.ts';
+import { MeshDocuments } from './store/mesh-documents.ts';
+import type { Store } from './store/store.ts';
+import { resourcesToJson } from './translate/to-json.ts';
+
+export interface ControlPlaneOptions {
+  /** Directory or file of mesh documents. */
+  readonly config: string;
+  /** null = everything in memory. */
+  readonly stateDir: string | null;
+  /** TLS port of xDS and join; port 0 = any. */
+  readonly xds: { readonly address: string; readonly port: number };
+  /** On 127.0.0.1; null = off. */
+  readonly plaintextXdsPort: number | null;
+  readonly rest: { readonly address: string; readonly port: number };
+  /** What REST calls must carry; needed off loopback. */
+  readonly apiToken: string | null;
+  /** How long an endpoint outlives its sidecar's last sign of life. */
+  readonly graceMs: number;
+  readonly logLevel: LogLevel;
+}
+
+export interface ControlPlane {
+  readonly xdsPort: number;
+  readonly plaintextXdsPort: number | null;
+  readonly restPort: number;
+  close(): Promise<void>;
+}
+
+/** Sidecars come back within their back-off of up to 30 s; twice that after a restart. */
+const RESTORED_GRACE_FACTOR = 2;
+
+/**
+ * Starts everything and resolves when all ports listen. Rejects with code `bad-config` (every problem of the
+ * documents, one per line), `bad-options` or `cannot-listen`.
+ */
+export async function runControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { rest, apiToken } = options;
+  if (apiToken === null && !isLoopbackAddress(rest.address)) {
+    throw new CodedError(
+      'bad-options',
+      `the REST API on ${rest.address} can be reached from elsewhere, so it needs --api-token-file`,
+    );
+  }
+  const logger = createLogger(options.logLevel, 'controlplane');
+  const cleanups = new DisposableStack();
+  try {
+    return await start(options, logger, cleanups);
+  } catch (thrown) {
+    cleanups[Symbol.dispose]();
+    throw thrown;
+  }
+}
+
+async function start(
+  options: ControlPlaneOptions,
+  logger: Logger,
+  cleanups: DisposableStack,
+): Promise<ControlPlane> {
+  const clock = systemClock;
+  const timers = new TimerWheel();
+  const state = options.stateDir === null ? new MemoryState() : new StateDir(options.stateDir);
+  const store = new MemoryStore();
+  const documents = new MeshDocuments(store);
+  const files = readMeshFiles(options.config);
+  const taken = documents.replaceFiles(files.objects, files.problems);
+  if (!taken.ok) throw new CodedError('bad-config', taken.errors.map(formatProblem).join('\n'));
+
+  const authority = await CertificateAuthority.open(state, clock);
+  const tokens = TokenIssuer.open(state);
+  const cache = new SnapshotCache();
+  const loop = new ReconcileLoop({ clock, timers, run: () => reconciler.run() });
+  const registry = new Registry({
+    clock,
+    timers,
+    logger: logger.child({ component: 'join' }),
+    state,
+    graceMs: options.graceMs,
+    restoredGraceMs: RESTORED_GRACE_FACTOR * options.graceMs,
+    onChange: () => loop.trigger(),
+  });
+  const certificates = new NodeCertificates({
+    authority,
+    clock,
+    random: systemRandom,
+    timers,
+    logger: logger.child({ component: 'ca' }),
+    onIssued: () => loop.trigger(),
+  });
+  const reconciler = new Reconciler({
+    store,
+    joined: () => registry.workloads(),
+    certificates,
+    rootsPem: authority.rootsPem,
+    sink: new SnapshotPublisher(cache),
+    logger: logger.child({ component: 'reconcile' }),
+  });
+  for (const disposable of [loop, registry, certificates]) {
+    cleanups.add(() => disposable[Symbol.dispose]());
+  }
+  cleanups.add(store.watch(() => loop.trigger()));
+  const source = new FileSource(
+    {
+      path: options.config,
+      timers,
+      logger: logger.child({ component: 'files' }),
+      onChange: (snapshot) => takeFiles(documents, snapshot, logger),
+    },
+    files,
+  );
+  cleanups.add(() => source[Symbol.dispose]());
+
+  const trustDomain = () => trustDomainOf(store);
+  const admission = new Admission(store, registry);
+  const authenticator = new NodeAuthenticator({ tokens, admission, clock });
+  const ads = (authenticate: Authenticator) => {
+    const server = new AdsServer({
+      cache,
+      authenticate,
+      clock,
+      timers,
+      logger: logger.child({ component: 'ads' }),
+      identifier: 'remora',
+      onStreamOpened: (nodeId) => registry.streamOpened(nodeId),
+      onStreamClosed: (nodeId) => registry.streamClosed(nodeId),
+    });
+    cleanups.add(() => server.close());
+    return server;
+  };
+  const identity = await ServerIdentity.create({
+    authority,
+    spiffeId: `spiffe://${trustDomain()}${CONTROL_PLANE_ID_PATH}`,
+    ...serverNames(options.xds.address),
+    clock,
+    timers,
+    logger,
+  });
+  cleanups.add(() => identity[Symbol.dispose]());
+  const tlsAds = ads((peer, node) =>
+    toAdmission(authenticator.authenticate(peer.metadata.get('authorization')?.[0], node)),
+  );
+  const plaintextAds = ads((_peer, node) => toAdmission(authenticator.authenticatePlaintext(node)));
+  const handlers = joinHandlers({ tokens, admission, registry, clock, trustDomain });
+
+  // The first snapshots are there before the first node can ask.
+  reconciler.run();
+  const xds = await openTlsPort(options.xds.address, options.xds.port, identity, [
+    (server) => tlsAds.addTo(server),
+    (server) => server.addService(joinService(), handlers),
+  ]);
+  cleanups.add(() => xds.close());
+  const plaintext =
+    options.plaintextXdsPort === null
+      ? null
+      : await openPlaintextPort(options.plaintextXdsPort, [(server) => plaintextAds.addTo(server)]);
+  if (plaintext !== null) cleanups.add(() => plaintext.close());
+
+  const api = createApiServer({
+    documents,
+    joined: () => registry.workloads(),
+    info: () => ({
+      trustDomain: trustDomain(),
+      caFingerprint: authority.fingerprint,
+      state: state.place,
+      xdsPort: xds.port,
+      plaintextXdsPort: plaintext?.port ?? null,
+      reconcileError: reconciler.lastError,
+    }),
+    proxyStatus: () =>
+      proxyStatuses(reconciler.graph, [plaintextAds.tracker, tlsAds.tracker], clock),
+    reconciledRevision: () => reconciler.revision,
+    configDump: (nodeId) => {
+      const resources = reconciler.resourcesOf(nodeId);
+      return resources === null ? null : resourcesToJson(resources);
+    },
+    issueToken: (service, namespace, ttlSeconds) =>
+      store.get(objectKey('Service', namespace, service)) === null
+        ? null
+        : issue({ service, namespace, ttlSeconds }, tokens, authority.fingerprint),
+    token: options.apiToken,
+    logger: logger.child({ component: 'api' }),
+  });
+  const restPort = await listen(api, options.rest);
+  logger.info(
+    {
+      xdsPort: xds.port,
+      plaintextXdsPort: plaintext?.port ?? null,
+      restPort,
+      trustDomain: trustDomain(),
+      caFingerprint: authority.fingerprint,
+      state: state.place,
+    },
+    'control plane is up',
+  );
+  return {
+    xdsPort: xds.port,
+    plaintextXdsPort: plaintext?.port ?? null,
+    restPort,
+    close: async () => {
+      await api.close();
+      cleanups[Symbol.dispose]();
+    },
+  };
+}
+
+function takeFiles(documents: MeshDocuments, snapshot: FileSnapshot, logger: Logger): void {
+  const taken = documents.replaceFiles(snapshot.objects, snapshot.problems);
+  if (taken.ok) {
+    logger.info({ objects: snapshot.objects.length }, 'took over changed files');
+    return;
+  }
+  for (const problem of taken.errors) logger.error({}, formatProblem(problem));
+  logger.error(
+    { problems: taken.errors.length },
+    'changed files refused; the last good state stays',
+  );
+}
+
+function trustDomainOf(store: Store): string {
+  const configs = objectsOfKind(
+    store.list('MeshConfig').map(({ object }) => object),
+    'MeshConfig',
+  );
+  return meshSettings(configs[0]).trustDomain;
+}
+
+/** Names for clients that check names; ours check the SPIFFE id. */
+function serverNames(address: string): { dnsNames: string[]; ipAddresses: string[] } {
+  const isAny = address === '0.0.0.0' || address === '::';
+  return {
+    dnsNames: ['localhost', 'controlplane', hostname()],
+    ipAddresses: [...new Set(['127.0.0.1', '::1', ...(isAny ? [] : [address])])],
+  };
+}
+
+function toAdmission(outcome: Result<string, Denial>): AdsAdmission {
+  return outcome.ok
+    ? { ok: true, snapshotKey: outcome.value, nodeId: outcome.value }
+    : { ok: false, reason: outcome.errors.details };
+}
+
+async function listen(api: FastifyInstance, at: ControlPlaneOptions['rest']): Promise<number> {
+  try {
+    await api.listen({ host: at.address, port: at.port });
+  } catch (thrown) {
+    await api.close();
+    throw new CodedError(
+      'cannot-listen',
+      `cannot listen on ${at.address}:${at.port}: ${errorText(thrown)}`,
+      { cause: thrown },
+    );
+  }
+  const [address] = api.addresses();
+  return typeof address === 'object' ? address.port : at.port;
+}
+
+interface TokenRequest {
+  readonly service: string;
+  readonly namespace: string;
+  readonly ttlSeconds: number;
+}
+
+function issue(request: TokenRequest, tokens: TokenIssuer, fingerprint: string): IssuedToken {
+  const { service, namespace, ttlSeconds } = request;
+  const issuedAt = Math.floor(systemClock.wallMs() / 1000);
+  const expiresAt = issuedAt + ttlSeconds;
+  const token = tokens.issue({ service, namespace, ca: fingerprint, issuedAt, expiresAt });
+  return { token, expiresAt: new Date(expiresAt * 1000).toISOString() };
+}
+
+/**
+ * A token without a running control plane, with the keys in its state directory. Does not know which
+ * Services exist. Rejects when the directory has no keys yet.
+ */
+export async function issueTokenOffline(
+  request: TokenRequest & { readonly stateDir: string },
+): Promise<string> {
+  const state = new StateDir(request.stateDir);
+  const fingerprint = storedFingerprint(state);
+  if (fingerprint === null) {
+    throw new CodedError(
+      'no-state',
+      `${request.stateDir} has no CA yet; start the control plane with --state-dir ${request.stateDir} once`,
+    );
+  }
+  return issue(request, TokenIssuer.open(state), fingerprint).token;
+}
