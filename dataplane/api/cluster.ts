@@ -21,8 +21,11 @@ export interface Cluster {
   resources(priority: ResourcePriority): ResourceManager;
   /** Null = no usable host (UH). Counts lb_* stats. */
   chooseHost(context: LoadBalancerContext): Host | null;
-  /** The HTTP pool of `host` (made at first use). */
-  httpPool(host: Host, priority: ResourcePriority): HttpPool;
+  /**
+   * The HTTP pool of `host` (made at first use). `authority` is the request's :authority as it goes
+   * upstream; only clusters with auto_sni look at it, and keep a pool per name.
+   */
+  httpPool(host: Host, priority: ResourcePriority, authority?: string): HttpPool;
   /** The TCP pool of `host`: one connection per newConnection, none reused. */
   tcpPool(host: Host, priority: ResourcePriority): TcpPool;
   maintenanceMode(): boolean;
@@ -50,7 +53,10 @@ export interface Host {
   weight(): number;
 }
 
-/** Per host and worker; hot code increments these fields. rq_active also lives in shared memory (adjustActive). */
+/**
+ * Per host and worker. Pools count cxTotal, cxConnectFail, rqTotal and active; the router counts rqSuccess,
+ * rqError and rqTimeout.
+ */
 export interface HostStats {
   cxTotal: number;
   cxConnectFail: number;
@@ -58,7 +64,7 @@ export interface HostStats {
   rqSuccess: number;
   rqError: number;
   rqTimeout: number;
-  /** +1 at request start, -1 at its end: shared over workers, read by least request. */
+  /** Pools only: +1 at request start, -1 at its end; shared over workers, read by least request. */
   adjustActive(delta: 1 | -1): void;
 }
 
@@ -75,6 +81,8 @@ export const OutlierResult = {
   /** Connected, then reset by the peer (counts as 500 unless split). */
   ExtOriginRequestFailed: 3,
   ExtOriginRequestSuccess: 4,
+  /** Connected, and no request will follow that could have a result of its own (tcp_proxy). */
+  LocalOriginConnectSuccessFinal: 5,
 } as const;
 export type OutlierResult = (typeof OutlierResult)[keyof typeof OutlierResult];
 
@@ -109,12 +117,20 @@ export interface HttpPoolCallbacks {
 }
 
 export interface HttpPool {
-  /** Null when onPoolReady/onPoolFailure was called already. Counts requests/pending ceilings. */
+  /**
+   * Null when onPoolReady/onPoolFailure was called already. The pool counts the stream from attaching it
+   * until it ends or is reset (host and cluster rq_total, rq_active; ceilings of requests and pending).
+   */
   newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | null;
 }
 
+/** A connection whose received bytes go where its user says; reading starts then. */
+export interface TcpPoolConnection extends Connection {
+  setReadSink(sink: { onData(data: Buffer, endStream: boolean): void }): void;
+}
+
 export interface TcpPoolCallbacks {
-  onPoolReady(connection: Connection, host: Host): void;
+  onPoolReady(connection: TcpPoolConnection, host: Host): void;
   onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void;
 }
 
@@ -134,6 +150,8 @@ export interface ClusterTrafficStats {
   upstreamCxHttp2Total: number;
   upstreamCxConnectFail: number;
   upstreamCxConnectTimeout: number;
+  /** tcp_proxy: max_connect_attempts were made in vain. */
+  upstreamCxConnectAttemptsExceeded: number;
   upstreamCxIdleTimeout: number;
   upstreamCxOverflow: number;
   upstreamCxDestroy: number;
