@@ -93,6 +93,8 @@ export interface CompileContext {
    * cannot be known yet (dynamic clusters).
    */
   referenceCluster(name: string): boolean;
+  /** Whether there is an aggregated stream that `ads: {}` could mean. */
+  readonly hasAds: boolean;
   /** A secret of static_resources, or null. */
   staticSecret(name: string): SecretData | null;
   /** Value of a runtime key in the static layers, undefined when no layer has it. */

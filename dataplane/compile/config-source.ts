@@ -10,7 +10,11 @@ export function requireAds(
   compilation: Compilation,
 ): void {
   if (source === undefined) compilation.fail(path, 'is required');
-  else if (source.ads === undefined) {
+  else if (source.ads !== undefined) {
+    if (!compilation.context.hasAds) {
+      compilation.fail(`${path}.ads`, 'needs dynamic_resources.ads_config');
+    }
+  } else {
     // The support table has already named any other kind of source that is set.
     if (Object.keys(source).every((key) => key === 'resource_api_version')) {
       compilation.fail(path, 'ads is required');

@@ -33,14 +33,10 @@ export function compileDynamicResources(
   grpcClusters: ReadonlyMap<string, GrpcTarget>,
   compilation: Compilation,
 ): DynamicResourcesConfig {
-  const hasAds = dynamic?.ads_config !== undefined;
   const kind = (field: 'lds_config' | 'cds_config'): 'ads' | null => {
     const source: ConfigSourceProto | undefined = dynamic?.[field];
     if (source === undefined) return null;
     requireAds(source, `${path}.${field}`, compilation);
-    if (source.ads !== undefined && !hasAds) {
-      compilation.fail(`${path}.${field}.ads`, 'needs dynamic_resources.ads_config');
-    }
     return 'ads';
   };
   return {

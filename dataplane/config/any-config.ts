@@ -32,6 +32,7 @@ export interface ConfigEnvironment {
 export interface ConfigRun {
   readonly environment: ConfigEnvironment;
   readonly source: 'static' | 'dynamic';
+  readonly hasAds: boolean;
   /** Names of all clusters there can be; null = not known yet. */
   readonly knownClusters: ReadonlySet<string> | null;
   /** Filled while compiling: clusters that traffic may be sent to. */
@@ -44,6 +45,7 @@ const FILTER_CONFIG = 'envoy.config.route.v3.FilterConfig';
 
 export class ConfigContext implements CompileContext {
   readonly source: 'static' | 'dynamic';
+  readonly hasAds: boolean;
   readonly #run: ConfigRun;
   /** Where the message that is being compiled lies in the resource. */
   readonly #path: string;
@@ -52,6 +54,7 @@ export class ConfigContext implements CompileContext {
     this.#run = run;
     this.#path = path;
     this.source = run.source;
+    this.hasAds = run.hasAds;
   }
 
   compileExtension(

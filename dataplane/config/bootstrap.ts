@@ -99,6 +99,7 @@ class StaticRun {
     const run: ConfigRun = {
       environment: { ...inputs, runtime, staticSecrets },
       source: 'static',
+      hasAds: bootstrap.dynamic_resources?.ads_config !== undefined,
       // CDS may still bring any cluster.
       knownClusters: bootstrap.dynamic_resources?.cds_config === undefined ? new Set(names) : null,
       referencedClusters: this.referencedClusters,

@@ -214,6 +214,17 @@ describe('dynamic resources', () => {
     );
   });
 
+  it('refuses a static cluster over ADS when there is no ADS', () => {
+    assert.deepEqual(
+      bootstrapErrors(
+        'static_resources:\n  clusters:\n  - {name: a, type: EDS, eds_cluster_config: {eds_config: {ads: {}}}}\n',
+      ),
+      [
+        'bootstrap.yaml:3:60 static_resources.clusters[0].eds_cluster_config.eds_config.ads: needs dynamic_resources.ads_config',
+      ],
+    );
+  });
+
   it('refuses other sources than ADS by name', () => {
     assert.deepEqual(
       bootstrapErrors(

@@ -96,6 +96,7 @@ class ConfigResourceCompiler implements ResourceCompiler {
       new ConfigContext({
         environment: this.#environment,
         source: 'dynamic',
+        hasAds: true,
         knownClusters: null,
         referencedClusters: new Set(),
         warnings: allWarnings,
