@@ -18,6 +18,7 @@ import {
 } from '../api/connection.ts';
 import { plainIp } from './address.ts';
 import { enterReadEvent, leaveReadEvent, scheduleFlush } from './flush-queue.ts';
+import { SlabReader } from './slab-reader.ts';
 
 /** Where received bytes go: a network filter chain, or a client codec. */
 export interface ReadSink {
@@ -322,7 +323,10 @@ export class SocketConnection implements Connection {
   #startReading(): void {
     if (this.#reading) return;
     this.#reading = true;
-    this.#socket.on('data', (chunk: Buffer) => this.#onSocketData(chunk));
+    const onData = (chunk: Buffer) => this.#onSocketData(chunk);
+    // 'data' also brings bytes that a listener filter has put back.
+    this.#socket.on('data', onData);
+    new SlabReader(onData).adopt(this.#socket);
     // Resumes explicitly: a socket that was paused stays paused when a 'data' listener comes.
     if (this.#readDisableCount === 0) this.#socket.resume();
     else this.#socket.pause();
