@@ -27,7 +27,8 @@ import type { Route, RouteTable } from '../api/route.ts';
 import { type Protocol, ResponseFlag } from '../api/stream-info.ts';
 import { reasonPhrase } from '../http/codes.ts';
 import type { HttpConnectionManagerConfig } from './config.ts';
-import { FilterManager, type FilterManagerHost } from './filter-manager.ts';
+import { FilterManager } from './filter-manager.ts';
+import type { FilterManagerHost } from './filter-manager-host.ts';
 import {
   CONNECTION_HEADER_REJECTED,
   RequestScan,

@@ -10,7 +10,7 @@ import type { RouteTable } from '../api/route.ts';
 import type { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import type { ServerOptions } from '../http/h1/options.ts';
 import { DateHeader } from './date-header.ts';
-import type { FilterEntry } from './filter-manager.ts';
+import type { FilterEntry } from './filter-manager-host.ts';
 import { ForwardedPolicy } from './forwarded.ts';
 import { type HcmStats, hcmStatHolders } from './stats.ts';
 

@@ -10,13 +10,12 @@
 // If every filter says Continue, no buffer object exists and nothing here allocates per call.
 
 import type { Connection } from '../api/connection.ts';
-import { type RequestHeaders, ResponseHeaders, type Trailers } from '../api/headers.ts';
+import { ResponseHeaders, type Trailers } from '../api/headers.ts';
 import {
   type DownstreamWatermarkCallbacks,
   FilterDataStatus,
   FilterHeadersStatus,
   FilterTrailersStatus,
-  type HttpFilterConfig,
   type ModifyHeaders,
 } from '../api/http-filter.ts';
 import type { Route } from '../api/route.ts';
@@ -26,42 +25,9 @@ import {
   type FilterIteration,
   IterationState,
 } from './active-stream-filter.ts';
+import { BodyBuffer, BufferVerdict } from './body-buffer.ts';
+import type { FilterEntry, FilterManagerHost } from './filter-manager-host.ts';
 import { isGrpcRequest, type LocalReply, makeGrpcReply, makeLocalReply } from './local-reply.ts';
-
-/** One entry of HCM's http_filters, compiled. */
-export interface FilterEntry {
-  /** Configured name: the key of per-route configs. */
-  readonly name: string;
-  readonly config: HttpFilterConfig;
-  /** HttpFilter.disabled: takes part only where a route has a config for it. */
-  readonly disabled: boolean;
-}
-
-/** What the filter manager asks of the stream. */
-export interface FilterManagerHost {
-  readonly connection: Connection;
-  readonly streamInfo: StreamInfo;
-  route(): Route | null;
-  clearRouteCache(): void;
-  streamRandom(): number;
-  /** Null until the request's head is known. */
-  readonly requestHeaders: RequestHeaders | null;
-  resetIdleTimer(): void;
-  disarmRequestTimeout(): void;
-  /** A local reply of this status is about to be made. */
-  onLocalReply(status: number): void;
-  onRequestDataTooLarge(): void;
-  onResponseDataTooLarge(): void;
-  /** The sinks of the encoder chain. */
-  encodeHeaders(headers: ResponseHeaders, endStream: boolean): void;
-  encodeData(data: Buffer, endStream: boolean): void;
-  encodeTrailers(trailers: Trailers): void;
-  /** The last byte of the response left the chain. */
-  onResponseComplete(): void;
-  /** Abort: reset the codec's stream. */
-  resetStream(): void;
-  readDisableRequest(disable: boolean): void;
-}
 
 /** Bits of #callState: which filter callback is running. */
 const CallState = {
@@ -113,17 +79,10 @@ export class FilterManager implements FilterIteration {
   #encodeAborted: boolean;
   #preparedReply: PreparedReply | null;
   #requestTrailers: Trailers | null;
-  #requestBuffer: Buffer[] | null;
-  #requestBufferedBytes: number;
-  /** What to do past the limit: read-disable (true) or 413. */
-  #requestStreaming: boolean;
-  #requestAboveLimit: boolean;
+  #requestBody: BodyBuffer | null;
   /** Buffered body that is being passed on now; what the codec brings meanwhile queues behind it. */
   #requestReplay: Buffer[] | null;
-  #responseBuffer: Buffer[] | null;
-  #responseBufferedBytes: number;
-  #responseStreaming: boolean;
-  #responseAboveLimit: boolean;
+  #responseBody: BodyBuffer | null;
   #responseReplay: Buffer[] | null;
   #watermarkCallbacks: DownstreamWatermarkCallbacks[] | null;
   #highWatermarks: number;
@@ -150,15 +109,9 @@ export class FilterManager implements FilterIteration {
     this.#encodeAborted = false;
     this.#preparedReply = null;
     this.#requestTrailers = null;
-    this.#requestBuffer = null;
-    this.#requestBufferedBytes = 0;
-    this.#requestStreaming = true;
-    this.#requestAboveLimit = false;
+    this.#requestBody = null;
     this.#requestReplay = null;
-    this.#responseBuffer = null;
-    this.#responseBufferedBytes = 0;
-    this.#responseStreaming = true;
-    this.#responseAboveLimit = false;
+    this.#responseBody = null;
     this.#responseReplay = null;
     this.#watermarkCallbacks = null;
     this.#highWatermarks = 0;
@@ -190,8 +143,8 @@ export class FilterManager implements FilterIteration {
   destroyFilters(): void {
     if (this.#isDestroyed) return;
     this.#isDestroyed = true;
-    this.#requestBuffer = null;
-    this.#responseBuffer = null;
+    this.#requestBody = null;
+    this.#responseBody = null;
     for (let i = 0; i < this.#decoders.length; i++) this.#decoders[i]!.onDestroy();
     for (let i = 0; i < this.#encoders.length; i++) {
       const filter = this.#encoders[i]!;
@@ -201,10 +154,6 @@ export class FilterManager implements FilterIteration {
 
   isRemoteComplete(): boolean {
     return this.#remoteComplete;
-  }
-
-  hasResponseStarted(): boolean {
-    return this.#responseStarted;
   }
 
   // ---- request path ----
@@ -259,7 +208,7 @@ export class FilterManager implements FilterIteration {
         break;
       }
       filter.decodeHeadersContinued = true;
-      if (endStream && bodyAddedBy === null && this.#requestBuffer !== null) bodyAddedBy = filter;
+      if (endStream && bodyAddedBy === null && this.#requestBody !== null) bodyAddedBy = filter;
     }
     if (bodyAddedBy !== null) {
       bodyAddedBy.decodeState = IterationState.StopSingle;
@@ -275,8 +224,7 @@ export class FilterManager implements FilterIteration {
     for (let i = start; i < decoders.length; i++) {
       const filter = decoders[i]!;
       if (filter.decodeState >= IterationState.StopAllBuffer) {
-        this.#requestStreaming = filter.decodeState === IterationState.StopAllWatermark;
-        this.#bufferRequest(data);
+        this.#bufferRequest(data, filter.decodeState === IterationState.StopAllWatermark);
         return;
       }
       if (filter.decodeEnded) return;
@@ -292,17 +240,16 @@ export class FilterManager implements FilterIteration {
       if (status === FilterDataStatus.Continue) {
         if (filter.decodeState === IterationState.Continue) continue;
         // The headers waited at this filter: they go first, then what was buffered, then this piece.
-        this.#bufferRequest(data);
+        this.#bufferRequest(data, true);
         this.continueDecoding(filter);
         return;
       }
       filter.decodeState = IterationState.StopSingle;
       if (status !== FilterDataStatus.StopIterationNoBuffer) {
-        this.#requestStreaming = status === FilterDataStatus.StopIterationAndWatermark;
-        this.#bufferRequest(data);
-      } else if (endStream && this.#requestBuffer === null && i < decoders.length - 1) {
+        this.#bufferRequest(data, status === FilterDataStatus.StopIterationAndWatermark);
+      } else if (endStream && this.#requestBody === null && i < decoders.length - 1) {
         // The filter took the body: an empty last piece must still tell the next ones of the end.
-        this.#requestBuffer = [EMPTY];
+        this.#bufferRequest(EMPTY, true);
       }
       hasReachedEnd = i === decoders.length - 1;
       break;
@@ -347,25 +294,24 @@ export class FilterManager implements FilterIteration {
     if (!filter.decodeHeadersContinued) {
       filter.decodeHeadersContinued = true;
       const isHeadAll =
-        this.#remoteComplete && this.#requestBuffer === null && this.#requestTrailers === null;
+        this.#remoteComplete && this.#requestBody === null && this.#requestTrailers === null;
       this.#decodeHeadersFrom(next, isHeadAll);
       if (this.#localComplete || this.#isDestroyed) return;
     }
     // A filter that stopped all has seen no body yet.
     const from = state >= IterationState.StopAllBuffer ? filter.decoderIndex : next;
-    if (this.#requestBuffer !== null) this.#replayRequest(from, this.#requestBuffer);
+    if (this.#requestBody !== null) this.#replayRequest(from, this.#requestBody);
     if (this.#requestTrailers !== null && !this.#localComplete && !this.#isDestroyed) {
       this.#decodeTrailersFrom(from);
     }
   }
 
-  #replayRequest(from: number, chunks: Buffer[]): void {
-    this.#requestBuffer = null;
-    this.#requestBufferedBytes = 0;
+  #replayRequest(from: number, body: BodyBuffer): void {
+    this.#requestBody = null;
+    const { chunks } = body;
     const isOutermost = this.#requestReplay === null;
     if (isOutermost) this.#requestReplay = chunks;
-    if (this.#requestAboveLimit) {
-      this.#requestAboveLimit = false;
+    if (body.isPaused) {
       this.#host.readDisableRequest(false);
     }
     for (let i = 0; i < chunks.length; i++) {
@@ -377,17 +323,12 @@ export class FilterManager implements FilterIteration {
     if (isOutermost) this.#requestReplay = null;
   }
 
-  #bufferRequest(data: Buffer): void {
-    if (this.#requestBuffer === null) this.#requestBuffer = [data];
-    else this.#requestBuffer.push(data);
-    this.#requestBufferedBytes += data.length;
-    const limit = this.#bufferLimitBytes;
-    if (limit === 0 || this.#requestBufferedBytes <= limit || this.#requestAboveLimit) return;
-    if (this.#requestStreaming) {
-      this.#requestAboveLimit = true;
-      this.#host.readDisableRequest(true);
-      return;
-    }
+  /** `isStreaming`: over the limit the client is paused, else the request is answered 413. */
+  #bufferRequest(data: Buffer, isStreaming: boolean): void {
+    this.#requestBody ??= new BodyBuffer(this.#bufferLimitBytes);
+    const verdict = this.#requestBody.add(data, isStreaming);
+    if (verdict === BufferVerdict.Pause) this.#host.readDisableRequest(true);
+    if (verdict !== BufferVerdict.TooLarge) return;
     this.#host.onRequestDataTooLarge();
     this.sendLocalReply(413, 'Payload Too Large', null, 'request_payload_too_large');
   }
@@ -399,12 +340,11 @@ export class FilterManager implements FilterIteration {
       this.#decodeDataFrom(filter.decoderIndex + 1, data, false);
       return;
     }
-    this.#requestStreaming = true;
-    this.#bufferRequest(data);
+    this.#bufferRequest(data, true);
   }
 
   decodingBuffer(): readonly Buffer[] {
-    return this.#requestBuffer ?? NO_BUFFERS;
+    return this.#requestBody === null ? NO_BUFFERS : this.#requestBody.chunks;
   }
 
   decoderBufferLimit(): number {
@@ -459,7 +399,7 @@ export class FilterManager implements FilterIteration {
         return;
       }
       filter.encodeHeadersContinued = true;
-      if (endStream && bodyAddedBy === null && this.#responseBuffer !== null) bodyAddedBy = filter;
+      if (endStream && bodyAddedBy === null && this.#responseBody !== null) bodyAddedBy = filter;
     }
     const isHeadAll = endStream && bodyAddedBy === null;
     this.#responseStarted = true;
@@ -480,8 +420,7 @@ export class FilterManager implements FilterIteration {
     for (let i = start; i < encoders.length; i++) {
       const filter = encoders[i]!;
       if (filter.encodeState >= IterationState.StopAllBuffer) {
-        this.#responseStreaming = filter.encodeState === IterationState.StopAllWatermark;
-        this.#bufferResponse(data);
+        this.#bufferResponse(data, filter.encodeState === IterationState.StopAllWatermark);
         return;
       }
       if (filter.encodeEnded) return;
@@ -492,16 +431,15 @@ export class FilterManager implements FilterIteration {
       if (this.#encodeAborted || this.#isDestroyed) return;
       if (status === FilterDataStatus.Continue) {
         if (filter.encodeState === IterationState.Continue) continue;
-        this.#bufferResponse(data);
+        this.#bufferResponse(data, true);
         this.continueEncoding(filter);
         return;
       }
       filter.encodeState = IterationState.StopSingle;
       if (status !== FilterDataStatus.StopIterationNoBuffer) {
-        this.#responseStreaming = status === FilterDataStatus.StopIterationAndWatermark;
-        this.#bufferResponse(data);
-      } else if (endStream && this.#responseBuffer === null) {
-        this.#responseBuffer = [EMPTY];
+        this.#bufferResponse(data, status === FilterDataStatus.StopIterationAndWatermark);
+      } else if (endStream && this.#responseBody === null) {
+        this.#bufferResponse(EMPTY, true);
       }
       return;
     }
@@ -544,24 +482,23 @@ export class FilterManager implements FilterIteration {
     if (!filter.encodeHeadersContinued) {
       filter.encodeHeadersContinued = true;
       const isHeadAll =
-        this.#localComplete && this.#responseBuffer === null && this.responseTrailers === null;
+        this.#localComplete && this.#responseBody === null && this.responseTrailers === null;
       this.#encodeHeadersFrom(next, isHeadAll);
       if (this.#encodeComplete || this.#isDestroyed) return;
     }
     const from = state >= IterationState.StopAllBuffer ? filter.encoderIndex : next;
-    if (this.#responseBuffer !== null) this.#replayResponse(from, this.#responseBuffer);
+    if (this.#responseBody !== null) this.#replayResponse(from, this.#responseBody);
     if (this.responseTrailers !== null && !this.#encodeComplete && !this.#isDestroyed) {
       this.#encodeTrailersFrom(from);
     }
   }
 
-  #replayResponse(from: number, chunks: Buffer[]): void {
-    this.#responseBuffer = null;
-    this.#responseBufferedBytes = 0;
+  #replayResponse(from: number, body: BodyBuffer): void {
+    this.#responseBody = null;
+    const { chunks } = body;
     const isOutermost = this.#responseReplay === null;
     if (isOutermost) this.#responseReplay = chunks;
-    if (this.#responseAboveLimit) {
-      this.#responseAboveLimit = false;
+    if (body.isPaused) {
       this.onBelowWriteBufferLowWatermark();
     }
     for (let i = 0; i < chunks.length; i++) {
@@ -573,17 +510,12 @@ export class FilterManager implements FilterIteration {
     if (isOutermost) this.#responseReplay = null;
   }
 
-  #bufferResponse(data: Buffer): void {
-    if (this.#responseBuffer === null) this.#responseBuffer = [data];
-    else this.#responseBuffer.push(data);
-    this.#responseBufferedBytes += data.length;
-    const limit = this.#bufferLimitBytes;
-    if (limit === 0 || this.#responseBufferedBytes <= limit || this.#responseAboveLimit) return;
-    if (this.#responseStreaming) {
-      this.#responseAboveLimit = true;
-      this.onAboveWriteBufferHighWatermark();
-      return;
-    }
+  /** `isStreaming`: over the limit the upstream is paused, else the response becomes a 500. */
+  #bufferResponse(data: Buffer, isStreaming: boolean): void {
+    this.#responseBody ??= new BodyBuffer(this.#bufferLimitBytes);
+    const verdict = this.#responseBody.add(data, isStreaming);
+    if (verdict === BufferVerdict.Pause) this.onAboveWriteBufferHighWatermark();
+    if (verdict !== BufferVerdict.TooLarge) return;
     this.#host.onResponseDataTooLarge();
     this.sendLocalReply(500, 'Internal Server Error', null, 'response_payload_too_large');
   }
@@ -595,12 +527,11 @@ export class FilterManager implements FilterIteration {
       this.#encodeDataFrom(filter.encoderIndex + 1, data, false);
       return;
     }
-    this.#responseStreaming = true;
-    this.#bufferResponse(data);
+    this.#bufferResponse(data, true);
   }
 
   encodingBuffer(): readonly Buffer[] {
-    return this.#responseBuffer ?? NO_BUFFERS;
+    return this.#responseBody === null ? NO_BUFFERS : this.#responseBody.chunks;
   }
 
   #completeResponse(): void {
@@ -664,7 +595,7 @@ export class FilterManager implements FilterIteration {
   #sendReplyToCodec(reply: LocalReply): void {
     this.responseHeaders = reply.headers;
     this.responseTrailers = null;
-    this.#responseBuffer = null;
+    this.#responseBody = null;
     this.#localComplete = true;
     this.#responseStarted = true;
     this.#encodeComplete = true;

@@ -168,7 +168,7 @@ function isLoopback(ip: string): boolean {
 }
 
 /** This host's first address that is not loopback, IPv4 first; 127.0.0.1 when there is none. */
-export function hostAddress(): string {
+function hostAddress(): string {
   for (const family of ['IPv4', 'IPv6']) {
     for (const addresses of Object.values(networkInterfaces())) {
       for (const address of addresses ?? []) {
