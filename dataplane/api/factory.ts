@@ -20,6 +20,11 @@ import type { NetworkFilterConfig } from './network-filter.ts';
 import type { RouteTable } from './route.ts';
 import type { StatsStore } from './stats.ts';
 
+/** A shared, buffered destination of lines; implemented by access-log/sink. */
+export interface LogSink {
+  append(line: string): void;
+}
+
 export type Category =
   | 'http-filter'
   | 'network-filter'
@@ -147,6 +152,8 @@ export interface WorkerContext {
   readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
   /** The current table of an RDS name; changes are told to `onUpdate`. Null until it arrived. */
   subscribeRoutes(name: string, onUpdate: (table: RouteTable) => void): RouteTable | null;
+  /** The buffered writer of a log file (or /dev/stdout); throws when it cannot be opened. */
+  logSink(path: string): LogSink;
   /** Builds access loggers from compiled data. */
   createAccessLogger(data: ExtensionData): AccessLogger;
   createHttpFilter(data: ExtensionData, context: HttpFilterContext): HttpFilterConfig;

@@ -5,6 +5,7 @@ import type { Clock, Random } from '../../common/clock.ts';
 import { systemClock, systemRandom } from '../../common/clock.ts';
 import type { Logger } from '../../common/logger.ts';
 import { type TimerService, TimerWheel } from '../../common/timer.ts';
+import { LogSinks } from '../access-log/sinks.ts';
 import type { AccessLogger } from '../api/access-log.ts';
 import type { ClusterManager } from '../api/cluster.ts';
 import type { RouteConfigData } from '../api/config/route.ts';
@@ -14,6 +15,7 @@ import type {
   HttpFilterContext,
   HttpFilterFactory,
   ListenerFilterFactory,
+  LogSink,
   NetworkFilterFactory,
   WorkerContext,
 } from '../api/factory.ts';
@@ -57,6 +59,7 @@ export class LiveWorkerContext implements WorkerContext {
   readonly workerIndex: number;
   readonly concurrency: number;
   readonly node: WorkerContext['node'];
+  readonly logSinks: LogSinks = new LogSinks(this.timers, this.stats);
   readonly #buildRouteTable: BuildRouteTable;
   readonly #http: ReadonlyMap<string, HttpFilterFactory>;
   readonly #network: ReadonlyMap<string, NetworkFilterFactory>;
@@ -113,6 +116,10 @@ export class LiveWorkerContext implements WorkerContext {
     }
     subscribers.add(onUpdate);
     return this.#tables.get(name) ?? null;
+  }
+
+  logSink(path: string): LogSink {
+    return this.logSinks.get(path);
   }
 
   createAccessLogger(data: ExtensionData): AccessLogger {

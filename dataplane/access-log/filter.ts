@@ -1,0 +1,113 @@
+// config.accesslog.v3.AccessLogFilter at run time: says whether a request's line is written.
+
+import type { Random } from '../../common/clock.ts';
+import type { LogContext } from '../api/access-log.ts';
+import type { AccessLogFilterData, ComparisonData } from '../api/config/access-log.ts';
+import { getField } from '../api/headers.ts';
+import { HeaderMatcher } from '../matcher/header-matcher.ts';
+import { grpcStatusNumber, parseGrpcStatus } from './grpc-status.ts';
+import { responseFlagBit } from './response-flags.ts';
+
+/** True = write the line. */
+export type LogFilter = (context: LogContext) => boolean;
+
+/** Compiles a filter; `random` is for the runtime filter. */
+export function compileLogFilter(data: AccessLogFilterData, random: Random): LogFilter {
+  switch (data.kind) {
+    case 'status_code': {
+      const compare = comparison(data.comparison);
+      return ({ streamInfo }) => compare(streamInfo.responseCode);
+    }
+    case 'duration': {
+      const compare = comparison(data.comparison);
+      return ({ streamInfo }) =>
+        streamInfo.endMs >= 0 && compare(Math.floor(streamInfo.endMs - streamInfo.startMs));
+    }
+    case 'not_health_check':
+      // Only the health_check filter marks requests, and there is none yet.
+      return () => true;
+    case 'runtime': {
+      const { numerator, denominator } = data.fraction;
+      return (context) => {
+        const drawn = (data.independent ? -1 : requestIdRandom(context)) % denominator;
+        return (drawn < 0 ? Math.floor(random() * denominator) : drawn) < numerator;
+      };
+    }
+    case 'and': {
+      const filters = data.filters.map((filter) => compileLogFilter(filter, random));
+      return (context) => filters.every((filter) => filter(context));
+    }
+    case 'or': {
+      const filters = data.filters.map((filter) => compileLogFilter(filter, random));
+      return (context) => filters.some((filter) => filter(context));
+    }
+    case 'header': {
+      const matcher = new HeaderMatcher(data.header);
+      return ({ requestHeaders }) => requestHeaders !== null && matcher.matches(requestHeaders);
+    }
+    case 'response_flag': {
+      const mask = data.flags.reduce((bits, name) => bits | responseFlagBit(name), 0);
+      return data.flags.length === 0
+        ? ({ streamInfo }) => streamInfo.responseFlags !== 0
+        : ({ streamInfo }) => (streamInfo.responseFlags & mask) !== 0;
+    }
+    case 'grpc_status': {
+      const statuses = new Set(data.statuses.map(grpcStatusNumber));
+      return (context) => statuses.has(anyGrpcStatus(context)) !== data.exclude;
+    }
+  }
+}
+
+function comparison({ op, value }: ComparisonData): (actual: number) => boolean {
+  switch (op) {
+    case 'EQ':
+      return (actual) => actual === value;
+    case 'NE':
+      return (actual) => actual !== value;
+    case 'GE':
+      return (actual) => actual >= value;
+    case 'LE':
+      return (actual) => actual <= value;
+  }
+}
+
+const LEADING_HEX = /^[0-9a-fA-F]{8}/;
+
+/** The same for all proxies that see this request id (its first 32 bits); -1 = there is none. */
+function requestIdRandom(context: LogContext): number {
+  const id = context.requestHeaders?.get('x-request-id') ?? '';
+  return LEADING_HEX.test(id) ? Number.parseInt(id.slice(0, 8), 16) : -1;
+}
+
+/** Of trailers, headers, or what the HTTP status means to gRPC (its http-grpc-status-mapping). */
+function anyGrpcStatus(context: LogContext): number {
+  const { responseTrailers, responseHeaders, streamInfo } = context;
+  const inTrailers =
+    responseTrailers === null ? -1 : parseGrpcStatus(getField(responseTrailers, 'grpc-status'));
+  if (inTrailers !== -1) return inTrailers;
+  const inHeaders =
+    responseHeaders === null ? -1 : parseGrpcStatus(responseHeaders.get('grpc-status'));
+  return inHeaders !== -1 ? inHeaders : grpcStatusOfHttp(streamInfo.responseCode);
+}
+
+function grpcStatusOfHttp(status: number): number {
+  switch (status) {
+    case 0:
+      return -1;
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
+}
