@@ -1,6 +1,7 @@
 // The control plane put together: files and REST -> store -> reconcile -> snapshots -> ADS, with the CA and
 // the join service beside it. Called by cli/controlplane and by tests; imports everything, imported by no room.
 
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { systemClock, systemRandom } from '../common/clock.ts';
@@ -18,7 +19,7 @@ import { createApiServer, isLoopbackAddress } from './api/server.ts';
 import { CertificateAuthority, storedFingerprint } from './ca/authority.ts';
 import { NodeCertificates } from './ca/node-certificates.ts';
 import { ServerIdentity } from './ca/server-identity.ts';
-import { MemoryState, StateDir } from './ca/state-dir.ts';
+import { MemoryState, type State, StateDir } from './ca/state-dir.ts';
 import { SnapshotCache } from './cache/snapshot-cache.ts';
 import { type FileSnapshot, FileSource, readMeshFiles } from './discovery/files.ts';
 import { Admission } from './join/admission.ts';
@@ -35,7 +36,7 @@ import { ReconcileLoop } from './reconcile/loop.ts';
 import { SnapshotPublisher } from './reconcile/publisher.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
 import { MemoryStore } from './store/memory-store.ts';
-import { MeshDocuments } from './store/mesh-documents.ts';
+import { type AppliedDocument, MeshDocuments } from './store/mesh-documents.ts';
 import type { Store } from './store/store.ts';
 import { resourcesToJson } from './translate/to-json.ts';
 
@@ -62,6 +63,9 @@ export interface ControlPlane {
   readonly restPort: number;
   close(): Promise<void>;
 }
+
+const APPLIED_FILE = 'applied.json';
+const NOTHING_APPLIED = '[]\n';
 
 /** Sidecars come back within their back-off of up to 30 s; twice that after a restart. */
 const RESTORED_GRACE_FACTOR = 2;
@@ -102,6 +106,8 @@ async function start(
   const taken = documents.replaceFiles(files.objects, files.problems);
   if (!taken.ok) throw new CodedError('bad-config', taken.errors.map(formatProblem).join('\n'));
 
+  restoreApplied(documents, state, logger);
+
   const authority = await CertificateAuthority.open(state, clock);
   const tokens = TokenIssuer.open(state);
   const cache = new SnapshotCache();
@@ -134,7 +140,12 @@ async function start(
   for (const disposable of [loop, registry, certificates]) {
     cleanups.add(() => disposable[Symbol.dispose]());
   }
-  cleanups.add(store.watch(() => loop.trigger()));
+  cleanups.add(
+    store.watch(() => {
+      keepApplied(documents, state, logger);
+      loop.trigger();
+    }),
+  );
   const source = new FileSource(
     {
       path: options.config,
@@ -239,6 +250,41 @@ async function start(
   };
 }
 
+/** What REST applied must not be gone, and with it a canary's weights, when the control plane restarts. */
+function keepApplied(documents: MeshDocuments, state: State, logger: Logger): void {
+  try {
+    const text = `${JSON.stringify(documents.applied(), null, 1)}\n`;
+    if (text !== (state.read(APPLIED_FILE) ?? NOTHING_APPLIED)) state.write(APPLIED_FILE, text);
+  } catch (thrown) {
+    logger.error({ error: errorText(thrown), place: state.place }, 'cannot keep what was applied');
+  }
+}
+
+function restoreApplied(documents: MeshDocuments, state: State, logger: Logger): void {
+  const text = state.read(APPLIED_FILE);
+  if (text === null) return;
+  let problem: string | null = null;
+  try {
+    // Our own file; apply checks the objects against the mesh as it is now.
+    const restored = documents.restore(JSON.parse(text) as AppliedDocument[]);
+    if (restored.ok) {
+      for (const key of restored.value)
+        logger.warn({ object: key }, 'the file changed meanwhile; it wins');
+    } else {
+      const { errors } = restored;
+      problem =
+        errors.kind === 'invalid' ? errors.problems.map(formatProblem).join('; ') : errors.message;
+    }
+  } catch (thrown) {
+    problem = errorText(thrown);
+  }
+  if (problem === null) return;
+  throw new CodedError(
+    'bad-config',
+    `what was applied over REST before the restart no longer fits (${problem}); correct the files, or give it up by removing ${state.place}/${APPLIED_FILE}`,
+  );
+}
+
 function takeFiles(documents: MeshDocuments, snapshot: FileSnapshot, logger: Logger): void {
   const taken = documents.replaceFiles(snapshot.objects, snapshot.problems);
   if (taken.ok) {
@@ -311,7 +357,7 @@ function issue(request: TokenRequest, tokens: TokenIssuer, fingerprint: string):
 export async function issueTokenOffline(
   request: TokenRequest & { readonly stateDir: string },
 ): Promise<string> {
-  const state = new StateDir(request.stateDir);
+  const state = existsSync(request.stateDir) ? new StateDir(request.stateDir) : new MemoryState();
   const fingerprint = storedFingerprint(state);
   if (fingerprint === null) {
     throw new CodedError(

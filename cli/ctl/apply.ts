@@ -18,7 +18,8 @@ export function register(parent: Command): void {
     .addHelpText(
       'after',
       `
-What is applied here lives in the control plane's memory; to keep it, put it into its --config directory.
+What is applied here lies over the control plane's files. It is kept across restarts only with --state-dir;
+a later change of the file's document wins.
 
 Examples:
   remora ctl apply -f canary.yaml

@@ -1,5 +1,5 @@
-// The store of a single control plane: a map. Gone with the process; files are read again, what was
-// applied over REST is not kept.
+// The store of a single control plane: a map. Gone with the process; main reads the files again and, with
+// a state directory, what was applied over REST.
 
 import { type Kind, keyOf, kinds, type ObjectKey } from '../model/object.ts';
 import type { Conflict, Store, StoredObject, Write } from './store.ts';

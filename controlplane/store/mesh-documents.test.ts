@@ -137,4 +137,21 @@ describe('mesh documents', () => {
     const stored = documents.store.get('Service default/x')?.object;
     assert.equal(stored !== undefined && 'resourceVersion' in stored.metadata, false);
   });
+
+  it('restores what REST applied, unless the file under it changed meanwhile', () => {
+    documents.apply(read(service('a', 90) + service('x', 91), 'rest'));
+    const kept = JSON.parse(JSON.stringify(documents.applied()));
+
+    documents = new MeshDocuments(new MemoryStore());
+    documents.replaceFiles(read(service('a') + service('b')), []);
+    assert.deepEqual(documents.restore(kept), { ok: true, value: [] });
+    assert.equal(portOf('Service default/a'), 90);
+    assert.equal(portOf('Service default/x'), 91);
+
+    documents = new MeshDocuments(new MemoryStore());
+    documents.replaceFiles(read(service('a', 70)), []);
+    assert.deepEqual(documents.restore(kept), { ok: true, value: ['Service default/a'] });
+    assert.equal(portOf('Service default/a'), 70);
+    assert.equal(portOf('Service default/x'), 91);
+  });
 });

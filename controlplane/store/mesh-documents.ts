@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { err, ok, type Result } from '../../common/result.ts';
 import type { LocatedObject } from '../model/documents.ts';
 import { keyOf, type MeshObject, type ObjectKey } from '../model/object.ts';
-import type { Problem } from '../model/problem.ts';
+import type { Origin, Problem } from '../model/problem.ts';
 import { checkMesh } from '../model/semantics.ts';
 import type { Store, StoredObject, Write } from './store.ts';
 
@@ -21,6 +21,12 @@ export type Refusal =
 export interface ApplyOutcome {
   readonly key: ObjectKey;
   readonly change: 'created' | 'configured' | 'unchanged';
+}
+
+/** An object that REST applied, and the file's object that it lay over. */
+export interface AppliedDocument {
+  readonly object: MeshObject;
+  readonly over: MeshObject | null;
 }
 
 export class MeshDocuments {
@@ -122,6 +128,27 @@ export class MeshDocuments {
     const refusal = this.#write([write]);
     if (refusal !== null) return err(refusal);
     return ok(underneath === undefined ? 'deleted' : 'restored');
+  }
+
+  /** What REST applied, for keeping across restarts. */
+  applied(): AppliedDocument[] {
+    return this.store
+      .list()
+      .filter(({ layer }) => layer === 'rest')
+      .map(({ object }) => ({ object, over: this.#fileLayer.get(keyOf(object))?.object ?? null }));
+  }
+
+  /**
+   * Applies what an earlier run kept, as far as it still stands: where the file's document under it has
+   * changed since, the file is the later change. Returns the keys left out for that; fails as apply does.
+   */
+  restore(kept: readonly AppliedDocument[]): Result<readonly ObjectKey[], Refusal> {
+    const origin: Origin = { source: 'rest', locate: null };
+    const isOverSame = ({ object, over }: AppliedDocument) =>
+      isDeepStrictEqual(this.#fileLayer.get(keyOf(object))?.object ?? null, over);
+    const outcome = this.apply(kept.filter(isOverSame).map(({ object }) => ({ object, origin })));
+    if (!outcome.ok) return outcome;
+    return ok(kept.filter((entry) => !isOverSame(entry)).map(({ object }) => keyOf(object)));
   }
 
   #write(writes: readonly Write[]): Refusal | null {
