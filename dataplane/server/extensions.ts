@@ -1,5 +1,5 @@
-// THE list of extensions, main-thread halves: what a config may contain. The worker halves are listed in
-// worker-extensions.ts; a filter that is in one list and not in the other fails the test beside this file.
+// THE list of extensions, main-thread halves: what a config may contain. The worker halves of those that
+// run in workers are listed in worker-extensions.ts.
 
 import type { AnyFactory } from '../config/registry.ts';
 import { fileAccessLog } from '../extensions/access-log/file/config.ts';

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { lookupType } from '../../proto/root.ts';
+import { FactoryRegistry } from '../config/registry.ts';
+import { supportOf } from '../config/support/all.ts';
+import { supportDocument } from '../config/support-doc.ts';
+import { builtInExtensions } from './extensions.ts';
+
+describe('the list of extensions', () => {
+  it('has no two that answer to the same name or type', () => {
+    assert.doesNotThrow(() => new FactoryRegistry(builtInExtensions));
+  });
+
+  it('has for each config type a descriptor and a row in the table of supported fields', () => {
+    for (const { name, configTypes, routeConfigTypes = [] } of builtInExtensions) {
+      for (const type of [...configTypes, ...routeConfigTypes]) {
+        assert.ok(lookupType(type), `${name}: ${type}`);
+        assert.ok(supportOf(type), `${name}: ${type}`);
+      }
+    }
+  });
+
+  it('compiles per-route config where it says that it has some', () => {
+    for (const { name, routeConfigTypes = [], compileRoute } of builtInExtensions) {
+      assert.equal(routeConfigTypes.length > 0, compileRoute !== undefined, name);
+    }
+  });
+
+  it('is what docs/support.md says (node scripts/support-doc.ts)', () => {
+    const file = new URL('../../docs/support.md', import.meta.url);
+    assert.equal(readFileSync(file, 'utf8'), supportDocument(builtInExtensions));
+  });
+});
