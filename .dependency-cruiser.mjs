@@ -128,8 +128,8 @@ export default {
     {
       name: 'nobody-imports-server',
       severity: 'error',
-      from: { pathNot: ['^dataplane/(server/|main)', '^test/', '^bench/', '^scripts/'] },
-      to: { path: '^dataplane/(server/|main\\.ts)' },
+      from: { pathNot: ['^dataplane/(server/|main\\.ts)', '^test/', '^bench/', '^scripts/'] },
+      to: { path: '^dataplane/server/' },
     },
     {
       name: 'workers-load-no-descriptors',
@@ -162,6 +162,11 @@ export default {
     exclude: { path: '^(dist|proto/gen)/' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { extensions: ['.ts', '.js', '.mjs', '.json'] },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.mjs', '.json'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'types', 'default'],
+      mainFields: ['module', 'main', 'types'],
+    },
   },
 };

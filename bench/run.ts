@@ -26,8 +26,8 @@ import {
   stop,
   waitForPort,
 } from './load/processes.ts';
-import { printTable } from './load/table.ts';
-import { runWrk, type WrkResult } from './load/wrk.ts';
+import { printTable, type Sample } from './load/table.ts';
+import { runWrk } from './load/wrk.ts';
 
 const PROXY_CORE = 0;
 const LOAD_CORE = 1;
@@ -76,13 +76,6 @@ const allRows: readonly Row[] = [
     routes: 10_000,
   },
 ];
-
-export interface Sample extends WrkResult {
-  readonly peer: string;
-  readonly row: string;
-  readonly cpuMicroseconds: number;
-  readonly rssMib: number;
-}
 
 function chosen<T extends { readonly name: string }>(all: readonly T[], names: string | undefined) {
   if (names === undefined) return all;

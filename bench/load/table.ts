@@ -1,6 +1,14 @@
 // The result table: one line per row and peer, medians of the rounds, ratios to Envoy.
 
-import type { Sample } from '../run.ts';
+import type { WrkResult } from './wrk.ts';
+
+/** One measured run of one row by one proxy. */
+export interface Sample extends WrkResult {
+  readonly peer: string;
+  readonly row: string;
+  readonly cpuMicroseconds: number;
+  readonly rssMib: number;
+}
 
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

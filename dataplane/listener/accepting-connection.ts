@@ -6,19 +6,39 @@
 // Bytes are peeked by reading them and unshifting them again; the next reader gets all of them.
 
 import type { Socket } from 'node:net';
-import type { Timer } from '../../common/timer.ts';
+import type { Timer, TimerService } from '../../common/timer.ts';
+import type { ListenerConfig } from '../api/config/listener.ts';
 import type { TlsInfo } from '../api/connection.ts';
 import {
   type ConnectionProperties,
   type ListenerFilter,
+  type ListenerFilterConfig,
   ListenerFilterStatus,
 } from '../api/listener-filter.ts';
-import type { ActiveListener } from './active-listener.ts';
 import type { FilterChain } from './filter-chain.ts';
+import type { FilterChainMatcher } from './filter-chain-match.ts';
+import type { ListenerStats } from './listener-stats.ts';
+
+/** The listener, as far as an accepted socket needs it. */
+export interface AcceptingListener {
+  readonly config: ListenerConfig;
+  readonly stats: ListenerStats;
+  readonly timers: TimerService;
+  readonly matcher: FilterChainMatcher<FilterChain>;
+  readonly listenerFilters: readonly ListenerFilterConfig[];
+  /** The chain is known and the transport is up. */
+  serve(
+    chain: FilterChain,
+    socket: Socket,
+    properties: ConnectionProperties,
+    tls: TlsInfo | null,
+  ): void;
+  onHandshakeRefused(chain: FilterChain, properties: ConnectionProperties, reason: string): void;
+}
 
 /** Lives only for the first moments of a connection, so closures are fine here. */
 export class AcceptingConnection {
-  readonly #listener: ActiveListener;
+  readonly #listener: AcceptingListener;
   readonly #socket: Socket;
   readonly #properties: ConnectionProperties;
   readonly #filters: readonly ListenerFilter[];
@@ -30,7 +50,7 @@ export class AcceptingConnection {
   readonly #onData = (chunk: Buffer) => this.#peek(chunk);
   readonly #onClose = () => this.#ended('remote');
 
-  constructor(listener: ActiveListener, socket: Socket, properties: ConnectionProperties) {
+  constructor(listener: AcceptingListener, socket: Socket, properties: ConnectionProperties) {
     this.#listener = listener;
     this.#socket = socket;
     this.#properties = properties;

@@ -13,7 +13,7 @@ import { HttpStreamInfo } from '../hcm/stream-info.ts';
 import { SocketConnection } from '../network/connection.ts';
 import type { SecretStore } from '../tls/secret-store.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
-import { AcceptingConnection } from './accepting-connection.ts';
+import { AcceptingConnection, type AcceptingListener } from './accepting-connection.ts';
 import { DownstreamConnection } from './downstream-connection.ts';
 import { FilterChain } from './filter-chain.ts';
 import { FilterChainMatcher } from './filter-chain-match.ts';
@@ -33,7 +33,7 @@ export interface ListenerFactories {
 const TCP_BACKLOG = 4096;
 
 /** See the head comment. */
-export class ActiveListener {
+export class ActiveListener implements AcceptingListener {
   config: ListenerConfig;
   readonly stats = new ListenerStats();
   readonly timers: TimerService;
@@ -139,7 +139,6 @@ export class ActiveListener {
     this.#factories.context.stats.remove(this.#sslStats);
   }
 
-  /** AcceptingConnection: the chain is known and the transport is up. */
   serve(
     chain: FilterChain,
     socket: net.Socket,

@@ -6,7 +6,11 @@ import type { NetworkFilterConfig } from '../api/network-filter.ts';
 import { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import type { SecretStore } from '../tls/secret-store.ts';
 import type { SslStats } from '../tls/ssl-stats.ts';
-import type { DownstreamConnection } from './downstream-connection.ts';
+
+/** A connection as its chain sees it. */
+export interface ChainConnection {
+  close(type: ConnectionCloseType): void;
+}
 
 /** Kept across listener updates while its config text is the same. */
 export class FilterChain {
@@ -15,7 +19,7 @@ export class FilterChain {
   readonly configText: string;
   readonly tls: DownstreamTlsContext | null;
   readonly networkFilters: readonly NetworkFilterConfig[];
-  readonly connections = new Set<DownstreamConnection>();
+  readonly connections = new Set<ChainConnection>();
   #draining = false;
   #onDrained: (() => void) | null = null;
 
@@ -60,7 +64,7 @@ export class FilterChain {
     for (const connection of [...this.connections]) connection.close(ConnectionCloseType.NoFlush);
   }
 
-  onConnectionClosed(connection: DownstreamConnection): void {
+  onConnectionClosed(connection: ChainConnection): void {
     this.connections.delete(connection);
     if (this.#draining) this.#checkDrained();
   }
