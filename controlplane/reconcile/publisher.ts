@@ -1,6 +1,7 @@
 // Translated resources into the snapshot cache. What translate/ shares between nodes by reference stays
 // shared: one encoding, one hash, one set.
 
+import { formatMissing, missingReferences } from '../cache/consistency.ts';
 import { type XdsKind, xdsKinds } from '../cache/kinds.ts';
 import { ResourceInterner } from '../cache/resource.ts';
 import { ResourceSet, Snapshot } from '../cache/snapshot.ts';
@@ -17,10 +18,16 @@ export class SnapshotPublisher implements SnapshotSink {
     this.#cache = cache;
   }
 
-  set(nodeId: string, resources: NodeResources): void {
+  /** Throws when a resource refers to one that the node would not get. */
+  prepare(nodeId: string, resources: NodeResources): () => void {
     const sets: Partial<Record<XdsKind, ResourceSet>> = {};
     for (const kind of xdsKinds) sets[kind] = this.#setOf(kind, resources[kind]);
-    this.#cache.set(nodeId, new Snapshot(sets));
+    const snapshot = new Snapshot(sets);
+    const missing = missingReferences(snapshot);
+    if (missing.length > 0) {
+      throw new Error(`snapshot of ${nodeId}: ${missing.map(formatMissing).join('; ')}`);
+    }
+    return () => this.#cache.set(nodeId, snapshot);
   }
 
   remove(nodeId: string): void {

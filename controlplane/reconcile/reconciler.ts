@@ -12,17 +12,24 @@ import { type NodeResources, Translator } from '../translate/translate.ts';
 
 /** Where snapshots go: the cache, seen from here. */
 export interface SnapshotSink {
-  set(nodeId: string, resources: NodeResources): void;
+  /** Checks and packs; what it returns publishes. Throws when the resources do not fit together. */
+  prepare(nodeId: string, resources: NodeResources): () => void;
   remove(nodeId: string): void;
 }
 
 export interface ReconcilerOptions {
   readonly store: Store;
   readonly joined: () => readonly Workload[];
-  readonly certificates: NodeCertificates;
+  readonly certificates: Pick<NodeCertificates, 'get' | 'retain'>;
   readonly rootsPem: string;
   readonly sink: SnapshotSink;
   readonly logger: Logger;
+}
+
+interface Ready {
+  readonly nodeId: string;
+  readonly resources: NodeResources;
+  readonly publish: () => void;
 }
 
 export class Reconciler {
@@ -75,30 +82,29 @@ export class Reconciler {
       joined(),
     );
     const translator = new Translator(graph);
-    // Everything is translated before anything is published: no half rounds.
-    const ready: [string, NodeResources][] = [];
+    // Everything is translated and checked before anything is published: no half rounds.
+    const ready: Ready[] = [];
     for (const proxy of graph.proxies.values()) {
+      const { nodeId, service } = proxy;
       const certificate = certificates.get(
-        proxy.nodeId,
-        proxy.service.spiffeId,
+        nodeId,
+        service.spiffeId,
         graph.settings.certificateTtlMs,
       );
       if (certificate === null) continue;
       const { certificatePem, privateKeyPem } = certificate;
-      ready.push([
-        proxy.nodeId,
-        translator.resourcesOf(proxy, {
-          certificateChainPem: certificatePem,
-          privateKeyPem,
-          rootsPem,
-        }),
-      ]);
+      const resources = translator.resourcesOf(proxy, {
+        certificateChainPem: certificatePem,
+        privateKeyPem,
+        rootsPem,
+      });
+      ready.push({ nodeId, resources, publish: sink.prepare(nodeId, resources) });
     }
     this.#graph = graph;
     certificates.retain(new Set(graph.proxies.keys()));
-    for (const [nodeId, resources] of ready) {
+    for (const { nodeId, resources, publish } of ready) {
       this.#resources.set(nodeId, resources);
-      sink.set(nodeId, resources);
+      publish();
     }
     for (const nodeId of this.#resources.keys()) {
       if (graph.proxies.has(nodeId)) continue;
