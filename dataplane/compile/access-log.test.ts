@@ -85,8 +85,8 @@ describe('access logs', () => {
       ),
       [
         'access_log[0].typed_config.log_format.json_format.a: %REQ% needs an argument in parentheses',
-        "access_log[0].typed_config.log_format.json_format.b[0]: malformed format at position 0: '%DURATION'",
-        'access_log[0].typed_config.log_format.json_format.b[1]: %PROTOCOL% takes no arguments',
+        "access_log[0].typed_config.log_format.json_format.b[0]: malformed operator at position 0: '%DURATION'",
+        'access_log[0].typed_config.log_format.json_format.b[1]: %PROTOCOL% takes no argument',
       ],
     );
     assert.deepEqual(

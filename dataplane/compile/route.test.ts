@@ -213,8 +213,8 @@ describe('compileRouteConfiguration', () => {
       'a format with an unknown operator',
       '{match: {prefix: /}, route: {cluster: c}, response_headers_to_add: [{header: {key: a, value: "%NOPE%"}}, {header: {key: a, value: "50%"}}]}',
       [
-        'response_headers_to_add[0].header.value: not supported yet (%NOPE%)',
-        "response_headers_to_add[1].header.value: malformed format at position 2: '%'",
+        'response_headers_to_add[0].header.value: not supported yet: %NOPE%; remove it from the format',
+        "response_headers_to_add[1].header.value: malformed operator at position 2: '%'",
       ],
     ],
     [
