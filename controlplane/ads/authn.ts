@@ -2,6 +2,7 @@
 // certificate, token, or none on loopback); the node's own word decides nothing by itself.
 
 import { decodeMessage } from '../../proto/any.ts';
+import type { BuildVersionProto } from '../../proto/gen/types.ts';
 
 /** What gRPC knows of the peer before it has said anything. */
 export interface Peer {
@@ -48,15 +49,7 @@ export function decodeNode(bytes: Uint8Array): XdsNode | null {
   };
 }
 
-interface BuildVersion {
-  readonly version?: {
-    readonly major_number?: number;
-    readonly minor_number?: number;
-    readonly patch?: number;
-  };
-}
-
-function buildVersion(build: BuildVersion | undefined): string {
+function buildVersion(build: BuildVersionProto | undefined): string {
   const version = build?.version;
   if (version === undefined) return '';
   return [version.major_number, version.minor_number, version.patch].map((n) => n ?? 0).join('.');

@@ -29,7 +29,12 @@ export interface AdsServerOptions {
   readonly logger: Logger;
   /** control_plane.identifier of every response. */
   readonly identifier: string;
-  /** How long a node may take to say who it is, and to answer a response. Default 30 000. */
+  /** How long a node may take to say who it is. Default 15 000. */
+  readonly helloTimeoutMs?: number;
+  /**
+   * How long a node may take to answer a response. Envoy ACKs clusters only when they are warm, which may
+   * take its initial_fetch_timeout or a round of health checks. Default 120 000.
+   */
   readonly answerTimeoutMs?: number;
   /** Names over all types that one stream may subscribe to. Default 100 000. */
   readonly maxNames?: number;
@@ -80,7 +85,8 @@ export class AdsServer {
       timers: options.timers,
       logger: options.logger,
       identifier: options.identifier,
-      answerTimeoutMs: options.answerTimeoutMs ?? 30_000,
+      helloTimeoutMs: options.helloTimeoutMs ?? 15_000,
+      answerTimeoutMs: options.answerTimeoutMs ?? 120_000,
       maxNames: options.maxNames ?? 100_000,
       maxResponseBytes: options.maxResponseBytes ?? 64 * 1024 * 1024,
       onKeyed: (stream, key) => this.#onKeyed(stream, key),

@@ -1,13 +1,12 @@
 // One ADS stream of one node. It takes the node from snapshot to snapshot, one snapshot at a time: what
-// changes meanwhile waits, and only the newest of it is used. A pass has two phases (make before break),
-// and a type's turn ends when the node has answered:
+// changes meanwhile waits, and only the newest of it is used. A pass has two phases (make before break):
 //
-//   add:    cluster -> endpoint -> secret -> listener -> route
-//   remove: route -> listener -> secret -> endpoint -> cluster
+//   add:    cluster, endpoint, secret   then, when clusters and endpoints were answered:   listener, route
+//   remove: when all that was answered: route -> listener -> secret -> endpoint -> cluster
 //
-// A request that wants something starts the pass over on the same snapshot; types with nothing to say are
-// passed by. Hence at most one response per type is under way, nothing is sent before what it refers to
-// was answered for, and a NACK is followed by silence until the content changes.
+// Endpoints and secrets never wait for the answer to clusters, nor routes for that to listeners: Envoy ACKs
+// clusters only when they are warm, which needs the former (it pauses CDS meanwhile; seen with 1.40).
+// At most one response per type is under way, and a NACK is followed by silence until the content changes.
 // The only writer of its stream: while gRPC pushes back, neither writes nor reads.
 
 import { status as grpcStatus } from '@grpc/grpc-js';
@@ -45,7 +44,9 @@ export interface StreamContext {
   readonly logger: Logger;
   /** control_plane.identifier of every response. */
   readonly identifier: string;
-  /** How long a node may take to say who it is, and to answer a response. */
+  /** How long a node may take to say who it is. */
+  readonly helloTimeoutMs: number;
+  /** How long a node may take to answer a response; Envoy answers for clusters only when they are warm. */
   readonly answerTimeoutMs: number;
   /** Names over all types that a stream may subscribe to. */
   readonly maxNames: number;
@@ -56,15 +57,16 @@ export interface StreamContext {
   readonly onClosed: (stream: AdsStream, key: string | null) => void;
 }
 
-interface Step {
-  readonly kind: XdsKind;
-  readonly phase: 'additions' | 'removals';
-}
+/** Types whose responses must have been answered before one of this type is sent. */
+const waitsFor: Readonly<Record<XdsKind, readonly XdsKind[]>> = {
+  cluster: [],
+  endpoint: [],
+  secret: [],
+  listener: ['cluster', 'endpoint'],
+  route: ['cluster', 'endpoint'],
+};
 
-const steps: readonly Step[] = [
-  ...xdsKinds.map((kind): Step => ({ kind, phase: 'additions' })),
-  ...xdsKinds.map((kind): Step => ({ kind, phase: 'removals' })).reverse(),
-];
+const removalOrder: readonly XdsKind[] = [...xdsKinds].reverse();
 
 /** Whose response makes Envoy ask again for which types. */
 const childrenOf: Readonly<Record<XdsKind, readonly XdsKind[]>> = {
@@ -90,7 +92,6 @@ export class Stream<Request extends RequestBase> {
   #record: StreamRecord | null = null;
   /** The snapshot that the node is being brought to; null between passes. */
   #target: Snapshot | null = null;
-  #step = 0;
   #nonce = 0;
   #isBlocked = false;
   #isClosed = false;
@@ -102,7 +103,7 @@ export class Stream<Request extends RequestBase> {
     this.#context = context;
     this.#logger = context.logger;
     this.#answerTimer = context.timers.createTimer(onAnswerTimeout<Request>, this);
-    this.#answerTimer.start(context.answerTimeoutMs);
+    this.#answerTimer.start(context.helloTimeoutMs);
     context.stats.streamsActive++;
     context.stats.streamsTotal++;
   }
@@ -224,7 +225,6 @@ export class Stream<Request extends RequestBase> {
       this.#fail(grpcStatus.RESOURCE_EXHAUSTED, `more than ${maxNames} resource names`);
       return;
     }
-    if (this.#target !== null && state.needsAttention(this.#target.set(kind))) this.#step = 0;
     this.pump();
   }
 
@@ -245,14 +245,10 @@ export class Stream<Request extends RequestBase> {
   #advance(): void {
     const key = this.#key;
     if (key === null || this.#isClosed) return;
-    while (!this.#isBlocked) {
-      if (this.#target === null && !this.#beginPass(key)) return;
+    while (!this.#isBlocked && (this.#target !== null || this.#beginPass(key))) {
       const target = this.#target;
-      const step = steps[this.#step];
-      if (target === null) return;
-      if (step === undefined) this.#endPass(target);
-      else if (this.#take(step, target)) this.#step++;
-      else return;
+      if (target === null || !this.#addAll(target) || !this.#removeNext(target)) return;
+      this.#endPass(target);
     }
   }
 
@@ -262,7 +258,6 @@ export class Stream<Request extends RequestBase> {
     for (const [kind, state] of this.#types) {
       if (!state.needsAttention(snapshot.set(kind))) continue;
       this.#target = snapshot;
-      this.#step = 0;
       return true;
     }
     return false;
@@ -277,17 +272,38 @@ export class Stream<Request extends RequestBase> {
     this.#target = null;
   }
 
-  /** True when the step is done; false when an answer must be waited for. */
-  #take({ kind, phase }: Step, target: Snapshot): boolean {
-    const state = this.#types.get(kind);
-    if (state === undefined) return true;
-    if (state.outstandingNonce !== null) return false;
-    const set = target.set(kind);
-    if (!state.needsAttention(set)) return true;
-    const outgoing = this.#protocol[phase](state, set);
-    if (outgoing === null) return true;
-    this.#send(state, outgoing);
-    return false;
+  /** True when the node has answered for everything new. */
+  #addAll(target: Snapshot): boolean {
+    for (const kind of xdsKinds) {
+      const state = this.#types.get(kind);
+      if (state === undefined || state.outstandingNonce !== null || this.#isBlocked) continue;
+      const set = target.set(kind);
+      if (!state.needsAdditions(set)) continue;
+      if (waitsFor[kind].some((other) => this.#isOutstanding(other))) continue;
+      const outgoing = this.#protocol.additions(state, set);
+      if (outgoing === null) state.addedSet = set;
+      else this.#send(state, outgoing);
+      if (this.#isClosed) return false;
+    }
+    return !this.#isBlocked && !xdsKinds.some((kind) => this.#isOutstanding(kind));
+  }
+
+  /** Sends the next removal. True when there is none (left). */
+  #removeNext(target: Snapshot): boolean {
+    for (const kind of removalOrder) {
+      const state = this.#types.get(kind);
+      if (state === undefined || !state.needsAttention(target.set(kind))) continue;
+      const outgoing = this.#protocol.removals(state, target.set(kind));
+      if (outgoing === null) continue;
+      this.#send(state, outgoing);
+      return false;
+    }
+    return true;
+  }
+
+  #isOutstanding(kind: XdsKind): boolean {
+    const nonce = this.#types.get(kind)?.outstandingNonce;
+    return nonce !== undefined && nonce !== null;
   }
 
   #send(state: TypeState, outgoing: Outgoing): void {
@@ -362,14 +378,17 @@ export class Stream<Request extends RequestBase> {
 
   /** Of the answer timer. */
   cutOff(): void {
-    const { stats, answerTimeoutMs } = this.#context;
+    const { stats, helloTimeoutMs, answerTimeoutMs } = this.#context;
     stats.slowStreamsTotal++;
     const kinds = [...this.#types.values()]
       .filter(({ outstandingNonce }) => outstandingNonce !== null)
       .map(({ kind }) => kind);
-    const what = kinds.length === 0 ? 'request' : `answer to ${kinds.join(', ')}`;
-    this.#logger.warn({ kinds, answerTimeoutMs }, 'slow xDS stream cut off');
-    this.end(grpcStatus.DEADLINE_EXCEEDED, `no ${what} within ${answerTimeoutMs} ms`);
+    const what =
+      this.#key === null
+        ? `no request within ${helloTimeoutMs} ms`
+        : `no answer to ${kinds.join(', ')} within ${answerTimeoutMs} ms`;
+    this.#logger.warn({ peer: this.#peer.address, what }, 'slow xDS stream cut off');
+    this.end(grpcStatus.DEADLINE_EXCEEDED, what);
   }
 
   #fail(code: number, details: string): void {

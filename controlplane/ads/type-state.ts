@@ -26,6 +26,8 @@ export class TypeState {
   lastNonce = '';
   /** The set that `held` was last brought to; equal and nothing owed = nothing to do. */
   settledSet: ResourceSet | null = null;
+  /** The set of which everything new was sent. */
+  addedSet: ResourceSet | null = null;
   /** SotW: version_info of the first request: if the wanted content still has it, nothing is sent. */
   resumeVersion = '';
   /** SotW: a response of a type that refers to this one was sent since this one's last response. */
@@ -47,6 +49,11 @@ export class TypeState {
   /** False = nothing can be to do for `set`; cheap. */
   needsAttention(set: ResourceSet): boolean {
     return this.settledSet !== set || this.isOwed || this.owed.size > 0;
+  }
+
+  /** False = `additions` would find nothing. */
+  needsAdditions(set: ResourceSet): boolean {
+    return this.addedSet !== set || this.isOwed || this.owed.size > 0;
   }
 
   /** The resources of `set` that are wanted; missing names are left out. */

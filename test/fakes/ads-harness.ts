@@ -1,0 +1,71 @@
+// Our ADS server on a real loopback port, for tests that drive real clients.
+
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { systemClock } from '../../common/clock.ts';
+import { createLogger, silentLogger } from '../../common/logger.ts';
+import { TimerWheel } from '../../common/timer.ts';
+import {
+  AdsServer,
+  type AdsServerOptions,
+  adsChannelOptions,
+} from '../../controlplane/ads/server.ts';
+import type { SnapshotResource } from '../../controlplane/cache/resource.ts';
+import { Snapshot } from '../../controlplane/cache/snapshot.ts';
+import { SnapshotCache } from '../../controlplane/cache/snapshot-cache.ts';
+
+export interface AdsHarness {
+  readonly port: number;
+  readonly cache: SnapshotCache;
+  readonly ads: AdsServer;
+  /** The snapshot of every node: its id is the key. */
+  publish(nodeId: string, ...resources: readonly SnapshotResource[]): void;
+  close(): void;
+}
+
+/** `port` 0 = any. Every node gets the snapshot of its own id. */
+export async function startAds(
+  port = 0,
+  cache: SnapshotCache = new SnapshotCache(),
+  options: Partial<AdsServerOptions> = {},
+): Promise<AdsHarness> {
+  const server = new Server(adsChannelOptions);
+  const ads = new AdsServer({
+    cache,
+    authenticate: (_peer, node) => ({ ok: true, snapshotKey: node.id, nodeId: node.id }),
+    clock: systemClock,
+    timers: new TimerWheel(),
+    logger:
+      process.env['REMORA_TEST_LOG'] === undefined ? silentLogger() : createLogger('debug', 'ads'),
+    identifier: 'test-control-plane',
+    ...options,
+  });
+  ads.addTo(server);
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
+      error === null ? resolve(at) : reject(error),
+    );
+  });
+  return {
+    port: bound,
+    cache,
+    ads,
+    publish: (nodeId, ...resources) => cache.set(nodeId, Snapshot.of(resources)),
+    close: () => {
+      ads.close();
+      server.forceShutdown();
+    },
+  };
+}
+
+/** Polls until the condition holds; throws what it waited for after the time limit. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 8000,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`timed out waiting until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
