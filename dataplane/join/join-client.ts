@@ -196,6 +196,9 @@ export class JoinClient {
       } catch (thrown) {
         logger.warn({ error: refusalText(thrown) }, 'cannot join again yet; trying again');
       }
+    } else if (isFinal(failure)) {
+      // The open ADS stream keeps the lease, but after a reconnect we would be out.
+      logger.warn({ error: refusalText(failure) }, 'the join token is no longer good');
     } else {
       logger.debug({ error: refusalText(failure) }, 'keepalive failed');
     }

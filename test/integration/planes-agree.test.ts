@@ -1,0 +1,61 @@
+// Our sidecar takes everything that our control plane may send: each resource of the golden inputs goes
+// through the data plane's compiler, without an error and without an unknown field.
+
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../../common/clock.ts';
+import { CertificateAuthority } from '../../controlplane/ca/authority.ts';
+import { MemoryState } from '../../controlplane/ca/state-dir.ts';
+import { xdsKinds } from '../../controlplane/cache/kinds.ts';
+import { SnapshotResource } from '../../controlplane/cache/resource.ts';
+import { buildGraph } from '../../controlplane/graph/builder.ts';
+import { readDocuments } from '../../controlplane/model/documents.ts';
+import { Translator } from '../../controlplane/translate/translate.ts';
+import { loadBootstrap } from '../../dataplane/config/load-bootstrap.ts';
+import { createResourceCompiler } from '../../dataplane/config/resource-compiler.ts';
+import { configInputs } from '../fakes/config.ts';
+
+const goldenIn = fileURLToPath(new URL('../golden/in/', import.meta.url));
+
+describe('what the control plane sends', async () => {
+  const authority = await CertificateAuthority.open(new MemoryState(), systemClock);
+  const leaf = await authority.issue('spiffe://a.test/ns/default/sa/a', 3_600_000);
+  const certificate = {
+    certificateChainPem: leaf.certificatePem,
+    privateKeyPem: leaf.privateKeyPem,
+    rootsPem: authority.rootsPem,
+  };
+  const bootstrap = loadBootstrap({ ...configInputs(), yaml: '{}' });
+  assert.ok(bootstrap.ok);
+  const compiler = createResourceCompiler(bootstrap.value, configInputs());
+
+  for (const file of readdirSync(goldenIn)) {
+    it(`of ${file} is accepted by the data plane`, () => {
+      const { objects } = readDocuments(readFileSync(goldenIn + file, 'utf8'), file);
+      const graph = buildGraph(
+        objects.map(({ object }) => object),
+        [],
+      );
+      const translator = new Translator(graph);
+      assert.ok(graph.proxies.size > 0);
+      for (const proxy of graph.proxies.values()) {
+        const resources = translator.resourcesOf(proxy, certificate);
+        for (const kind of xdsKinds) {
+          for (const [name, message] of resources[kind] as ReadonlyMap<string, object>) {
+            const outcome = compiler.compile(
+              kind,
+              SnapshotResource.ofMessage(kind, name, message).bytes,
+            );
+            assert.deepEqual(
+              outcome.ok ? outcome.resource.warnings : outcome.errors,
+              [],
+              `${kind} ${name}`,
+            );
+          }
+        }
+      }
+    });
+  }
+});
