@@ -6,7 +6,7 @@ import type { AccessLogFilterData, ComparisonData } from '../api/config/access-l
 import { getField } from '../api/headers.ts';
 import { HeaderMatcher } from '../matcher/header-matcher.ts';
 import { grpcStatusNumber, parseGrpcStatus } from './grpc-status.ts';
-import { responseFlagBit } from './response-flags.ts';
+import { flagBits } from './response-flags.ts';
 
 /** True = write the line. */
 export type LogFilter = (context: LogContext) => boolean;
@@ -46,7 +46,7 @@ export function compileLogFilter(data: AccessLogFilterData, random: Random): Log
       return ({ requestHeaders }) => requestHeaders !== null && matcher.matches(requestHeaders);
     }
     case 'response_flag': {
-      const mask = data.flags.reduce((bits, name) => bits | responseFlagBit(name), 0);
+      const mask = flagBits(data.flags);
       return data.flags.length === 0
         ? ({ streamInfo }) => streamInfo.responseFlags !== 0
         : ({ streamInfo }) => (streamInfo.responseFlags & mask) !== 0;

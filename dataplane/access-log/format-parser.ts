@@ -1,40 +1,59 @@
-// Envoy's format strings, split into literals and operators.
+// Splits an access-log format string into literal text and operators. Pure syntax: what an operator means
+// is operators.ts. Runs when config is checked and when it is compiled, never per request.
 //
-//   text %OPERATOR% text %OPERATOR(arguments):max_length% %%
-//
-// The main thread has checked the text (compile/format); a text that does not parse here is a bug.
+//   text %OPERATOR% text %OPERATOR(argument):max_length% %%
 
-/** One operator of a format. */
-export interface OperatorCall {
-  readonly operator: string;
-  /** Between the parentheses; null = none were written. */
-  readonly args: string | null;
-  /** Longest result; null = no limit. */
-  readonly maxLength: number | null;
-}
+/** A piece of a format. */
+export type FormatToken =
+  | { readonly kind: 'literal'; readonly text: string }
+  | {
+      readonly kind: 'operator';
+      readonly name: string;
+      /** Text between the parentheses; null when there were none. */
+      readonly argument: string | null;
+      /** Longest output in bytes; null = as long as it is. */
+      readonly maxLength: number | null;
+    };
 
-const pattern = /%(?:%|([A-Z][A-Z0-9_]*)(?:\(((?:[^()]|\([^()]*\))*)\))?(?::(\d+))?%)/g;
+/** Tokens in order, or what is malformed and where. */
+export type ParsedFormat =
+  | { readonly ok: true; readonly tokens: readonly FormatToken[] }
+  | { readonly ok: false; readonly message: string };
 
-/** Literals are strings, adjacent ones joined. */
-export function parseFormat(text: string): (string | OperatorCall)[] {
-  const parts: (string | OperatorCall)[] = [];
-  const literal = (more: string) => {
-    if (more === '') return;
-    const last = parts.at(-1);
-    if (typeof last === 'string') parts[parts.length - 1] = last + more;
-    else parts.push(more);
-  };
+/** An argument may hold `%` and one level of parentheses, as START_TIME's does. */
+const OPERATOR = /%([A-Z][A-Z0-9_]*)(?:\(((?:[^()]|\([^()]*\))*)\))?(?::([0-9]{1,9}))?%/y;
+
+/** Parses a whole format string. */
+export function parseFormat(text: string): ParsedFormat {
+  const tokens: FormatToken[] = [];
+  let literal = '';
   let at = 0;
-  for (const match of text.matchAll(pattern)) {
-    literal(text.slice(at, match.index));
-    at = match.index + match[0].length;
-    const [, operator, args, length] = match;
-    if (operator === undefined) literal('%');
-    else {
-      const maxLength = length === undefined ? null : Number(length);
-      parts.push({ operator, args: args ?? null, maxLength });
+  while (at < text.length) {
+    const percent = text.indexOf('%', at);
+    if (percent === -1) break;
+    literal += text.slice(at, percent);
+    if (text[percent + 1] === '%') {
+      literal += '%';
+      at = percent + 2;
+      continue;
     }
+    OPERATOR.lastIndex = percent;
+    const match = OPERATOR.exec(text);
+    if (match === null) {
+      const near = text.slice(percent, percent + 20);
+      return { ok: false, message: `malformed operator at position ${percent}: '${near}'` };
+    }
+    if (literal !== '') tokens.push({ kind: 'literal', text: literal });
+    literal = '';
+    tokens.push({
+      kind: 'operator',
+      name: match[1]!,
+      argument: match[2] ?? null,
+      maxLength: match[3] === undefined ? null : Number(match[3]),
+    });
+    at = OPERATOR.lastIndex;
   }
-  literal(text.slice(at));
-  return parts;
+  literal += text.slice(at);
+  if (literal !== '') tokens.push({ kind: 'literal', text: literal });
+  return { ok: true, tokens };
 }

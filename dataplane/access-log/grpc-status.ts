@@ -1,41 +1,64 @@
-// gRPC status codes by name (google.rpc.Code; grpc/statuscodes.md).
+// The gRPC status of a finished request, for %GRPC_STATUS%, the grpc_status filter and the router.
 
-const names = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-] as const;
+import type { LogContext } from '../api/access-log.ts';
+import { getField } from '../api/headers.ts';
 
-/** `style`: SNAKE_STRING = DEADLINE_EXCEEDED; CAMEL_STRING or '' = DeadlineExceeded. Unknown codes print as numbers. */
-export function grpcStatusName(status: number, style: string): string {
-  const name = names[status];
-  if (name === undefined) return String(status);
-  if (style === 'SNAKE_STRING') return name;
-  if (name === 'OK') return 'OK';
-  // Envoy prints CANCELLED as Canceled.
-  if (name === 'CANCELLED') return 'Canceled';
-  return name
-    .toLowerCase()
-    .split('_')
-    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
-    .join('');
+/** By number; both spellings of Envoy's GRPC_STATUS formats. */
+const statusNames: readonly (readonly [camel: string, snake: string])[] = [
+  ['OK', 'OK'],
+  ['Canceled', 'CANCELLED'],
+  ['Unknown', 'UNKNOWN'],
+  ['InvalidArgument', 'INVALID_ARGUMENT'],
+  ['DeadlineExceeded', 'DEADLINE_EXCEEDED'],
+  ['NotFound', 'NOT_FOUND'],
+  ['AlreadyExists', 'ALREADY_EXISTS'],
+  ['PermissionDenied', 'PERMISSION_DENIED'],
+  ['ResourceExhausted', 'RESOURCE_EXHAUSTED'],
+  ['FailedPrecondition', 'FAILED_PRECONDITION'],
+  ['Aborted', 'ABORTED'],
+  ['OutOfRange', 'OUT_OF_RANGE'],
+  ['Unimplemented', 'UNIMPLEMENTED'],
+  ['Internal', 'INTERNAL'],
+  ['Unavailable', 'UNAVAILABLE'],
+  ['DataLoss', 'DATA_LOSS'],
+  ['Unauthenticated', 'UNAUTHENTICATED'],
+];
+
+const DIGITS = /^[0-9]{1,9}$/;
+const GRPC_LENGTH = 'application/grpc'.length;
+
+/** True for `application/grpc` and `application/grpc+...`. */
+export function isGrpcContentType(contentType: string | null): boolean {
+  if (contentType === null || !contentType.startsWith('application/grpc')) return false;
+  return contentType.length === GRPC_LENGTH || contentType[GRPC_LENGTH] === '+';
 }
 
-/** Code of a name such as UNAVAILABLE, -1 = there is none. */
-export function grpcStatusCode(name: string): number {
-  return names.findIndex((known) => known === (name === 'CANCELED' ? 'CANCELLED' : name));
+/** A grpc-status value as a number, -1 when there is none or it is no number. */
+export function parseGrpcStatus(value: string | null): number {
+  return value !== null && DIGITS.test(value) ? Number(value) : -1;
+}
+
+/** From the trailers, else the headers; -1 = not a gRPC request, or no status came. */
+export function grpcStatusOf(context: LogContext): number {
+  const { requestHeaders, responseTrailers, responseHeaders } = context;
+  if (requestHeaders === null || !isGrpcContentType(requestHeaders.get('content-type'))) return -1;
+  if (responseTrailers !== null) {
+    const inTrailers = parseGrpcStatus(getField(responseTrailers, 'grpc-status'));
+    if (inTrailers !== -1) return inTrailers;
+  }
+  return responseHeaders === null
+    ? -1
+    : parseGrpcStatus(getField(responseHeaders.fields, 'grpc-status'));
+}
+
+/** `Unavailable` or `UNAVAILABLE`; numbers without a name are written as numbers. */
+export function grpcStatusName(status: number, form: 'camel' | 'snake'): string {
+  const names = statusNames[status];
+  return names === undefined ? String(status) : names[form === 'camel' ? 0 : 1];
+}
+
+/** The number of a SNAKE_CASE name, -1 when there is none. */
+export function grpcStatusNumber(snake: string): number {
+  const wanted = snake === 'CANCELED' ? 'CANCELLED' : snake;
+  return statusNames.findIndex((names) => names[1] === wanted);
 }

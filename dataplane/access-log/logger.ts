@@ -3,9 +3,9 @@
 import type { Random } from '../../common/clock.ts';
 import type { AccessLogger, LogContext } from '../api/access-log.ts';
 import type { AccessLogDataBase } from '../api/config/access-log.ts';
+import type { LogSink } from '../api/factory.ts';
 import { compileLogFilter, type LogFilter } from './filter.ts';
 import { createFormatter, type Formatter } from './formatter.ts';
-import type { LogSink } from './sink.ts';
 
 class FormattedAccessLogger implements AccessLogger {
   readonly #filter: LogFilter | null;
@@ -20,7 +20,7 @@ class FormattedAccessLogger implements AccessLogger {
 
   log(context: LogContext): void {
     if (this.#filter !== null && !this.#filter(context)) return;
-    this.#sink.add(this.#formatter.format(context));
+    this.#sink.append(this.#formatter.format(context));
   }
 }
 

@@ -1,56 +1,64 @@
-// Names of the response flags, as %RESPONSE_FLAGS% and %RESPONSE_FLAGS_LONG% print them (usage.rst).
+// Names of the response flags (%RESPONSE_FLAGS%, %RESPONSE_FLAGS_LONG%, response_flag filters).
 
 import { ResponseFlag } from '../api/stream-info.ts';
 
-/** [bit, short, long], in the order of the bits, which is the order they are printed in. */
-const names: readonly (readonly [number, string, string])[] = [
-  [ResponseFlag.FailedLocalHealthCheck, 'LH', 'FailedLocalHealthCheck'],
-  [ResponseFlag.NoHealthyUpstream, 'UH', 'NoHealthyUpstream'],
-  [ResponseFlag.UpstreamRequestTimeout, 'UT', 'UpstreamRequestTimeout'],
-  [ResponseFlag.LocalReset, 'LR', 'LocalReset'],
-  [ResponseFlag.UpstreamRemoteReset, 'UR', 'UpstreamRemoteReset'],
-  [ResponseFlag.UpstreamConnectionFailure, 'UF', 'UpstreamConnectionFailure'],
-  [ResponseFlag.UpstreamConnectionTermination, 'UC', 'UpstreamConnectionTermination'],
-  [ResponseFlag.UpstreamOverflow, 'UO', 'UpstreamOverflow'],
-  [ResponseFlag.NoRouteFound, 'NR', 'NoRouteFound'],
+/**
+ * [bit, short, long]. Envoy prints flags in the order in which they were set. A set of bits has no memory of
+ * that, so this is the order in which one request can meet them: faults and limits on the way in, then what
+ * spoilt a retry, then what ended the last try, then the client's side.
+ */
+const names: readonly (readonly [bit: number, short: string, long: string])[] = [
   [ResponseFlag.DelayInjected, 'DI', 'DelayInjected'],
   [ResponseFlag.FaultInjected, 'FI', 'FaultInjected'],
   [ResponseFlag.RateLimited, 'RL', 'RateLimited'],
-  [ResponseFlag.UnauthorizedExternalService, 'UAEX', 'UnauthorizedExternalService'],
   [ResponseFlag.RateLimitServiceError, 'RLSE', 'RateLimitServiceError'],
-  [ResponseFlag.DownstreamConnectionTermination, 'DC', 'DownstreamConnectionTermination'],
-  [ResponseFlag.UpstreamRetryLimitExceeded, 'URX', 'UpstreamRetryLimitExceeded'],
-  [ResponseFlag.StreamIdleTimeout, 'SI', 'StreamIdleTimeout'],
+  [ResponseFlag.UnauthorizedExternalService, 'UAEX', 'UnauthorizedExternalService'],
   [ResponseFlag.InvalidEnvoyRequestHeaders, 'IH', 'InvalidEnvoyRequestHeaders'],
-  [ResponseFlag.DownstreamProtocolError, 'DPE', 'DownstreamProtocolError'],
-  [ResponseFlag.UpstreamMaxStreamDurationReached, 'UMSDR', 'UpstreamMaxStreamDurationReached'],
+  [ResponseFlag.FailedLocalHealthCheck, 'LH', 'FailedLocalHealthCheck'],
+  [ResponseFlag.NoRouteFound, 'NR', 'NoRouteFound'],
   [ResponseFlag.NoFilterConfigFound, 'NFCF', 'NoFilterConfigFound'],
-  [ResponseFlag.DurationTimeout, 'DT', 'DurationTimeout'],
-  [ResponseFlag.UpstreamProtocolError, 'UPE', 'UpstreamProtocolError'],
   [ResponseFlag.NoClusterFound, 'NC', 'NoClusterFound'],
+  [ResponseFlag.DropOverLoad, 'DO', 'DropOverload'],
   [ResponseFlag.OverloadManager, 'OM', 'OverloadManagerTerminated'],
   [ResponseFlag.DnsResolutionFailed, 'DF', 'DnsResolutionFailed'],
-  [ResponseFlag.DropOverLoad, 'DO', 'DropOverload'],
+  [ResponseFlag.UpstreamOverflow, 'UO', 'UpstreamOverflow'],
+  [ResponseFlag.UpstreamRetryLimitExceeded, 'URX', 'UpstreamRetryLimitExceeded'],
+  [ResponseFlag.NoHealthyUpstream, 'UH', 'NoHealthyUpstream'],
+  [ResponseFlag.UpstreamConnectionFailure, 'UF', 'UpstreamConnectionFailure'],
+  [ResponseFlag.UpstreamConnectionTermination, 'UC', 'UpstreamConnectionTermination'],
+  [ResponseFlag.UpstreamRemoteReset, 'UR', 'UpstreamRemoteReset'],
+  [ResponseFlag.LocalReset, 'LR', 'LocalReset'],
+  [ResponseFlag.UpstreamProtocolError, 'UPE', 'UpstreamProtocolError'],
+  [ResponseFlag.UpstreamRequestTimeout, 'UT', 'UpstreamRequestTimeout'],
+  [ResponseFlag.UpstreamMaxStreamDurationReached, 'UMSDR', 'UpstreamMaxStreamDurationReached'],
+  [ResponseFlag.StreamIdleTimeout, 'SI', 'StreamIdleTimeout'],
+  [ResponseFlag.DurationTimeout, 'DT', 'DurationTimeout'],
+  [ResponseFlag.DownstreamProtocolError, 'DPE', 'DownstreamProtocolError'],
   [ResponseFlag.DownstreamRemoteReset, 'DR', 'DownstreamRemoteReset'],
+  [ResponseFlag.DownstreamConnectionTermination, 'DC', 'DownstreamConnectionTermination'],
 ];
 
-function join(flags: number, column: 1 | 2): string | null {
-  if (flags === 0) return null;
-  let text = '';
-  for (const entry of names) {
-    if ((flags & entry[0]) !== 0) text = text === '' ? entry[column] : `${text},${entry[column]}`;
-  }
+// Few combinations ever occur: each text is made once.
+const shortTexts = new Map<number, string>([[0, '-']]);
+const longTexts = new Map<number, string>([[0, '-']]);
+
+/** `UO,UC`; `-` when none is set. */
+export function responseFlagsText(flags: number): string {
+  return shortTexts.get(flags) ?? remember(shortTexts, flags, 1);
+}
+
+/** `UpstreamOverflow,UpstreamConnectionTermination`; `-` when none is set. */
+export function responseFlagsLongText(flags: number): string {
+  return longTexts.get(flags) ?? remember(longTexts, flags, 2);
+}
+
+function remember(texts: Map<number, string>, flags: number, column: 1 | 2): string {
+  const text = names
+    .filter(([bit]) => (flags & bit) !== 0)
+    .map((entry) => entry[column])
+    .join(',');
+  texts.set(flags, text);
   return text;
-}
-
-/** `UF,URX`; null = none is set. */
-export function shortFlags(flags: number): string | null {
-  return join(flags, 1);
-}
-
-/** `UpstreamConnectionFailure,...`; null = none is set. */
-export function longFlags(flags: number): string | null {
-  return join(flags, 2);
 }
 
 /** Bits of short names; unknown names have none. */

@@ -2,13 +2,14 @@
 // are written by the thread pool, one write at a time. Nobody ever waits for a sink: what the disk cannot take
 // within a bound is dropped and counted.
 //
-//   add() -> pending text --64 KiB or 1 s--> one write in flight --> file
+//   append() -> pending text --64 KiB or 1 s--> one write in flight --> file
 //
 // Envoy flushes every 10 s; one second is easier on whoever looks at a log, and costs one write per second.
 
 import * as nodeFs from 'node:fs';
 import type { Logger } from '../../common/logger.ts';
 import type { Timer, TimerService } from '../../common/timer.ts';
+import type { LogSink } from '../api/factory.ts';
 import type { StatField } from '../api/stats.ts';
 
 /** Flush when so much is pending. */
@@ -17,6 +18,7 @@ const FLUSH_BYTES = 64 * 1024;
 const FLUSH_INTERVAL_MS = 1000;
 /** Lines beyond are dropped while the file does not take them. */
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+const FILE_MODE = 0o644;
 /** Wait before trying again what failed. */
 const RETRY_MS = 1000;
 /** Wait for room in a full pipe. */
@@ -74,8 +76,8 @@ export interface SinkServices {
   readonly fs?: SinkFs;
 }
 
-/** One open file. Made by AccessLogSinks, shared by all loggers that write there. */
-export class LogSink {
+/** One open file. Made by LogSinks (sinks.ts), shared by all loggers that write there. */
+export class BufferedSink implements LogSink {
   readonly #path: string;
   readonly #services: SinkServices;
   readonly #fs: SinkFs;
@@ -91,18 +93,22 @@ export class LogSink {
   #isBusy = false;
   #isFailing = false;
 
-  /** `stream` = 1 or 2: that descriptor, which is never opened or closed; null = `path`. */
-  constructor(path: string, stream: 1 | 2 | null, services: SinkServices) {
+  /**
+   * `/dev/stdout` and `/dev/stderr` are the process's own streams, never opened or closed; any other path is
+   * opened for append now, and what the file system says of it is thrown.
+   */
+  constructor(path: string, services: SinkServices) {
+    const stream = path === '/dev/stdout' ? 1 : path === '/dev/stderr' ? 2 : null;
     this.#path = path;
     this.#services = services;
     this.#fs = services.fs ?? realFs;
     this.#isStream = stream !== null;
-    this.#fd = stream ?? -1;
+    this.#fd = stream ?? this.#fs.openSync(path, 'a', FILE_MODE);
     this.#timer = services.timers.createTimer(onFlushTimer, this);
   }
 
   /** Adds a whole line (or several), a byte string. Never blocks, never throws. */
-  add(line: string): void {
+  append(line: string): void {
     const { stats } = this.#services;
     const waiting = this.#pending.length + (this.#current?.length ?? 0);
     if (waiting + line.length > MAX_PENDING_BYTES) {
@@ -155,7 +161,7 @@ export class LogSink {
     if (data.length === 0) return;
     stats.writeTotalBuffered -= data.length;
     try {
-      if (this.#fd === -1) this.#fd = this.#fs.openSync(this.#path, 'a', 0o644);
+      if (this.#fd === -1) this.#fd = this.#fs.openSync(this.#path, 'a', FILE_MODE);
       while (data.length > 0) data = data.subarray(this.#fs.writeSync(this.#fd, data));
       stats.writeCompleted++;
     } catch {
@@ -171,7 +177,7 @@ export class LogSink {
   }
 
   #open(): void {
-    this.#fs.open(this.#path, 'a', 0o644, (error, fd) => {
+    this.#fs.open(this.#path, 'a', FILE_MODE, (error, fd) => {
       if (error !== null) {
         this.#services.stats.reopenFailed++;
         this.#onFailure(error);
@@ -213,7 +219,7 @@ export class LogSink {
     });
   }
 
-  /** Keeps what is left and tries again later; add() drops what exceeds the bound. */
+  /** Keeps what is left and tries again later; append() drops what exceeds the bound. */
   #onFailure(error: NodeJS.ErrnoException): void {
     this.#isBusy = false;
     if (!this.#isFailing) {
@@ -228,42 +234,9 @@ export class LogSink {
   }
 }
 
-function onFlushTimer(sink: LogSink): void {
+function onFlushTimer(sink: BufferedSink): void {
   sink.onTimer();
 }
 
 /** Nothing can be done about a close that fails; the descriptor is gone either way. */
 function ignoreCloseError(): void {}
-
-/** All sinks of a worker, one per path. The composition root makes it, reopens and closes it. */
-export class AccessLogSinks implements Disposable {
-  readonly stats: FilesystemStats;
-  readonly #services: SinkServices;
-  readonly #sinks = new Map<string, LogSink>();
-
-  constructor(services: Omit<SinkServices, 'stats'>) {
-    this.stats = new FilesystemStats();
-    this.#services = { ...services, stats: this.stats };
-  }
-
-  /** The sink of a path; `/dev/stdout` and `/dev/stderr` are the process's own streams. */
-  sink(path: string): LogSink {
-    let sink = this.#sinks.get(path);
-    if (sink === undefined) {
-      const stream = path === '/dev/stdout' ? 1 : path === '/dev/stderr' ? 2 : null;
-      sink = new LogSink(path, stream, this.#services);
-      this.#sinks.set(path, sink);
-    }
-    return sink;
-  }
-
-  /** SIGUSR1 and POST /reopen_logs. */
-  reopen(): void {
-    for (const sink of this.#sinks.values()) sink.reopen();
-  }
-
-  /** Flushes everything, waiting for it: for the end of the process. */
-  [Symbol.dispose](): void {
-    for (const sink of this.#sinks.values()) sink.flushSync();
-  }
-}

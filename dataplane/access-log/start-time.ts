@@ -1,12 +1,16 @@
-// %START_TIME% in the default format or in strftime's, with Envoy's sub-second specifiers. Rendering the
-// date part costs; it changes once a second, so the last one is kept.
+// Times in log lines (%START_TIME%): strftime patterns with Envoy's fractions of a second, UTC. A pattern is
+// split once; what is the same for all lines of one second is kept.
 
-/** A function from milliseconds since the epoch to text. */
-export type TimeFormat = (wallMs: number) => string;
+/** Renders one pattern. Not for threads to share: it remembers the last second. */
+export interface TimePattern {
+  /** `wallMs` = milliseconds since the epoch, possibly with a fraction. */
+  format(wallMs: number): string;
+}
 
-const MS_PER_SECOND = 1000;
-const days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-const months = [
+const pad2 = (n: number): string => (n < 10 ? `0${n}` : String(n));
+const pad3 = (n: number): string => String(n).padStart(3, '0');
+const dayNames = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+const monthNames = [
   'January',
   'February',
   'March',
@@ -21,107 +25,136 @@ const months = [
   'December',
 ];
 
-/** `2026-11-21T09:30:00.123Z` */
-function defaultFormat(): TimeFormat {
-  let second = -1;
-  let text = '';
-  return (wallMs) => {
-    const nowSecond = Math.floor(wallMs / MS_PER_SECOND);
-    if (nowSecond !== second) {
-      second = nowSecond;
-      text = new Date(nowSecond * MS_PER_SECOND).toISOString().slice(0, 20);
+/** `2026-01-02T03:04:05.678Z`: Envoy's default, without a pattern to walk. */
+class DefaultPattern implements TimePattern {
+  #second = -1;
+  #prefix = '';
+
+  format(wallMs: number): string {
+    const second = Math.floor(wallMs / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#prefix = new Date(second * 1000).toISOString().slice(0, 20);
     }
-    return `${text}${pad(Math.floor(wallMs) % MS_PER_SECOND, 3)}Z`;
-  };
+    return `${this.#prefix}${pad3(Math.floor(wallMs) - second * 1000)}Z`;
+  }
 }
 
-function pad(value: number, width: number): string {
-  return String(value).padStart(width, '0');
+/** A sub-second part: so many digits of the fraction. */
+interface Fraction {
+  readonly digits: number;
 }
+
+class StrftimePattern implements TimePattern {
+  readonly #parts: readonly (string | Fraction)[];
+  readonly #rendered: string[] = [];
+  #second = -1;
+
+  constructor(parts: readonly (string | Fraction)[]) {
+    this.#parts = parts;
+  }
+
+  format(wallMs: number): string {
+    const second = Math.floor(wallMs / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      const date = new Date(second * 1000);
+      this.#parts.forEach((part, i) => {
+        this.#rendered[i] = typeof part === 'string' ? strftime(part, date) : '';
+      });
+    }
+    const nanos = String(Math.round((wallMs - second * 1000) * 1e6)).padStart(9, '0');
+    let text = '';
+    for (let i = 0; i < this.#parts.length; i++) {
+      const part = this.#parts[i]!;
+      text += typeof part === 'string' ? this.#rendered[i]! : nanos.slice(0, part.digits);
+    }
+    return text;
+  }
+}
+
+/** Conversions that stay the same within a second. */
+const conversions: Readonly<Record<string, (date: Date) => string>> = {
+  Y: (d) => String(d.getUTCFullYear()),
+  y: (d) => pad2(d.getUTCFullYear() % 100),
+  m: (d) => pad2(d.getUTCMonth() + 1),
+  d: (d) => pad2(d.getUTCDate()),
+  e: (d) => String(d.getUTCDate()).padStart(2, ' '),
+  H: (d) => pad2(d.getUTCHours()),
+  I: (d) => pad2(((d.getUTCHours() + 11) % 12) + 1),
+  M: (d) => pad2(d.getUTCMinutes()),
+  S: (d) => pad2(d.getUTCSeconds()),
+  p: (d) => (d.getUTCHours() < 12 ? 'AM' : 'PM'),
+  j: (d) => pad3(dayOfYear(d)),
+  a: (d) => dayNames[d.getUTCDay()]!.slice(0, 3),
+  A: (d) => dayNames[d.getUTCDay()]!,
+  b: (d) => monthNames[d.getUTCMonth()]!.slice(0, 3),
+  h: (d) => monthNames[d.getUTCMonth()]!.slice(0, 3),
+  B: (d) => monthNames[d.getUTCMonth()]!,
+  u: (d) => String(d.getUTCDay() === 0 ? 7 : d.getUTCDay()),
+  w: (d) => String(d.getUTCDay()),
+  s: (d) => String(Math.floor(d.getTime() / 1000)),
+  Z: () => 'UTC',
+  z: () => '+0000',
+  n: () => '\n',
+  t: () => '\t',
+  '%': () => '%',
+};
+
+/** Conversions that are short for others. */
+const composed: Readonly<Record<string, string>> = {
+  F: '%Y-%m-%d',
+  T: '%H:%M:%S',
+  R: '%H:%M',
+  D: '%m/%d/%y',
+  x: '%m/%d/%y',
+  X: '%H:%M:%S',
+  c: '%a %b %e %H:%M:%S %Y',
+  r: '%I:%M:%S %p',
+};
 
 function dayOfYear(date: Date): number {
   return Math.floor((date.getTime() - Date.UTC(date.getUTCFullYear(), 0, 1)) / 86_400_000) + 1;
 }
 
-/** strftime(3) specifiers; the ones that are not here print themselves. */
-function specifier(letter: string, date: Date): string | null {
-  const twelve = date.getUTCHours() % 12 || 12;
-  switch (letter) {
-    case 'Y':
-      return String(date.getUTCFullYear());
-    case 'y':
-      return pad(date.getUTCFullYear() % 100, 2);
-    case 'm':
-      return pad(date.getUTCMonth() + 1, 2);
-    case 'd':
-      return pad(date.getUTCDate(), 2);
-    case 'e':
-      return String(date.getUTCDate()).padStart(2, ' ');
-    case 'H':
-      return pad(date.getUTCHours(), 2);
-    case 'I':
-      return pad(twelve, 2);
-    case 'M':
-      return pad(date.getUTCMinutes(), 2);
-    case 'S':
-      return pad(date.getUTCSeconds(), 2);
-    case 'p':
-      return date.getUTCHours() < 12 ? 'AM' : 'PM';
-    case 'a':
-      return days[date.getUTCDay()]!.slice(0, 3);
-    case 'A':
-      return days[date.getUTCDay()]!;
-    case 'b':
-    case 'h':
-      return months[date.getUTCMonth()]!.slice(0, 3);
-    case 'B':
-      return months[date.getUTCMonth()]!;
-    case 'j':
-      return pad(dayOfYear(date), 3);
-    case 'F':
-      return `${date.getUTCFullYear()}-${pad(date.getUTCMonth() + 1, 2)}-${pad(date.getUTCDate(), 2)}`;
-    case 'T':
-      return `${pad(date.getUTCHours(), 2)}:${pad(date.getUTCMinutes(), 2)}:${pad(date.getUTCSeconds(), 2)}`;
-    case 'R':
-      return `${pad(date.getUTCHours(), 2)}:${pad(date.getUTCMinutes(), 2)}`;
-    case 'D':
-      return `${pad(date.getUTCMonth() + 1, 2)}/${pad(date.getUTCDate(), 2)}/${pad(date.getUTCFullYear() % 100, 2)}`;
-    case 'z':
-      return '+0000';
-    case 'Z':
-      return 'UTC';
-    case 'u':
-      return String(date.getUTCDay() || 7);
-    case 'w':
-      return String(date.getUTCDay());
-    case 'n':
-      return '\n';
-    case 't':
-      return '\t';
-    case '%':
-      return '%';
-    default:
-      return null;
-  }
+function strftime(pattern: string, date: Date): string {
+  return pattern.replace(/%(.)/g, (_all, letter: string) => conversions[letter]!(date));
 }
 
-/** `format` = what stands in the parentheses, '' = none. Times are UTC, as Envoy's. */
-export function timeFormat(format: string): TimeFormat {
-  if (format === '') return defaultFormat();
-  return (wallMs) => {
-    const whole = Math.floor(wallMs);
-    const date = new Date(whole);
-    const nanoseconds = `${pad(((whole % MS_PER_SECOND) + MS_PER_SECOND) % MS_PER_SECOND, 3)}000000`;
-    return format.replaceAll(
-      /%(?:([1-9])?(f)|(E)?([1-9*])?S|(s)|([a-zA-Z%]))/g,
-      (all, digits, fraction, _e, seconds, epoch, letter) => {
-        if (fraction !== undefined) return nanoseconds.slice(0, Number(digits ?? 9));
-        if (epoch !== undefined) return String(Math.floor(whole / MS_PER_SECOND));
-        if (letter !== undefined) return specifier(letter, date) ?? all;
-        const base = pad(date.getUTCSeconds(), 2);
-        if (seconds === undefined) return base;
-        return `${base}.${seconds === '*' ? nanoseconds : nanoseconds.slice(0, Number(seconds))}`;
-      },
-    );
-  };
+/**
+ * Compiles a pattern; '' = Envoy's default. `%f` is nine digits of the second, `%3f` three, `%E3S` seconds
+ * with three. Null when a conversion is unknown.
+ */
+export function compileTimePattern(pattern: string): TimePattern | null {
+  if (pattern === '') return new DefaultPattern();
+  // `%%` is matched first everywhere: in `%%3f` there is no fraction.
+  const expanded = pattern.replace(
+    /%([%FTRDxXcr])/g,
+    (all, letter: string) => composed[letter] ?? all,
+  );
+  const parts: (string | Fraction)[] = [];
+  let from = 0;
+  let text = '';
+  for (const match of expanded.matchAll(/%%|%(?:E([0-9])S|([1-9])?f)/g)) {
+    if (match[0] === '%%') continue;
+    text += expanded.slice(from, match.index);
+    from = match.index + match[0].length;
+    if (match[1] !== undefined) text += match[1] === '0' ? '%S' : '%S.';
+    const digits = Number(match[1] ?? match[2] ?? 9);
+    if (digits === 0) continue;
+    if (text !== '') parts.push(text);
+    text = '';
+    parts.push({ digits });
+  }
+  text += expanded.slice(from);
+  if (text !== '') parts.push(text);
+  const isKnown = parts.every((part) => typeof part !== 'string' || hasKnownConversions(part));
+  return isKnown ? new StrftimePattern(parts) : null;
+}
+
+function hasKnownConversions(text: string): boolean {
+  for (const match of text.matchAll(/%(.?)/gs)) {
+    if (match[1] === '' || !Object.hasOwn(conversions, match[1]!)) return false;
+  }
+  return true;
 }
