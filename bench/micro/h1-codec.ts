@@ -65,3 +65,8 @@ measure('write response, 5 headers', () =>
     'latin1',
   ),
 );
+
+// Node 24.21, 2 vCPU, one pinned, Nov 2026:
+//   parse request, 3 headers   390-425 ns      parse request, 13 headers  1290-1360 ns
+//   parse response, 5 headers  470-490 ns      write request, 12 headers  670-680 ns
+//   write response, 5 headers  330 ns

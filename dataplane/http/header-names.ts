@@ -2,8 +2,8 @@
 // string. Used by the HTTP/1 head parser; a name that went through here compares with === by pointer.
 //
 // Why a table over bytes: the parser looks at every byte of a name anyway to validate it, so the hash
-// comes along for free and no string is made at all for a known name. bench/micro/h1-codec.ts:
-// 12 headers parse in 1.0 us; with substring + toLowerCase + Map instead 2.1 us (Node 24.21).
+// comes along for free and no string is made at all for a known name. bench/micro/h1-codec.ts, head of
+// 13 headers: 1288 ns; with a string per name and a Map from spelling to name: 2130 ns (Node 24.21).
 
 /** Lower-case code of a token character (RFC 9110 5.6.2), 0 for every other byte. */
 export const TOKEN_LOWER: Uint8Array = makeTokenTable();

@@ -60,6 +60,8 @@ const MAX_METHOD_LENGTH = 16;
 
 /** Where values lie in the head being parsed: [start0, end0, start1, ...]. Grows, never shrinks. */
 let valueSpans = new Int32Array(512);
+/** Their names. */
+const spanNames: string[] = [];
 
 /** See the file head. Fields are valid after a call that returned a position. */
 export class HeadParser {
@@ -216,7 +218,6 @@ export class HeadParser {
     this.#reset();
     const end = bytes.length;
     const { maxHeadersCount, underscores } = limits;
-    const fields: string[] = [];
     let count = 0;
     let kept = 0;
     let pos = blockStart;
@@ -235,7 +236,6 @@ export class HeadParser {
         if (pos + 1 === end) break;
         if (bytes[pos + 1] !== LF) return this.#fail(bareCr);
         if (pos + 2 - headStart > limits.maxHeadBytes) return this.#fail(headTooLarge);
-        this.fields = fields;
         this.#slices(bytes, headStart, pos, kept, isRequest);
         return pos + 2;
       }
@@ -262,8 +262,7 @@ export class HeadParser {
       if (kept * 2 === valueSpans.length) valueSpans = grown(valueSpans);
       valueSpans[kept * 2] = valueStart;
       valueSpans[kept * 2 + 1] = valueEnd;
-      kept++;
-      fields.push(name, '');
+      spanNames[kept++] = name;
     }
     return end - headStart > limits.maxHeadBytes ? this.#fail(headTooLarge) : NEED_MORE;
   }
@@ -272,10 +271,9 @@ export class HeadParser {
   #slices(bytes: Buffer, start: number, end: number, count: number, isRequest: boolean): void {
     const text = bytes.toString('latin1', start, end);
     this.#text = text;
-    const { fields } = this;
-    let to = 0;
+    const fields: string[] = [];
     for (let i = 0; i < count; i++) {
-      const name = fields[i * 2]!;
+      const name = spanNames[i]!;
       const value = text.substring(valueSpans[i * 2]! - start, valueSpans[i * 2 + 1]! - start);
       switch (name.length) {
         case 4:
@@ -286,7 +284,7 @@ export class HeadParser {
           }
           break;
         case 7:
-          if (name === 'upgrade') this.#upgradeIndex = to;
+          if (name === 'upgrade') this.#upgradeIndex = fields.length;
           break;
         case 10:
           if (name === 'connection') this.#connection(value);
@@ -295,10 +293,9 @@ export class HeadParser {
           if (name === 'content-length') {
             // A second one is an error whatever it says; -2 marks it.
             this.contentLength = this.contentLength === -1 ? parseContentLength(value) : -2;
-            fields[to] = name;
             // Re-emitted in canonical form: a peer may read 0002 as octal or refuse it.
-            fields[to + 1] = value.charCodeAt(0) === 48 ? String(this.contentLength) : value;
-            to += 2;
+            const isPlain = value.charCodeAt(0) !== 48;
+            fields.push(name, isPlain ? value : String(this.contentLength));
             continue;
           }
           break;
@@ -311,11 +308,9 @@ export class HeadParser {
           break;
         default:
       }
-      fields[to] = name;
-      fields[to + 1] = value;
-      to += 2;
+      fields.push(name, value);
     }
-    if (to !== fields.length) fields.length = to;
+    this.fields = fields;
     if (this.#upgradeIndex === -1) this.isUpgrade = false;
   }
 
