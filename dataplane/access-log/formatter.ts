@@ -36,7 +36,7 @@ export const logFormatOptions: FormatOptions = {
 };
 
 /** Header values: nothing for what is missing. */
-export const headerFormatOptions: FormatOptions = {
+const headerFormatOptions: FormatOptions = {
   omitEmptyValues: true,
   environment: processEnvironment,
 };
@@ -78,10 +78,13 @@ export function checkFormat(text: string): readonly string[] {
   return messages;
 }
 
-/** Compiles a text that checkFormat found good; throws what is wrong otherwise. */
+/**
+ * Compiles a text that checkFormat found good; throws what is wrong otherwise. Without options it is a header
+ * value, where a missing value is ''.
+ */
 export function compileFormat(
   text: string,
-  options: FormatOptions = logFormatOptions,
+  options: FormatOptions = headerFormatOptions,
 ): TextFormatter {
   const parsed = parseFormat(text);
   if (!parsed.ok) throw new Error(parsed.message);

@@ -69,10 +69,8 @@ function scenario() {
   const store = new HolderStore();
   const sinks = new LogSinks(timers, store, undefined, fs);
   const stat = (name: string): number => {
-    const found = takeSnapshot(store).find(
-      (entry) => entry.scope.prefix === 'filesystem' && entry.name === name,
-    );
-    return found !== undefined && 'value' in found ? Number(found.value) : -1;
+    const found = takeSnapshot(store).find((entry) => entry.name === `filesystem.${name}`);
+    return typeof found?.value === 'number' ? found.value : -1;
   };
   return { fs, timers, sinks, stat, sink: sinks.get('/log') };
 }
