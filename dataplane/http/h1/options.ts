@@ -24,7 +24,10 @@ export interface ServerOptions {
   readonly maxRequestHeadersKb: number;
   /** Default 100. */
   readonly maxHeadersCount: number;
-  /** After an error in a request whose body is framed: keep the connection. Default false. */
+  /**
+   * The connection manager's business (replies of 400 that it makes itself). The codec closes after every
+   * error of its own whatever this says: where the next request would begin is then unknown.
+   */
   readonly streamErrorOnInvalidHttpMessage: boolean;
   readonly stats: Http1CodecStats;
 }
