@@ -1,6 +1,7 @@
 // The messages between the main thread and a worker. One ordered port per worker, so "cluster before the
 // listener that routes to it" holds by sending in that order. Everything here is plain data.
 
+import type { LogLevel } from '../../common/logger.ts';
 import type { ClusterConfig, PlacedAssignment } from '../api/config/cluster.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { RouteConfigData } from '../api/config/route.ts';
@@ -14,7 +15,9 @@ import type { OutlierThresholdEvent } from '../upstream/outlier/outlier-event.ts
 export interface WorkerData {
   readonly workerIndex: number;
   readonly concurrency: number;
-  readonly logLevel: string;
+  readonly logLevel: LogLevel;
+  /** How long replaced and removed listeners drain. */
+  readonly drainTimeMs: number;
   readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
 }
 
@@ -40,8 +43,10 @@ export type ToWorker =
       readonly inboundOnly: boolean;
       readonly closeListeners: boolean;
     }
+  /** Responses end their connections while true (SIGTERM, /healthcheck/fail). */
+  | { readonly type: 'draining'; readonly draining: boolean }
   | { readonly type: 'query'; readonly request: number; readonly what: keyof QueryReplies }
-  | { readonly type: 'log-level'; readonly level: string }
+  | { readonly type: 'log-level'; readonly level: LogLevel }
   | { readonly type: 'reopen-logs' }
   /** Flush logs, close what is left, exit. */
   | { readonly type: 'stop' };

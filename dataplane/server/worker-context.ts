@@ -92,8 +92,8 @@ export class LiveWorkerContext implements WorkerContext {
     return this.#draining;
   }
 
-  startDraining(): void {
-    this.#draining = true;
+  setDraining(draining: boolean): void {
+    this.#draining = draining;
   }
 
   /** A new or changed RDS resource: built once, handed to every connection manager that named it. */

@@ -3,10 +3,12 @@
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import type { UpstreamTlsConfig } from '../api/config/tls.ts';
+import type { TlsInfo } from '../api/connection.ts';
 import { PeerVerifier, type VerificationResult } from './peer-verification.ts';
 import type { SecretStore } from './secret-store.ts';
 import { type CurrentContext, SecureContextSource } from './secure-context.ts';
 import type { SslStats } from './ssl-stats.ts';
+import { SocketTlsInfo } from './tls-info.ts';
 
 /** One per cluster and worker. */
 export class UpstreamTlsContext {
@@ -62,6 +64,12 @@ export class UpstreamTlsContext {
       this.#stats.connectionError++;
     }
     return result;
+  }
+
+  /** Facts of a handshake that `verify` let through. */
+  describe(socket: tls.TLSSocket): TlsInfo {
+    const serverName = typeof socket.servername === 'string' ? socket.servername : '';
+    return new SocketTlsInfo(socket, serverName, this.#verifier !== null);
   }
 
   close(): void {

@@ -1,0 +1,370 @@
+// The sidecar put together, in the main thread: workers, clusters' supervision, xDS client, admin, drain.
+// Nobody but dataplane/main.ts and tests makes one.
+//
+//   PRE_INITIALIZING --workers up--> INITIALIZING --clusters, xDS, listeners--> LIVE --shutdown()--> DRAINING --> end
+
+import { appendFile } from 'node:fs';
+import { systemClock, systemRandom } from '../../common/clock.ts';
+import { errorText } from '../../common/coded-error.ts';
+import { createLogger, type Logger, type LogLevel, pinoLevel } from '../../common/logger.ts';
+import { TimerWheel } from '../../common/timer.ts';
+import type { BootstrapConfig } from '../api/config/bootstrap.ts';
+import type { ListenerConfig } from '../api/config/listener.ts';
+import type { SocketAddress } from '../api/connection.ts';
+import type { ResourceSink } from '../api/resource-sink.ts';
+import type { ConfigInputs } from '../config/resource-compiler.ts';
+import type { JoinClient, JoinedMesh } from '../join/join-client.ts';
+import { mergeSnapshots, type StatEntry, takeSnapshot } from '../stats/snapshot.ts';
+import { HolderStore } from '../stats/store.ts';
+import { adminPages } from './admin/pages.ts';
+import { AdminServer } from './admin/router.ts';
+import type { AdminSources, DrainRequest, ServerState } from './admin/sources.ts';
+import { CertificateInventory } from './certificates.ts';
+import { ClusterDirectory } from './cluster-directory.ts';
+import { configDump } from './config-dump.ts';
+import { ListenerRegistry } from './listener-registry.ts';
+import { listenerManagerScope, ServerStats, serverScope, serverStateNumber } from './server-stats.ts';
+import { Supervisor } from './supervisor.ts';
+import type { FromWorker } from './worker-channel.ts';
+import { type AdsConnection, connectAds } from './ads-connection.ts';
+
+export interface ServerOptions {
+  readonly bootstrap: BootstrapConfig;
+  readonly inputs: ConfigInputs;
+  /** Worker threads, >= 1. */
+  readonly concurrency: number;
+  readonly logLevel: LogLevel;
+  readonly drainTimeMs: number;
+  readonly shutdownTimeMs: number;
+  /** For /server_info: admin.v3.CommandLineOptions as JSON. */
+  readonly commandLine: Readonly<Record<string, unknown>>;
+  /** Null = started from a bootstrap. */
+  readonly membership: { readonly client: JoinClient; readonly mesh: JoinedMesh } | null;
+  readonly onAdminListening: (address: SocketAddress) => void;
+}
+
+/** Between leaving the mesh and closing listeners: peers must hear of it and stop coming. */
+const LEAVE_GRACE_MS = 1500;
+const MS_PER_SECOND = 1000;
+
+export class Server implements ResourceSink, AdminSources {
+  readonly #options: ServerOptions;
+  readonly #logger: Logger;
+  readonly #clock = systemClock;
+  readonly #timers = new TimerWheel();
+  readonly #stats = new HolderStore();
+  readonly #serverStats = new ServerStats();
+  readonly #startMs = systemClock.nowMs();
+  readonly #supervisor: Supervisor;
+  readonly #clusters: ClusterDirectory;
+  readonly #listeners: ListenerRegistry;
+  readonly #certificates = new CertificateInventory();
+  #admin: AdminServer | null = null;
+  #ads: AdsConnection | null = null;
+  #state: ServerState = 'PRE_INITIALIZING';
+  #healthchecksFail = false;
+  #logLevel: LogLevel;
+  #finish: (exitCode: number) => void = () => {};
+  readonly #finished: Promise<number>;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    this.#logLevel = options.logLevel;
+    this.#logger = createLogger(options.logLevel, 'main');
+    this.#finished = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#supervisor = new Supervisor(
+      {
+        onMessage: (_worker, message) => this.#onWorkerMessage(message),
+        onWorkerDied: (worker, reason) => {
+          this.#logger.fatal({ worker, reason }, 'a worker died; the process cannot go on');
+          this.#finish(1);
+        },
+      },
+      this.#logger,
+    );
+    this.#clusters = new ClusterDirectory({
+      supervisor: this.#supervisor,
+      stats: this.#stats,
+      clock: this.#clock,
+      random: systemRandom,
+      timers: this.#timers,
+      onOutlierEvent: (event) => this.#logOutlierEvent(event),
+    });
+    this.#listeners = new ListenerRegistry(this.#supervisor, this.#logger);
+    this.#stats.add(serverScope, this.#serverStats);
+    this.#stats.add(listenerManagerScope, this.#listeners.stats);
+  }
+
+  /** Starts, serves until shutdown; the exit code. Rejects when it cannot start. */
+  async run(): Promise<number> {
+    const { bootstrap, concurrency } = this.#options;
+    for (const { path, message } of bootstrap.warnings) this.#logger.warn({ path }, message);
+    try {
+      await this.#startAdmin();
+      await this.#supervisor.start(concurrency, {
+        logLevel: this.#logLevel,
+        drainTimeMs: this.#options.drainTimeMs,
+        node: {
+          id: bootstrap.node.id,
+          cluster: bootstrap.node.cluster,
+          zone: bootstrap.node.locality.zone,
+        },
+      });
+      this.#listeners.stats.workersStarted = 1;
+      this.#setState('INITIALIZING');
+      await this.#initialize(bootstrap);
+    } catch (thrown) {
+      await this.#end();
+      throw thrown;
+    }
+    const exitCode = await this.#finished;
+    await this.#end();
+    return exitCode;
+  }
+
+  /** SIGTERM: leave the mesh, drain, end; at most shutdownTimeMs. */
+  shutdown(): void {
+    if (this.#state === 'DRAINING') return;
+    this.#setState('DRAINING');
+    this.#logger.info({}, 'draining');
+    const { membership, shutdownTimeMs } = this.#options;
+    this.#timers.createTimer(() => this.#finish(0), null).start(shutdownTimeMs);
+    if (membership !== null) void membership.client.leave();
+    this.#supervisor.broadcast({ type: 'draining', draining: true });
+    const graceMs = membership === null ? 0 : Math.min(LEAVE_GRACE_MS, shutdownTimeMs / 4);
+    this.#timers
+      .createTimer(() => {
+        void this.#drain(false, true).then(() => this.#finish(0));
+      }, null)
+      .start(graceMs);
+  }
+
+  /** The second signal: no more waiting. */
+  stopNow(): void {
+    this.#finish(0);
+  }
+
+  // ResourceSink: what the xDS client accepted.
+
+  applyCluster(cluster: Parameters<ResourceSink['applyCluster']>[0]): void {
+    this.#clusters.addOrUpdate(cluster, true);
+  }
+
+  removeCluster(name: string): void {
+    // A static cluster of that name is not CDS's to remove.
+    if (this.#options.bootstrap.clusters.some((cluster) => cluster.name === name)) return;
+    this.#clusters.remove(name);
+  }
+
+  applyEndpoints(assignment: Parameters<ResourceSink['applyEndpoints']>[0]): void {
+    this.#clusters.applyEndpoints(assignment);
+  }
+
+  applySecret(secret: Parameters<ResourceSink['applySecret']>[0]): void {
+    this.#certificates.set(secret);
+    this.#supervisor.broadcast({ type: 'secret', secret });
+  }
+
+  removeSecret(name: string): void {
+    // Contexts that still name it keep their last good one.
+    this.#certificates.remove(name);
+  }
+
+  applyListener(listener: ListenerConfig): void {
+    this.#listeners.addOrUpdate(listener, true).catch((thrown: unknown) => {
+      this.#logger.error({ error: errorText(thrown) }, 'listener cannot be added');
+    });
+  }
+
+  removeListener(name: string): void {
+    if (this.#options.bootstrap.listeners.some((listener) => listener.name === name)) return;
+    this.#listeners.remove(name);
+  }
+
+  applyRoute(config: Parameters<ResourceSink['applyRoute']>[0]): void {
+    this.#supervisor.broadcast({ type: 'route', config });
+  }
+
+  removeRoute(name: string): void {
+    this.#supervisor.broadcast({ type: 'route-remove', name });
+  }
+
+  onInitialized(): void {
+    this.#onXdsInitialized();
+  }
+
+  // AdminSources.
+
+  state(): ServerState {
+    return this.#healthchecksFail ? 'DRAINING' : this.#state;
+  }
+
+  uptimeSeconds(): number {
+    return Math.floor((this.#clock.nowMs() - this.#startMs) / MS_PER_SECOND);
+  }
+
+  async stats(): Promise<StatEntry[]> {
+    const workers = await this.#supervisor.query('stats');
+    const connections = await this.#supervisor.query('connections');
+    const { heapUsed, heapTotal, rss } = process.memoryUsage();
+    const stats = this.#serverStats;
+    stats.uptime = this.uptimeSeconds();
+    stats.state = serverStateNumber[this.state()];
+    stats.live = this.state() === 'LIVE' ? 1 : 0;
+    stats.concurrency = this.#options.concurrency;
+    stats.memoryAllocated = heapUsed;
+    stats.memoryHeapSize = heapTotal;
+    stats.memoryPhysicalSize = rss;
+    stats.totalConnections = connections.reduce((sum, count) => sum + count, 0);
+    stats.daysUntilFirstCertExpiring = this.#certificates.daysUntilFirstExpiry(this.#clock.wallMs());
+    return mergeSnapshots([takeSnapshot(this.#stats), ...workers]);
+  }
+
+  clusters(): ReturnType<AdminSources['clusters']> {
+    return this.#clusters.status();
+  }
+
+  listeners(): ReturnType<AdminSources['listeners']> {
+    return this.#listeners.entries().map(({ config, address }) => ({ name: config.name, address }));
+  }
+
+  configDump(includeEds: boolean): ReturnType<AdminSources['configDump']> {
+    return configDump(this.#options.bootstrap, this.#ads?.dump() ?? [], includeEds);
+  }
+
+  certificates(): ReturnType<AdminSources['certificates']> {
+    return this.#certificates.entries();
+  }
+
+  serverInfo(): Readonly<Record<string, unknown>> {
+    const { bootstrap, commandLine } = this.#options;
+    const uptime = `${this.uptimeSeconds()}s`;
+    const { region, zone, subZone } = bootstrap.node.locality;
+    return {
+      version: `remora/${process.version}`,
+      state: this.state(),
+      uptime_current_epoch: uptime,
+      uptime_all_epochs: uptime,
+      hot_restart_version: 'disabled',
+      command_line_options: commandLine,
+      node: {
+        id: bootstrap.node.id,
+        cluster: bootstrap.node.cluster,
+        metadata: bootstrap.node.metadata,
+        locality: { region, zone, sub_zone: subZone },
+        user_agent_name: 'remora',
+      },
+    };
+  }
+
+  logLevel(): LogLevel {
+    return this.#logLevel;
+  }
+
+  setLogLevel(level: LogLevel): void {
+    this.#logLevel = level;
+    this.#logger.level = pinoLevel(level);
+    this.#supervisor.broadcast({ type: 'log-level', level });
+  }
+
+  reopenLogs(): void {
+    this.#supervisor.broadcast({ type: 'reopen-logs' });
+  }
+
+  drainListeners({ inboundOnly, graceful, skipExit }: DrainRequest): void {
+    void this.#drain(inboundOnly, !graceful && !skipExit);
+    if (!graceful || skipExit) return;
+    this.#timers
+      .createTimer(() => void this.#drain(inboundOnly, true), null)
+      .start(this.#options.drainTimeMs);
+  }
+
+  failHealthchecks(fail: boolean): void {
+    this.#healthchecksFail = fail;
+    this.#supervisor.broadcast({ type: 'draining', draining: fail || this.#state === 'DRAINING' });
+  }
+
+  quit(): void {
+    this.#finish(0);
+  }
+
+  async #initialize(bootstrap: BootstrapConfig): Promise<void> {
+    for (const secret of bootstrap.secrets) this.applySecret(secret);
+    this.#certificates.addStatic(bootstrap);
+    for (const cluster of bootstrap.clusters) this.#clusters.addOrUpdate(cluster, false);
+    await this.#clusters.whenPlaced();
+    if (bootstrap.dynamicResources.ads !== null) {
+      const initialized = new Promise<void>((resolve) => {
+        this.#onXdsInitialized = resolve;
+      });
+      this.#ads = connectAds({
+        bootstrap,
+        ads: bootstrap.dynamicResources.ads,
+        inputs: this.#options.inputs,
+        membership: this.#options.membership?.mesh ?? null,
+        sink: this,
+        stats: this.#stats,
+        clock: this.#clock,
+        random: systemRandom,
+        timers: this.#timers,
+        logger: this.#logger.child({ component: 'xds' }),
+      });
+      // Envoy: static listeners wait for the cluster manager, and so for the first CDS.
+      if (this.#state !== 'DRAINING') await Promise.race([initialized, this.#finished]);
+    }
+    for (const listener of bootstrap.listeners) await this.#listeners.addOrUpdate(listener, false);
+    if (this.#state === 'INITIALIZING') this.#setState('LIVE');
+    this.#logger.info({ concurrency: this.#options.concurrency }, 'all is up: serving');
+  }
+
+  #onXdsInitialized: () => void = () => {};
+
+  async #startAdmin(): Promise<void> {
+    const { admin } = this.#options.bootstrap;
+    if (admin === null) return;
+    const pages = adminPages(this, () => this.#clock.wallMs());
+    this.#admin = new AdminServer(pages, this.#logger.child({ component: 'admin' }));
+    const address = await this.#admin.listen(admin.address);
+    this.#logger.info({ address: `${address.ip}:${address.port}` }, 'admin interface listens');
+    this.#options.onAdminListening(address);
+  }
+
+  #drain(inboundOnly: boolean, closeListeners: boolean): Promise<void> {
+    const workers = Array.from(
+      { length: this.#supervisor.count },
+      (_, worker) =>
+        new Promise<void>((resolve) => {
+          const request = this.#supervisor.request(() => resolve());
+          this.#supervisor.send(worker, { type: 'drain', request, inboundOnly, closeListeners });
+        }),
+    );
+    return Promise.all(workers).then(() => {});
+  }
+
+  #onWorkerMessage(message: FromWorker): void {
+    if (message.type === 'outlier') this.#clusters.onThreshold(message.event);
+  }
+
+  #logOutlierEvent(event: object): void {
+    this.#logger.info(event, 'outlier detection');
+    const path = this.#options.bootstrap.outlierEventLogPath;
+    if (path === '') return;
+    appendFile(path, `${JSON.stringify(event)}\n`, (error) => {
+      if (error !== null) this.#logger.warn({ err: error, path }, 'outlier event log');
+    });
+  }
+
+  #setState(state: ServerState): void {
+    this.#state = state;
+  }
+
+  async #end(): Promise<void> {
+    this.#ads?.stop();
+    this.#clusters.close();
+    await this.#options.membership?.client.leave();
+    await this.#supervisor.stop();
+    this.#admin?.close();
+  }
+}

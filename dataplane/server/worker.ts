@@ -1,0 +1,178 @@
+// A worker thread: takes plain data from main, builds and runs everything that requests go through.
+// Entry point of the thread; started by supervisor.ts. Must not import descriptors or gRPC.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { errorText } from '../../common/coded-error.ts';
+import { createLogger, pinoLevel } from '../../common/logger.ts';
+import type { ClusterConfig } from '../api/config/cluster.ts';
+import type { ListenerConfig } from '../api/config/listener.ts';
+import { ListenerManager } from '../listener/listener-manager.ts';
+import { takeSnapshot } from '../stats/snapshot.ts';
+import { SecretStore } from '../tls/secret-store.ts';
+import { SslStats } from '../tls/ssl-stats.ts';
+import { UpstreamTlsContext } from '../tls/upstream-tls.ts';
+import { WorkerClusterManager } from '../upstream/cluster-manager.ts';
+import { clusterScope } from '../upstream/cluster-stats.ts';
+import { SharedChunks } from '../upstream/shared-state.ts';
+import type { FromWorker, QueryReplies, ToWorker, WorkerData } from './worker-channel.ts';
+import { LiveWorkerContext } from './worker-context.ts';
+import { buildRouteTable, workerFactories } from './worker-extensions.ts';
+
+class WorkerThread {
+  readonly #data: WorkerData;
+  readonly #post: (message: FromWorker) => void;
+  readonly #secrets = new SecretStore();
+  readonly #chunks = new SharedChunks();
+  readonly #context: LiveWorkerContext;
+  readonly #clusters: WorkerClusterManager;
+  readonly #listeners: ListenerManager;
+  #lastConnection = 0;
+
+  constructor(data: WorkerData, post: (message: FromWorker) => void) {
+    this.#data = data;
+    this.#post = post;
+    const logger = createLogger(data.logLevel, `worker_${data.workerIndex}`);
+    let clusters: WorkerClusterManager | null = null;
+    this.#context = new LiveWorkerContext(
+      data,
+      logger,
+      workerFactories,
+      buildRouteTable,
+      (context) => {
+        clusters = new WorkerClusterManager(
+          {
+            clock: context.clock,
+            timers: context.timers,
+            random: context.random,
+            chunks: this.#chunks,
+            nextConnectionId: () => this.#nextConnectionId(),
+            reportOutlier: (event) => post({ type: 'outlier', event }),
+            createTls: (config) => this.#createTls(config),
+          },
+          context.stats,
+        );
+        return clusters;
+      },
+    );
+    // The context's constructor has just called back.
+    this.#clusters = clusters as unknown as WorkerClusterManager;
+    this.#listeners = new ListenerManager(
+      {
+        context: this.#context,
+        secrets: this.#secrets,
+        createNetworkFilters: (chain) =>
+          chain.filters.map((filter) => this.#context.createNetworkFilter(filter)),
+        createListenerFilters: (listener) =>
+          listener.listenerFilters.map((filter) => this.#context.createListenerFilter(filter)),
+      },
+      data.drainTimeMs,
+    );
+  }
+
+  handle(message: ToWorker): void {
+    switch (message.type) {
+      case 'shared-chunk':
+        this.#chunks.attach(message.index, message.buffer);
+        return;
+      case 'cluster':
+        this.#clusters.addOrUpdate(message.config, message.slot);
+        return;
+      case 'cluster-remove':
+        this.#clusters.remove(message.name);
+        return;
+      case 'assignment':
+        this.#clusters.applyAssignment(message.assignment);
+        return;
+      case 'secret':
+        this.#secrets.set(message.secret);
+        return;
+      case 'route':
+        this.#context.setRoutes(message.config);
+        return;
+      case 'route-remove':
+        this.#context.removeRoutes(message.name);
+        return;
+      case 'listener':
+        void this.#addListener(message.config, message.request);
+        return;
+      case 'listener-remove':
+        this.#listeners.remove(message.name);
+        return;
+      case 'drain':
+        this.#listeners.startDrain(message.inboundOnly, message.closeListeners, () =>
+          this.#post({ type: 'drained', request: message.request }),
+        );
+        return;
+      case 'draining':
+        this.#context.setDraining(message.draining);
+        return;
+      case 'query':
+        this.#post({ type: 'reply', request: message.request, data: this.#answer(message.what) });
+        return;
+      case 'log-level':
+        this.#context.logger.level = pinoLevel(message.level);
+        return;
+      case 'reopen-logs':
+        this.#context.logSinks.reopen();
+        return;
+      case 'stop':
+        this.#listeners.closeAll();
+        this.#clusters.closeAll();
+        this.#context.logSinks.flush();
+        process.exit(0);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  async #addListener(config: ListenerConfig, request: number): Promise<void> {
+    try {
+      const address = await this.#listeners.addOrUpdate(config);
+      this.#post({ type: 'listening', request, address, error: '' });
+    } catch (thrown) {
+      this.#post({ type: 'listening', request, address: null, error: errorText(thrown) });
+    }
+  }
+
+  #answer(what: keyof QueryReplies): QueryReplies[keyof QueryReplies] {
+    switch (what) {
+      case 'stats':
+        return takeSnapshot(this.#context.stats);
+      case 'hosts':
+        return this.#clusters.hostReports();
+      case 'connections':
+        return this.#listeners.connectionCount();
+      default:
+        return what satisfies never;
+    }
+  }
+
+  #createTls(config: ClusterConfig) {
+    if (config.tls === null) return null;
+    const stats = new SslStats();
+    const scope = clusterScope(config);
+    this.#context.stats.add(scope, stats);
+    const context = new UpstreamTlsContext(config.tls, this.#secrets, stats);
+    return {
+      wrap: (socket: Parameters<UpstreamTlsContext['wrap']>[0]) => context.wrap(socket, ''),
+      verify: context.verify.bind(context),
+      describe: context.describe.bind(context),
+      close: () => {
+        context.close();
+        this.#context.stats.remove(stats);
+      },
+    };
+  }
+
+  #nextConnectionId(): number {
+    return this.#lastConnection++ * this.#data.concurrency + this.#data.workerIndex + 1;
+  }
+}
+
+if (parentPort === null) throw new Error('worker.ts runs as a worker thread only');
+const port = parentPort;
+// Main makes workerData of this type (supervisor.ts).
+const thread = new WorkerThread(workerData as WorkerData, (message) => port.postMessage(message));
+port.on('message', (message: ToWorker) => thread.handle(message));
+port.postMessage({ type: 'ready' } satisfies FromWorker);
