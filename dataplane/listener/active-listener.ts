@@ -10,6 +10,7 @@ import type { SocketAddress, TlsInfo } from '../api/connection.ts';
 import type { WorkerContext } from '../api/factory.ts';
 import type { ConnectionProperties, ListenerFilterConfig } from '../api/listener-filter.ts';
 import { HttpStreamInfo } from '../hcm/stream-info.ts';
+import { plainIp } from '../network/address.ts';
 import { SocketConnection } from '../network/connection.ts';
 import type { SecretStore } from '../tls/secret-store.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
@@ -246,11 +247,6 @@ export class ActiveListener implements AcceptingListener {
     this.#draining.add(chain);
     chain.startDrain(() => this.#draining.delete(chain));
   }
-}
-
-/** A dual-stack socket shows IPv4 peers as ::ffff:1.2.3.4. */
-function plainIp(ip: string): string {
-  return ip.startsWith('::ffff:') && ip.includes('.') ? ip.slice('::ffff:'.length) : ip;
 }
 
 let lastConnection = 0;

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { findPeer } from '../peers.ts';
+import { findPeer, skipWithout } from '../peers.ts';
 import { freePort, type RunningProxy, startProxy } from '../proxies.ts';
 import { type RecordingBackend, startBackend } from './backend.ts';
 import { type Case, cases } from './cases.ts';
@@ -39,7 +39,7 @@ function clientView({ interim, responses, closed, rest }: Exchange): unknown {
   };
 }
 
-describe('side by side with Envoy', () => {
+describe('side by side with Envoy', { skip: skipWithout('envoy') }, () => {
   let backend: RecordingBackend;
   const proxies: Record<'envoy' | 'remora', RunningProxy | null> = { envoy: null, remora: null };
   const logged: Record<'envoy' | 'remora', { name: string; lines: number }[]> = {
@@ -52,7 +52,7 @@ describe('side by side with Envoy', () => {
     const deadPort = await freePort();
     const template = readFileSync(join(here, 'bootstrap.yaml'), 'utf8');
     const start = (kind: 'envoy' | 'remora') =>
-      startProxy(kind, findPeer('envoy'), (ports, directory) =>
+      startProxy(kind, findPeer('envoy') ?? 'envoy', (ports, directory) =>
         template
           .replaceAll('@LISTEN_PORT@', String(ports.listen))
           .replaceAll('@ADMIN_PORT@', String(ports.admin))
