@@ -1,5 +1,5 @@
-// The worker's choice of a host: priority by load, then a pick from that priority's list. Rebuilt lists are
-// lazy: an assignment or an ejection only marks them stale.
+// The worker's choice of a host: priority by load, then a pick from that priority's list. Lists are rebuilt
+// lazily: an assignment or an ejection only marks them stale. Owned by cluster.ts.
 
 import type { Random } from '../../common/clock.ts';
 import type { LoadBalancerContext } from '../api/cluster.ts';
@@ -84,20 +84,19 @@ export class Balancer {
       this.#random,
     );
     const { load, pickers } = this.#state;
-    const only = pickers.length === 1;
-    const hash = only ? 0 : ((this.#random() * 100) | 0) + 1;
+    // By far the commonest: everything goes to the healthy hosts of priority 0.
+    if (load.healthy[0] === 100) return this.#pickAt(pickers[0]!, load.panic[0]!, false);
+    const hash = ((this.#random() * 100) | 0) + 1;
     let cumulative = 0;
     for (let priority = 0; priority < pickers.length; priority++) {
       cumulative += load.healthy[priority]!;
-      if ((only && load.healthy[0]! > 0) || (!only && hash <= cumulative)) {
+      if (hash <= cumulative) {
         return this.#pickAt(pickers[priority]!, load.panic[priority]!, false);
       }
     }
     for (let priority = 0; priority < pickers.length; priority++) {
       cumulative += load.degraded[priority]!;
-      if (only || hash <= cumulative) {
-        return this.#pickAt(pickers[priority]!, load.panic[priority]!, true);
-      }
+      if (hash <= cumulative) return this.#pickAt(pickers[priority]!, load.panic[priority]!, true);
     }
     return null;
   }

@@ -1,4 +1,5 @@
-// All clusters of one worker. Main sends a cluster when it is warm, always before what routes to it.
+// All clusters of one worker. Main sends a cluster before its hosts, and both before what routes to it
+// (supervision/cluster-supervision).
 
 import type { Cluster, ClusterManager } from '../api/cluster.ts';
 import type { ClusterConfig, PlacedAssignment } from '../api/config/cluster.ts';
@@ -6,8 +7,9 @@ import type { StatsStore } from '../api/stats.ts';
 import { type ClusterParts, UpstreamCluster } from './cluster.ts';
 import { clusterScope } from './cluster-stats.ts';
 import type { HostReport } from './host-report.ts';
-import type { SlotRef } from './shared-state.ts';
+import type { SlotAddress } from './shared-state.ts';
 
+/** See the file head. */
 export class WorkerClusterManager implements ClusterManager {
   readonly #parts: ClusterParts;
   readonly #stats: StatsStore;
@@ -24,9 +26,10 @@ export class WorkerClusterManager implements ClusterManager {
     return this.#clusters.get(name) ?? null;
   }
 
-  addOrUpdate(config: ClusterConfig, slot: SlotRef): void {
+  /** A changed cluster takes the place of the old one at once; requests under way finish on the old one. */
+  addOrUpdate(config: ClusterConfig, slot: SlotAddress): void {
     const former = this.#clusters.get(config.name) ?? null;
-    // Before the new one registers: they may share the stats objects.
+    // Before the new one registers: they share the stats objects.
     if (former !== null) this.#unregister(former);
     const cluster = new UpstreamCluster(config, slot, this.#parts, former);
     const assignment = this.#assignments.get(config.name);
@@ -34,8 +37,8 @@ export class WorkerClusterManager implements ClusterManager {
     this.#clusters.set(config.name, cluster);
     const scope = clusterScope(config);
     this.#stats.add(scope, cluster.stats);
-    this.#stats.add(scope, cluster.codecStats);
-    this.#stats.add(scope, cluster);
+    this.#stats.add(clusterScope(config, 'http1'), cluster.codecStats);
+    this.#stats.add(scope, cluster.breakerStats);
     former?.drain();
   }
 
@@ -49,30 +52,33 @@ export class WorkerClusterManager implements ClusterManager {
   }
 
   applyAssignment(assignment: PlacedAssignment): void {
+    const cluster = this.#clusters.get(assignment.clusterName);
+    if (cluster === undefined) return;
     this.#assignments.set(assignment.clusterName, assignment);
-    this.#clusters.get(assignment.clusterName)?.applyAssignment(assignment);
+    cluster.applyAssignment(assignment);
   }
 
+  /** For /clusters. */
   hostReports(): HostReport[] {
     const reports: HostReport[] = [];
     for (const cluster of this.#clusters.values()) {
-      for (const host of cluster.hosts()) {
-        const { cxTotal, cxConnectFail, rqTotal, rqSuccess, rqError, rqTimeout } = host.stats;
+      for (const { addressText, stats } of cluster.hosts()) {
         reports.push({
           cluster: cluster.config.name,
-          address: host.addressText,
-          cxTotal,
-          cxConnectFail,
-          rqTotal,
-          rqSuccess,
-          rqError,
-          rqTimeout,
+          address: addressText,
+          cxTotal: stats.cxTotal,
+          cxConnectFail: stats.cxConnectFail,
+          rqTotal: stats.rqTotal,
+          rqSuccess: stats.rqSuccess,
+          rqError: stats.rqError,
+          rqTimeout: stats.rqTimeout,
         });
       }
     }
     return reports;
   }
 
+  /** The worker ends: closes every pooled connection. */
   closeAll(): void {
     for (const cluster of this.#clusters.values()) cluster.closeAll();
   }
@@ -80,6 +86,6 @@ export class WorkerClusterManager implements ClusterManager {
   #unregister(cluster: UpstreamCluster): void {
     this.#stats.remove(cluster.stats);
     this.#stats.remove(cluster.codecStats);
-    this.#stats.remove(cluster);
+    this.#stats.remove(cluster.breakerStats);
   }
 }

@@ -1,81 +1,70 @@
-// Counters of one cluster in one worker, under Envoy's names (cluster_stats.rst).
+// Counters of one cluster in one worker, below `cluster.<name>.`, names as Envoy's. Pools, the router and
+// tcp_proxy increment fields; everything else happens at a collection. Outlives changes of the cluster's
+// config, so that counters never go back.
 
 import type { ClusterTrafficStats } from '../api/cluster.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
-import type { CollectsMore, StatField, StatKind, StatScope, StatSink } from '../api/stats.ts';
+import type { CollectsMore, StatField, StatScope, StatSink } from '../api/stats.ts';
 import type { TrafficCounters } from '../network/connection.ts';
 import { BucketHistogram } from '../stats/histogram.ts';
+import type { PriorityResources } from './resource-manager.ts';
 
-/** `cluster.<name>` and its Prometheus form. */
-export function clusterScope(config: Pick<ClusterConfig, 'statName'>): StatScope {
-  return {
-    prefix: `cluster.${config.statName}`,
-    promPrefix: 'envoy_cluster',
-    labels: { envoy_cluster_name: config.statName },
-  };
-}
+const gauges = ['upstreamCxActive', 'upstreamRqActive', 'upstreamRqPendingActive'] as const;
 
-const gauges = new Set(['upstreamCxActive', 'upstreamRqActive', 'upstreamRqPendingActive']);
+const counters = [
+  'upstreamCxTotal',
+  'upstreamCxHttp1Total',
+  'upstreamCxHttp2Total',
+  'upstreamCxConnectFail',
+  'upstreamCxConnectTimeout',
+  'upstreamCxConnectAttemptsExceeded',
+  'upstreamCxIdleTimeout',
+  'upstreamCxMaxDurationReached',
+  'upstreamCxOverflow',
+  'upstreamCxDestroy',
+  'upstreamCxDestroyLocal',
+  'upstreamCxDestroyRemote',
+  'upstreamCxDestroyWithActiveRq',
+  'upstreamCxDestroyLocalWithActiveRq',
+  'upstreamCxDestroyRemoteWithActiveRq',
+  'upstreamCxCloseNotify',
+  'upstreamCxRxBytesTotal',
+  'upstreamCxTxBytesTotal',
+  'upstreamCxProtocolError',
+  'upstreamCxMaxRequests',
+  'upstreamCxNoneHealthy',
+  'upstreamRqTotal',
+  'upstreamRqPendingTotal',
+  'upstreamRqPendingOverflow',
+  'upstreamRqPendingFailureEject',
+  'upstreamRqActiveOverflow',
+  'upstreamRqCancelled',
+  'upstreamRqMaintenanceMode',
+  'upstreamRqTimeout',
+  'upstreamRqPerTryTimeout',
+  'upstreamRqRxReset',
+  'upstreamRqTxReset',
+  'upstreamRqRetry',
+  'upstreamRqRetryBackoffExponential',
+  'upstreamRqRetryLimitExceeded',
+  'upstreamRqRetrySuccess',
+  'upstreamRqRetryOverflow',
+  'upstreamFlowControlPausedReadingTotal',
+  'upstreamFlowControlResumedReadingTotal',
+  'upstreamFlowControlBackedUpTotal',
+  'upstreamFlowControlDrainedTotal',
+  'retryOrShadowAbandoned',
+  'lbHealthyPanic',
+] as const;
 
-/** upstreamRqTotal -> upstream_rq_total; http1 and 5xx keep their digits together. */
-function statName(field: string): string {
-  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function fieldList(fields: readonly string[]): readonly StatField[] {
-  return fields.map((field) => {
-    const kind: StatKind = gauges.has(field) ? 'gauge' : 'counter';
-    return { field, name: statName(field), kind };
-  });
-}
+const MIN_STATUS = 100;
+const MAX_STATUS = 599;
 
 export class ClusterStats implements ClusterTrafficStats, TrafficCounters, CollectsMore {
-  static readonly stats: readonly StatField[] = fieldList([
-    'upstreamCxTotal',
-    'upstreamCxActive',
-    'upstreamCxHttp1Total',
-    'upstreamCxHttp2Total',
-    'upstreamCxConnectFail',
-    'upstreamCxConnectTimeout',
-    'upstreamCxIdleTimeout',
-    'upstreamCxOverflow',
-    'upstreamCxDestroy',
-    'upstreamCxDestroyLocal',
-    'upstreamCxDestroyRemote',
-    'upstreamCxDestroyWithActiveRq',
-    'upstreamCxDestroyLocalWithActiveRq',
-    'upstreamCxDestroyRemoteWithActiveRq',
-    'upstreamCxCloseNotify',
-    'upstreamCxRxBytesTotal',
-    'upstreamCxTxBytesTotal',
-    'upstreamCxProtocolError',
-    'upstreamCxMaxRequests',
-    'upstreamCxNoneHealthy',
-    'upstreamRqTotal',
-    'upstreamRqActive',
-    'upstreamRqPendingTotal',
-    'upstreamRqPendingOverflow',
-    'upstreamRqPendingFailureEject',
-    'upstreamRqPendingActive',
-    'upstreamRqActiveOverflow',
-    'upstreamRqCancelled',
-    'upstreamRqMaintenanceMode',
-    'upstreamRqTimeout',
-    'upstreamRqPerTryTimeout',
-    'upstreamRqRxReset',
-    'upstreamRqTxReset',
-    'upstreamRqRetry',
-    'upstreamRqRetryBackoffExponential',
-    'upstreamRqRetryLimitExceeded',
-    'upstreamRqRetrySuccess',
-    'upstreamRqRetryOverflow',
-    'upstreamFlowControlPausedReadingTotal',
-    'upstreamFlowControlResumedReadingTotal',
-    'upstreamFlowControlBackedUpTotal',
-    'upstreamFlowControlDrainedTotal',
-    'retryOrShadowAbandoned',
-    'lbHealthyPanic',
-  ]);
+  static readonly stats: readonly StatField[] = [
+    ...gauges.map((field) => ({ field, name: snakeCase(field), kind: 'gauge' as const })),
+    ...counters.map((field) => ({ field, name: snakeCase(field), kind: 'counter' as const })),
+  ];
 
   upstreamCxTotal = 0;
   upstreamCxActive = 0;
@@ -83,7 +72,10 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamCxHttp2Total = 0;
   upstreamCxConnectFail = 0;
   upstreamCxConnectTimeout = 0;
+  /** tcp_proxy gave up after max_connect_attempts. */
+  upstreamCxConnectAttemptsExceeded = 0;
   upstreamCxIdleTimeout = 0;
+  upstreamCxMaxDurationReached = 0;
   upstreamCxOverflow = 0;
   upstreamCxDestroy = 0;
   upstreamCxDestroyLocal = 0;
@@ -119,41 +111,50 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamFlowControlDrainedTotal = 0;
   retryOrShadowAbandoned = 0;
   lbHealthyPanic = 0;
+  /** TrafficCounters, by which connections count their bytes. */
   rxBytesTotal = 0;
   txBytesTotal = 0;
 
   readonly #rqTime = new BucketHistogram();
   readonly #cxConnectMs = new BucketHistogram();
   readonly #cxLengthMs = new BucketHistogram();
-  /** Responses by status; made at the first one. [all, internal, external, canary] */
-  #codes: Map<number, Uint32Array> | null = null;
-  /** The last status looked up: nearly every response has the same. */
-  #lastStatus = 0;
-  #lastCounts: Uint32Array | null = null;
+  readonly #rqPerCx = new BucketHistogram();
+  /** Null until the first response: an idle cluster pays nothing. */
+  #codes: ResponseCodes | null = null;
+  #internalCodes: ResponseCodes | null = null;
+  #externalCodes: ResponseCodes | null = null;
+  #canaryCodes: ResponseCodes | null = null;
 
   get upstreamCxRxBytesTotal(): number {
     return this.rxBytesTotal;
+  }
+
+  set upstreamCxRxBytesTotal(bytes: number) {
+    this.rxBytesTotal = bytes;
   }
 
   get upstreamCxTxBytesTotal(): number {
     return this.txBytesTotal;
   }
 
+  set upstreamCxTxBytesTotal(bytes: number) {
+    this.txBytesTotal = bytes;
+  }
+
   chargeResponseCode(status: number, internal: boolean, canary: boolean): void {
-    let counts = this.#lastCounts;
-    if (counts === null || status !== this.#lastStatus) {
-      this.#codes ??= new Map();
-      counts = this.#codes.get(status) ?? null;
-      if (counts === null) {
-        counts = new Uint32Array(4);
-        this.#codes.set(status, counts);
-      }
-      this.#lastStatus = status;
-      this.#lastCounts = counts;
+    this.#codes ??= new ResponseCodes('');
+    this.#codes.count(status);
+    if (internal) {
+      this.#internalCodes ??= new ResponseCodes('internal.');
+      this.#internalCodes.count(status);
+    } else {
+      this.#externalCodes ??= new ResponseCodes('external.');
+      this.#externalCodes.count(status);
     }
-    counts[0]!++;
-    counts[internal ? 1 : 2]!++;
-    if (canary) counts[3]!++;
+    if (canary) {
+      this.#canaryCodes ??= new ResponseCodes('canary.');
+      this.#canaryCodes.count(status);
+    }
   }
 
   recordRqTime(ms: number): void {
@@ -168,44 +169,119 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
     this.#cxLengthMs.record(ms);
   }
 
-  collectMore(scope: StatScope, sink: StatSink): void {
-    ['', 'internal.', 'external.', 'canary.'].forEach((prefix, kind) => {
-      this.#collectCodes(scope, sink, prefix, kind);
-    });
-    for (const [name, histogram] of [
-      ['upstream_rq_time', this.#rqTime],
-      ['upstream_cx_connect_ms', this.#cxConnectMs],
-      ['upstream_cx_length_ms', this.#cxLengthMs],
-    ] as const) {
-      const data = histogram.data();
-      if (data !== null) sink.histogram(scope, name, data);
-    }
+  /** Requests that one connection carried in its life. */
+  recordRqPerCx(requests: number): void {
+    this.#rqPerCx.record(requests);
   }
 
-  #collectCodes(scope: StatScope, sink: StatSink, prefix: string, kind: number): void {
-    const classes = new Map<number, number>();
+  collectMore(scope: StatScope, sink: StatSink): void {
+    this.#codes?.collect(scope, sink);
+    this.#internalCodes?.collect(scope, sink);
+    this.#externalCodes?.collect(scope, sink);
+    this.#canaryCodes?.collect(scope, sink);
+    collectHistogram(scope, sink, 'upstream_rq_time', this.#rqTime);
+    collectHistogram(scope, sink, 'upstream_cx_connect_ms', this.#cxConnectMs);
+    collectHistogram(scope, sink, 'upstream_cx_length_ms', this.#cxLengthMs);
+    collectHistogram(scope, sink, 'upstream_rq_per_cx', this.#rqPerCx);
+  }
+}
+
+/** upstream_rq_200, upstream_rq_2xx and upstream_rq_completed below one prefix. */
+class ResponseCodes {
+  readonly #prefix: string;
+  readonly #counts = new Float64Array(MAX_STATUS - MIN_STATUS + 1);
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  count(status: number): void {
+    const at = status - MIN_STATUS;
+    // The codec lets only 100..599 through; an index out of range would be dropped silently.
+    if (at >= 0 && at < this.#counts.length) this.#counts[at] = this.#counts[at]! + 1;
+  }
+
+  collect(scope: StatScope, sink: StatSink): void {
+    const prefix = this.#prefix;
     let completed = 0;
-    for (const [status, counts] of this.#codes ?? []) {
-      const count = counts[kind]!;
+    const classes = [0, 0, 0, 0, 0];
+    for (let at = 0; at < this.#counts.length; at++) {
+      const count = this.#counts[at]!;
       if (count === 0) continue;
+      const status = String(at + MIN_STATUS);
       completed += count;
-      const statusClass = Math.floor(status / 100);
-      classes.set(statusClass, (classes.get(statusClass) ?? 0) + count);
-      const labels = { envoy_response_code: String(status) };
-      sink.tagged(
-        scope,
-        `${prefix}upstream_rq_${status}`,
-        `${prefix}upstream_rq`,
-        labels,
-        'counter',
-        count,
-      );
+      classes[Math.trunc(at / 100)]! += count;
+      const labels = { envoy_response_code: status };
+      const name = `${prefix}upstream_rq_${status}`;
+      sink.tagged(scope, name, `${prefix}upstream_rq`, labels, 'counter', count);
     }
-    for (const [statusClass, count] of classes) {
-      const labels = { envoy_response_code_class: String(statusClass) };
-      const name = `${prefix}upstream_rq_${statusClass}xx`;
+    for (const [i, count] of classes.entries()) {
+      if (count === 0) continue;
+      const labels = { envoy_response_code_class: String(i + 1) };
+      const name = `${prefix}upstream_rq_${i + 1}xx`;
       sink.tagged(scope, name, `${prefix}upstream_rq_xx`, labels, 'counter', count);
     }
-    if (completed > 0) sink.value(scope, `${prefix}upstream_rq_completed`, 'counter', completed);
+    sink.value(scope, `${prefix}upstream_rq_completed`, 'counter', completed);
   }
+}
+
+function collectHistogram(
+  scope: StatScope,
+  sink: StatSink,
+  name: string,
+  histogram: BucketHistogram,
+): void {
+  const data = histogram.data();
+  if (data !== null) sink.histogram(scope, name, data);
+}
+
+const priorityNames = ['default', 'high'] as const;
+
+/** Gauges `circuit_breakers.<priority>.*` of a live cluster. Every worker sees the same shared counts. */
+export class CircuitBreakerStats implements CollectsMore {
+  static readonly stats: readonly StatField[] = [];
+  readonly #resources: readonly [PriorityResources, PriorityResources];
+  readonly #trackRemaining: readonly [boolean, boolean];
+
+  constructor(
+    resources: readonly [PriorityResources, PriorityResources],
+    trackRemaining: readonly [boolean, boolean],
+  ) {
+    this.#resources = resources;
+    this.#trackRemaining = trackRemaining;
+  }
+
+  collectMore(scope: StatScope, sink: StatSink): void {
+    for (const priority of [0, 1] as const) {
+      const { connections, pendingRequests, requests, retries } = this.#resources[priority];
+      const prefix = `circuit_breakers.${priorityNames[priority]}.`;
+      const gauges = [
+        ['cx_open', 'remaining_cx', connections],
+        ['rq_pending_open', 'remaining_pending', pendingRequests],
+        ['rq_open', 'remaining_rq', requests],
+        ['rq_retry_open', 'remaining_retries', retries],
+      ] as const;
+      for (const [open, remaining, resource] of gauges) {
+        const left = Math.max(0, resource.max() - resource.count());
+        sink.value(scope, `${prefix}${open}`, 'gauge-max', left === 0 ? 1 : 0);
+        if (this.#trackRemaining[priority]) {
+          sink.value(scope, `${prefix}${remaining}`, 'gauge-max', left);
+        }
+      }
+    }
+  }
+}
+
+/** `cluster.<name>` and its Prometheus form; `below` is '' or e.g. 'http1'. */
+export function clusterScope({ statName }: Pick<ClusterConfig, 'statName'>, below = ''): StatScope {
+  return {
+    prefix: below === '' ? `cluster.${statName}` : `cluster.${statName}.${below}`,
+    promPrefix: below === '' ? 'envoy_cluster' : `envoy_cluster_${below}`,
+    labels: { envoy_cluster_name: statName },
+  };
+}
+
+/** `upstreamCxHttp1Total` -> `upstream_cx_http1_total` */
+function snakeCase(field: string): string {
+  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -1,5 +1,6 @@
-// One cluster in one worker: hosts, balancer, ceilings, pools. Lives as long as its ClusterConfig; a changed
-// config makes a new one, and this one's pools drain.
+// One cluster in one worker: hosts, balancer, ceilings, pools. Lives as long as its ClusterConfig: a changed
+// config makes a new one that takes over the counters, and this one's pools drain. Router and tcp_proxy use
+// it through api/cluster.ts; cluster-manager.ts makes and ends it.
 
 import type { Clock, Random } from '../../common/clock.ts';
 import type { TimerService } from '../../common/timer.ts';
@@ -12,19 +13,26 @@ import type {
   ResourcePriority,
   TcpPool,
 } from '../api/cluster.ts';
-import type { ClusterConfig, PlacedAssignment } from '../api/config/cluster.ts';
-import type { CollectsMore, StatScope, StatSink } from '../api/stats.ts';
+import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
+import { formatAddress } from '../api/connection.ts';
 import { Http1CodecStats } from '../http/h1/codec-stats.ts';
-import { type ConnectorTls, connect } from '../network/connector.ts';
+import { connect } from '../network/connector.ts';
 import { Balancer } from './balancer.ts';
-import { ClusterStats } from './cluster-stats.ts';
+import { CircuitBreakerStats, ClusterStats } from './cluster-stats.ts';
+import { type ClusterTls, connectorTls, serverNameOf } from './cluster-tls.ts';
 import { UpstreamHost } from './host.ts';
+import { idleMonitor, SharedOutlierMonitor } from './outlier/monitor.ts';
 import type { OutlierThresholdEvent } from './outlier/outlier-event.ts';
-import { noOutlierDetection, SharedOutlierMonitor } from './outlier/outlier-monitor.ts';
-import { H1Pool, type PoolParts } from './pool/h1-pool.ts';
-import { TcpHostPool } from './pool/tcp-pool.ts';
-import { SharedResourceManager } from './resource-manager.ts';
-import { ClusterCell, type SharedChunks, type SlotRef, type SlotView } from './shared-state.ts';
+import type { PoolConnection, PoolContext, PoolHost } from './pool/pool-context.ts';
+import { PriorityResources } from './resource-manager.ts';
+import {
+  ClusterWord,
+  changeUsers,
+  readWord,
+  type SharedChunks,
+  type SlotAddress,
+  type SlotRef,
+} from './shared-state.ts';
 
 /** What clusters need of their worker. */
 export interface ClusterParts {
@@ -32,89 +40,66 @@ export interface ClusterParts {
   readonly timers: TimerService;
   readonly random: Random;
   readonly chunks: SharedChunks;
+  /** Unique in the process. */
   nextConnectionId(): number;
+  /** A host's counter of failures reached its threshold: to be posted to main. */
   reportOutlier(event: OutlierThresholdEvent): void;
-  /** TLS towards the hosts, null = plaintext. Also registers its stats. */
+  /** TLS towards the hosts, null = plaintext (createClusterTls of cluster-tls.ts). */
   createTls(config: ClusterConfig): ClusterTls | null;
 }
 
-/** tls/upstream-tls as the cluster sees it. */
-export interface ClusterTls extends ConnectorTls {
-  close(): void;
-}
-
-/** Pools of one host, made at first use; index = priority. */
-interface HostPools {
-  readonly http: (H1Pool | null)[];
-  readonly tcp: (TcpHostPool | null)[];
-}
-
-export class UpstreamCluster implements Cluster, CollectsMore {
+/** See the file head. */
+export class UpstreamCluster implements Cluster {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   readonly codecStats: Http1CodecStats;
+  readonly breakerStats: CircuitBreakerStats;
   readonly #parts: ClusterParts;
-  readonly #slot: SlotView;
-  readonly #resources: readonly [SharedResourceManager, SharedResourceManager];
+  readonly #slot: SlotRef;
+  readonly #resources: readonly [PriorityResources, PriorityResources];
   readonly #balancer: Balancer;
-  readonly #hosts = new Map<string, UpstreamHost>();
-  readonly #pools = new Map<Host, HostPools>();
-  readonly #draining = new Set<H1Pool>();
   readonly #tls: ClusterTls | null;
-  readonly #poolParts: PoolParts;
+  readonly #context: PoolContext;
+  #hosts = new Map<string, UpstreamHost>();
+  /** In no host set any more, with connections left. */
+  readonly #retiring = new Set<UpstreamHost>();
+  #isDraining = false;
   #healthEpoch: number;
 
   /** `former`: the cluster of that name that this one replaces; counters go on where they were. */
   constructor(
     config: ClusterConfig,
-    slot: SlotRef,
+    slot: SlotAddress,
     parts: ClusterParts,
     former: UpstreamCluster | null,
   ) {
+    const keepsStats = former !== null && former.config.statName === config.statName;
     this.config = config;
-    this.stats = former?.stats ?? new ClusterStats();
-    this.codecStats = former?.codecStats ?? new Http1CodecStats();
+    this.stats = keepsStats ? former.stats : new ClusterStats();
+    this.codecStats = keepsStats ? former.codecStats : new Http1CodecStats();
     this.#parts = parts;
-    this.#slot = parts.chunks.view(slot);
+    this.#slot = parts.chunks.ref(slot);
+    changeUsers(this.#slot, 1);
+    const { circuitBreakers } = config;
     this.#resources = [
-      new SharedResourceManager(this.#slot, 0, config.circuitBreakers[0]),
-      new SharedResourceManager(this.#slot, 1, config.circuitBreakers[1]),
+      new PriorityResources(this.#slot, 0, circuitBreakers[0]),
+      new PriorityResources(this.#slot, 1, circuitBreakers[1]),
     ];
+    this.breakerStats = new CircuitBreakerStats(this.#resources, [
+      circuitBreakers[0].trackRemaining,
+      circuitBreakers[1].trackRemaining,
+    ]);
     this.#balancer = new Balancer(config, this.stats, parts.random);
     this.#tls = parts.createTls(config);
     this.#healthEpoch = this.#readEpoch();
-    this.#poolParts = {
-      config,
-      stats: this.stats,
-      clock: parts.clock,
-      timers: parts.timers,
-      clientOptions: {
-        enableTrailers: false,
-        properCaseHeaderKeys: config.http.headerCase === 'proper',
-        maxResponseHeadersKb: config.http.maxResponseHeadersKb,
-        maxHeadersCount: config.http.maxHeadersCount,
-        stats: this.codecStats,
-      },
-      connect: (host) =>
-        connect({
-          id: parts.nextConnectionId(),
-          timers: parts.timers,
-          address: host.address,
-          tls: this.#tls,
-          connectTimeoutMs: config.connectTimeoutMs,
-          localIp: config.bindAddress,
-          keepaliveS: config.tcpKeepalive?.timeS ?? null,
-          bufferLimitBytes: config.perConnectionBufferLimitBytes,
-          traffic: this.stats,
-        }),
-    };
+    this.#context = this.#makeContext();
   }
 
   resources(priority: ResourcePriority): ResourceManager {
     return this.#resources[priority];
   }
 
-  hosts(): IterableIterator<UpstreamHost> {
+  hosts(): Iterable<UpstreamHost> {
     return this.#hosts.values();
   }
 
@@ -129,133 +114,134 @@ export class UpstreamCluster implements Cluster, CollectsMore {
     return host;
   }
 
-  httpPool(host: Host, priority: ResourcePriority): HttpPool {
-    const pools = this.#poolsOf(host);
-    let pool = pools.http[priority] ?? null;
-    if (pool === null) {
-      pool = new H1Pool(this.#own(host), this.#poolParts, this.#resources[priority]);
-      pools.http[priority] = pool;
-    }
-    return pool;
+  httpPool(host: Host, priority: ResourcePriority, authority = ''): HttpPool {
+    // Hosts only come out of chooseHost.
+    const { pools } = host as UpstreamHost;
+    if (this.#tls === null || !this.config.http.autoSni) return pools.http(priority);
+    const serverName = serverNameOf(authority);
+    return serverName === '' ? pools.http(priority) : pools.httpNamed(priority, serverName);
   }
 
   tcpPool(host: Host, priority: ResourcePriority): TcpPool {
-    const pools = this.#poolsOf(host);
-    let pool = pools.tcp[priority] ?? null;
-    if (pool === null) {
-      pool = new TcpHostPool(this.#own(host), this.#poolParts, this.#resources[priority]);
-      pools.tcp[priority] = pool;
-    }
-    return pool;
+    return (host as UpstreamHost).pools.tcp(priority); // as above
   }
 
-  /** upstream.maintenance_mode.<cluster> is a runtime key that config/ does not support yet. */
+  /** upstream.maintenance_mode.<cluster> is a runtime key; config/ supports no runtime keys of clusters. */
   maintenanceMode(): boolean {
     return false;
   }
 
-  /** A new host set: hosts that stay keep object, counters and connections. */
+  /** The full host set: hosts that stay keep object, counters and connections. */
   applyAssignment(assignment: PlacedAssignment): void {
-    const gone = new Map(this.#hosts);
-    const hosts: UpstreamHost[] = [];
+    const former = this.#hosts;
+    const hosts = new Map<string, UpstreamHost>();
+    let isChanged = false;
     for (const placed of assignment.hosts) {
-      const key = `${placed.address}:${placed.port}`;
-      gone.delete(key);
-      let host = this.#hosts.get(key);
+      const key = hostKey(placed);
+      let host = former.get(key);
       if (host === undefined) {
         host = this.#createHost(placed);
-        this.#hosts.set(key, host);
-      } else host.update(placed);
-      hosts.push(host);
-    }
-    for (const [key, host] of gone) {
-      this.#hosts.delete(key);
-      this.#retire(host);
-    }
-    this.#balancer.setHosts(hosts, assignment.overprovisioningFactor);
-  }
-
-  /** The cluster is removed or replaced. */
-  drain(): void {
-    for (const host of this.#hosts.values()) this.#retire(host);
-    this.#tls?.close();
-  }
-
-  /** The process ends. */
-  closeAll(): void {
-    for (const pool of this.#draining) pool.closeAll();
-    for (const { http, tcp } of this.#pools.values()) {
-      for (const pool of http) pool?.closeAll();
-      for (const pool of tcp) pool?.close(true);
-    }
-  }
-
-  /** Gauges `circuit_breakers.<priority>.*_open` (and remaining_* where tracked). */
-  collectMore(scope: StatScope, sink: StatSink): void {
-    (['default', 'high'] as const).forEach((name, priority) => {
-      const { connections, pendingRequests, requests, retries, trackRemaining } =
-        this.#resources[priority === 0 ? 0 : 1];
-      const prefix = `circuit_breakers.${name}`;
-      for (const [stat, remaining, resource] of [
-        ['cx_open', 'remaining_cx', connections],
-        ['rq_pending_open', 'remaining_pending', pendingRequests],
-        ['rq_open', 'remaining_rq', requests],
-        ['rq_retry_open', 'remaining_retries', retries],
-      ] as const) {
-        const isOpen = resource.count() >= resource.max() ? 1 : 0;
-        // Counted over all workers already: the largest, not the sum.
-        sink.value(scope, `${prefix}.${stat}`, 'gauge-max', isOpen);
-        if (!trackRemaining) continue;
-        const left = Math.max(0, resource.max() - resource.count());
-        sink.value(scope, `${prefix}.${remaining}`, 'gauge-max', left);
+        isChanged = true;
+      } else {
+        former.delete(key);
+        host.update(placed);
       }
-    });
+      hosts.set(key, host);
+    }
+    // Before anybody is told: what drains may retry, and must then see the new set.
+    this.#hosts = hosts;
+    this.#balancer.setHosts([...hosts.values()], assignment.overprovisioningFactor);
+    isChanged ||= former.size > 0;
+    for (const host of former.values()) this.#retire(host);
+    if (isChanged && this.config.commonLb.closeConnectionsOnHostSetChange) {
+      for (const host of hosts.values()) host.pools.drainConnections();
+    }
   }
 
-  #createHost(placed: PlacedAssignment['hosts'][number]): UpstreamHost {
-    const slot = this.#parts.chunks.view(placed);
-    const { outlierDetection } = this.config;
-    const address = `${placed.address}:${placed.port}`;
-    const outlier =
-      outlierDetection === null
-        ? noOutlierDetection
-        : new SharedOutlierMonitor(outlierDetection, slot, (kind) =>
-            this.#parts.reportOutlier({ cluster: this.config.name, address, kind }),
-          );
-    return new UpstreamHost(placed, slot, outlier);
+  /** The cluster was removed or replaced: serves what is under way, then lets go of its slots. */
+  drain(): void {
+    this.#isDraining = true;
+    // Requests under way may still retry on these hosts: they stay in the balancer.
+    for (const host of this.#hosts.values()) this.#retire(host);
+    this.#endIfDrained();
+  }
+
+  /** The worker ends: nothing is waited for. */
+  closeAll(): void {
+    for (const host of this.#hosts.values()) host.pools.closeAll();
+    for (const host of this.#retiring) host.pools.closeAll();
   }
 
   #retire(host: UpstreamHost): void {
-    const pools = this.#pools.get(host);
-    if (pools === undefined) return;
-    this.#pools.delete(host);
-    for (const pool of pools.http) {
-      if (pool === null) continue;
-      this.#draining.add(pool);
-      pool.drain(() => this.#draining.delete(pool));
-      if (this.config.commonLb.closeConnectionsOnHostSetChange) pool.closeAll();
-    }
-    for (const pool of pools.tcp) {
-      pool?.close(this.config.commonLb.closeConnectionsOnHostSetChange);
-    }
+    this.#retiring.add(host);
+    host.retire((retired) => {
+      this.#retiring.delete(retired);
+      this.#endIfDrained();
+    });
   }
 
-  #poolsOf(host: Host): HostPools {
-    let pools = this.#pools.get(host);
-    if (pools === undefined) {
-      pools = { http: [null, null], tcp: [null, null] };
-      this.#pools.set(host, pools);
-    }
-    return pools;
+  #endIfDrained(): void {
+    if (!this.#isDraining || this.#retiring.size > 0) return;
+    this.#isDraining = false;
+    changeUsers(this.#slot, -1);
+    this.#tls?.close();
   }
 
-  /** Hosts only come out of chooseHost, so they are ours. */
-  #own(host: Host): UpstreamHost {
-    if (!(host instanceof UpstreamHost)) throw new Error('host of another cluster');
-    return host;
+  #createHost(placed: PlacedHost): UpstreamHost {
+    const slot = this.#parts.chunks.ref(placed);
+    const { outlierDetection, name } = this.config;
+    if (outlierDetection === null)
+      return new UpstreamHost(placed, slot, idleMonitor, this.#context);
+    const address = formatAddress({ ip: placed.address, port: placed.port });
+    const monitor = new SharedOutlierMonitor(outlierDetection, slot, {
+      onThreshold: (kind) => this.#parts.reportOutlier({ cluster: name, address, kind }),
+    });
+    return new UpstreamHost(placed, slot, monitor, this.#context);
+  }
+
+  #makeContext(): PoolContext {
+    const { config, stats } = this;
+    const { clock, timers } = this.#parts;
+    return {
+      config,
+      stats,
+      clock,
+      timers,
+      resources: this.#resources,
+      codecOptions: {
+        enableTrailers: false,
+        properCaseHeaderKeys: config.http.headerCase === 'proper',
+        maxResponseHeadersKb: config.http.maxResponseHeadersKb,
+        maxHeadersCount: config.http.maxHeadersCount,
+        stats: this.codecStats,
+      },
+      connect: (host, serverName) => this.#connect(host, serverName),
+    };
+  }
+
+  #connect(host: PoolHost, serverName: string): PoolConnection {
+    const { config } = this;
+    const wantsHostname = config.tls?.autoHostSni === true && serverName === '';
+    const sni = wantsHostname ? host.hostname : serverName;
+    return connect({
+      id: this.#parts.nextConnectionId(),
+      timers: this.#parts.timers,
+      address: host.address,
+      tls: this.#tls === null ? null : connectorTls(this.#tls, sni),
+      connectTimeoutMs: config.connectTimeoutMs,
+      localIp: config.bindAddress,
+      keepaliveS: config.tcpKeepalive?.timeS ?? null,
+      bufferLimitBytes: config.perConnectionBufferLimitBytes,
+      traffic: this.stats,
+    });
   }
 
   #readEpoch(): number {
-    return Atomics.load(this.#slot.cells, this.#slot.base + ClusterCell.HealthEpoch);
+    return readWord(this.#slot, ClusterWord.HealthEpoch);
   }
+}
+
+/** The slot is part of it: an address that left and came back has a new slot and is a new host. */
+function hostKey({ address, port, chunk, slot }: PlacedHost): string {
+  return `${address} ${port} ${chunk} ${slot}`;
 }

@@ -1,13 +1,71 @@
-// One worker's counters of one host, for /clusters; main adds the workers' up.
+// What a worker tells of a host for /clusters; main adds the workers' reports up (hostSummaries of
+// supervision/supervised-cluster).
 
-export interface HostReport {
+import type { PlacedHost } from '../api/config/cluster.ts';
+
+/** Counters of one host in one worker. */
+export interface HostReport extends HostCounts {
   readonly cluster: string;
   /** `ip:port` */
   readonly address: string;
+}
+
+export interface HostCounts {
   readonly cxTotal: number;
   readonly cxConnectFail: number;
   readonly rqTotal: number;
   readonly rqSuccess: number;
   readonly rqError: number;
   readonly rqTimeout: number;
+}
+
+/** One host over all workers. */
+export interface HostSummary extends HostCounts {
+  readonly host: PlacedHost;
+  readonly cxActive: number;
+  readonly rqActive: number;
+  /** Envoy's words in /clusters, e.g. `failed_outlier_check`; empty = healthy. */
+  readonly healthFlags: readonly string[];
+}
+
+const none: HostCounts = {
+  cxTotal: 0,
+  cxConnectFail: 0,
+  rqTotal: 0,
+  rqSuccess: 0,
+  rqError: 0,
+  rqTimeout: 0,
+};
+
+/** The reports of all workers, summed by cluster and address. */
+export class ReportIndex {
+  readonly #sums = new Map<string, HostCounts>();
+
+  constructor(workers: readonly (readonly HostReport[])[]) {
+    for (const report of workers.flat()) {
+      const key = reportKey(report.cluster, report.address);
+      this.#sums.set(key, sum(this.#sums.get(key) ?? none, report));
+    }
+  }
+
+  /** Zeros for a host that no worker knows yet. */
+  get(cluster: string, address: string): HostCounts {
+    return this.#sums.get(reportKey(cluster, address)) ?? none;
+  }
+}
+
+/** No address holds a space. */
+function reportKey(cluster: string, address: string): string {
+  return `${address} ${cluster}`;
+}
+
+function sum(a: HostCounts, b: HostCounts): HostCounts {
+  return {
+    cxTotal: a.cxTotal + b.cxTotal,
+    cxConnectFail: a.cxConnectFail + b.cxConnectFail,
+    rqTotal: a.rqTotal + b.rqTotal,
+    rqSuccess: a.rqSuccess + b.rqSuccess,
+    rqError: a.rqError + b.rqError,
+    rqTimeout: a.rqTimeout + b.rqTimeout,
+  };
 }

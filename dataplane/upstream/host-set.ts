@@ -18,11 +18,16 @@ export interface PriorityLoad {
   readonly panic: readonly boolean[];
 }
 
+/** Reads every host's health now; index = priority. */
 export function groupByPriority(hosts: readonly UpstreamHost[]): readonly PriorityHosts[] {
-  const groups: { all: UpstreamHost[]; healthy: UpstreamHost[]; degraded: UpstreamHost[] }[] = [];
+  const groups: { all: UpstreamHost[]; healthy: UpstreamHost[]; degraded: UpstreamHost[] }[] = [
+    // Priority 0 exists even when it is empty: then it panics, as in Envoy.
+    { all: [], healthy: [], degraded: [] },
+  ];
   for (const host of hosts) {
-    while (groups.length <= host.placed.priority)
+    while (groups.length <= host.placed.priority) {
       groups.push({ all: [], healthy: [], degraded: [] });
+    }
     const group = groups[host.placed.priority]!;
     group.all.push(host);
     const health = host.health();

@@ -1,78 +1,70 @@
 // One endpoint in one worker. Identity is its address: the object, its counters and its pools stay when an
-// update only changes weight, health or metadata.
+// update only changes weight, health, priority or metadata.
 
-import type { Host, HostStats, OutlierMonitor } from '../api/cluster.ts';
+import type { Host, OutlierMonitor } from '../api/cluster.ts';
 import type { PlacedHost } from '../api/config/cluster.ts';
 import { formatAddress, type SocketAddress } from '../api/connection.ts';
-import { HealthFlag, HostCell, type SlotView } from './shared-state.ts';
+import { SharedHostStats } from './host-stats.ts';
+import { HostPools } from './pool/host-pools.ts';
+import type { PoolContext } from './pool/pool-context.ts';
+import { changeUsers, HostWord, readWord, type SlotRef } from './shared-state.ts';
 
-class SlotHostStats implements HostStats {
-  cxTotal = 0;
-  cxConnectFail = 0;
-  rqTotal = 0;
-  rqSuccess = 0;
-  rqError = 0;
-  rqTimeout = 0;
-  readonly #cells: Int32Array;
-  readonly #index: number;
-
-  constructor({ cells, base }: SlotView) {
-    this.#cells = cells;
-    this.#index = base + HostCell.RqActive;
-  }
-
-  adjustActive(delta: 1 | -1): void {
-    Atomics.add(this.#cells, this.#index, delta);
-  }
-}
-
+/** Made by its cluster; tells the shared slot that it is used until `retire` has ended. */
 export class UpstreamHost implements Host {
   readonly address: SocketAddress;
   readonly addressText: string;
-  readonly canary: boolean;
-  readonly stats: HostStats;
+  readonly stats: SharedHostStats;
   readonly outlier: OutlierMonitor;
+  readonly pools: HostPools;
   hostname: string;
-  /** As main placed it last; replaced on update. */
+  canary: boolean;
+  /** As main placed it last. */
   placed: PlacedHost;
-  readonly #slot: SlotView;
+  readonly #slot: SlotRef;
 
-  constructor(placed: PlacedHost, slot: SlotView, outlier: OutlierMonitor) {
+  constructor(placed: PlacedHost, slot: SlotRef, outlier: OutlierMonitor, context: PoolContext) {
     this.address = { ip: placed.address, port: placed.port };
     this.addressText = formatAddress(this.address);
-    this.canary = placed.metadata?.['envoy.lb']?.['canary'] === true;
-    this.stats = new SlotHostStats(slot);
+    this.stats = new SharedHostStats(slot);
     this.outlier = outlier;
     this.hostname = placed.hostname;
+    this.canary = isCanary(placed);
     this.placed = placed;
     this.#slot = slot;
+    this.pools = new HostPools(context, this);
+    changeUsers(slot, 1);
   }
 
+  /** Only what may change of a host that stays. */
   update(placed: PlacedHost): void {
     this.placed = placed;
     this.hostname = placed.hostname;
+    this.canary = isCanary(placed);
   }
 
   weight(): number {
     return this.placed.weight;
   }
 
-  /** Over all workers. A plain read: an old value only makes a choice slightly less informed. */
+  /** Over all workers. */
   rqActive(): number {
-    return this.#slot.cells[this.#slot.base + HostCell.RqActive]!;
+    return this.stats.rqActive();
   }
 
-  addConnection(delta: 1 | -1): void {
-    Atomics.add(this.#slot.cells, this.#slot.base + HostCell.CxActive, delta);
-  }
-
-  isEjected(): boolean {
-    const flags = Atomics.load(this.#slot.cells, this.#slot.base + HostCell.HealthFlags);
-    return (flags & HealthFlag.FailedOutlierCheck) !== 0;
-  }
-
-  /** healthy | degraded | unhealthy, as balancing sees it. */
+  /** What discovery says of it, unless it is ejected. */
   health(): PlacedHost['health'] {
-    return this.isEjected() ? 'unhealthy' : this.placed.health;
+    return readWord(this.#slot, HostWord.HealthFlags) === 0 ? this.placed.health : 'unhealthy';
   }
+
+  /** It is in no host set any more: drains its pools, then lets go of the slot and calls back. */
+  retire(onRetired: (host: UpstreamHost) => void): void {
+    this.pools.drain(() => {
+      changeUsers(this.#slot, -1);
+      onRetired(this);
+    });
+  }
+}
+
+function isCanary(placed: PlacedHost): boolean {
+  return placed.metadata?.['envoy.lb']?.['canary'] === true;
 }

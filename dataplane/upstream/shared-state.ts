@@ -58,7 +58,7 @@ export function resourceWord(priority: 0 | 1, resource: ResourceWord): number {
 }
 
 /** The chunks that a thread knows. */
-export class SharedState {
+export class SharedChunks {
   readonly #chunks: Int32Array[] = [];
 
   /** Main: a new chunk; send its index and buffer to every worker before any slot in it is named. */

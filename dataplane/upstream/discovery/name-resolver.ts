@@ -1,8 +1,9 @@
-// Names to addresses with TTL: c-ares (node:dns Resolver), and what c-ares leaves out here, done by us: the
-// hosts file and the search list of resolv.conf.
+// Names to addresses with TTL: c-ares (node:dns Resolver), and what the Resolver leaves out, done by us: the
+// hosts file and the search list of resolv.conf. Never blocks and never uses the thread pool's getaddrinfo.
 
 import { Resolver } from 'node:dns/promises';
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
 import type { DnsConfig } from '../../api/config/cluster.ts';
 
 export interface ResolvedAddress {
@@ -11,77 +12,124 @@ export interface ResolvedAddress {
   readonly ttlS: number;
 }
 
+type LookupFamily = DnsConfig['lookupFamily'];
+
 /** Looks a name up. Resolves with [] when the name has no address; rejects when it cannot be asked. */
 export interface NameResolver {
-  resolve(name: string, family: DnsConfig['lookupFamily']): Promise<readonly ResolvedAddress[]>;
+  resolve(name: string, family: LookupFamily): Promise<readonly ResolvedAddress[]>;
+}
+
+/** The part of node:dns/promises' Resolver that is used. */
+export interface DnsQueries {
+  resolve4(name: string, options: { ttl: true }): Promise<readonly DnsRecord[]>;
+  resolve6(name: string, options: { ttl: true }): Promise<readonly DnsRecord[]>;
+}
+
+interface DnsRecord {
+  readonly address: string;
+  readonly ttl: number;
 }
 
 const HOSTS_FILE = '/etc/hosts';
 const RESOLV_CONF = '/etc/resolv.conf';
+const MAX_NDOTS = 15;
 /** Says that the name or the record does not exist: an answer, not a failure. */
 const noSuchName = new Set(['ENOTFOUND', 'ENODATA']);
 
-interface SearchList {
+/** `search` and `options ndots` of resolv.conf. */
+export interface SearchList {
   readonly domains: readonly string[];
   readonly ndots: number;
 }
 
-/** `servers`: `ip:port`; empty = the system's. */
-export class SystemNameResolver implements NameResolver {
-  readonly #resolver = new Resolver();
-  readonly #readFile: (path: string) => string;
+/** The resolver of the product. `servers`: `ip:port`; empty = resolv.conf's. */
+export function systemNameResolver(servers: readonly string[]): NameResolver {
+  const resolver = new Resolver();
+  if (servers.length > 0) resolver.setServers([...servers]);
+  return new FileAwareResolver(resolver, (path) => readFile(path, 'utf8'));
+}
 
-  constructor(servers: readonly string[], readFile = readText) {
-    this.#readFile = readFile;
-    if (servers.length > 0) this.#resolver.setServers(servers);
+/** Hosts file first, then DNS along the search list. Both files are read anew each time, as glibc notices changes. */
+export class FileAwareResolver implements NameResolver {
+  readonly #queries: DnsQueries;
+  readonly #readFile: (path: string) => Promise<string>;
+
+  constructor(queries: DnsQueries, readTextFile: (path: string) => Promise<string>) {
+    this.#queries = queries;
+    this.#readFile = readTextFile;
   }
 
-  async resolve(
-    name: string,
-    family: DnsConfig['lookupFamily'],
-  ): Promise<readonly ResolvedAddress[]> {
-    const fromHosts = choose(family, parseHosts(this.#readFile(HOSTS_FILE), name.toLowerCase()));
+  async resolve(name: string, family: LookupFamily): Promise<readonly ResolvedAddress[]> {
+    const fromHosts = ofFamily(family, parseHosts(await this.#text(HOSTS_FILE), name));
     if (fromHosts.length > 0) return fromHosts;
-    let lastError: unknown = null;
-    for (const candidate of candidates(name, parseSearch(this.#readFile(RESOLV_CONF)))) {
+    let failure: unknown = null;
+    for (const candidate of candidates(name, parseResolvConf(await this.#text(RESOLV_CONF)))) {
       try {
         const found = await this.#query(candidate, family);
         if (found.length > 0) return found;
       } catch (thrown) {
-        lastError = thrown;
+        failure = thrown;
       }
     }
-    if (lastError !== null) throw lastError;
+    if (failure !== null) throw failure;
     return [];
   }
 
-  async #query(name: string, family: DnsConfig['lookupFamily']): Promise<ResolvedAddress[]> {
-    const v4 = () => records(this.#resolver.resolve4(name, { ttl: true }));
-    const v6 = () => records(this.#resolver.resolve6(name, { ttl: true }));
+  async #text(path: string): Promise<string> {
+    try {
+      return await this.#readFile(path);
+    } catch {
+      return ''; // no such file: it has no entries
+    }
+  }
+
+  async #query(name: string, family: LookupFamily): Promise<ResolvedAddress[]> {
     switch (family) {
       case 'V4_ONLY':
-        return v4();
+        return this.#v4(name);
       case 'V6_ONLY':
-        return v6();
+        return this.#v6(name);
       case 'ALL':
-        return (await Promise.all([v4(), v6()])).flat();
-      case 'AUTO': {
-        const found = await v6();
-        return found.length > 0 ? found : v4();
-      }
-      case 'V4_PREFERRED': {
-        const found = await v4();
-        return found.length > 0 ? found : v6();
-      }
+        return anyOf(await Promise.allSettled([this.#v4(name), this.#v6(name)]));
+      case 'AUTO':
+        // Envoy's meaning of AUTO: IPv6 first.
+        return firstOf(this.#v6(name), () => this.#v4(name));
+      case 'V4_PREFERRED':
+        return firstOf(this.#v4(name), () => this.#v6(name));
       default:
         return family satisfies never;
     }
   }
+
+  #v4(name: string): Promise<ResolvedAddress[]> {
+    return records(this.#queries.resolve4(name, { ttl: true }));
+  }
+
+  #v6(name: string): Promise<ResolvedAddress[]> {
+    return records(this.#queries.resolve6(name, { ttl: true }));
+  }
 }
 
-async function records(
-  answer: Promise<readonly { readonly address: string; readonly ttl: number }[]>,
+async function firstOf(
+  preferred: Promise<ResolvedAddress[]>,
+  other: () => Promise<ResolvedAddress[]>,
 ): Promise<ResolvedAddress[]> {
+  const [settled] = await Promise.allSettled([preferred]);
+  if (settled.status === 'fulfilled' && settled.value.length > 0) return settled.value;
+  const found = await other();
+  if (found.length === 0 && settled.status === 'rejected') throw settled.reason;
+  return found;
+}
+
+/** One family's answer is enough; without any address, a failure is a failure. */
+function anyOf(settled: readonly PromiseSettledResult<ResolvedAddress[]>[]): ResolvedAddress[] {
+  const found = settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+  if (found.length > 0) return found;
+  for (const one of settled) if (one.status === 'rejected') throw one.reason;
+  return [];
+}
+
+async function records(answer: Promise<readonly DnsRecord[]>): Promise<ResolvedAddress[]> {
   try {
     return (await answer).map(({ address, ttl }) => ({ ip: address, ttlS: ttl }));
   } catch (thrown) {
@@ -91,33 +139,26 @@ async function records(
   }
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return ''; // no such file: it has no entries
-  }
-}
-
-/** Addresses that a hosts file gives `name`; the first line of each family wins there, all are used here. */
+/** Addresses that the text of a hosts file gives to `name`, case apart, in its order. */
 export function parseHosts(text: string, name: string): ResolvedAddress[] {
+  const wanted = name.toLowerCase().replace(/\.$/, '');
   const found: ResolvedAddress[] = [];
   for (const line of text.split('\n')) {
     const [ip, ...names] = (line.split('#')[0] ?? '').trim().split(/\s+/);
     if (ip === undefined || ip === '') continue;
-    if (names.some((entry) => entry.toLowerCase() === name)) {
+    if (names.some((entry) => entry.toLowerCase() === wanted)) {
       found.push({ ip, ttlS: Number.POSITIVE_INFINITY });
     }
   }
   return found;
 }
 
-function choose(
-  family: DnsConfig['lookupFamily'],
+function ofFamily(
+  family: LookupFamily,
   all: readonly ResolvedAddress[],
 ): readonly ResolvedAddress[] {
-  const v4 = all.filter(({ ip }) => !ip.includes(':'));
-  const v6 = all.filter(({ ip }) => ip.includes(':'));
+  const v4 = all.filter(({ ip }) => !isIPv6(ip));
+  const v6 = all.filter(({ ip }) => isIPv6(ip));
   switch (family) {
     case 'V4_ONLY':
       return v4;
@@ -134,25 +175,29 @@ function choose(
   }
 }
 
-/** resolv.conf(5): the last `search` or `domain` line counts; ndots default 1. */
-export function parseSearch(text: string): SearchList {
+/** resolv.conf(5): the last `search` or `domain` line counts; ndots is 1 unless given, 15 at most. */
+export function parseResolvConf(text: string): SearchList {
   let domains: string[] = [];
   let ndots = 1;
   for (const line of text.split('\n')) {
     const [keyword, ...values] = line.trim().split(/\s+/);
     if (keyword === 'search' || keyword === 'domain') domains = values;
-    if (keyword === 'options') {
-      const option = values.find((value) => value.startsWith('ndots:'));
-      if (option !== undefined) ndots = Number(option.slice('ndots:'.length)) || 0;
+    if (keyword !== 'options') continue;
+    for (const value of values) {
+      const given = /^ndots:(\d+)$/.exec(value)?.[1];
+      if (given !== undefined) ndots = Math.min(Number(given), MAX_NDOTS);
     }
   }
   return { domains, ndots };
 }
 
-/** The names to ask, in order: as given first when it has enough dots, else last. */
+/** The names to ask, in order: the name as given comes first when it has enough dots, else last. */
 export function candidates(name: string, { domains, ndots }: SearchList): string[] {
   if (name.endsWith('.')) return [name];
-  const searched = domains.map((domain) => `${name}.${domain.replace(/\.$/, '')}`);
+  const searched = domains
+    .map((domain) => domain.replace(/\.$/, ''))
+    .filter((domain) => domain !== '')
+    .map((domain) => `${name}.${domain}`);
   const dots = name.split('.').length - 1;
   return dots >= ndots ? [name, ...searched] : [...searched, name];
 }

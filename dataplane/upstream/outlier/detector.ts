@@ -1,202 +1,178 @@
-// Outlier detection of one cluster, in main: decides on what workers report, ejects, brings back.
-// Envoy: DetectorImpl in outlier_detection_impl.cc; arithmetic in envoy-behaviour.md 2.8.
+// Outlier detection of one cluster, main thread: gets threshold events from workers, decides by
+// outlier/ejection.ts, sets the ejected flag in shared memory and takes it back at interval ticks.
+// Does not know hosts' configuration; supervision/supervised-cluster owns both.
 
 import type { Clock, Random } from '../../../common/clock.ts';
 import type { Timer, TimerService } from '../../../common/timer.ts';
 import type { OutlierDetectionConfig } from '../../api/config/cluster.ts';
-import { HealthFlag, HostCell, type SlotView } from '../shared-state.ts';
-import type { OutlierKind } from './outlier-event.ts';
-import { OutlierStats } from './outlier-stats.ts';
+import { HealthFlag, HostWord, type SlotRef, writeWord } from '../shared-state.ts';
+import {
+  afterTick,
+  type EjectionState,
+  ejected,
+  enforcingPercent,
+  mayEject,
+  neverEjected,
+} from './ejection.ts';
+import { ejectLine, type LoggedHost, unejectLine } from './event-log.ts';
+import { counterWord, type OutlierKind } from './outlier-event.ts';
+import type { OutlierStats } from './outlier-stats.ts';
 
-/** One line of the event log (data.cluster.v3.OutlierDetectionEvent in JSON). */
-export interface OutlierLogEvent {
-  readonly type: OutlierKind;
-  readonly cluster_name: string;
-  readonly upstream_url: string;
-  readonly action: 'EJECT' | 'UNEJECT';
-  readonly num_ejections: number;
-  readonly enforced: boolean;
-  readonly eject_consecutive_event?: Record<string, never>;
-}
-
-export interface DetectorParts {
+export interface OutlierDetectorOptions {
+  readonly clusterName: string;
+  readonly config: OutlierDetectionConfig;
+  readonly stats: OutlierStats;
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: TimerService;
-  /** Some host's flag moved: workers must look again. */
+  /** Flags of some host changed: bump the health epoch, recount membership. */
   onHealthChanged(): void;
-  onEvent(event: OutlierLogEvent): void;
+  /** One line of the event log, without line end. */
+  onEventLine(line: string): void;
 }
 
-interface HostState {
-  readonly slot: SlotView;
-  /** Null = not ejected. */
-  ejectedAtMs: number | null;
-  unejectedAtMs: number | null;
-  jitterMs: number;
-  /** Multiplies the base ejection time. */
-  backoff: number;
-  ejections: number;
-  lastKind: OutlierKind;
+interface WatchedHost {
+  readonly slot: SlotRef;
+  /** `ip:port` */
+  readonly address: string;
+  state: EjectionState;
 }
 
-const cellOf: Readonly<Record<OutlierKind, number>> = {
-  CONSECUTIVE_5XX: HostCell.Consecutive5xx,
-  CONSECUTIVE_GATEWAY_FAILURE: HostCell.ConsecutiveGatewayFailure,
-  CONSECUTIVE_LOCAL_ORIGIN_FAILURE: HostCell.ConsecutiveLocalOriginFailure,
-};
-
+/** Runs from construction to close(). */
 export class OutlierDetector {
-  readonly stats = new OutlierStats();
-  readonly #clusterName: string;
-  readonly #config: OutlierDetectionConfig;
-  readonly #parts: DetectorParts;
-  readonly #hosts = new Map<string, HostState>();
+  readonly #options: OutlierDetectorOptions;
+  #config: OutlierDetectionConfig;
+  readonly #hosts = new Map<string, WatchedHost>();
   readonly #timer: Timer;
 
-  constructor(clusterName: string, config: OutlierDetectionConfig, parts: DetectorParts) {
-    this.#clusterName = clusterName;
+  constructor(options: OutlierDetectorOptions) {
+    this.#options = options;
+    this.#config = options.config;
+    this.#timer = options.timers.createTimer(onInterval, this);
+    this.#timer.start(this.#config.intervalMs);
+  }
+
+  /** New settings for the hosts that are watched; ejections go on. */
+  updateConfig(config: OutlierDetectionConfig): void {
     this.#config = config;
-    this.#parts = parts;
-    this.#timer = parts.timers.createTimer((self: OutlierDetector) => self.#onInterval(), this);
     this.#timer.start(config.intervalMs);
   }
 
-  /** The cluster's hosts now; those that stay keep their history. */
-  setHosts(hosts: ReadonlyMap<string, SlotView>): void {
-    for (const [address, state] of this.#hosts) {
-      if (hosts.has(address)) continue;
-      if (state.ejectedAtMs !== null) this.stats.ejectionsActive--;
+  /** The cluster's hosts now, by `ip:port`; those that stay keep their history. */
+  setHosts(slots: ReadonlyMap<string, SlotRef>): void {
+    for (const [address, { state }] of this.#hosts) {
+      if (slots.has(address)) continue;
+      if (state.isEjected) this.#options.stats.ejectionsActive--;
       this.#hosts.delete(address);
     }
-    for (const [address, slot] of hosts) {
+    for (const [address, slot] of slots) {
       if (this.#hosts.has(address)) continue;
-      this.#hosts.set(address, {
-        slot,
-        ejectedAtMs: null,
-        unejectedAtMs: null,
-        jitterMs: 0,
-        backoff: 0,
-        ejections: 0,
-        lastKind: 'CONSECUTIVE_5XX',
-      });
+      this.#hosts.set(address, { slot, address, state: neverEjected });
     }
   }
 
-  /** A worker's counter reached its threshold. */
+  /** A worker saw `kind`'s counter of that host reach its threshold. */
   onThreshold(address: string, kind: OutlierKind): void {
     const host = this.#hosts.get(address);
-    // Removed since, or several workers and kinds reported the same outage.
-    if (host === undefined || host.ejectedAtMs !== null) return;
-    this.#eject(address, host, kind);
-    // Only after the decision: until then the counter must not reach the threshold again.
-    Atomics.store(host.slot.cells, host.slot.base + cellOf[kind], 0);
+    // Events come from other threads: the host may be gone, or ejected by an earlier one.
+    if (host === undefined || host.state.isEjected) return;
+    this.#countDetected(kind);
+    this.#consider(host, kind);
+    // After the decision: until then the counter must not reach the threshold again.
+    writeWord(host.slot, counterWord[kind], 0);
   }
 
   isEjected(address: string): boolean {
-    return this.#hosts.get(address)?.ejectedAtMs != null;
+    return this.#hosts.get(address)?.state.isEjected === true;
   }
 
+  /** Ends all ejections (detection was switched off, the cluster removed) and stops. */
   close(): void {
     this.#timer.stop();
     for (const host of this.#hosts.values()) {
-      if (host.ejectedAtMs !== null) this.#setFlag(host, false);
+      if (host.state.isEjected) this.#uneject(host, { ...host.state, isEjected: false });
     }
+    this.#hosts.clear();
   }
 
-  #eject(address: string, host: HostState, kind: OutlierKind): void {
-    const { maxEjectionPercent, alwaysEjectOneHost } = this.#config;
-    const { ejectionsActive } = this.stats;
-    this.stats.countDetected(kind);
-    const share = (100 * (ejectionsActive + 1)) / this.#hosts.size;
-    const allowed = share <= maxEjectionPercent || (alwaysEjectOneHost && ejectionsActive === 0);
-    if (!allowed) {
-      this.stats.ejectionsOverflow++;
-      return;
-    }
-    if (this.#parts.random() * 100 >= this.#enforcing(kind)) {
-      this.#log(address, host, kind, 'EJECT', false);
-      return;
-    }
-    const { baseEjectionTimeMs, maxEjectionTimeMs, maxEjectionTimeJitterMs } = this.#config;
-    host.ejectedAtMs = this.#parts.clock.nowMs();
-    host.ejections++;
-    host.lastKind = kind;
-    if (host.backoff * baseEjectionTimeMs < maxEjectionTimeMs + baseEjectionTimeMs) host.backoff++;
-    host.jitterMs = this.#parts.random() * maxEjectionTimeJitterMs;
-    this.stats.ejectionsActive++;
-    this.stats.countEnforced(kind);
-    this.#setFlag(host, true);
-    this.#parts.onHealthChanged();
-    this.#log(address, host, kind, 'EJECT', true);
-  }
-
-  /** Envoy evaluates on a fixed interval, so an ejection lasts up to one interval longer. */
-  #onInterval(): void {
-    const nowMs = this.#parts.clock.nowMs();
-    for (const [address, host] of this.#hosts) {
-      if (host.ejectedAtMs === null) this.#decayBackoff(host, nowMs);
-      else if (nowMs - host.ejectedAtMs >= this.#ejectionTimeMs(host)) this.#uneject(address, host);
+  /** Timer. Envoy judges at fixed intervals, so an ejection may last up to one interval longer. */
+  onInterval(): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const host of this.#hosts.values()) {
+      const next = afterTick(host.state, this.#config, nowMs);
+      if (host.state.isEjected && !next.isEjected) this.#uneject(host, next);
+      else host.state = next;
     }
     this.#timer.start(this.#config.intervalMs);
   }
 
-  #ejectionTimeMs(host: HostState): number {
-    const { baseEjectionTimeMs, maxEjectionTimeMs } = this.#config;
-    return Math.min(baseEjectionTimeMs * host.backoff, maxEjectionTimeMs) + host.jitterMs;
-  }
-
-  #decayBackoff(host: HostState, nowMs: number): void {
-    if (host.backoff === 0 || host.unejectedAtMs === null) return;
-    if (nowMs - host.unejectedAtMs >= this.#config.intervalMs) host.backoff--;
-  }
-
-  #uneject(address: string, host: HostState): void {
-    host.ejectedAtMs = null;
-    host.unejectedAtMs = this.#parts.clock.nowMs();
-    this.stats.ejectionsActive--;
-    for (const cell of Object.values(cellOf)) {
-      Atomics.store(host.slot.cells, host.slot.base + cell, 0);
+  #consider(host: WatchedHost, kind: OutlierKind): void {
+    const { stats, clock, random } = this.#options;
+    const config = this.#config;
+    if (!mayEject(config, stats.ejectionsActive, this.#hosts.size)) {
+      stats.ejectionsOverflow++;
+      return;
     }
+    if (kind === 'consecutive_5xx') stats.ejectionsTotal++;
+    const isEnforced = Math.trunc(random() * 100) < enforcingPercent(config, kind);
+    const before = host.state;
+    if (isEnforced) {
+      stats.ejectionsActive++;
+      this.#countEnforced(kind);
+      const jitterMs = Math.trunc(random() * (config.maxEjectionTimeJitterMs + 1));
+      host.state = ejected(before, config, clock.nowMs(), jitterMs);
+      this.#setFlag(host, true);
+      this.#options.onHealthChanged();
+    }
+    const line = ejectLine(this.#logged(host, before), kind, isEnforced, clock.wallMs());
+    this.#options.onEventLine(line);
+  }
+
+  #uneject(host: WatchedHost, next: EjectionState): void {
+    const before = host.state;
+    host.state = next;
+    this.#options.stats.ejectionsActive--;
+    for (const word of Object.values(counterWord)) writeWord(host.slot, word, 0);
     this.#setFlag(host, false);
-    this.#parts.onHealthChanged();
-    this.#log(address, host, host.lastKind, 'UNEJECT', false);
+    this.#options.onHealthChanged();
+    const line = unejectLine(this.#logged(host, before), this.#options.clock.wallMs());
+    this.#options.onEventLine(line);
   }
 
-  #setFlag({ slot }: HostState, ejected: boolean): void {
-    const index = slot.base + HostCell.HealthFlags;
-    if (ejected) Atomics.or(slot.cells, index, HealthFlag.FailedOutlierCheck);
-    else Atomics.and(slot.cells, index, ~HealthFlag.FailedOutlierCheck);
+  #setFlag({ slot: { words, base } }: WatchedHost, isEjected: boolean): void {
+    const at = base + HostWord.HealthFlags;
+    if (isEjected) Atomics.or(words, at, HealthFlag.FailedOutlierCheck);
+    else Atomics.and(words, at, ~HealthFlag.FailedOutlierCheck);
   }
 
-  #enforcing(kind: OutlierKind): number {
-    switch (kind) {
-      case 'CONSECUTIVE_5XX':
-        return this.#config.enforcingConsecutive5xx;
-      case 'CONSECUTIVE_GATEWAY_FAILURE':
-        return this.#config.enforcingConsecutiveGatewayFailure;
-      case 'CONSECUTIVE_LOCAL_ORIGIN_FAILURE':
-        return this.#config.enforcingConsecutiveLocalOriginFailure;
-      default:
-        return kind satisfies never;
-    }
+  #logged(host: WatchedHost, before: EjectionState): LoggedHost {
+    const lastMs = before.isEjected ? before.ejectedAtMs : before.unejectedAtMs;
+    return {
+      clusterName: this.#options.clusterName,
+      upstreamUrl: host.address,
+      numEjections: host.state.numEjections,
+      secsSinceLastAction: lastMs === null ? null : (this.#options.clock.nowMs() - lastMs) / 1000,
+    };
   }
 
-  #log(
-    address: string,
-    host: HostState,
-    type: OutlierKind,
-    action: OutlierLogEvent['action'],
-    enforced: boolean,
-  ): void {
-    this.#parts.onEvent({
-      type,
-      cluster_name: this.#clusterName,
-      upstream_url: address,
-      action,
-      num_ejections: host.ejections,
-      enforced,
-      ...(action === 'EJECT' ? { eject_consecutive_event: {} } : {}),
-    });
+  #countDetected(kind: OutlierKind): void {
+    const { stats } = this.#options;
+    if (kind === 'consecutive_5xx') {
+      stats.detected5xx++;
+      stats.ejectionsConsecutive5xx++;
+    } else if (kind === 'consecutive_gateway_failure') stats.detectedGatewayFailure++;
+    else stats.detectedLocalOriginFailure++;
   }
+
+  #countEnforced(kind: OutlierKind): void {
+    const { stats } = this.#options;
+    stats.ejectionsEnforcedTotal++;
+    if (kind === 'consecutive_5xx') stats.enforced5xx++;
+    else if (kind === 'consecutive_gateway_failure') stats.enforcedGatewayFailure++;
+    else stats.enforcedLocalOriginFailure++;
+  }
+}
+
+function onInterval(detector: OutlierDetector): void {
+  detector.onInterval();
 }

@@ -1,7 +1,7 @@
 // What a worker tells the main thread when a host's counter of consecutive failures reaches its
 // threshold. The worker only counts; main decides (outlier/detector.ts).
 
-import { HostWord, type SlotAddress } from '../shared-state.ts';
+import { HostWord } from '../shared-state.ts';
 
 export type OutlierKind =
   | 'consecutive_5xx'
@@ -10,7 +10,8 @@ export type OutlierKind =
 
 export interface OutlierThresholdEvent {
   readonly cluster: string;
-  readonly host: SlotAddress;
+  /** `ip:port` */
+  readonly address: string;
   readonly kind: OutlierKind;
 }
 

@@ -1,222 +1,265 @@
-// HTTP/1 connections to one host at one priority: idle ones on a stack (the warmest is used next), requests
-// that wait for a connection in a queue, ceilings as Envoy applies them (envoy-behaviour.md 2.9).
+// HTTP/1.1 connections to one host: one request at a time on each. Ready connections are a stack, so the
+// most recently used one is taken and the rest can go idle. newStream on a warm pool is the hot path: it
+// allocates nothing but the codec's stream.
 
-import type { Clock } from '../../../common/clock.ts';
-import type { TimerService } from '../../../common/timer.ts';
+import type { Timer } from '../../../common/timer.ts';
 import type {
   Cancellable,
   HttpPool,
   HttpPoolCallbacks,
-  ResourceManager,
   UpstreamStreamInfo,
 } from '../../api/cluster.ts';
-import { type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
-import type { ClusterConfig } from '../../api/config/cluster.ts';
-import { type Connection, ConnectionCloseType } from '../../api/connection.ts';
-import type { ClientOptions } from '../../http/h1/options.ts';
-import type { UpstreamConnection } from '../../network/connector.ts';
-import type { ClusterStats } from '../cluster-stats.ts';
-import type { UpstreamHost } from '../host.ts';
-import { PooledConnection } from './pooled-connection.ts';
+import {
+  type CodecError,
+  type RequestEncoder,
+  type ResponseDecoder,
+  StreamResetReason,
+} from '../../api/codec.ts';
+import { ConnectionEvent } from '../../api/connection.ts';
+import { ClientConnection } from '../../http/h1/client-connection.ts';
+import { ClientStream } from '../../http/h1/client-stream.ts';
+import type { ClientConnectionCallbacks } from '../../http/h1/options.ts';
+import { ConnectionPool } from './pool.ts';
+import { PoolClient } from './pool-client.ts';
+import type { PoolConnection, PoolContext, PoolHost, PoolOwner } from './pool-context.ts';
 
-/** What all pools of a cluster share. */
-export interface PoolParts {
-  readonly config: ClusterConfig;
-  readonly stats: ClusterStats;
-  readonly clientOptions: ClientOptions;
-  readonly clock: Clock;
-  readonly timers: TimerService;
-  /** Begins a connection to `host`, TLS included. */
-  connect(host: UpstreamHost): UpstreamConnection;
-}
+/** See the file head. */
+export class H1Pool extends ConnectionPool<HttpPoolCallbacks> implements HttpPool {
+  /** Longest idle first. */
+  readonly #ready: H1Client[] = [];
+  readonly #idleTimeoutMs: number;
+  #idleTimer: Timer | null = null;
 
-/** A request that waits for a connection. */
-class PendingStream implements Cancellable {
-  readonly decoder: ResponseDecoder;
-  readonly callbacks: HttpPoolCallbacks;
-  readonly #pool: H1Pool;
-
-  constructor(pool: H1Pool, decoder: ResponseDecoder, callbacks: HttpPoolCallbacks) {
-    this.#pool = pool;
-    this.decoder = decoder;
-    this.callbacks = callbacks;
-  }
-
-  cancel(): void {
-    this.#pool.cancelPending(this);
-  }
-}
-
-export class H1Pool implements HttpPool {
-  readonly host: UpstreamHost;
-  readonly parts: PoolParts;
-  readonly stats: ClusterStats;
-  readonly resources: ResourceManager;
-  readonly #ready: PooledConnection[] = [];
-  /** Every open or opening connection. */
-  readonly #connections = new Set<PooledConnection>();
-  #connecting = 0;
-  readonly #pending: PendingStream[] = [];
-  #draining = false;
-  #onDrained: (() => void) | null = null;
-  #lastInfo: UpstreamStreamInfo | null = null;
-
-  constructor(host: UpstreamHost, parts: PoolParts, resources: ResourceManager) {
-    this.host = host;
-    this.parts = parts;
-    this.stats = parts.stats;
-    this.resources = resources;
+  constructor(
+    context: PoolContext,
+    host: PoolHost,
+    priority: 0 | 1,
+    owner: PoolOwner,
+    serverName = '',
+  ) {
+    super(context, host, priority, owner, serverName);
+    this.#idleTimeoutMs = context.config.http.idleTimeoutMs;
   }
 
   newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | null {
-    const ready = this.#takeReady();
-    if (ready !== null) {
-      this.#attach(ready, decoder, callbacks);
-      return null;
-    }
-    if (!this.resources.pendingRequests.tryAcquire()) {
-      this.stats.upstreamRqPendingOverflow++;
-      callbacks.onPoolFailure(StreamResetReason.Overflow, '', this.host);
-      return null;
-    }
-    this.stats.upstreamRqPendingTotal++;
-    this.stats.upstreamRqPendingActive++;
-    const pending = new PendingStream(this, decoder, callbacks);
-    this.#pending.push(pending);
-    this.#connectIfNeeded();
-    return pending;
+    const client = this.#ready.pop();
+    if (client === undefined) return this.enqueue(callbacks, decoder);
+    this.#attach(client, decoder, callbacks);
+    return null;
   }
 
-  isDraining(): boolean {
-    return this.#draining;
+  protected override createClient(connection: PoolConnection): PoolClient {
+    this.stats.upstreamCxHttp1Total++;
+    return new H1Client(this, connection, this.context);
   }
 
-  isEmpty(): boolean {
-    return this.#connections.size === 0 && this.#pending.length === 0;
-  }
-
-  /** The host or cluster is gone: idle connections close now, busy ones after their response. */
-  drain(onDrained: () => void): void {
-    this.#draining = true;
-    this.#onDrained = onDrained;
-    for (const connection of [...this.#ready]) {
-      connection.connection.close(ConnectionCloseType.NoFlush);
-    }
-    this.#checkDrained();
-  }
-
-  /** close_connections_on_host_set_change, process end: everything goes now. */
-  closeAll(): void {
-    for (const { connection } of [...this.#connections])
-      connection.close(ConnectionCloseType.NoFlush);
-  }
-
-  /** The same object for all requests of a connection in a row: allocated when the connection changes. */
-  streamInfo(connection: Connection): UpstreamStreamInfo {
-    if (this.#lastInfo === null || this.#lastInfo.connection !== connection) {
-      this.#lastInfo = { protocol: 'HTTP/1.1', connection };
-    }
-    return this.#lastInfo;
-  }
-
-  /** A connection came up or finished a request: the longest waiting request gets it. */
-  onReady(connection: PooledConnection): void {
-    const pending = this.#pending.shift();
-    if (pending === undefined) {
-      this.#ready.push(connection);
-      return;
-    }
-    this.#leavePending();
-    this.#attach(connection, pending.decoder, pending.callbacks);
-  }
-
-  onConnected(connection: PooledConnection): void {
-    this.#connecting--;
-    if (this.#draining && this.#pending.length === 0) {
-      connection.connection.close(ConnectionCloseType.NoFlush);
-      return;
-    }
-    this.onReady(connection);
-  }
-
-  /** Envoy fails every request that waits when a connection cannot be made. */
-  onConnectFailed(connection: PooledConnection, reason: StreamResetReason): void {
-    this.#connecting--;
-    this.#connections.delete(connection);
-    const failed = this.#pending.splice(0);
-    for (const { callbacks } of failed) {
-      this.#leavePending();
-      this.stats.upstreamRqPendingFailureEject++;
-      callbacks.onPoolFailure(reason, connection.connection.transportFailureReason, this.host);
-    }
-    this.#checkDrained();
-  }
-
-  forget(connection: PooledConnection): void {
-    this.#connections.delete(connection);
-    const at = this.#ready.indexOf(connection);
-    if (at !== -1) this.#ready.splice(at, 1);
-  }
-
-  onConnectionGone(): void {
-    this.#connectIfNeeded();
-    this.#checkDrained();
-  }
-
-  cancelPending(pending: PendingStream): void {
-    const at = this.#pending.indexOf(pending);
-    if (at === -1) return;
-    this.#pending.splice(at, 1);
-    this.#leavePending();
-    this.stats.upstreamRqCancelled++;
-    this.#checkDrained();
-  }
-
-  #attach(
-    connection: PooledConnection,
-    decoder: ResponseDecoder,
-    callbacks: HttpPoolCallbacks,
-  ): void {
+  /** `client` is connected, without a request, and not among the ready. */
+  #attach(client: H1Client, decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): void {
+    const { stats, host } = this;
     if (!this.resources.requests.tryAcquire()) {
-      this.stats.upstreamRqActiveOverflow++;
-      this.stats.upstreamRqPendingOverflow++;
-      this.#ready.push(connection);
-      callbacks.onPoolFailure(StreamResetReason.Overflow, '', this.host);
+      // Fails at once: this ceiling has no queue (Envoy #16610).
+      this.#makeReady(client);
+      stats.upstreamRqActiveOverflow++;
+      callbacks.onPoolFailure(StreamResetReason.Overflow, '', host);
       return;
     }
-    connection.attach(decoder, callbacks);
+    stats.upstreamRqTotal++;
+    stats.upstreamRqActive++;
+    host.stats.rqTotal++;
+    host.stats.adjustActive(1);
+    callbacks.onPoolReady(client.startStream(decoder), host, client);
   }
 
-  #takeReady(): PooledConnection | null {
+  onClientConnected(client: H1Client): void {
+    this.countConnected(client);
+    client.openCodec();
+    this.#serveNext(client);
+  }
+
+  /** Its request and response are complete. */
+  onClientIdle(client: H1Client): void {
+    this.#countStreamEnd();
+    this.#serveNext(client);
+  }
+
+  onClientClosed(client: H1Client, event: ConnectionEvent, hadRequest: boolean): void {
+    const at = this.#ready.indexOf(client);
+    if (at !== -1) this.#ready.splice(at, 1);
+    if (client.connectedMs >= 0) this.stats.recordRqPerCx(client.requestCount);
+    this.onClosed(client, event, hadRequest);
+  }
+
+  /** The stream of a client ended with its connection; before anybody is told, so that a retry finds room. */
+  onStreamLost(): void {
+    this.#countStreamEnd();
+  }
+
+  onCloseNotify(): void {
+    this.stats.upstreamCxCloseNotify++;
+  }
+
+  onProtocolError(): void {
+    this.stats.upstreamCxProtocolError++;
+  }
+
+  onMaxDuration(client: H1Client): void {
+    this.stats.upstreamCxMaxDurationReached++;
+    if (client.isBusy()) client.isDraining = true;
+    else client.closeNow();
+  }
+
+  onMaxRequests(): void {
+    this.stats.upstreamCxMaxRequests++;
+  }
+
+  /** Idle timer: closes what has been idle for too long. */
+  closeIdle(): void {
+    const nowMs = this.context.clock.nowMs();
     for (;;) {
-      const connection = this.#ready.pop();
-      if (connection === undefined) return null;
-      if (connection.codec.canReuse()) return connection;
-    }
-  }
-
-  #leavePending(): void {
-    this.resources.pendingRequests.release();
-    this.stats.upstreamRqPendingActive--;
-  }
-
-  /** One connection per waiting request; over the ceiling only if the pool has none at all. */
-  #connectIfNeeded(): void {
-    while (this.#connecting < this.#pending.length) {
-      if (!this.resources.connections.tryAcquire()) {
-        this.stats.upstreamCxOverflow++;
-        if (this.#connections.size > 0) return;
-        this.resources.connections.acquire();
+      const oldest = this.#ready[0];
+      if (oldest === undefined) return;
+      const leftMs = oldest.idleSinceMs + this.#idleTimeoutMs - nowMs;
+      if (leftMs > 0) {
+        this.#idleTimer?.start(leftMs);
+        return;
       }
-      this.#connecting++;
-      this.#connections.add(new PooledConnection(this, this.parts.connect(this.host)));
+      this.stats.upstreamCxIdleTimeout++;
+      oldest.closeNow();
     }
   }
 
-  #checkDrained(): void {
-    if (!this.#draining || !this.isEmpty()) return;
-    const onDrained = this.#onDrained;
-    this.#onDrained = null;
-    onDrained?.();
+  #countStreamEnd(): void {
+    this.stats.upstreamRqActive--;
+    this.host.stats.adjustActive(-1);
+    this.resources.requests.release();
   }
+
+  #serveNext(client: H1Client): void {
+    if (!client.canReuse()) {
+      client.closeNow();
+      return;
+    }
+    const pending = this.takePending();
+    if (pending !== null) {
+      // HTTP pools queue nothing without a decoder.
+      this.#attach(client, pending.decoder!, pending.callbacks);
+    } else if (this.isDraining) client.closeNow();
+    else this.#makeReady(client);
+  }
+
+  #makeReady(client: H1Client): void {
+    if (this.isDraining) {
+      client.closeNow();
+      return;
+    }
+    client.idleSinceMs = this.context.clock.nowMs();
+    this.#ready.push(client);
+    if (this.#idleTimeoutMs === 0) return;
+    this.#idleTimer ??= this.context.timers.createTimer(closeIdle, this);
+    if (!this.#idleTimer.isArmed()) this.#idleTimer.start(this.#idleTimeoutMs);
+  }
+}
+
+function closeIdle(pool: H1Pool): void {
+  pool.closeIdle();
+}
+
+/** One HTTP/1.1 connection. It is its streams' UpstreamStreamInfo, too. */
+class H1Client extends PoolClient implements ClientConnectionCallbacks, UpstreamStreamInfo {
+  readonly protocol = 'HTTP/1.1';
+  idleSinceMs = 0;
+  requestCount = 0;
+  readonly #pool: H1Pool;
+  readonly #context: PoolContext;
+  /** Null until connected. */
+  #codec: ClientConnection | null = null;
+  #stream: RequestEncoder | null = null;
+  #durationTimer: Timer | null = null;
+
+  constructor(pool: H1Pool, connection: PoolConnection, context: PoolContext) {
+    super(connection, context.clock.nowMs());
+    this.#pool = pool;
+    this.#context = context;
+  }
+
+  openCodec(): void {
+    this.#codec = new ClientConnection(this.connection, this.#context.codecOptions, this);
+    this.connection.setReadSink(this.#codec);
+    const { maxConnectionDurationMs } = this.#context.config.http;
+    if (maxConnectionDurationMs > 0) {
+      this.#durationTimer = this.#context.timers.createTimer(onMaxDuration, this);
+      this.#durationTimer.start(maxConnectionDurationMs);
+    }
+  }
+
+  startStream(decoder: ResponseDecoder): RequestEncoder {
+    const { maxRequestsPerConnection } = this.#context.config.http;
+    if (++this.requestCount === maxRequestsPerConnection) {
+      this.isDraining = true;
+      this.#pool.onMaxRequests();
+    }
+    // Only connected clients get streams.
+    const stream = this.#codec!.newStream(decoder);
+    this.#stream = stream;
+    return stream;
+  }
+
+  canReuse(): boolean {
+    return !this.isDraining && this.#codec !== null && this.#codec.canReuse();
+  }
+
+  override isBusy(): boolean {
+    return this.#stream !== null;
+  }
+
+  onMaxDuration(): void {
+    this.#pool.onMaxDuration(this);
+  }
+
+  // -- the connection -------------------------------------------------------------------------------
+
+  override onEvent(event: ConnectionEvent): void {
+    if (event === ConnectionEvent.Connected) {
+      this.#pool.onClientConnected(this);
+      return;
+    }
+    this.#durationTimer?.stop();
+    const stream = this.#stream;
+    if (stream !== null) {
+      this.#stream = null;
+      this.#pool.onStreamLost();
+    }
+    this.#codec?.onConnectionEvent(event);
+    // A response that ends with its connection is complete only now.
+    const wasComplete = stream instanceof ClientStream && stream.responseComplete;
+    this.#pool.onClientClosed(this, event, stream !== null && !wasComplete);
+  }
+
+  override onAboveWriteBufferHighWatermark(): void {
+    this.#codec?.onAboveWriteBufferHighWatermark();
+  }
+
+  override onBelowWriteBufferLowWatermark(): void {
+    this.#codec?.onBelowWriteBufferLowWatermark();
+  }
+
+  // -- the codec ------------------------------------------------------------------------------------
+
+  onIdle(): void {
+    this.#stream = null;
+    this.#pool.onClientIdle(this);
+  }
+
+  onGoAway(): void {
+    this.isDraining = true;
+    this.#pool.onCloseNotify();
+  }
+
+  onProtocolError(_error: CodecError): void {
+    this.#pool.onProtocolError();
+  }
+}
+
+function onMaxDuration(client: H1Client): void {
+  client.onMaxDuration();
 }

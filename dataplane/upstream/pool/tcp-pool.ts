@@ -1,115 +1,82 @@
-// Raw connections to one host, for tcp_proxy: one per downstream connection, none reused.
+// TCP connections to one host for tcp_proxy: each is made for one borrower and never reused. Counts a
+// borrower as a request of the cluster, as Envoy does, but the ceiling of requests does not apply.
 
-import type { Cancellable, ResourceManager, TcpPool, TcpPoolCallbacks } from '../../api/cluster.ts';
-import { StreamResetReason } from '../../api/codec.ts';
-import {
-  type ConnectionCallbacks,
-  ConnectionCloseType,
-  ConnectionEvent,
-} from '../../api/connection.ts';
-import type { UpstreamConnection } from '../../network/connector.ts';
-import type { UpstreamHost } from '../host.ts';
-import type { PoolParts } from './h1-pool.ts';
+import type { Cancellable, TcpPool, TcpPoolCallbacks } from '../../api/cluster.ts';
+import { ConnectionEvent } from '../../api/connection.ts';
+import type { Pending } from './pending-list.ts';
+import { ConnectionPool } from './pool.ts';
+import { PoolClient } from './pool-client.ts';
+import type { PoolConnection } from './pool-context.ts';
 
-export class TcpHostPool implements TcpPool {
-  readonly host: UpstreamHost;
-  readonly parts: PoolParts;
-  readonly resources: ResourceManager;
-  readonly connections = new Set<UpstreamConnection>();
-
-  constructor(host: UpstreamHost, parts: PoolParts, resources: ResourceManager) {
-    this.host = host;
-    this.parts = parts;
-    this.resources = resources;
-  }
-
+/** See the file head. */
+export class TcpConnectionPool extends ConnectionPool<TcpPoolCallbacks> implements TcpPool {
   newConnection(callbacks: TcpPoolCallbacks): Cancellable | null {
-    const { stats } = this.parts;
-    if (!this.resources.connections.tryAcquire()) {
-      stats.upstreamCxOverflow++;
-      callbacks.onPoolFailure(StreamResetReason.Overflow, '', this.host);
-      return null;
-    }
-    return new TcpAttempt(this, this.parts.connect(this.host), callbacks);
+    return this.enqueue(callbacks, null);
   }
 
-  /** The host or cluster is gone; `force` also ends connections in use. */
-  close(force: boolean): void {
-    if (!force) return;
-    for (const connection of [...this.connections]) connection.close(ConnectionCloseType.NoFlush);
+  protected override createClient(connection: PoolConnection): PoolClient {
+    return new TcpClient(this, connection, this.context.clock.nowMs());
+  }
+
+  onClientConnected(client: TcpClient): void {
+    this.countConnected(client);
+    const pending = this.takePending();
+    if (pending === null) {
+      client.closeNow();
+      return;
+    }
+    const { stats, host } = this;
+    stats.upstreamRqTotal++;
+    stats.upstreamRqActive++;
+    this.resources.requests.acquire();
+    host.stats.rqTotal++;
+    host.stats.adjustActive(1);
+    client.hasBorrower = true;
+    pending.callbacks.onPoolReady(client.connection, host);
+  }
+
+  onClientClosed(client: TcpClient, event: ConnectionEvent): void {
+    const { hasBorrower } = client;
+    if (hasBorrower) {
+      client.hasBorrower = false;
+      this.stats.upstreamRqActive--;
+      this.resources.requests.release();
+      this.host.stats.adjustActive(-1);
+    }
+    this.onClosed(client, event, hasBorrower);
+  }
+
+  /** Nobody may want the connection that was being made for a borrower who left (Envoy: CloseExcess). */
+  override onPendingCancelled(pending: Pending<TcpPoolCallbacks>): void {
+    super.onPendingCancelled(pending);
+    if (this.excessConnecting() <= 0) return;
+    for (const client of this.clients) {
+      if (!client.isConnecting()) continue;
+      client.closeNow();
+      return;
+    }
   }
 }
 
-/** One connection from its beginning to its end; counts it. */
-class TcpAttempt implements Cancellable, ConnectionCallbacks {
-  readonly #pool: TcpHostPool;
-  readonly #connection: UpstreamConnection;
-  #callbacks: TcpPoolCallbacks | null;
-  readonly #startMs: number;
-  #connectedMs = -1;
-  #closed = false;
+class TcpClient extends PoolClient {
+  hasBorrower = false;
+  readonly #pool: TcpConnectionPool;
 
-  constructor(pool: TcpHostPool, connection: UpstreamConnection, callbacks: TcpPoolCallbacks) {
+  constructor(pool: TcpConnectionPool, connection: PoolConnection, createdMs: number) {
+    super(connection, createdMs);
     this.#pool = pool;
-    this.#connection = connection;
-    this.#callbacks = callbacks;
-    this.#startMs = pool.parts.clock.nowMs();
-    const { stats } = pool.parts;
-    stats.upstreamCxTotal++;
-    stats.upstreamCxActive++;
-    pool.host.stats.cxTotal++;
-    pool.host.addConnection(1);
-    pool.connections.add(connection);
-    connection.addConnectionCallbacks(this);
   }
 
-  cancel(): void {
-    this.#callbacks = null;
-    this.#connection.close(ConnectionCloseType.NoFlush);
+  override isBusy(): boolean {
+    return this.hasBorrower;
   }
 
-  onEvent(event: ConnectionEvent): void {
-    const { stats, clock } = this.#pool.parts;
-    if (event === ConnectionEvent.Connected) {
-      this.#connectedMs = clock.nowMs();
-      stats.recordCxConnectMs(this.#connectedMs - this.#startMs);
-      const callbacks = this.#callbacks;
-      this.#callbacks = null;
-      callbacks?.onPoolReady(this.#connection, this.#pool.host);
-      return;
-    }
-    if (this.#closed) return;
-    this.#closed = true;
-    stats.upstreamCxActive--;
-    stats.upstreamCxDestroy++;
-    if (event === ConnectionEvent.LocalClose) stats.upstreamCxDestroyLocal++;
-    else stats.upstreamCxDestroyRemote++;
-    this.#pool.host.addConnection(-1);
-    this.#pool.resources.connections.release();
-    this.#pool.connections.delete(this.#connection);
-    if (this.#connectedMs >= 0) stats.recordCxLengthMs(clock.nowMs() - this.#connectedMs);
-    else this.#onConnectFailed();
+  override onEvent(event: ConnectionEvent): void {
+    if (event === ConnectionEvent.Connected) this.#pool.onClientConnected(this);
+    else this.#pool.onClientClosed(this, event);
   }
 
-  onAboveWriteBufferHighWatermark(): void {
-    // Whoever writes to the connection listens for itself.
-  }
-
-  onBelowWriteBufferLowWatermark(): void {
-    // Whoever writes to the connection listens for itself.
-  }
-
-  #onConnectFailed(): void {
-    const { stats } = this.#pool.parts;
-    stats.upstreamCxConnectFail++;
-    this.#pool.host.stats.cxConnectFail++;
-    let reason: StreamResetReason = StreamResetReason.RemoteConnectionFailure;
-    if (this.#connection.connectTimedOut) {
-      stats.upstreamCxConnectTimeout++;
-      reason = StreamResetReason.ConnectionTimeout;
-    }
-    const callbacks = this.#callbacks;
-    this.#callbacks = null;
-    callbacks?.onPoolFailure(reason, this.#connection.transportFailureReason, this.#pool.host);
-  }
+  /** The borrower has added callbacks of its own for these. */
+  override onAboveWriteBufferHighWatermark(): void {}
+  override onBelowWriteBufferLowWatermark(): void {}
 }

@@ -1,5 +1,7 @@
-// All clusters as main sees them: where hosts come from, slots in shared memory, outlier decisions. Sends
-// workers only complete things, through callbacks; server/ gives it the channel.
+// All clusters as main sees them: hosts from configuration, DNS and EDS, their slots in shared memory,
+// outlier decisions. Tells the workers through callbacks; server/ gives it the channel.
+//
+// Order that the callbacks keep, per cluster: [shared chunk], onCluster, onPlaced*, onClusterRemoved.
 
 import type { Clock, Random } from '../../../common/clock.ts';
 import type { TimerService } from '../../../common/timer.ts';
@@ -7,23 +9,30 @@ import type { ClusterConfig, LoadAssignment, PlacedAssignment } from '../../api/
 import type { StatField, StatsStore } from '../../api/stats.ts';
 import { clusterScope } from '../cluster-stats.ts';
 import type { NameResolver } from '../discovery/name-resolver.ts';
-import type { OutlierLogEvent } from '../outlier/detector.ts';
 import type { OutlierThresholdEvent } from '../outlier/outlier-event.ts';
-import type { SlotAllocator, SlotRef } from '../shared-state.ts';
+import type { SharedChunks, SlotAddress } from '../shared-state.ts';
+import type { SlotAllocator } from './slot-allocator.ts';
 import { SupervisedCluster } from './supervised-cluster.ts';
 
 export interface SupervisionParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: TimerService;
+  /** The same that `slots` allocates from. */
+  readonly chunks: SharedChunks;
   readonly slots: SlotAllocator;
   readonly stats: StatsStore;
+  /** `servers`: `ip:port`; empty = the system's (SystemNameResolver). Shared ones are fine. */
   resolverFor(servers: readonly string[]): NameResolver;
-  /** A cluster, new or changed; its assignment follows (or came before, when it changed). */
-  onCluster(config: ClusterConfig, slot: SlotRef): void;
+  /** A cluster, new or changed; hosts that it already had stay valid. */
+  onCluster(config: ClusterConfig, slot: SlotAddress): void;
   onClusterRemoved(name: string): void;
+  /** The full host set of a cluster. */
   onPlaced(assignment: PlacedAssignment): void;
-  onOutlierEvent(event: OutlierLogEvent): void;
+  /** Once per cluster, after its first onPlaced (or instead of it: an EDS timeout). */
+  onWarm(name: string): void;
+  /** A line for outlier_detection.event_log_path, without line end. */
+  onOutlierEvent(line: string): void;
 }
 
 class ManagerStats {
@@ -31,13 +40,17 @@ class ManagerStats {
     { field: 'clusterAdded', name: 'cluster_added', kind: 'counter' },
     { field: 'clusterModified', name: 'cluster_modified', kind: 'counter' },
     { field: 'clusterRemoved', name: 'cluster_removed', kind: 'counter' },
+    { field: 'clusterUpdated', name: 'cluster_updated', kind: 'counter' },
     { field: 'activeClusters', name: 'active_clusters', kind: 'gauge' },
+    { field: 'warmingClusters', name: 'warming_clusters', kind: 'gauge' },
   ];
 
   clusterAdded = 0;
   clusterModified = 0;
   clusterRemoved = 0;
+  clusterUpdated = 0;
   activeClusters = 0;
+  warmingClusters = 0;
 }
 
 const managerScope = {
@@ -46,45 +59,54 @@ const managerScope = {
   labels: {},
 };
 
+/** See the file head. */
 export class ClusterSupervision {
   readonly #parts: SupervisionParts;
   readonly #clusters = new Map<string, SupervisedCluster>();
   readonly #stats = new ManagerStats();
-  /** EDS assignments by resource name, for clusters that come after them. */
-  readonly #assignments = new Map<string, LoadAssignment>();
-  #onAllPlaced: (() => void) | null = null;
+  /** Last EDS assignments by resource name, for clusters that are added or changed after they came. */
+  readonly #endpoints = new Map<string, LoadAssignment>();
+  #onAllWarm: (() => void) | null = null;
 
   constructor(parts: SupervisionParts) {
     this.#parts = {
       ...parts,
       onPlaced: (assignment) => {
+        this.#stats.clusterUpdated++;
         parts.onPlaced(assignment);
-        this.#checkAllPlaced();
+      },
+      onWarm: (name) => {
+        this.#countClusters();
+        parts.onWarm(name);
+        this.#checkAllWarm();
       },
     };
     parts.stats.add(managerScope, this.#stats);
   }
 
+  /** A cluster of static_resources or CDS. */
   addOrUpdate(config: ClusterConfig, addedViaApi: boolean): void {
     const former = this.#clusters.get(config.name);
     if (former !== undefined) {
       this.#stats.clusterModified++;
       this.#unregister(former);
-      this.#parts.onCluster(config, former.slot);
+      this.#forgetEndpoints(former.config.edsServiceName, config);
       former.update(config);
       this.#register(former);
-      this.#applyEds(former);
+      this.#parts.onCluster(config, former.slot);
+      former.start();
+      this.#placeKnown(former);
       return;
     }
     const slot = this.#parts.slots.allocate();
     const cluster = new SupervisedCluster(config, slot, addedViaApi, this.#parts);
     this.#clusters.set(config.name, cluster);
     this.#stats.clusterAdded++;
-    this.#stats.activeClusters++;
+    this.#countClusters();
     this.#register(cluster);
     this.#parts.onCluster(config, slot);
     cluster.start();
-    this.#applyEds(cluster);
+    this.#placeKnown(cluster);
   }
 
   remove(name: string): void {
@@ -92,21 +114,28 @@ export class ClusterSupervision {
     if (cluster === undefined) return;
     this.#clusters.delete(name);
     this.#stats.clusterRemoved++;
-    this.#stats.activeClusters--;
+    this.#countClusters();
     this.#unregister(cluster);
+    this.#forgetEndpoints(cluster.config.edsServiceName, null);
     this.#parts.onClusterRemoved(name);
     cluster.close();
+    this.#checkAllWarm();
   }
 
-  /** An EDS resource. */
+  /** An EDS resource: for every EDS cluster that names it. */
   applyEndpoints(assignment: LoadAssignment): void {
-    this.#assignments.set(assignment.clusterName, assignment);
-    for (const cluster of this.#clusters.values()) {
-      const { type, edsServiceName } = cluster.config;
-      if (type === 'EDS' && edsServiceName === assignment.clusterName) cluster.place(assignment);
-    }
+    const clusters = this.#namedBy(assignment.clusterName);
+    if (clusters.length === 0) return;
+    this.#endpoints.set(assignment.clusterName, assignment);
+    for (const cluster of clusters) cluster.place(assignment);
   }
 
+  /** initial_fetch_timeout of that EDS resource is over. */
+  onInitialFetchTimeout(edsServiceName: string): void {
+    for (const cluster of this.#namedBy(edsServiceName)) cluster.onInitialFetchTimeout();
+  }
+
+  /** From a worker. */
   onThreshold({ cluster, address, kind }: OutlierThresholdEvent): void {
     this.#clusters.get(cluster)?.onThreshold(address, kind);
   }
@@ -115,46 +144,68 @@ export class ClusterSupervision {
     return this.#clusters.values();
   }
 
-  /** Calls back once every static and DNS cluster has its first hosts (EDS is the xDS client's to wait for). */
-  whenPlaced(callback: () => void): void {
-    this.#onAllPlaced = callback;
-    this.#checkAllPlaced();
+  get(name: string): SupervisedCluster | null {
+    return this.#clusters.get(name) ?? null;
   }
 
+  /** Calls back once, when every cluster known then is warm; at once if they are. */
+  whenAllWarm(callback: () => void): void {
+    this.#onAllWarm = callback;
+    this.#checkAllWarm();
+  }
+
+  /** The process ends: stops timers; the workers are not told. */
   close(): void {
     for (const cluster of this.#clusters.values()) cluster.close();
+    this.#clusters.clear();
+    this.#parts.slots.close();
   }
 
-  #applyEds(cluster: SupervisedCluster): void {
-    if (cluster.config.type !== 'EDS') return;
-    const assignment = this.#assignments.get(cluster.config.edsServiceName);
+  #namedBy(edsServiceName: string): SupervisedCluster[] {
+    return [...this.#clusters.values()].filter(
+      ({ config }) => config.type === 'EDS' && config.edsServiceName === edsServiceName,
+    );
+  }
+
+  #placeKnown(cluster: SupervisedCluster): void {
+    const { type, edsServiceName } = cluster.config;
+    if (type !== 'EDS') return;
+    const assignment = this.#endpoints.get(edsServiceName);
     if (assignment !== undefined) cluster.place(assignment);
   }
 
-  #checkAllPlaced(): void {
-    if (this.#onAllPlaced === null) return;
-    for (const { config, isPlaced } of this.#states()) {
-      if (config.type !== 'EDS' && !isPlaced) return;
-    }
-    const callback = this.#onAllPlaced;
-    this.#onAllPlaced = null;
+  /** `next`: the config that takes the place of the one that named them. */
+  #forgetEndpoints(edsServiceName: string, next: ClusterConfig | null): void {
+    if (next?.edsServiceName === edsServiceName) return;
+    const users = this.#namedBy(edsServiceName).filter(({ config }) => config.name !== next?.name);
+    if (users.length === 0) this.#endpoints.delete(edsServiceName);
+  }
+
+  #checkAllWarm(): void {
+    if (this.#onAllWarm === null) return;
+    for (const cluster of this.#clusters.values()) if (!cluster.isWarm()) return;
+    const callback = this.#onAllWarm;
+    this.#onAllWarm = null;
     callback();
   }
 
-  *#states(): Iterable<{ readonly config: ClusterConfig; readonly isPlaced: boolean }> {
-    for (const cluster of this.#clusters.values()) {
-      yield { config: cluster.config, isPlaced: cluster.isPlaced() };
-    }
+  #countClusters(): void {
+    let warming = 0;
+    for (const cluster of this.#clusters.values()) if (!cluster.isWarm()) warming++;
+    this.#stats.warmingClusters = warming;
+    this.#stats.activeClusters = this.#clusters.size - warming;
   }
 
   #register(cluster: SupervisedCluster): void {
     const scope = clusterScope(cluster.config);
     this.#parts.stats.add(scope, cluster.stats);
-    if (cluster.detector !== null) this.#parts.stats.add(scope, cluster.detector.stats);
+    if (cluster.config.outlierDetection !== null) {
+      this.#parts.stats.add(scope, cluster.outlierStats);
+    }
   }
 
   #unregister(cluster: SupervisedCluster): void {
     this.#parts.stats.remove(cluster.stats);
-    if (cluster.detector !== null) this.#parts.stats.remove(cluster.detector.stats);
+    this.#parts.stats.remove(cluster.outlierStats);
   }
 }

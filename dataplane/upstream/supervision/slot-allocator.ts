@@ -7,7 +7,7 @@ import {
   ClusterWord,
   clearSlot,
   readWord,
-  type SharedState,
+  type SharedChunks,
   type SlotAddress,
   type SlotRef,
 } from '../shared-state.ts';
@@ -22,7 +22,7 @@ interface RetiredSlot {
 }
 
 export interface SlotAllocatorOptions {
-  readonly shared: SharedState;
+  readonly shared: SharedChunks;
   readonly clock: Clock;
   readonly timers: TimerService;
   /** A new chunk: must reach every worker before anything that names a slot in it. */

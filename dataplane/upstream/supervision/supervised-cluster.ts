@@ -1,160 +1,203 @@
-// One cluster in main: where its hosts come from, their slots, their ejections.
+// One cluster in main: where its hosts come from, their slots, their ejections. Owned by
+// cluster-supervision, which knows the workers.
+//
+//   warming --STATIC: at once | DNS: all names asked once | EDS: assignment or its timeout--> warm
+//
+// A changed config keeps the hosts of the former one until its own source has spoken.
 
-import type {
-  ClusterConfig,
-  LoadAssignment,
-  PlacedAssignment,
-  PlacedHost,
-} from '../../api/config/cluster.ts';
+import type { ClusterConfig, LoadAssignment, PlacedHost } from '../../api/config/cluster.ts';
 import { StrictDns } from '../discovery/strict-dns.ts';
-import { UpdateStats } from '../discovery/update-stats.ts';
+import type { HostSummary, ReportIndex } from '../host-report.ts';
 import { OutlierDetector } from '../outlier/detector.ts';
 import type { OutlierKind } from '../outlier/outlier-event.ts';
-import { ClusterCell, type SlotRef, type SlotView } from '../shared-state.ts';
+import { OutlierStats } from '../outlier/outlier-stats.ts';
+import { ClusterWord, HostWord, readWord, type SlotAddress } from '../shared-state.ts';
 import type { SupervisionParts } from './cluster-supervision.ts';
+import { HostTable, hostAddress } from './host-table.ts';
+import { MembershipStats } from './membership-stats.ts';
 
 export class SupervisedCluster {
-  config: ClusterConfig;
-  readonly slot: SlotRef;
+  readonly slot: SlotAddress;
   readonly addedViaApi: boolean;
-  readonly stats = new UpdateStats();
-  detector: OutlierDetector | null = null;
-  #dns: StrictDns | null = null;
+  readonly stats = new MembershipStats();
+  readonly outlierStats = new OutlierStats();
+  #config: ClusterConfig;
   readonly #parts: SupervisionParts;
-  readonly #slots = new Map<string, SlotRef>();
-  #assignment: PlacedAssignment | null = null;
+  readonly #table: HostTable;
+  #detector: OutlierDetector | null = null;
+  #dns: StrictDns | null = null;
+  #isWarm = false;
+  /** Its own config's source has spoken. */
+  #isCurrent = false;
 
-  constructor(config: ClusterConfig, slot: SlotRef, addedViaApi: boolean, parts: SupervisionParts) {
-    this.config = config;
+  constructor(
+    config: ClusterConfig,
+    slot: SlotAddress,
+    addedViaApi: boolean,
+    parts: SupervisionParts,
+  ) {
     this.slot = slot;
     this.addedViaApi = addedViaApi;
+    this.#config = config;
     this.#parts = parts;
-    this.#startDetector();
+    this.#table = new HostTable(parts.slots);
+    this.stats.warmingState = 1;
+    this.#updateDetector();
   }
 
-  /** Static endpoints are placed at once, names are asked for; EDS waits for its assignment. */
+  get config(): ClusterConfig {
+    return this.#config;
+  }
+
+  hosts(): readonly PlacedHost[] {
+    return this.#table.hosts();
+  }
+
+  /** It has its first hosts, or knows that there are none: routes to it make sense. */
+  isWarm(): boolean {
+    return this.#isWarm;
+  }
+
+  /** Places static endpoints, begins to resolve names; EDS waits for `place`. */
   start(): void {
-    const { type, loadAssignment } = this.config;
+    const { type, loadAssignment } = this.#config;
     this.#dns?.close();
     this.#dns = null;
-    if (loadAssignment === null || type === 'EDS') return;
+    if (type === 'EDS' || loadAssignment === null) return;
     if (type === 'STATIC') {
       this.place(loadAssignment);
       return;
     }
-    this.#dns = new StrictDns(this.config, loadAssignment, {
-      resolver: this.#parts.resolverFor(this.config.dns.resolvers),
-      timers: this.#parts.timers,
-      random: this.#parts.random,
+    const { resolverFor, timers, random } = this.#parts;
+    this.#dns = new StrictDns(this.#config.dns, loadAssignment, {
+      resolver: resolverFor(this.#config.dns.resolvers),
+      timers,
+      random,
       stats: this.stats,
       onResolved: (assignment) => this.place(assignment),
     });
     this.#dns.start();
   }
 
-  /** The config changed; hosts and their slots stay until a new assignment says otherwise. */
+  /** Call start() after the workers were told. */
   update(config: ClusterConfig): void {
-    this.config = config;
-    this.detector?.close();
-    this.detector = null;
-    this.#startDetector();
-    this.start();
-    if (this.#assignment !== null) this.#tellDetector(this.#assignment.hosts);
+    this.#config = config;
+    this.#isCurrent = false;
+    this.#updateDetector();
+    this.#watchHosts();
   }
 
-  /** Gives every host its slot and sends the set to the workers. */
+  /** A host set from discovery: gives every host its slot and sends the set to the workers. */
   place(assignment: LoadAssignment): void {
-    const hosts: PlacedHost[] = [];
-    const seen = new Set<string>();
-    let added = false;
-    for (const locality of assignment.localities) {
-      const { region, zone, subZone, priority } = locality;
-      for (const host of locality.hosts) {
-        const key = `${host.address}:${host.port}`;
-        if (seen.has(key)) continue;
-        seen.add(key);
-        let slot = this.#slots.get(key);
-        if (slot === undefined) {
-          slot = this.#parts.slots.allocate();
-          this.#slots.set(key, slot);
-          added = true;
-        }
-        hosts.push({ ...host, ...slot, priority, locality: { region, zone, subZone } });
-      }
-    }
-    const removed = [...this.#slots.keys()].filter((key) => !seen.has(key));
-    for (const key of removed) {
-      this.#parts.slots.free(this.#slots.get(key)!);
-      this.#slots.delete(key);
-    }
-    if (added || removed.length > 0) this.stats.membershipChange++;
-    this.#assignment = {
-      clusterName: this.config.name,
+    const { added, removed } = this.#table.update(assignment);
+    if (added > 0 || removed > 0) this.stats.membershipChange++;
+    else if (this.#isCurrent) this.stats.updateNoRebuild++;
+    this.#isCurrent = true;
+    this.#watchHosts();
+    this.#countMembership();
+    this.#parts.onPlaced({
+      clusterName: this.#config.name,
       overprovisioningFactor: assignment.overprovisioningFactor,
-      hosts,
-    };
-    this.#tellDetector(hosts);
-    this.countMembership();
-    this.#parts.onPlaced(this.#assignment);
+      hosts: this.#table.hosts(),
+    });
+    this.#becomeWarm();
   }
 
-  hosts(): readonly PlacedHost[] {
-    return this.#assignment?.hosts ?? [];
-  }
-
-  /** True once the workers can use it. */
-  isPlaced(): boolean {
-    return this.#assignment !== null;
-  }
-
-  viewOf(host: PlacedHost): SlotView {
-    return this.#parts.slots.view(host);
+  /** EDS did not answer within initial_fetch_timeout: goes on without hosts. */
+  onInitialFetchTimeout(): void {
+    this.#becomeWarm();
   }
 
   onThreshold(address: string, kind: OutlierKind): void {
-    this.detector?.onThreshold(address, kind);
+    this.#detector?.onThreshold(address, kind);
   }
 
-  countMembership(): void {
-    const hosts = this.hosts();
-    const ejected = (host: PlacedHost) =>
-      this.detector?.isEjected(`${host.address}:${host.port}`) === true;
-    this.stats.membershipTotal = hosts.length;
-    this.stats.membershipHealthy = hosts.filter(
-      (host) => host.health === 'healthy' && !ejected(host),
-    ).length;
-    this.stats.membershipDegraded = hosts.filter(
-      (host) => host.health === 'degraded' && !ejected(host),
-    ).length;
+  /** For /clusters. */
+  hostSummaries(reports: ReportIndex): HostSummary[] {
+    return this.#table.hosts().map((host) => {
+      const slot = this.#parts.chunks.ref(host);
+      const address = hostAddress(host);
+      return {
+        ...reports.get(this.#config.name, address),
+        host,
+        cxActive: readWord(slot, HostWord.CxActive),
+        rqActive: readWord(slot, HostWord.RqActive),
+        healthFlags: healthFlags(host, this.#detector?.isEjected(address) === true),
+      };
+    });
   }
 
   close(): void {
     this.#dns?.close();
-    this.detector?.close();
-    for (const slot of this.#slots.values()) this.#parts.slots.free(slot);
-    this.#parts.slots.free(this.slot);
+    this.#detector?.close();
+    this.#table.close();
+    this.#parts.slots.retire(this.slot);
   }
 
-  #startDetector(): void {
-    const { outlierDetection, name } = this.config;
-    if (outlierDetection === null) return;
+  #becomeWarm(): void {
+    if (this.#isWarm) return;
+    this.#isWarm = true;
+    this.stats.warmingState = 0;
+    this.#parts.onWarm(this.#config.name);
+  }
+
+  #updateDetector(): void {
+    const { outlierDetection, name } = this.#config;
+    if (outlierDetection === null) {
+      this.#detector?.close();
+      this.#detector = null;
+      return;
+    }
+    if (this.#detector !== null) {
+      this.#detector.updateConfig(outlierDetection);
+      return;
+    }
     const { clock, random, timers, onOutlierEvent } = this.#parts;
-    this.detector = new OutlierDetector(name, outlierDetection, {
+    this.#detector = new OutlierDetector({
+      clusterName: name,
+      config: outlierDetection,
+      stats: this.outlierStats,
       clock,
       random,
       timers,
-      onHealthChanged: () => {
-        const { cells, base } = this.#parts.slots.view(this.slot);
-        Atomics.add(cells, base + ClusterCell.HealthEpoch, 1);
-        this.countMembership();
-      },
-      onEvent: onOutlierEvent,
+      onHealthChanged: () => this.#onHealthChanged(),
+      onEventLine: onOutlierEvent,
     });
   }
 
-  #tellDetector(hosts: readonly PlacedHost[]): void {
-    this.detector?.setHosts(
-      new Map(hosts.map((host) => [`${host.address}:${host.port}`, this.viewOf(host)])),
+  #watchHosts(): void {
+    const { chunks } = this.#parts;
+    this.#detector?.setHosts(
+      new Map(this.#table.hosts().map((host) => [hostAddress(host), chunks.ref(host)])),
     );
   }
+
+  #onHealthChanged(): void {
+    const { words, base } = this.#parts.chunks.ref(this.slot);
+    Atomics.add(words, base + ClusterWord.HealthEpoch, 1);
+    this.#countMembership();
+  }
+
+  #countMembership(): void {
+    const { stats } = this;
+    const hosts = this.#table.hosts();
+    stats.membershipTotal = hosts.length;
+    stats.membershipHealthy = 0;
+    stats.membershipDegraded = 0;
+    stats.maxHostWeight = 0;
+    for (const host of hosts) {
+      stats.maxHostWeight = Math.max(stats.maxHostWeight, host.weight);
+      if (this.#detector?.isEjected(hostAddress(host)) === true) continue;
+      if (host.health === 'healthy') stats.membershipHealthy++;
+      else if (host.health === 'degraded') stats.membershipDegraded++;
+    }
+  }
+}
+
+function healthFlags(host: PlacedHost, isEjected: boolean): string[] {
+  const flags: string[] = [];
+  if (isEjected) flags.push('failed_outlier_check');
+  if (host.health === 'unhealthy') flags.push('failed_eds_health');
+  if (host.health === 'degraded') flags.push('degraded_eds_health');
+  return flags;
 }

@@ -1,8 +1,9 @@
-// `cluster.<name>.update_*` and `membership_*`, counted in main, names as Envoy's.
+// Stats of a cluster that only main knows: where its hosts come from and how many there are. Names below
+// `cluster.<name>.` as Envoy's. update_attempt and friends are DNS's here; for EDS the xDS client has them.
 
 import type { StatField } from '../../api/stats.ts';
 
-export class UpdateStats {
+export class MembershipStats {
   static readonly stats: readonly StatField[] = [
     { field: 'updateAttempt', name: 'update_attempt', kind: 'counter' },
     { field: 'updateSuccess', name: 'update_success', kind: 'counter' },
@@ -13,6 +14,8 @@ export class UpdateStats {
     { field: 'membershipTotal', name: 'membership_total', kind: 'gauge' },
     { field: 'membershipHealthy', name: 'membership_healthy', kind: 'gauge' },
     { field: 'membershipDegraded', name: 'membership_degraded', kind: 'gauge' },
+    { field: 'maxHostWeight', name: 'max_host_weight', kind: 'gauge' },
+    { field: 'warmingState', name: 'warming_state', kind: 'gauge' },
   ];
 
   updateAttempt = 0;
@@ -24,4 +27,7 @@ export class UpdateStats {
   membershipTotal = 0;
   membershipHealthy = 0;
   membershipDegraded = 0;
+  maxHostWeight = 0;
+  /** 1 = waits for its first hosts. */
+  warmingState = 0;
 }

@@ -1,0 +1,115 @@
+// TLS from a cluster's pools to its hosts: which server name a connection asks for, and auto_san_validation.
+// Between the pools and tls/upstream-tls, which knows contexts and certificates but not hosts.
+
+import type { Socket } from 'node:net';
+import { isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { ClusterConfig } from '../api/config/cluster.ts';
+import type { TlsInfo } from '../api/connection.ts';
+import type { StatField, StatsStore } from '../api/stats.ts';
+import type { ConnectorTls } from '../network/connector.ts';
+import type { SecretStore } from '../tls/secret-store.ts';
+import { SslStats } from '../tls/ssl-stats.ts';
+import { UpstreamTlsContext } from '../tls/upstream-tls.ts';
+import { clusterScope } from './cluster-stats.ts';
+
+/** TLS of one cluster in one worker. */
+export interface ClusterTls {
+  /** `serverName` '' = the SNI of the config. Throws with the failure reason when a secret is missing. */
+  wrap(socket: Socket, serverName: string): TLSSocket;
+  /** After the handshake: reason '' = let bytes through. */
+  verify(socket: TLSSocket, serverName: string): { readonly reason: string };
+  describe(socket: TLSSocket): TlsInfo;
+  /** No connection will be made any more. */
+  close(): void;
+}
+
+/** `cluster.<name>.client_ssl_socket_factory.*` */
+class SocketFactoryStats {
+  static readonly stats: readonly StatField[] = [
+    {
+      field: 'secretsNotReady',
+      name: 'client_ssl_socket_factory.upstream_context_secrets_not_ready',
+      kind: 'counter',
+    },
+  ];
+
+  secretsNotReady = 0;
+}
+
+const sanFailure = {
+  reason: 'TLS_error:CERTIFICATE_VERIFY_FAILED:verify cert failed: verify SAN list',
+};
+const passed = { reason: '' };
+
+/** Null = the cluster speaks plaintext. Its stats live in `stats` until close(). */
+export function createClusterTls(
+  config: ClusterConfig,
+  secrets: SecretStore,
+  stats: StatsStore,
+): ClusterTls | null {
+  return config.tls === null ? null : new ContextTls(config, config.tls, secrets, stats);
+}
+
+class ContextTls implements ClusterTls {
+  readonly #context: UpstreamTlsContext;
+  readonly #sslStats = new SslStats();
+  readonly #factoryStats = new SocketFactoryStats();
+  readonly #stats: StatsStore;
+  readonly #validatesServerName: boolean;
+
+  constructor(
+    config: ClusterConfig,
+    tls: NonNullable<ClusterConfig['tls']>,
+    secrets: SecretStore,
+    stats: StatsStore,
+  ) {
+    this.#context = new UpstreamTlsContext(tls, secrets, this.#sslStats);
+    this.#stats = stats;
+    this.#validatesServerName = config.http.autoSanValidation || tls.autoSniSanValidation;
+    const scope = clusterScope(config);
+    stats.add(scope, this.#sslStats);
+    stats.add(scope, this.#factoryStats);
+  }
+
+  wrap(socket: Socket, serverName: string): TLSSocket {
+    if (!this.#context.isReady()) this.#factoryStats.secretsNotReady++;
+    return this.#context.wrap(socket, serverName);
+  }
+
+  verify(socket: TLSSocket, serverName: string): { readonly reason: string } {
+    const result = this.#context.verify(socket);
+    if (result.failure !== null || !this.#validatesServerName || serverName === '') return result;
+    if (socket.getPeerX509Certificate()?.checkHost(serverName) !== undefined) return passed;
+    this.#sslStats.countFailure('fail_verify_san');
+    this.#sslStats.connectionError++;
+    return sanFailure;
+  }
+
+  describe(socket: TLSSocket): TlsInfo {
+    return this.#context.describe(socket);
+  }
+
+  close(): void {
+    this.#context.close();
+    this.#stats.remove(this.#sslStats);
+    this.#stats.remove(this.#factoryStats);
+  }
+}
+
+/** What the connector takes, with the server name bound; one per pool of that name would be enough. */
+export function connectorTls(tls: ClusterTls, serverName: string): ConnectorTls {
+  return {
+    wrap: (socket) => tls.wrap(socket, serverName),
+    verify: (socket) => tls.verify(socket, serverName),
+    describe: (socket) => tls.describe(socket),
+  };
+}
+
+/** The SNI that auto_sni takes from a request's :authority; '' for an address (RFC 6066 allows names only). */
+export function serverNameOf(authority: string): string {
+  if (authority.startsWith('[')) return '';
+  const colon = authority.lastIndexOf(':');
+  const host = colon === -1 ? authority : authority.slice(0, colon);
+  return isIP(host) === 0 ? host.toLowerCase() : '';
+}

@@ -1,0 +1,107 @@
+// The pools of one host in one worker, made at first use, and their end.
+
+import type { ResourcePriority } from '../../api/cluster.ts';
+import { H1Pool } from './h1-pool.ts';
+import type { PoolContext, PoolHost, PoolOwner } from './pool-context.ts';
+import { TcpConnectionPool } from './tcp-pool.ts';
+
+/** auto_sni names come from clients' Host headers; more than this and the oldest pool is drained. */
+const MAX_NAMED_POOLS = 64;
+
+/** Index of a priority's pool. */
+type Pools<Pool> = [Pool | null, Pool | null];
+
+export class HostPools implements PoolOwner {
+  readonly #context: PoolContext;
+  readonly #host: PoolHost;
+  readonly #http: Pools<H1Pool> = [null, null];
+  readonly #tcp: Pools<TcpConnectionPool> = [null, null];
+  /** By priority and SNI; null unless auto_sni is used. */
+  #named: Map<string, H1Pool> | null = null;
+  /** Drained and not yet empty, and no longer reachable above. */
+  readonly #leaving = new Set<H1Pool>();
+  #isDraining = false;
+  #onEmpty: (() => void) | null = null;
+
+  constructor(context: PoolContext, host: PoolHost) {
+    this.#context = context;
+    this.#host = host;
+  }
+
+  http(priority: ResourcePriority): H1Pool {
+    return this.#http[priority] ?? this.#makeHttp(priority);
+  }
+
+  /** `serverName`: SNI of the pool's TLS connections. */
+  httpNamed(priority: ResourcePriority, serverName: string): H1Pool {
+    const key = `${priority} ${serverName}`;
+    this.#named ??= new Map();
+    const named = this.#named;
+    let pool = named.get(key);
+    if (pool !== undefined) return pool;
+    if (named.size >= MAX_NAMED_POOLS) this.#dropOldest(named);
+    pool = new H1Pool(this.#context, this.#host, priority, this, serverName);
+    if (this.#isDraining) pool.drain();
+    named.set(key, pool);
+    return pool;
+  }
+
+  tcp(priority: ResourcePriority): TcpConnectionPool {
+    let pool = this.#tcp[priority];
+    if (pool === null) {
+      pool = new TcpConnectionPool(this.#context, this.#host, priority, this, '');
+      if (this.#isDraining) pool.drain();
+      this.#tcp[priority] = pool;
+    }
+    return pool;
+  }
+
+  /** The host or its cluster is gone: `onEmpty` when the last connection is, maybe at once. */
+  drain(onEmpty: () => void): void {
+    this.#isDraining = true;
+    this.#onEmpty = onEmpty;
+    for (const pool of this.#all()) pool.drain();
+    this.onPoolDrained();
+  }
+
+  /** close_connections_on_host_set_change. */
+  drainConnections(): void {
+    for (const pool of this.#all()) pool.drainConnections();
+  }
+
+  /** The worker ends. */
+  closeAll(): void {
+    for (const pool of this.#all()) pool.closeAll();
+  }
+
+  onPoolDrained(): void {
+    for (const pool of this.#leaving) if (pool.isEmpty()) this.#leaving.delete(pool);
+    if (!this.#isDraining || this.#onEmpty === null) return;
+    for (const pool of this.#all()) if (!pool.isEmpty()) return;
+    const onEmpty = this.#onEmpty;
+    this.#onEmpty = null;
+    onEmpty();
+  }
+
+  #makeHttp(priority: ResourcePriority): H1Pool {
+    const pool = new H1Pool(this.#context, this.#host, priority, this);
+    if (this.#isDraining) pool.drain();
+    this.#http[priority] = pool;
+    return pool;
+  }
+
+  #dropOldest(named: Map<string, H1Pool>): void {
+    const [oldest] = named;
+    if (oldest === undefined) return;
+    const [key, pool] = oldest;
+    named.delete(key);
+    this.#leaving.add(pool);
+    pool.drain();
+    this.onPoolDrained();
+  }
+
+  #all(): (H1Pool | TcpConnectionPool)[] {
+    const pools = [...this.#http, ...this.#tcp, ...(this.#named?.values() ?? []), ...this.#leaving];
+    return pools.filter((pool) => pool !== null);
+  }
+}

@@ -1,0 +1,76 @@
+// Requests that wait for a connection, oldest first. A doubly linked list, because any of them may be
+// cancelled (timeouts) while the connection that all wait for is still being made.
+
+import type { Cancellable, Host } from '../../api/cluster.ts';
+import type { ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
+
+/** The part of a pool's callbacks that waiting needs. */
+export interface FailureCallbacks {
+  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void;
+}
+
+/** Who is told of cancellations. */
+export interface PendingOwner<Callbacks extends FailureCallbacks> {
+  onPendingCancelled(pending: Pending<Callbacks>): void;
+}
+
+export class Pending<Callbacks extends FailureCallbacks> implements Cancellable {
+  /** Null in TCP pools. */
+  readonly decoder: ResponseDecoder | null;
+  readonly callbacks: Callbacks;
+  next: Pending<Callbacks> | null = null;
+  prev: Pending<Callbacks> | null = null;
+  isQueued = false;
+  isCancelled = false;
+  readonly #owner: PendingOwner<Callbacks>;
+
+  constructor(
+    owner: PendingOwner<Callbacks>,
+    callbacks: Callbacks,
+    decoder: ResponseDecoder | null,
+  ) {
+    this.#owner = owner;
+    this.callbacks = callbacks;
+    this.decoder = decoder;
+  }
+
+  /** Harmless once it was served. */
+  cancel(): void {
+    if (this.isCancelled) return;
+    this.isCancelled = true;
+    if (this.isQueued) this.#owner.onPendingCancelled(this);
+  }
+}
+
+export class PendingList<Callbacks extends FailureCallbacks> {
+  size = 0;
+  #head: Pending<Callbacks> | null = null;
+  #tail: Pending<Callbacks> | null = null;
+
+  push(pending: Pending<Callbacks>): void {
+    pending.isQueued = true;
+    pending.prev = this.#tail;
+    if (this.#tail === null) this.#head = pending;
+    else this.#tail.next = pending;
+    this.#tail = pending;
+    this.size++;
+  }
+
+  shift(): Pending<Callbacks> | null {
+    const head = this.#head;
+    if (head !== null) this.remove(head);
+    return head;
+  }
+
+  remove(pending: Pending<Callbacks>): void {
+    if (!pending.isQueued) return;
+    pending.isQueued = false;
+    if (pending.prev === null) this.#head = pending.next;
+    else pending.prev.next = pending.next;
+    if (pending.next === null) this.#tail = pending.prev;
+    else pending.next.prev = pending.prev;
+    pending.next = null;
+    pending.prev = null;
+    this.size--;
+  }
+}

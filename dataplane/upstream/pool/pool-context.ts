@@ -1,0 +1,37 @@
+// What the pools of one cluster share: its config, ceilings and counters, and how to connect.
+
+import type { Clock } from '../../../common/clock.ts';
+import type { TimerService } from '../../../common/timer.ts';
+import type { Host, ResourceManager, TcpPoolConnection } from '../../api/cluster.ts';
+import type { ClusterConfig } from '../../api/config/cluster.ts';
+import type { ClientOptions } from '../../http/h1/options.ts';
+import type { ClusterStats } from '../cluster-stats.ts';
+import type { SharedHostStats } from '../host-stats.ts';
+
+/** A host as pools need it. */
+export interface PoolHost extends Host {
+  readonly stats: SharedHostStats;
+}
+
+/** A connection that may still be connecting (network/connector.ts makes them). */
+export interface PoolConnection extends TcpPoolConnection {
+  /** It was closed because connect_timeout was over. */
+  readonly connectTimedOut: boolean;
+}
+
+export interface PoolContext {
+  readonly config: ClusterConfig;
+  readonly stats: ClusterStats;
+  /** By ResourcePriority. */
+  readonly resources: readonly [ResourceManager, ResourceManager];
+  readonly clock: Clock;
+  readonly timers: TimerService;
+  readonly codecOptions: ClientOptions;
+  /** Begins to connect; its callbacks must be added in the same turn. `serverName` '' = the config's SNI. */
+  connect(host: PoolHost, serverName: string): PoolConnection;
+}
+
+/** Told when a draining pool has become empty. */
+export interface PoolOwner {
+  onPoolDrained(): void;
+}

@@ -1,0 +1,221 @@
+// What HTTP and TCP pools have in common: the queue of requests that wait for a connection, making
+// connections on demand under the cluster's ceilings, counting, failing and draining. One pool per host,
+// priority and worker. Follows Envoy's conn_pool_base.
+//
+//   request --no ready connection--> pending --connection up--> attached (subclass) --end--> next pending
+//                  | ceiling                | connect failed: all that wait fail together
+//                  v                        v
+//               Overflow          Remote/LocalConnectionFailure, ConnectionTimeout
+
+import type { ResourceManager } from '../../api/cluster.ts';
+import { type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
+import { ConnectionEvent } from '../../api/connection.ts';
+import type { ClusterStats } from '../cluster-stats.ts';
+import { type FailureCallbacks, Pending, PendingList, type PendingOwner } from './pending-list.ts';
+import type { PoolClient } from './pool-client.ts';
+import type { PoolConnection, PoolContext, PoolHost, PoolOwner } from './pool-context.ts';
+
+/** Envoy attempts at most so many connections per event. */
+const MAX_CONNECTS_PER_EVENT = 3;
+
+export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
+  implements PendingOwner<Callbacks>
+{
+  protected readonly context: PoolContext;
+  protected readonly host: PoolHost;
+  protected readonly stats: ClusterStats;
+  protected readonly resources: ResourceManager;
+  protected readonly pending = new PendingList<Callbacks>();
+  protected readonly clients = new Set<PoolClient>();
+  protected isDraining = false;
+  readonly #owner: PoolOwner;
+  readonly #serverName: string;
+  #connecting = 0;
+
+  constructor(
+    context: PoolContext,
+    host: PoolHost,
+    priority: 0 | 1,
+    owner: PoolOwner,
+    serverName: string,
+  ) {
+    this.context = context;
+    this.host = host;
+    this.stats = context.stats;
+    this.resources = context.resources[priority];
+    this.#owner = owner;
+    this.#serverName = serverName;
+  }
+
+  protected abstract createClient(connection: PoolConnection): PoolClient;
+
+  /** No connection, nothing waiting. */
+  isEmpty(): boolean {
+    return this.clients.size === 0 && this.pending.size === 0;
+  }
+
+  /** From now on no connection is reused; what is under way, or still comes, is served. */
+  drain(): void {
+    this.isDraining = true;
+    this.drainConnections();
+  }
+
+  /** Replaces the connections that exist; the pool goes on with new ones. */
+  drainConnections(): void {
+    for (const client of [...this.clients]) {
+      if (client.isBusy()) client.isDraining = true;
+      else if (!client.isConnecting()) client.closeNow();
+      else if (this.#connecting > this.pending.size) client.closeNow();
+    }
+  }
+
+  /** Closes every connection, busy or not. */
+  closeAll(): void {
+    for (const client of [...this.clients]) client.closeNow();
+  }
+
+  // -- requests -----------------------------------------------------------------------------------
+
+  /** Queues a request and connects for it. Null = it failed by overflow, or was served at once. */
+  protected enqueue(
+    callbacks: Callbacks,
+    decoder: ResponseDecoder | null,
+  ): Pending<Callbacks> | null {
+    const { stats } = this;
+    if (!this.resources.pendingRequests.tryAcquire()) {
+      stats.upstreamRqPendingOverflow++;
+      callbacks.onPoolFailure(StreamResetReason.Overflow, '', this.host);
+      return null;
+    }
+    const pending = new Pending<Callbacks>(this, callbacks, decoder);
+    this.pending.push(pending);
+    stats.upstreamRqPendingTotal++;
+    stats.upstreamRqPendingActive++;
+    this.connectForPending();
+    return pending.isQueued ? pending : null;
+  }
+
+  /** The oldest that waits, no longer counted as waiting. */
+  protected takePending(): Pending<Callbacks> | null {
+    const pending = this.pending.shift();
+    if (pending !== null) this.#leavePending();
+    return pending;
+  }
+
+  onPendingCancelled(pending: Pending<Callbacks>): void {
+    this.pending.remove(pending);
+    this.#leavePending();
+    this.stats.upstreamRqCancelled++;
+    this.tellIfDrained();
+  }
+
+  #leavePending(): void {
+    this.stats.upstreamRqPendingActive--;
+    this.resources.pendingRequests.release();
+  }
+
+  /** Fails all that wait. Retries that their owners make meanwhile join a new queue. */
+  #failPending(reason: StreamResetReason, transportFailureReason: string): void {
+    const failed: Pending<Callbacks>[] = [];
+    for (let next = this.takePending(); next !== null; next = this.takePending()) {
+      failed.push(next);
+    }
+    for (const { isCancelled, callbacks } of failed) {
+      if (isCancelled) continue;
+      this.stats.upstreamRqPendingFailureEject++;
+      callbacks.onPoolFailure(reason, transportFailureReason, this.host);
+    }
+  }
+
+  // -- connections --------------------------------------------------------------------------------
+
+  /** Connects until every waiting request has a connection under way, as far as ceilings allow. */
+  protected connectForPending(): void {
+    for (let i = 0; i < MAX_CONNECTS_PER_EVENT && this.pending.size > this.#connecting; i++) {
+      if (!this.#connect()) return;
+    }
+  }
+
+  /** How many connections are under way beyond those that somebody waits for. */
+  protected excessConnecting(): number {
+    return this.#connecting - this.pending.size;
+  }
+
+  #connect(): boolean {
+    const { stats, context } = this;
+    const { connections } = this.resources;
+    if (!connections.tryAcquire()) {
+      stats.upstreamCxOverflow++;
+      // Envoy: a pool without any connection gets one, or what waits here would wait forever while
+      // other hosts' connections hold the ceiling.
+      if (this.clients.size > 0) return false;
+      connections.acquire();
+    }
+    stats.upstreamCxTotal++;
+    stats.upstreamCxActive++;
+    this.host.stats.cxTotal++;
+    this.host.stats.adjustCxActive(1);
+    const connection = context.connect(this.host, this.#serverName);
+    const client = this.createClient(connection);
+    this.clients.add(client);
+    this.#connecting++;
+    connection.addConnectionCallbacks(client);
+    return true;
+  }
+
+  /** The client: its connection is up. */
+  protected countConnected(client: PoolClient): void {
+    this.#connecting--;
+    client.connectedMs = this.context.clock.nowMs();
+    this.stats.recordCxConnectMs(client.connectedMs - client.createdMs);
+  }
+
+  /** The client: its connection is gone. Fails what waited for it, or connects anew. */
+  protected onClosed(client: PoolClient, event: ConnectionEvent, hadRequest: boolean): void {
+    const { stats } = this;
+    this.clients.delete(client);
+    this.resources.connections.release();
+    this.host.stats.adjustCxActive(-1);
+    stats.upstreamCxActive--;
+    countDestroy(stats, event, hadRequest);
+    if (client.connectedMs >= 0) {
+      stats.recordCxLengthMs(this.context.clock.nowMs() - client.connectedMs);
+    } else this.#onConnectFailed(client, event);
+    this.connectForPending();
+    this.tellIfDrained();
+  }
+
+  #onConnectFailed(client: PoolClient, event: ConnectionEvent): void {
+    const { stats } = this;
+    const { connection } = client;
+    this.#connecting--;
+    stats.upstreamCxConnectFail++;
+    this.host.stats.cxConnectFail++;
+    let reason: StreamResetReason = StreamResetReason.LocalConnectionFailure;
+    if (connection.connectTimedOut) {
+      stats.upstreamCxConnectTimeout++;
+      reason = StreamResetReason.ConnectionTimeout;
+    } else if (event === ConnectionEvent.RemoteClose) {
+      reason = StreamResetReason.RemoteConnectionFailure;
+    }
+    // The others may be coming up, but Envoy lets nobody wait for a host that just refused.
+    if (this.pending.size > this.#connecting) {
+      this.#failPending(reason, connection.transportFailureReason);
+    }
+  }
+
+  protected tellIfDrained(): void {
+    if (this.isDraining && this.isEmpty()) this.#owner.onPoolDrained();
+  }
+}
+
+function countDestroy(stats: ClusterStats, event: ConnectionEvent, hadRequest: boolean): void {
+  const isRemote = event === ConnectionEvent.RemoteClose;
+  stats.upstreamCxDestroy++;
+  if (isRemote) stats.upstreamCxDestroyRemote++;
+  else stats.upstreamCxDestroyLocal++;
+  if (!hadRequest) return;
+  stats.upstreamCxDestroyWithActiveRq++;
+  if (isRemote) stats.upstreamCxDestroyRemoteWithActiveRq++;
+  else stats.upstreamCxDestroyLocalWithActiveRq++;
+}

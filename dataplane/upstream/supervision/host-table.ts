@@ -1,0 +1,67 @@
+// Hosts of one cluster with their slots in shared memory. Identity is the address: as long as it stays in
+// the assignment, a host keeps its slot and thereby its counters and ejection. Main thread.
+
+import type { LoadAssignment, PlacedHost } from '../../api/config/cluster.ts';
+import { formatAddress } from '../../api/connection.ts';
+import type { SlotAddress } from '../shared-state.ts';
+import type { SlotAllocator } from './slot-allocator.ts';
+
+export interface TableChange {
+  readonly added: number;
+  readonly removed: number;
+}
+
+export class HostTable {
+  readonly #slots: SlotAllocator;
+  readonly #addresses = new Map<string, SlotAddress>();
+  #hosts: readonly PlacedHost[] = [];
+
+  constructor(slots: SlotAllocator) {
+    this.#slots = slots;
+  }
+
+  hosts(): readonly PlacedHost[] {
+    return this.#hosts;
+  }
+
+  /** Replaces the host set. Of an address that is given twice, the first counts (as Envoy). */
+  update(assignment: LoadAssignment): TableChange {
+    const hosts = new Map<string, PlacedHost>();
+    let added = 0;
+    for (const { region, zone, subZone, priority, hosts: given } of assignment.localities) {
+      const locality = { region, zone, subZone };
+      for (const host of given) {
+        const address = hostAddress(host);
+        if (hosts.has(address)) continue;
+        let slot = this.#addresses.get(address);
+        if (slot === undefined) {
+          slot = this.#slots.allocate();
+          this.#addresses.set(address, slot);
+          added++;
+        }
+        hosts.set(address, { ...host, ...slot, priority, locality });
+      }
+    }
+    let removed = 0;
+    for (const [address, slot] of this.#addresses) {
+      if (hosts.has(address)) continue;
+      this.#addresses.delete(address);
+      this.#slots.retire(slot);
+      removed++;
+    }
+    this.#hosts = [...hosts.values()];
+    return { added, removed };
+  }
+
+  /** The cluster is gone. */
+  close(): void {
+    for (const slot of this.#addresses.values()) this.#slots.retire(slot);
+    this.#addresses.clear();
+    this.#hosts = [];
+  }
+}
+
+/** `ip:port`, the identity of a host. */
+export function hostAddress({ address, port }: { address: string; port: number }): string {
+  return formatAddress({ ip: address, port });
+}
