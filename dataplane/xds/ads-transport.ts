@@ -1,0 +1,178 @@
+// Keeps one ADS stream open for as long as the client runs: connects, reconnects with jittered back-off,
+// passes bytes. Knows no types and no resources; the mux above does. Never touches traffic.
+//
+//   stopped --start--> connecting --first good message (back-off reset)--> connected
+//                        ^   `--closed--> waiting <--closed--'
+//                        `---back-off over---'
+
+import { JitteredBackoff } from '../../common/backoff.ts';
+import type { Clock, Random } from '../../common/clock.ts';
+import { errorText } from '../../common/coded-error.ts';
+import type { Logger } from '../../common/logger.ts';
+import type { Timer, TimerService } from '../../common/timer.ts';
+import type { AdsCall, AdsChannel, AdsChannelFactory } from './ads-channel.ts';
+import type { ControlPlaneStats } from './xds-stats.ts';
+
+/** The mux, as the transport sees it. */
+export interface TransportHandler {
+  /** A stream is open (perhaps not yet connected): the first requests may be sent. */
+  onOpen(): void;
+  /** Throws when the bytes break the protocol: the stream is closed then. */
+  onMessage(bytes: Uint8Array): void;
+  onClosed(): void;
+}
+
+export interface AdsTransportOptions {
+  readonly channelFactory: AdsChannelFactory;
+  /** gRPC path. */
+  readonly path: string;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly timers: TimerService;
+  readonly logger: Logger;
+  readonly stats: ControlPlaneStats;
+  /** Back-off; defaults 500 and 30 000 (GrpcService.EnvoyGrpc.retry_policy). */
+  readonly baseBackoffMs?: number;
+  readonly maxBackoffMs?: number;
+  /** connect_timeout of the cluster; default 5000. An address may swallow packets for minutes. */
+  readonly connectTimeoutMs?: number;
+}
+
+/** A server that sends but does not read must not make us queue answers without end. */
+const MAX_QUEUED_REQUESTS = 10_000;
+/** A flapping server is told of once in this time. */
+const LOG_EVERY_MS = 30_000;
+
+export class AdsTransport {
+  readonly #options: AdsTransportOptions;
+  readonly #handler: TransportHandler;
+  readonly #backoff: JitteredBackoff;
+  readonly #retryTimer: Timer;
+  readonly #connectTimer: Timer;
+  #isRunning = false;
+  #channel: AdsChannel | null = null;
+  #call: AdsCall | null = null;
+  /** Callbacks of an earlier call than this one are nobody's concern. */
+  #generation = 0;
+  #loggedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: AdsTransportOptions, handler: TransportHandler) {
+    this.#options = options;
+    this.#handler = handler;
+    this.#backoff = new JitteredBackoff(
+      options.baseBackoffMs ?? 500,
+      options.maxBackoffMs ?? 30_000,
+      options.random,
+    );
+    this.#retryTimer = options.timers.createTimer(openStream, this);
+    this.#connectTimer = options.timers.createTimer(onConnectTimeout, this);
+  }
+
+  start(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.open();
+  }
+
+  /** Ends the stream and stays away. */
+  stop(): void {
+    this.#isRunning = false;
+    this.#retryTimer.stop();
+    this.#drop();
+  }
+
+  get isOpen(): boolean {
+    return this.#call !== null;
+  }
+
+  /** Sends on the open stream; without one the message is dropped (the next stream begins anew). */
+  send(bytes: Buffer): void {
+    if (this.#call === null) return;
+    this.#call.send(bytes);
+    if (this.#call.queuedCount() > MAX_QUEUED_REQUESTS) this.fail('the peer does not read');
+  }
+
+  /** Of the retry timer. */
+  open(): void {
+    const generation = ++this.#generation;
+    try {
+      this.#channel = this.#options.channelFactory();
+      this.#call = this.#channel.open(this.#options.path, {
+        onConnected: () => {
+          if (generation === this.#generation) this.#onConnected();
+        },
+        onMessage: (bytes) => {
+          if (generation === this.#generation) this.#onMessage(bytes);
+        },
+        onClosed: (code, details) => {
+          if (generation === this.#generation) this.#onClosed(`${details} (gRPC status ${code})`);
+        },
+      });
+    } catch (thrown) {
+      // A certificate file that is being replaced, say.
+      this.#onClosed(errorText(thrown));
+      return;
+    }
+    this.#connectTimer.start(this.#options.connectTimeoutMs ?? 5000);
+    this.#handler.onOpen();
+  }
+
+  /** Of the connect timer, and whenever a peer misbehaves. */
+  fail(reason: string): void {
+    if (this.#call !== null) this.#onClosed(reason);
+  }
+
+  #onConnected(): void {
+    this.#connectTimer.stop();
+    this.#options.stats.connectedState = 1;
+  }
+
+  #onMessage(bytes: Buffer): void {
+    try {
+      this.#handler.onMessage(bytes);
+    } catch (thrown) {
+      this.#options.stats.malformedResponses++;
+      this.fail(`malformed response: ${errorText(thrown)}`);
+      return;
+    }
+    // Not for garbage: a peer that sends only that is called less and less often.
+    this.#backoff.reset();
+    this.#loggedAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #onClosed(reason: string): void {
+    const { logger, clock } = this.#options;
+    const wasOpen = this.#call !== null;
+    this.#drop();
+    if (wasOpen) this.#handler.onClosed();
+    if (!this.#isRunning) return;
+    const delayMs = this.#backoff.nextMs();
+    const fields = { reason, retryInMs: Math.round(delayMs) };
+    if (clock.nowMs() - this.#loggedAtMs >= LOG_EVERY_MS) {
+      this.#loggedAtMs = clock.nowMs();
+      logger.warn(fields, 'xDS stream closed; the last good configuration stays');
+    } else {
+      logger.debug(fields, 'xDS stream closed again');
+    }
+    this.#retryTimer.start(delayMs);
+  }
+
+  #drop(): void {
+    this.#generation++;
+    const [call, channel] = [this.#call, this.#channel];
+    this.#call = null;
+    this.#channel = null;
+    this.#connectTimer.stop();
+    this.#options.stats.connectedState = 0;
+    call?.cancel();
+    channel?.close();
+  }
+}
+
+function openStream(transport: AdsTransport): void {
+  transport.open();
+}
+
+function onConnectTimeout(transport: AdsTransport): void {
+  transport.fail('connect timeout');
+}

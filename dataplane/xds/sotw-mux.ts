@@ -1,0 +1,135 @@
+// State of the world on one ADS stream, client side: every request names all that is wanted, version_info is
+// the last accepted version (a NACK repeats it), the nonce is that of the last response of the type.
+
+import {
+  type AnyBytes,
+  adsPath,
+  decodeDiscoveryResponse,
+  type ErrorDetail,
+  encodeDiscoveryRequest,
+  type ResourceBytes,
+  unwrapResource,
+} from '../../proto/discovery.ts';
+import { adsTypeOrder, type ResourceKind, typeUrlOf } from '../api/resource-compiler.ts';
+import { kindOfTypeUrl, type Mux, type MuxOwner, NACK_CODE } from './mux.ts';
+import { Subscription } from './subscription.ts';
+
+class TypeStream {
+  readonly subscription = new Subscription();
+  /** Of the last response that was accepted as a whole; survives the stream. */
+  acceptedVersion = '';
+  /** Of the last response on this stream. */
+  nonce = '';
+}
+
+export class SotwMux implements Mux {
+  readonly path = adsPath.sotw;
+  readonly #owner: MuxOwner;
+  /** Encoded core.v3.Node. */
+  readonly #node: Uint8Array;
+  readonly #types: ReadonlyMap<ResourceKind, TypeStream>;
+  #isNodeSent = false;
+
+  constructor(owner: MuxOwner, node: Uint8Array) {
+    this.#owner = owner;
+    this.#node = node;
+    this.#types = new Map(adsTypeOrder.map((kind) => [kind, new TypeStream()]));
+  }
+
+  subscribeToAll(kind: ResourceKind): void {
+    const type = this.#of(kind);
+    if (type.subscription.subscribeToAll() && this.#owner.isOpen()) this.#send(kind, type, null);
+  }
+
+  subscribeToNames(kind: ResourceKind, names: ReadonlySet<string>): void {
+    const type = this.#of(kind);
+    const { subscription } = type;
+    const { added, removed } = subscription.setNames(names);
+    if (added.length === 0 && removed.length === 0) return;
+    if (this.#owner.isOpen()) {
+      // Not started and nothing wanted: an empty first request would mean everything.
+      if (subscription.isStarted || subscription.isActive) this.#send(kind, type, null);
+    } else if (added.length > 0) {
+      // Some servers send nothing when the version is theirs, though it never covered the new names.
+      type.acceptedVersion = '';
+    }
+  }
+
+  onOpen(): void {
+    this.#isNodeSent = false;
+    for (const [kind, type] of this.#types) {
+      type.nonce = '';
+      type.subscription.isStarted = false;
+      if (type.subscription.isActive) this.#send(kind, type, null);
+    }
+  }
+
+  onClosed(): void {
+    for (const { subscription } of this.#types.values()) subscription.isStarted = false;
+  }
+
+  onMessage(bytes: Uint8Array): void {
+    const response = decodeDiscoveryResponse(bytes);
+    const { typeUrl, nonce, versionInfo } = response;
+    this.#owner.onControlPlane(response.controlPlane);
+    const kind = kindOfTypeUrl(typeUrl);
+    if (kind === null) {
+      this.#owner.onUnknownType(typeUrl);
+      const message = `unknown type URL ${JSON.stringify(typeUrl.slice(0, 200))}`;
+      this.#sendRaw(typeUrl, '', nonce, [], { code: NACK_CODE, message });
+      return;
+    }
+    const type = this.#of(kind);
+    type.nonce = nonce;
+    const message = this.#owner.receive({
+      kind,
+      resources: response.resources.map((any) => named(any, versionInfo)),
+      removed: [],
+      isFullState: type.subscription.isWildcard,
+      versionText: versionInfo,
+    });
+    if (message === null) type.acceptedVersion = versionInfo;
+    this.#send(kind, type, message === null ? null : { code: NACK_CODE, message });
+    this.#owner.settle();
+  }
+
+  #of(kind: ResourceKind): TypeStream {
+    const type = this.#types.get(kind);
+    if (type === undefined) throw new Error(`no subscription of ${kind}`);
+    return type;
+  }
+
+  #send(kind: ResourceKind, type: TypeStream, errorDetail: ErrorDetail | null): void {
+    type.subscription.isStarted = true;
+    this.#owner.onRequest(kind);
+    // A wildcard subscription names nothing.
+    const names = type.subscription.isWildcard ? [] : [...type.subscription.names];
+    this.#sendRaw(typeUrlOf[kind], type.acceptedVersion, type.nonce, names, errorDetail);
+  }
+
+  #sendRaw(
+    typeUrl: string,
+    versionInfo: string,
+    responseNonce: string,
+    resourceNames: readonly string[],
+    errorDetail: ErrorDetail | null,
+  ): void {
+    const node = this.#isNodeSent ? null : this.#node;
+    this.#isNodeSent = true;
+    this.#owner.send(
+      encodeDiscoveryRequest({
+        node,
+        typeUrl,
+        versionInfo,
+        responseNonce,
+        resourceNames,
+        errorDetail,
+      }),
+    );
+  }
+}
+
+function named(any: AnyBytes, version: string): ResourceBytes {
+  const wrapped = unwrapResource(any);
+  return wrapped === null ? { name: '', version, resource: any } : { ...wrapped, version };
+}
