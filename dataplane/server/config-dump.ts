@@ -23,7 +23,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 const ADMIN = 'type.googleapis.com/envoy.admin.v3';
 
-function typed(url: string, message: object): Json {
+function typed(url: string, message: Json): Json {
   const json = messageToJson(url.slice(url.indexOf('/') + 1), message, { redact: true });
   return { '@type': url, ...json };
 }
@@ -37,47 +37,75 @@ export function configDump(
   // The bootstrap in plain form is what proto/json read, by its descriptor.
   const message = bootstrap.message as {
     readonly static_resources?: {
-      readonly clusters?: readonly object[];
-      readonly listeners?: readonly object[];
-      readonly secrets?: readonly { readonly name?: string }[];
+      readonly clusters?: readonly Json[];
+      readonly listeners?: readonly Json[];
+      readonly secrets?: readonly (Json & { readonly name?: string })[];
     };
   };
   const statics = message.static_resources ?? {};
   const of = (kind: ResourceKind) => resources.filter((resource) => resource.kind === kind);
   const clusters = of('cluster');
   const listeners = of('listener');
-  const section = (name: string, fields: Json): Json => ({ '@type': `${ADMIN}.${name}`, ...fields });
+  const section = (name: string, fields: Json): Json => ({
+    '@type': `${ADMIN}.${name}`,
+    ...fields,
+  });
   return [
     section('BootstrapConfigDump', {
-      bootstrap: messageToJson('envoy.config.bootstrap.v3.Bootstrap', bootstrap.message, { redact: true }),
+      bootstrap: messageToJson('envoy.config.bootstrap.v3.Bootstrap', bootstrap.message, {
+        redact: true,
+      }),
     }),
     section('ClustersConfigDump', {
-      ...list('static_clusters', statics.clusters?.map((cluster) => ({ cluster: typed(typeUrlOf.cluster, cluster) }))),
-      ...list('dynamic_active_clusters', clusters.map((resource) => dynamic(resource, 'cluster'))),
+      ...list(
+        'static_clusters',
+        statics.clusters?.map((cluster) => ({ cluster: typed(typeUrlOf.cluster, cluster) })),
+      ),
+      ...list(
+        'dynamic_active_clusters',
+        clusters.map((resource) => dynamic(resource, 'cluster')),
+      ),
     }),
     ...(includeEds
       ? [
           section('EndpointsConfigDump', {
-            ...list('dynamic_endpoint_configs', of('endpoint').map((resource) => dynamic(resource, 'endpoint_config'))),
+            ...list(
+              'dynamic_endpoint_configs',
+              of('endpoint').map((resource) => dynamic(resource, 'endpoint_config')),
+            ),
           }),
         ]
       : []),
     section('ListenersConfigDump', {
-      ...list('static_listeners', statics.listeners?.map((listener) => ({ listener: typed(typeUrlOf.listener, listener) }))),
+      ...list(
+        'static_listeners',
+        statics.listeners?.map((listener) => ({ listener: typed(typeUrlOf.listener, listener) })),
+      ),
       ...list(
         'dynamic_listeners',
         listeners.map((resource) => ({
           name: resource.name,
-          ...(resource.bytes === null ? {} : { active_state: dynamic({ ...resource, error: null }, 'listener') }),
+          ...(resource.bytes === null
+            ? {}
+            : { active_state: dynamic({ ...resource, error: null }, 'listener') }),
           ...errorState(resource),
         })),
       ),
     }),
     section('RoutesConfigDump', {
-      ...list('dynamic_route_configs', of('route').map((resource) => dynamic(resource, 'route_config'))),
+      ...list(
+        'dynamic_route_configs',
+        of('route').map((resource) => dynamic(resource, 'route_config')),
+      ),
     }),
     section('SecretsConfigDump', {
-      ...list('static_secrets', statics.secrets?.map((secret) => ({ name: secret.name ?? '', secret: typed(typeUrlOf.secret, secret) }))),
+      ...list(
+        'static_secrets',
+        statics.secrets?.map((secret) => ({
+          name: secret.name ?? '',
+          secret: typed(typeUrlOf.secret, secret),
+        })),
+      ),
       ...list(
         'dynamic_active_secrets',
         of('secret').map((resource) => ({ name: resource.name, ...dynamic(resource, 'secret') })),
@@ -93,7 +121,8 @@ function list(name: string, items: readonly object[] | undefined): Json {
 function dynamic(resource: DumpedResource, field: string): Json {
   const { kind, bytes, version, lastUpdatedMs } = resource;
   const url = typeUrlOf[kind];
-  const decoded = bytes === null ? null : decodeMessage<string>(url.slice(url.indexOf('/') + 1), bytes);
+  const decoded =
+    bytes === null ? null : decodeMessage<string>(url.slice(url.indexOf('/') + 1), bytes);
   return {
     version_info: version,
     ...(decoded?.ok === true ? { [field]: typed(url, decoded.value.message) } : {}),

@@ -19,14 +19,19 @@ import { HolderStore } from '../stats/store.ts';
 import { adminPages } from './admin/pages.ts';
 import { AdminServer } from './admin/router.ts';
 import type { AdminSources, DrainRequest, ServerState } from './admin/sources.ts';
+import { type AdsConnection, connectAds } from './ads-connection.ts';
 import { CertificateInventory } from './certificates.ts';
 import { ClusterDirectory } from './cluster-directory.ts';
 import { configDump } from './config-dump.ts';
 import { ListenerRegistry } from './listener-registry.ts';
-import { listenerManagerScope, ServerStats, serverScope, serverStateNumber } from './server-stats.ts';
+import {
+  listenerManagerScope,
+  ServerStats,
+  serverScope,
+  serverStateNumber,
+} from './server-stats.ts';
 import { Supervisor } from './supervisor.ts';
 import type { FromWorker } from './worker-channel.ts';
-import { type AdsConnection, connectAds } from './ads-connection.ts';
 
 export interface ServerOptions {
   readonly bootstrap: BootstrapConfig;
@@ -218,7 +223,9 @@ export class Server implements ResourceSink, AdminSources {
     stats.memoryHeapSize = heapTotal;
     stats.memoryPhysicalSize = rss;
     stats.totalConnections = connections.reduce((sum, count) => sum + count, 0);
-    stats.daysUntilFirstCertExpiring = this.#certificates.daysUntilFirstExpiry(this.#clock.wallMs());
+    stats.daysUntilFirstCertExpiring = this.#certificates.daysUntilFirstExpiry(
+      this.#clock.wallMs(),
+    );
     return mergeSnapshots([takeSnapshot(this.#stats), ...workers]);
   }
 
@@ -294,7 +301,8 @@ export class Server implements ResourceSink, AdminSources {
     for (const secret of bootstrap.secrets) this.applySecret(secret);
     this.#certificates.addStatic(bootstrap);
     for (const cluster of bootstrap.clusters) this.#clusters.addOrUpdate(cluster, false);
-    await this.#clusters.whenPlaced();
+    // A static EDS cluster gets its hosts from the stream that is opened next.
+    if (bootstrap.clusters.every(({ type }) => type !== 'EDS')) await this.#clusters.whenWarm();
     if (bootstrap.dynamicResources.ads !== null) {
       const initialized = new Promise<void>((resolve) => {
         this.#onXdsInitialized = resolve;
@@ -347,11 +355,11 @@ export class Server implements ResourceSink, AdminSources {
     if (message.type === 'outlier') this.#clusters.onThreshold(message.event);
   }
 
-  #logOutlierEvent(event: object): void {
-    this.#logger.info(event, 'outlier detection');
+  #logOutlierEvent(line: string): void {
+    this.#logger.info({ event: line }, 'outlier detection');
     const path = this.#options.bootstrap.outlierEventLogPath;
     if (path === '') return;
-    appendFile(path, `${JSON.stringify(event)}\n`, (error) => {
+    appendFile(path, `${line}\n`, (error) => {
       if (error !== null) this.#logger.warn({ err: error, path }, 'outlier event log');
     });
   }

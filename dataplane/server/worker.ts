@@ -4,15 +4,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorText } from '../../common/coded-error.ts';
 import { createLogger, pinoLevel } from '../../common/logger.ts';
-import type { ClusterConfig } from '../api/config/cluster.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import { ListenerManager } from '../listener/listener-manager.ts';
 import { takeSnapshot } from '../stats/snapshot.ts';
 import { SecretStore } from '../tls/secret-store.ts';
-import { SslStats } from '../tls/ssl-stats.ts';
-import { UpstreamTlsContext } from '../tls/upstream-tls.ts';
 import { WorkerClusterManager } from '../upstream/cluster-manager.ts';
-import { clusterScope } from '../upstream/cluster-stats.ts';
+import { createClusterTls } from '../upstream/cluster-tls.ts';
 import { SharedChunks } from '../upstream/shared-state.ts';
 import type { FromWorker, QueryReplies, ToWorker, WorkerData } from './worker-channel.ts';
 import { LiveWorkerContext } from './worker-context.ts';
@@ -47,7 +44,7 @@ class WorkerThread {
             chunks: this.#chunks,
             nextConnectionId: () => this.#nextConnectionId(),
             reportOutlier: (event) => post({ type: 'outlier', event }),
-            createTls: (config) => this.#createTls(config),
+            createTls: (config) => createClusterTls(config, this.#secrets, context.stats),
           },
           context.stats,
         );
@@ -146,23 +143,6 @@ class WorkerThread {
       default:
         return what satisfies never;
     }
-  }
-
-  #createTls(config: ClusterConfig) {
-    if (config.tls === null) return null;
-    const stats = new SslStats();
-    const scope = clusterScope(config);
-    this.#context.stats.add(scope, stats);
-    const context = new UpstreamTlsContext(config.tls, this.#secrets, stats);
-    return {
-      wrap: (socket: Parameters<UpstreamTlsContext['wrap']>[0]) => context.wrap(socket, ''),
-      verify: context.verify.bind(context),
-      describe: context.describe.bind(context),
-      close: () => {
-        context.close();
-        this.#context.stats.remove(stats);
-      },
-    };
   }
 
   #nextConnectionId(): number {

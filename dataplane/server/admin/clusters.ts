@@ -3,7 +3,8 @@
 import { formatAddress, type SocketAddress } from '../../api/connection.ts';
 import { compileRe2 } from './filter-regex.ts';
 import { type AdminPage, json, text } from './router.ts';
-import type { AdminSources, ClusterStatus, HostStatus } from './sources.ts';
+import type { HostSummary } from '../../upstream/host-report.ts';
+import type { AdminSources, ClusterStatus } from './sources.ts';
 
 export function clusterPages(sources: AdminSources): readonly AdminPage[] {
   return [
@@ -96,7 +97,7 @@ function clusterText({ config, addedViaApi, hosts }: ClusterStatus): string {
   return `${lines.join('\n')}\n`;
 }
 
-function healthText({ healthFlags }: HostStatus): string {
+function healthText({ healthFlags }: HostSummary): string {
   return healthFlags.length === 0 ? 'healthy' : healthFlags.map((flag) => `/${flag}`).join('');
 }
 
@@ -122,7 +123,7 @@ function clusterJson({ config, addedViaApi, hosts }: ClusterStatus): unknown {
   };
 }
 
-function hostJson(status: HostStatus): unknown {
+function hostJson(status: HostSummary): unknown {
   const { host } = status;
   const counter = (name: string, value: number) => ({
     ...(value === 0 ? {} : { value: String(value) }),

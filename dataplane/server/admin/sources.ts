@@ -1,31 +1,17 @@
 // What the admin pages are made of; the server implements it. Pages never touch anything else.
 
 import type { LogLevel } from '../../../common/logger.ts';
-import type { ClusterConfig, PlacedHost } from '../../api/config/cluster.ts';
+import type { ClusterConfig } from '../../api/config/cluster.ts';
 import type { SocketAddress } from '../../api/connection.ts';
 import type { StatEntry } from '../../stats/snapshot.ts';
+import type { HostSummary } from '../../upstream/host-report.ts';
 
 export type ServerState = 'LIVE' | 'DRAINING' | 'PRE_INITIALIZING' | 'INITIALIZING';
-
-/** One host with its counters summed over the workers. */
-export interface HostStatus {
-  readonly host: PlacedHost;
-  readonly cxActive: number;
-  readonly cxConnectFail: number;
-  readonly cxTotal: number;
-  readonly rqActive: number;
-  readonly rqError: number;
-  readonly rqSuccess: number;
-  readonly rqTimeout: number;
-  readonly rqTotal: number;
-  /** Flags of /clusters, e.g. `failed_outlier_check`; empty = healthy. */
-  readonly healthFlags: readonly string[];
-}
 
 export interface ClusterStatus {
   readonly config: ClusterConfig;
   readonly addedViaApi: boolean;
-  readonly hosts: readonly HostStatus[];
+  readonly hosts: readonly HostSummary[];
 }
 
 export interface ListenerStatus {

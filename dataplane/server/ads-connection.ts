@@ -1,0 +1,153 @@
+// From ads_config (or a join) to a running xDS client: credentials, targets, node, references of what is static.
+
+import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
+import type { Clock, Random } from '../../common/clock.ts';
+import type { Logger } from '../../common/logger.ts';
+import type { TimerService } from '../../common/timer.ts';
+import type { NodeProto } from '../../proto/gen/types.ts';
+import { isRecord } from '../../proto/plain.ts';
+import type { AdsConfig, BootstrapConfig, GrpcTarget } from '../api/config/bootstrap.ts';
+import type { ResourceSink } from '../api/resource-sink.ts';
+import type { StatsStore } from '../api/stats.ts';
+import { clusterReferences, listenerReferences } from '../config/references.ts';
+import { type ConfigInputs, createResourceCompiler } from '../config/resource-compiler.ts';
+import type { JoinedMesh } from '../join/join-client.ts';
+import { type AdsChannelFactory, grpcChannelFactory } from '../xds/ads-channel.ts';
+import { XdsClient } from '../xds/xds-client.ts';
+import type { DumpedResource } from './config-dump.ts';
+
+export interface AdsConnectionOptions {
+  readonly bootstrap: BootstrapConfig;
+  readonly ads: AdsConfig;
+  readonly inputs: ConfigInputs;
+  /** Joined sidecars bring their own credentials. */
+  readonly membership: JoinedMesh | null;
+  readonly sink: ResourceSink;
+  readonly stats: StatsStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timers: TimerService;
+  readonly logger: Logger;
+}
+
+export interface AdsConnection {
+  dump(): readonly DumpedResource[];
+  stop(): void;
+}
+
+/** Opens the stream. */
+export function connectAds(options: AdsConnectionOptions): AdsConnection {
+  const { bootstrap, ads } = options;
+  const client = new XdsClient({
+    protocol: ads.apiType,
+    channelFactory: channelFactory(options),
+    node: nodeOf(bootstrap),
+    hasCds: bootstrap.dynamicResources.cds === 'ads',
+    hasLds: bootstrap.dynamicResources.lds === 'ads',
+    staticReferences: [
+      ...bootstrap.clusters.flatMap(clusterReferences),
+      ...bootstrap.listeners.flatMap(listenerReferences),
+    ],
+    compiler: createResourceCompiler(bootstrap, options.inputs),
+    sink: options.sink,
+    clock: options.clock,
+    random: options.random,
+    timers: options.timers,
+    logger: options.logger,
+    stats: options.stats,
+    baseBackoffMs: ads.backoffBaseMs,
+    maxBackoffMs: ads.backoffMaxMs,
+  });
+  client.start();
+  return {
+    stop: () => client.stop(),
+    dump: () =>
+      client.dump().map((entry) => ({
+        kind: entry.kind,
+        name: entry.name,
+        bytes: entry.compiled === null ? null : entry.bytes,
+        version: entry.version,
+        lastUpdatedMs: entry.updatedAtMs,
+        error: entry.error?.details ?? null,
+      })),
+  };
+}
+
+function channelFactory(options: AdsConnectionOptions): AdsChannelFactory {
+  const { ads, membership, clock } = options;
+  const common = {
+    clock,
+    connectTimeoutMs: ads.target.connectTimeoutMs,
+    ...(ads.maxReceiveMessageBytes === null
+      ? {}
+      : { maxResponseBytes: ads.maxReceiveMessageBytes }),
+  };
+  if (membership !== null) {
+    return grpcChannelFactory({
+      ...common,
+      target: membership.target,
+      credentials: membership.credentials,
+      metadata: membership.callMetadata,
+      channelOptions: membership.channelOptions,
+    });
+  }
+  const { target } = ads;
+  return grpcChannelFactory({
+    ...common,
+    target: grpcTarget(target),
+    credentials: channelCredentials(target),
+    metadata: () => {
+      const metadata = new Metadata();
+      for (const { key, value } of ads.initialMetadata) metadata.add(key, value);
+      return metadata;
+    },
+    channelOptions: {
+      ...(target.authority === '' ? {} : { 'grpc.default_authority': target.authority }),
+      ...(target.tls === null || target.tls.sni === ''
+        ? {}
+        : { 'grpc.ssl_target_name_override': target.tls.sni }),
+      ...(target.keepalive === null
+        ? {}
+        : {
+            'grpc.keepalive_time_ms': target.keepalive.intervalMs,
+            'grpc.keepalive_timeout_ms': target.keepalive.timeoutMs,
+          }),
+    },
+  });
+}
+
+/** Several IP literals make one `ipv4:` target, which grpc-js tries in turn; a name goes to its resolver. */
+function grpcTarget({ addresses }: GrpcTarget): string {
+  const literals = addresses.filter((address) => /^(\d+\.){3}\d+:\d+$/.test(address));
+  if (literals.length === addresses.length) return `ipv4:${addresses.join(',')}`;
+  const [first = ''] = addresses;
+  return first.startsWith('[') ? `ipv6:${addresses.join(',')}` : `dns:${first}`;
+}
+
+function channelCredentials({ tls }: GrpcTarget): ChannelCredentials {
+  if (tls === null) return credentials.createInsecure();
+  const [source] = tls.certificates;
+  const leaf = source?.kind === 'inline' ? source.certificate : null;
+  const trustedCaPem = tls.validation.base?.trustedCaPem ?? '';
+  return credentials.createSsl(
+    trustedCaPem === '' ? null : Buffer.from(trustedCaPem),
+    leaf === null ? null : Buffer.from(leaf.privateKeyPem),
+    leaf === null ? null : Buffer.from(leaf.certificateChainPem),
+  );
+}
+
+function nodeOf({ node, message }: BootstrapConfig): NodeProto {
+  const { region, zone, subZone } = node.locality;
+  // What the user said besides (extensions are ours to name) comes along as it is.
+  const said = isRecord(message['node']) ? message['node'] : {};
+  return {
+    ...said,
+    id: node.id,
+    cluster: node.cluster,
+    // A Struct in plain form is any JSON object; the config room read it from one.
+    metadata: node.metadata as NonNullable<NodeProto['metadata']>,
+    locality: { region, zone, sub_zone: subZone },
+    user_agent_name: 'remora',
+    user_agent_version: process.version,
+  };
+}

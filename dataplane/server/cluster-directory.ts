@@ -1,0 +1,100 @@
+// Clusters in main, wired to the workers: supervision decides, this file sends and answers /clusters.
+
+import type { Clock, Random } from '../../common/clock.ts';
+import type { TimerService } from '../../common/timer.ts';
+import type { ClusterConfig, LoadAssignment } from '../api/config/cluster.ts';
+import type { StatsStore } from '../api/stats.ts';
+import { type NameResolver, systemNameResolver } from '../upstream/discovery/name-resolver.ts';
+import { ReportIndex } from '../upstream/host-report.ts';
+import type { OutlierThresholdEvent } from '../upstream/outlier/outlier-event.ts';
+import { SharedChunks } from '../upstream/shared-state.ts';
+import { ClusterSupervision } from '../upstream/supervision/cluster-supervision.ts';
+import { SlotAllocator } from '../upstream/supervision/slot-allocator.ts';
+import type { ClusterStatus } from './admin/sources.ts';
+import type { Supervisor } from './supervisor.ts';
+
+export interface ClusterDirectoryParts {
+  readonly supervisor: Supervisor;
+  readonly stats: StatsStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timers: TimerService;
+  /** A line for the outlier event log, without line end. */
+  onOutlierEvent(line: string): void;
+}
+
+export class ClusterDirectory {
+  readonly #parts: ClusterDirectoryParts;
+  readonly #chunks = new SharedChunks();
+  readonly #supervision: ClusterSupervision;
+  readonly #resolvers = new Map<string, NameResolver>();
+
+  constructor(parts: ClusterDirectoryParts) {
+    this.#parts = parts;
+    const { supervisor, stats, clock, random, timers } = parts;
+    this.#supervision = new ClusterSupervision({
+      clock,
+      random,
+      timers,
+      stats,
+      chunks: this.#chunks,
+      slots: new SlotAllocator({
+        shared: this.#chunks,
+        clock,
+        timers,
+        onChunk: (index, buffer) => supervisor.broadcast({ type: 'shared-chunk', index, buffer }),
+      }),
+      resolverFor: (servers) => this.#resolverFor(servers),
+      onCluster: (config, slot) => supervisor.broadcast({ type: 'cluster', config, slot }),
+      onClusterRemoved: (name) => supervisor.broadcast({ type: 'cluster-remove', name }),
+      onPlaced: (assignment) => supervisor.broadcast({ type: 'assignment', assignment }),
+      onWarm: () => {},
+      onOutlierEvent: (line) => parts.onOutlierEvent(line),
+    });
+  }
+
+  addOrUpdate(config: ClusterConfig, addedViaApi: boolean): void {
+    this.#supervision.addOrUpdate(config, addedViaApi);
+  }
+
+  remove(name: string): void {
+    this.#supervision.remove(name);
+  }
+
+  applyEndpoints(assignment: LoadAssignment): void {
+    this.#supervision.applyEndpoints(assignment);
+  }
+
+  onThreshold(event: OutlierThresholdEvent): void {
+    this.#supervision.onThreshold(event);
+  }
+
+  /** Resolves when every cluster has had its first hosts, or a first failure to find any. */
+  whenWarm(): Promise<void> {
+    return new Promise((resolve) => this.#supervision.whenAllWarm(resolve));
+  }
+
+  /** For /clusters: the workers' counters summed, health as it is now. */
+  async status(): Promise<ClusterStatus[]> {
+    const reports = new ReportIndex(await this.#parts.supervisor.query('hosts'));
+    return [...this.#supervision.clusters()].map((cluster) => ({
+      config: cluster.config,
+      addedViaApi: cluster.addedViaApi,
+      hosts: cluster.hostSummaries(reports),
+    }));
+  }
+
+  close(): void {
+    this.#supervision.close();
+  }
+
+  #resolverFor(servers: readonly string[]): NameResolver {
+    const key = servers.join(',');
+    let resolver = this.#resolvers.get(key);
+    if (resolver === undefined) {
+      resolver = systemNameResolver(servers);
+      this.#resolvers.set(key, resolver);
+    }
+    return resolver;
+  }
+}
