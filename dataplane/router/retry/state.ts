@@ -1,0 +1,305 @@
+// The retries of one request: whether a response or a reset is retried, how many are left, the back-off before
+// the next one, the hosts to avoid. Owned by the router filter, which drops it once a response goes downstream.
+
+import { JitteredBackoff } from '../../../common/backoff.ts';
+import type { Random } from '../../../common/clock.ts';
+import type { Timer, TimerService } from '../../../common/timer.ts';
+import { parseGrpcStatus } from '../../access-log/grpc-status.ts';
+import type { Cluster, Host, Resource, ResourcePriority } from '../../api/cluster.ts';
+import { StreamResetReason } from '../../api/codec.ts';
+import {
+  getField,
+  type RequestHeaders,
+  type ResponseHeaders,
+  removeField,
+} from '../../api/headers.ts';
+import { HeaderMatcher } from '../../matcher/header-matcher.ts';
+import {
+  noRetryPolicy,
+  parseRetryGrpcOn,
+  parseRetryOn,
+  RETRY_ON_GRPC,
+  RetryOn,
+  type RetryPolicy,
+} from './policy.ts';
+
+/** What became of the question. */
+export const RetryStatus = {
+  /** Not a case for a retry. */
+  No: 0,
+  /** The back-off runs; `retry` will be called. */
+  Yes: 1,
+  /** The ceiling of concurrent retries is reached (UO). */
+  NoOverflow: 2,
+  /** All retries were used (URX). */
+  NoRetryLimitExceeded: 3,
+} as const;
+export type RetryStatus = (typeof RetryStatus)[keyof typeof RetryStatus];
+
+/** The router, when a back-off is over. */
+export interface RetryCallbacks {
+  onRetry(): void;
+}
+
+export interface RetryServices {
+  readonly timers: TimerService;
+  readonly random: Random;
+}
+
+const DIGITS = /^\s*[0-9]{1,15}\s*$/;
+
+/**
+ * The state of a request whose policy or headers ask for retries, else null. Removes the headers that say so:
+ * no upstream sees them.
+ */
+export function createRetryState(
+  policy: RetryPolicy | null,
+  headers: RequestHeaders,
+  cluster: Cluster,
+  priority: ResourcePriority,
+  services: RetryServices,
+  callbacks: RetryCallbacks,
+): RetryState | null {
+  const controls = takeControls(headers);
+  if ((policy === null || policy.retryOn === 0) && controls === null) return null;
+  const state = new RetryState(policy ?? noRetryPolicy, cluster, priority, services, callbacks);
+  state.mergeHeaders(headers, controls);
+  return state.isEnabled() ? state : null;
+}
+
+interface Controls {
+  readonly retryOn: string | null;
+  readonly retryGrpcOn: string | null;
+  readonly maxRetries: string | null;
+  readonly statusCodes: string | null;
+  readonly headerNames: string | null;
+}
+
+/** The x-envoy-* headers about retries; null when none of those that ask for retries is there. */
+function takeControls(headers: RequestHeaders): Controls | null {
+  const { fields } = headers;
+  let any = false;
+  // One pass over the names instead of six searches: most requests have none of them.
+  for (let i = 0; i < fields.length && !any; i += 2) any = fields[i]!.startsWith('x-envoy-');
+  if (!any) return null;
+  const controls: Controls = {
+    retryOn: take(fields, 'x-envoy-retry-on'),
+    retryGrpcOn: take(fields, 'x-envoy-retry-grpc-on'),
+    maxRetries: take(fields, 'x-envoy-max-retries'),
+    statusCodes: take(fields, 'x-envoy-retriable-status-codes'),
+    headerNames: take(fields, 'x-envoy-retriable-header-names'),
+  };
+  const { retryOn, retryGrpcOn, maxRetries, statusCodes, headerNames } = controls;
+  const isEmpty =
+    retryOn === null &&
+    retryGrpcOn === null &&
+    maxRetries === null &&
+    statusCodes === null &&
+    headerNames === null;
+  return isEmpty ? null : controls;
+}
+
+function take(fields: string[], name: string): string | null {
+  const value = getField(fields, name);
+  if (value !== null) removeField(fields, name);
+  return value;
+}
+
+/** See the file head. */
+export class RetryState {
+  readonly #policy: RetryPolicy;
+  readonly #cluster: Cluster;
+  readonly #retries: Resource;
+  readonly #services: RetryServices;
+  readonly #callbacks: RetryCallbacks;
+  #retryOn: number;
+  #retriesLeft: number;
+  #statusCodes: readonly number[];
+  #headers: readonly HeaderMatcher[];
+  #backoff: JitteredBackoff | null;
+  #timer: Timer | null;
+  /** A retry was decided and its slot of the ceiling is taken. */
+  #isRetrying: boolean;
+  readonly #attemptedHosts: Host[];
+
+  constructor(
+    policy: RetryPolicy,
+    cluster: Cluster,
+    priority: ResourcePriority,
+    services: RetryServices,
+    callbacks: RetryCallbacks,
+  ) {
+    this.#policy = policy;
+    this.#cluster = cluster;
+    this.#retries = cluster.resources(priority).retries;
+    this.#services = services;
+    this.#callbacks = callbacks;
+    this.#retryOn = policy.retryOn;
+    this.#retriesLeft = policy.numRetries;
+    this.#statusCodes = policy.retriableStatusCodes;
+    this.#headers = policy.retriableHeaders;
+    this.#backoff = null;
+    this.#timer = null;
+    this.#isRetrying = false;
+    this.#attemptedHosts = [];
+  }
+
+  isEnabled(): boolean {
+    return this.#retryOn !== 0;
+  }
+
+  /** Adds what the request's own headers ask for to the policy. */
+  mergeHeaders(headers: RequestHeaders, controls: Controls | null): void {
+    if (controls !== null) {
+      const { retryOn, retryGrpcOn, statusCodes, headerNames } = controls;
+      if (retryOn !== null) this.#retryOn |= parseRetryOn(retryOn);
+      if (retryGrpcOn !== null) this.#retryOn |= parseRetryGrpcOn(retryGrpcOn);
+      if (statusCodes !== null) {
+        const codes = statusCodes.split(',').filter((code) => DIGITS.test(code));
+        this.#statusCodes = [...this.#statusCodes, ...codes.map(Number)];
+      }
+      if (headerNames !== null) {
+        this.#headers = [...this.#headers, ...headerNames.split(',').map(presentMatcher)];
+      }
+    }
+    const wanted = this.#policy.retriableRequestHeaders;
+    if (wanted.length > 0 && !wanted.some((matcher) => matcher.matches(headers))) {
+      this.#retryOn = 0;
+    }
+    const maxRetries = controls?.maxRetries ?? null;
+    if (this.#retryOn !== 0 && maxRetries !== null && DIGITS.test(maxRetries)) {
+      this.#retriesLeft = Number(maxRetries);
+    }
+  }
+
+  /** Asked for every response head before it goes downstream. */
+  shouldRetryHeaders(headers: ResponseHeaders): RetryStatus {
+    return this.#shouldRetry(this.#wouldRetryHeaders(headers));
+  }
+
+  /** `requestStarted` = some of the request was written to an upstream. */
+  shouldRetryReset(reason: StreamResetReason, requestStarted: boolean): RetryStatus {
+    return this.#shouldRetry(this.#wouldRetryReset(reason, requestStarted));
+  }
+
+  onHostAttempted(host: Host): void {
+    if (this.#policy.previousHosts) this.#attemptedHosts.push(host);
+  }
+
+  /** previous_hosts: true for a host that was tried before. */
+  shouldSelectAnotherHost(host: Host): boolean {
+    return this.#attemptedHosts.includes(host);
+  }
+
+  get hostSelectionRetryCount(): number {
+    return this.#policy.hostSelectionRetryMaxAttempts;
+  }
+
+  /** No retry will come any more; frees what the last one held. */
+  cancel(): void {
+    this.#release();
+  }
+
+  #shouldRetry(wouldRetry: boolean): RetryStatus {
+    const { stats } = this.#cluster;
+    // A retry is under way and this is its outcome: it helped.
+    if (this.#isRetrying && !wouldRetry) stats.upstreamRqRetrySuccess++;
+    this.#release();
+    if (!wouldRetry) return RetryStatus.No;
+    if (this.#retriesLeft === 0) {
+      stats.upstreamRqRetryLimitExceeded++;
+      return RetryStatus.NoRetryLimitExceeded;
+    }
+    this.#retriesLeft--;
+    if (!this.#retries.tryAcquire()) {
+      stats.upstreamRqRetryOverflow++;
+      return RetryStatus.NoOverflow;
+    }
+    this.#isRetrying = true;
+    stats.upstreamRqRetry++;
+    stats.upstreamRqRetryBackoffExponential++;
+    const { baseIntervalMs, maxIntervalMs } = this.#policy;
+    this.#backoff ??= new JitteredBackoff(baseIntervalMs, maxIntervalMs, this.#services.random);
+    this.#timer ??= this.#services.timers.createTimer(onBackoffOver, this.#callbacks);
+    // Envoy draws whole milliseconds.
+    this.#timer.start(Math.floor(this.#backoff.nextMs()));
+    return RetryStatus.Yes;
+  }
+
+  #release(): void {
+    if (this.#timer !== null) this.#timer.stop();
+    if (!this.#isRetrying) return;
+    this.#isRetrying = false;
+    this.#retries.release();
+  }
+
+  #wouldRetryHeaders(headers: ResponseHeaders): boolean {
+    const retryOn = this.#retryOn;
+    // An answer of an upstream's rate limiter: more traffic would make it worse.
+    if (headers.get('x-envoy-ratelimited') !== null) {
+      return (retryOn & RetryOn.EnvoyRateLimited) !== 0;
+    }
+    const { status } = headers;
+    if ((retryOn & RetryOn.FiveXx) !== 0 && status >= 500 && status < 600) return true;
+    if ((retryOn & RetryOn.GatewayError) !== 0 && status >= 502 && status <= 504) return true;
+    if ((retryOn & RetryOn.Retriable4xx) !== 0 && status === 409) return true;
+    if ((retryOn & RetryOn.RetriableStatusCodes) !== 0 && this.#statusCodes.includes(status)) {
+      return true;
+    }
+    if ((retryOn & RetryOn.RetriableHeaders) !== 0) {
+      for (const matcher of this.#headers) if (matcher.matches(headers)) return true;
+    }
+    return (retryOn & RETRY_ON_GRPC) !== 0 && this.#wouldRetryGrpc(headers);
+  }
+
+  /** Only a status in the headers (trailers-only responses) comes early enough. */
+  #wouldRetryGrpc(headers: ResponseHeaders): boolean {
+    switch (parseGrpcStatus(getField(headers.fields, 'grpc-status'))) {
+      case 1:
+        return (this.#retryOn & RetryOn.GrpcCancelled) !== 0;
+      case 4:
+        return (this.#retryOn & RetryOn.GrpcDeadlineExceeded) !== 0;
+      case 8:
+        return (this.#retryOn & RetryOn.GrpcResourceExhausted) !== 0;
+      case 13:
+        return (this.#retryOn & RetryOn.GrpcInternal) !== 0;
+      case 14:
+        return (this.#retryOn & RetryOn.GrpcUnavailable) !== 0;
+      default:
+        return false;
+    }
+  }
+
+  #wouldRetryReset(reason: StreamResetReason, requestStarted: boolean): boolean {
+    const retryOn = this.#retryOn;
+    switch (reason) {
+      case StreamResetReason.Overflow:
+        return false;
+      case StreamResetReason.LocalConnectionFailure:
+      case StreamResetReason.RemoteConnectionFailure:
+      case StreamResetReason.ConnectionTimeout:
+        if ((retryOn & RetryOn.ConnectFailure) !== 0) return true;
+        break;
+      case StreamResetReason.RemoteRefusedStreamReset:
+        if ((retryOn & RetryOn.RefusedStream) !== 0) return true;
+        break;
+      default:
+        break;
+    }
+    if ((retryOn & RetryOn.ResetBeforeRequest) !== 0 && !requestStarted) return true;
+    return (retryOn & (RetryOn.Reset | RetryOn.FiveXx | RetryOn.GatewayError)) !== 0;
+  }
+}
+
+function onBackoffOver(callbacks: RetryCallbacks): void {
+  callbacks.onRetry();
+}
+
+function presentMatcher(name: string): HeaderMatcher {
+  return new HeaderMatcher({
+    name: name.trim().toLowerCase(),
+    match: { kind: 'present', present: true },
+    invert: false,
+    treatMissingAsEmpty: false,
+  });
+}

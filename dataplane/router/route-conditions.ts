@@ -1,0 +1,88 @@
+// What a route asks of a request beside its path: headers, query parameters, a fraction of the traffic, gRPC.
+
+import { isGrpcContentType } from '../access-log/grpc-status.ts';
+import type { QueryParameterMatcherData, RouteMatchData } from '../api/config/route.ts';
+import type { RequestHeaders } from '../api/headers.ts';
+import { HeaderMatcher, matchesAllHeaders } from '../matcher/header-matcher.ts';
+import { compileStringMatcher, type StringMatcher } from '../matcher/string-matcher.ts';
+
+interface QueryMatcher {
+  readonly name: string;
+  /** Null = present. */
+  readonly matcher: StringMatcher | null;
+}
+
+/** Immutable; only routes that ask for something have one. */
+export class Conditions {
+  readonly #headers: readonly HeaderMatcher[];
+  readonly #query: readonly QueryMatcher[];
+  readonly #numerator: number;
+  /** 0 = no fraction. */
+  readonly #denominator: number;
+  readonly #grpc: boolean;
+
+  constructor(match: RouteMatchData) {
+    this.#headers = match.headers.map((header) => new HeaderMatcher(header));
+    this.#query = match.queryParameters.map(compileQueryMatcher);
+    this.#numerator = match.runtimeFraction?.numerator ?? 0;
+    this.#denominator = match.runtimeFraction?.denominator ?? 0;
+    this.#grpc = match.grpc;
+  }
+
+  /** `random` is the stream's: two fractional routes see the same one, so that canary tiers nest. */
+  holds(headers: RequestHeaders, random: number): boolean {
+    if (this.#denominator !== 0 && random % this.#denominator >= this.#numerator) return false;
+    if (this.#grpc && !isGrpcContentType(headers.get('content-type'))) return false;
+    if (!matchesAllHeaders(this.#headers, headers)) return false;
+    return this.#query.length === 0 || this.#matchesQuery(headers.path);
+  }
+
+  #matchesQuery(path: string): boolean {
+    const query = queryOf(path);
+    for (let i = 0; i < this.#query.length; i++) {
+      const { name, matcher } = this.#query[i]!;
+      const value = queryParameter(query, name);
+      if (value === null || (matcher !== null && !matcher.match(value))) return false;
+    }
+    return true;
+  }
+}
+
+function compileQueryMatcher(data: QueryParameterMatcherData): QueryMatcher {
+  return {
+    name: data.name,
+    matcher: data.matcher === null ? null : compileStringMatcher(data.matcher),
+  };
+}
+
+/** Null when the route asks for nothing but its path. */
+export function compileConditions(match: RouteMatchData): Conditions | null {
+  const isFree =
+    match.headers.length === 0 &&
+    match.queryParameters.length === 0 &&
+    match.runtimeFraction === null &&
+    !match.grpc;
+  return isFree ? null : new Conditions(match);
+}
+
+function queryOf(path: string): string {
+  const start = path.indexOf('?');
+  if (start === -1) return '';
+  const end = path.indexOf('#', start);
+  return end === -1 ? path.slice(start + 1) : path.slice(start + 1, end);
+}
+
+/** The first occurrence, not decoded (Envoy: route matching sees raw text); null = absent. */
+function queryParameter(query: string, name: string): string | null {
+  for (let from = 0; from < query.length; ) {
+    let to = query.indexOf('&', from);
+    if (to === -1) to = query.length;
+    if (query.startsWith(name, from)) {
+      const after = from + name.length;
+      if (after === to) return '';
+      if (after < to && query[after] === '=') return query.slice(after + 1, to);
+    }
+    from = to + 1;
+  }
+  return null;
+}

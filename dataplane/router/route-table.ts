@@ -1,0 +1,182 @@
+// RouteConfigData -> RouteTable. A table finds a virtual host by authority, then the first route that matches;
+// see path-index for how that stays cheap with many routes. Built when a route configuration arrives, by the
+// composition root; never changed afterwards.
+
+import { byteString } from '../access-log/byte-string.ts';
+import type { RouteConfigData, RouteData, VirtualHostData } from '../api/config/route.ts';
+import { getField, type RequestHeaders } from '../api/headers.ts';
+import type { Route, RouteTable } from '../api/route.ts';
+import { compileRegex } from '../matcher/regex.ts';
+import type { CreateRouteFilterConfig } from './filter-configs.ts';
+import { literalPrefix } from './literal-prefix.ts';
+import { PathIndex, type RouteConditions } from './path-index.ts';
+import { pathEnd } from './rewrite.ts';
+import { type Conditions, compileConditions } from './route-conditions.ts';
+import { RouteEntry } from './route-entry.ts';
+import { compileRouteConfigLevel, type RouteConfigLevel, VirtualHost } from './virtual-host.ts';
+import { VirtualHosts } from './virtual-hosts.ts';
+import { WeightedClusters } from './weighted-clusters.ts';
+
+/** What a table needs from its worker. */
+export interface RouteTableServices {
+  readonly createRouteFilterConfig: CreateRouteFilterConfig;
+}
+
+/** Builds a table. Throws only on data that compile/ would have refused. */
+export function createRouteTable(data: RouteConfigData, services: RouteTableServices): RouteTable {
+  return new CompiledRouteTable(data, services);
+}
+
+class CompiledRouteTable implements RouteTable {
+  readonly name: string;
+  readonly internalOnlyHeaders: readonly string[];
+  readonly #hosts: VirtualHosts<VirtualHostRoutes>;
+
+  constructor(data: RouteConfigData, services: RouteTableServices) {
+    this.name = data.name;
+    this.internalOnlyHeaders = data.internalOnlyHeaders;
+    this.#hosts = new VirtualHosts(data.ignorePortInHostMatching);
+    const level = compileRouteConfigLevel(data, (extension, config) =>
+      services.createRouteFilterConfig(extension, config),
+    );
+    for (const host of data.virtualHosts) {
+      const routes = new VirtualHostRoutes(host, level);
+      for (const domain of host.domains) this.#hosts.add(domain, routes);
+    }
+  }
+
+  match(headers: RequestHeaders, random: number): Route | null {
+    const host = this.#hosts.find(headers.authority);
+    return host === null ? null : host.match(headers, random);
+  }
+}
+
+/** A route that every request to a TLS-only virtual host takes when it came without TLS. */
+function tlsRedirect(host: VirtualHostData, level: RouteConfigLevel): RouteEntry {
+  const none = { add: [], remove: [] };
+  const bare = new VirtualHost(
+    {
+      ...host,
+      requestHeaders: none,
+      responseHeaders: none,
+      perFilterConfig: {},
+      retryPolicy: null,
+    },
+    { ...level, request: null, response: null, filterConfigs: null },
+  );
+  return new RouteEntry(
+    {
+      name: '',
+      match: {
+        path: { kind: 'prefix', value: '' },
+        caseSensitive: true,
+        headers: [],
+        queryParameters: [],
+        runtimeFraction: null,
+        grpc: false,
+      },
+      action: {
+        kind: 'redirect',
+        httpsRedirect: true,
+        schemeRedirect: '',
+        hostRedirect: '',
+        portRedirect: 0,
+        path: { kind: 'none' },
+        status: 301,
+        stripQuery: false,
+      },
+      requestHeaders: none,
+      responseHeaders: none,
+      perRequestBufferLimitBytes: null,
+      statPrefix: '',
+      perFilterConfig: {},
+    },
+    bare,
+    null,
+  );
+}
+
+/** The request, as route conditions see it; one object per worker, set before each look-up. */
+interface Lookup {
+  headers: RequestHeaders;
+  random: number;
+}
+
+const lookup: Lookup = { headers: null as never, random: 0 };
+
+/** The routes of one virtual host. */
+class VirtualHostRoutes implements RouteConditions<Lookup> {
+  readonly #targets: (RouteEntry | WeightedClusters)[] = [];
+  readonly #conditions: (Conditions | null)[] = [];
+  readonly #index = new PathIndex();
+  /** Routes that ignore case, with lower-case paths; null = there are none. */
+  #lowerIndex: PathIndex | null = null;
+  readonly #requireTls: VirtualHostData['requireTls'];
+  readonly #tlsRedirect: RouteEntry | null;
+
+  constructor(data: VirtualHostData, level: RouteConfigLevel) {
+    const host = new VirtualHost(data, level);
+    this.#requireTls = data.requireTls;
+    this.#tlsRedirect = data.requireTls === 'NONE' ? null : tlsRedirect(data, level);
+    data.routes.forEach((route, number) => {
+      this.#targets.push(compileTarget(route, host));
+      this.#conditions.push(compileConditions(route.match));
+      this.#addPath(route, number);
+    });
+  }
+
+  match(headers: RequestHeaders, random: number): RouteEntry | null {
+    if (this.#tlsRedirect !== null && this.#needsTls(headers)) return this.#tlsRedirect;
+    const { path: whole } = headers;
+    const end = pathEnd(whole);
+    const path = end === whole.length ? whole : whole.slice(0, end);
+    lookup.headers = headers;
+    lookup.random = random;
+    const none = this.#targets.length;
+    let found = this.#index.find(path, none, this, lookup);
+    if (this.#lowerIndex !== null) {
+      found = this.#lowerIndex.find(path.toLowerCase(), found, this, lookup);
+    }
+    if (found === none) return null;
+    const target = this.#targets[found]!;
+    return target instanceof RouteEntry ? target : target.choose(headers, random);
+  }
+
+  /** Called back by the index for routes whose path matches. */
+  holds(route: number, { headers, random }: Lookup): boolean {
+    const conditions = this.#conditions[route]!;
+    return conditions === null || conditions.holds(headers, random);
+  }
+
+  #needsTls(headers: RequestHeaders): boolean {
+    if (getField(headers.fields, 'x-forwarded-proto') === 'https') return false;
+    return this.#requireTls === 'ALL' || getField(headers.fields, 'x-envoy-internal') !== 'true';
+  }
+
+  #addPath({ match }: RouteData, number: number): void {
+    const { kind, value } = match.path;
+    if (kind === 'safe_regex') {
+      this.#index.add(number, kind, literalPrefix(value), compileRegex(value));
+      return;
+    }
+    if (match.caseSensitive) {
+      this.#index.add(number, kind, byteString(value), null);
+      return;
+    }
+    this.#lowerIndex ??= new PathIndex();
+    this.#lowerIndex.add(number, kind, byteString(value).toLowerCase(), null);
+  }
+}
+
+function compileTarget(route: RouteData, host: VirtualHost): RouteEntry | WeightedClusters {
+  const { action } = route;
+  if (action.kind !== 'route' || action.cluster.kind !== 'weighted') {
+    return new RouteEntry(route, host, null);
+  }
+  const { clusters, headerName } = action.cluster;
+  return new WeightedClusters(
+    clusters.map((cluster) => new RouteEntry(route, host, cluster)),
+    clusters.map(({ weight }) => weight),
+    headerName,
+  );
+}

@@ -1,0 +1,69 @@
+// What the routes of one virtual host share. Built by route-table, read by route-entry and router.
+
+import type { RouteConfigData, VirtualHostData } from '../api/config/route.ts';
+import {
+  type CreateRouteFilterConfig,
+  compileFilterConfigs,
+  FilterConfigLevels,
+  type FilterConfigs,
+} from './filter-configs.ts';
+import { compileLevels, compileMutations, type HeaderMutations } from './header-mutations.ts';
+import { compileRetryPolicy, type RetryPolicy } from './retry/policy.ts';
+
+/** The outermost level, shared by all virtual hosts of a configuration. */
+export interface RouteConfigLevel {
+  readonly request: HeaderMutations | null;
+  readonly response: HeaderMutations | null;
+  readonly filterConfigs: FilterConfigs;
+  readonly mostSpecificWins: boolean;
+  readonly createFilterConfig: CreateRouteFilterConfig;
+}
+
+export function compileRouteConfigLevel(
+  data: RouteConfigData,
+  createFilterConfig: CreateRouteFilterConfig,
+): RouteConfigLevel {
+  return {
+    request: compileMutations(data.requestHeaders),
+    response: compileMutations(data.responseHeaders),
+    filterConfigs: compileFilterConfigs(data.perFilterConfig, createFilterConfig),
+    mostSpecificWins: data.mostSpecificHeaderMutationsWins,
+    createFilterConfig,
+  };
+}
+
+/** Immutable. */
+export class VirtualHost {
+  readonly name: string;
+  readonly requireTls: VirtualHostData['requireTls'];
+  readonly retryPolicy: RetryPolicy | null;
+  readonly includeRequestAttemptCount: boolean;
+  readonly includeAttemptCountInResponse: boolean;
+  /** Null = none. */
+  readonly bufferLimitBytes: number | null;
+  readonly level: RouteConfigLevel;
+  readonly request: HeaderMutations | null;
+  readonly response: HeaderMutations | null;
+  /** Of routes that have none of their own. */
+  readonly requestLevels: readonly HeaderMutations[];
+  readonly responseLevels: readonly HeaderMutations[];
+  readonly filterConfigs: FilterConfigs;
+  readonly filterConfigLevels: FilterConfigLevels;
+
+  constructor(data: VirtualHostData, level: RouteConfigLevel) {
+    this.name = data.name;
+    this.requireTls = data.requireTls;
+    this.retryPolicy = data.retryPolicy === null ? null : compileRetryPolicy(data.retryPolicy);
+    this.includeRequestAttemptCount = data.includeRequestAttemptCount;
+    this.includeAttemptCountInResponse = data.includeAttemptCountInResponse;
+    this.bufferLimitBytes = data.perRequestBufferLimitBytes;
+    this.level = level;
+    this.request = compileMutations(data.requestHeaders);
+    this.response = compileMutations(data.responseHeaders);
+    const { mostSpecificWins } = level;
+    this.requestLevels = compileLevels([this.request, level.request], mostSpecificWins);
+    this.responseLevels = compileLevels([this.response, level.response], mostSpecificWins);
+    this.filterConfigs = compileFilterConfigs(data.perFilterConfig, level.createFilterConfig);
+    this.filterConfigLevels = new FilterConfigLevels([this.filterConfigs, level.filterConfigs]);
+  }
+}

@@ -1,0 +1,43 @@
+// Which of a route's weighted clusters a request takes: the first whose cumulative weight is above
+// `value % total`, where value is the stream's random number or a header's.
+
+import type { RequestHeaders } from '../api/headers.ts';
+import type { RouteEntry } from './route-entry.ts';
+
+const DIGITS = /^[0-9]{1,20}$/;
+const EXACT_DIGITS = 15;
+
+/** Immutable. */
+export class WeightedClusters {
+  readonly #entries: readonly RouteEntry[];
+  /** Cumulative; the last is the total. */
+  readonly #ends: readonly number[];
+  readonly #headerName: string;
+
+  /** `headerName` '' = by chance. At least one weight is above 0 (config checked it). */
+  constructor(entries: readonly RouteEntry[], weights: readonly number[], headerName: string) {
+    let end = 0;
+    this.#ends = weights.map((weight) => {
+      end += weight;
+      return end;
+    });
+    this.#entries = entries;
+    this.#headerName = headerName;
+  }
+
+  choose(headers: RequestHeaders, random: number): RouteEntry {
+    const ends = this.#ends;
+    const total = ends[ends.length - 1]!;
+    let value = random % total;
+    if (this.#headerName !== '') value = headerValue(headers, this.#headerName, total) ?? value;
+    for (let i = 0; i < ends.length; i++) if (value < ends[i]!) return this.#entries[i]!;
+    return this.#entries[ends.length - 1]!;
+  }
+}
+
+/** An unsigned 64-bit number modulo `total`; null when the header holds none. */
+function headerValue(headers: RequestHeaders, name: string, total: number): number | null {
+  const text = headers.get(name);
+  if (text === null || !DIGITS.test(text)) return null;
+  return text.length <= EXACT_DIGITS ? Number(text) % total : Number(BigInt(text) % BigInt(total));
+}
