@@ -59,7 +59,7 @@ export class LiveWorkerContext implements WorkerContext {
   readonly workerIndex: number;
   readonly concurrency: number;
   readonly node: WorkerContext['node'];
-  readonly logSinks: LogSinks = new LogSinks(this.timers, this.stats);
+  readonly logSinks: LogSinks;
   readonly #buildRouteTable: BuildRouteTable;
   readonly #http: ReadonlyMap<string, HttpFilterFactory>;
   readonly #network: ReadonlyMap<string, NetworkFilterFactory>;
@@ -80,6 +80,7 @@ export class LiveWorkerContext implements WorkerContext {
     this.concurrency = data.concurrency;
     this.node = data.node;
     this.logger = logger;
+    this.logSinks = new LogSinks(this.timers, this.stats, logger);
     this.#buildRouteTable = buildRouteTable;
     this.#http = byName(factories.http);
     this.#network = byName(factories.network);

@@ -5,3 +5,26 @@ import { compileFormat } from '../access-log/formatter.ts';
 import { fileAccessLoggerFactory } from '../extensions/access-log/file/filter.ts';
 import { stderrAccessLoggerFactory } from '../extensions/access-log/stderr/filter.ts';
 import { stdoutAccessLoggerFactory } from '../extensions/access-log/stdout/filter.ts';
+import { fault } from '../extensions/http/fault/filter.ts';
+import { headerMutationFactory } from '../extensions/http/header-mutation/filter.ts';
+import { rbac } from '../extensions/http/rbac/filter.ts';
+import { routerFilterFactory } from '../extensions/http/router/filter.ts';
+import { tlsInspectorFilterFactory } from '../extensions/listener/tls-inspector/filter.ts';
+import { httpConnectionManagerFactory } from '../extensions/network/http-connection-manager/filter.ts';
+import { tcpProxyFilterFactory } from '../extensions/network/tcp-proxy/filter.ts';
+import { createRouteTable } from '../router/route-table.ts';
+import type { BuildRouteTable, WorkerFactories } from './worker-context.ts';
+
+export const buildRouteTable: BuildRouteTable = (data, context) => createRouteTable(data, context);
+
+const headerMutation = headerMutationFactory((text) => {
+  const formatter = compileFormat(text);
+  return (context) => formatter.format(context);
+});
+
+export const workerFactories: WorkerFactories = {
+  http: [routerFilterFactory, rbac, headerMutation, fault],
+  network: [httpConnectionManagerFactory(buildRouteTable), tcpProxyFilterFactory],
+  listener: [tlsInspectorFilterFactory],
+  accessLog: [fileAccessLoggerFactory, stdoutAccessLoggerFactory, stderrAccessLoggerFactory],
+};

@@ -115,7 +115,7 @@ class WorkerThread {
       case 'stop':
         this.#listeners.closeAll();
         this.#clusters.closeAll();
-        this.#context.logSinks.flush();
+        this.#context.logSinks[Symbol.dispose]();
         process.exit(0);
         return;
       default:
