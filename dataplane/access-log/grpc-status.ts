@@ -62,3 +62,12 @@ export function grpcStatusNumber(snake: string): number {
   const wanted = snake === 'CANCELED' ? 'CANCELLED' : snake;
   return statusNames.findIndex((names) => names[1] === wanted);
 }
+
+const httpStatuses: readonly number[] = [
+  200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
+];
+
+/** The HTTP status that a gRPC status counts as (outlier detection, host stats); unknown ones are 500. */
+export function httpStatusOfGrpc(grpcStatus: number): number {
+  return httpStatuses[grpcStatus] ?? 500;
+}

@@ -1,0 +1,40 @@
+// envoy.filters.http.router: worker half. The engine is router/.
+
+import type { HttpFilterFactory } from '../../../api/factory.ts';
+import type { HttpFilterConfig, StreamFilter } from '../../../api/http-filter.ts';
+import type { RouterConfig } from '../../../router/config.ts';
+import { RouterFilter } from '../../../router/router.ts';
+import { RouterStats, routerStatScope } from '../../../router/stats.ts';
+import type { RouterData } from './data.ts';
+
+class RouterFilterConfig implements HttpFilterConfig {
+  readonly #config: RouterConfig;
+
+  constructor(config: RouterConfig) {
+    this.#config = config;
+  }
+
+  createFilter(): StreamFilter {
+    return { decoder: new RouterFilter(this.#config), encoder: null };
+  }
+}
+
+export const routerFilterFactory: HttpFilterFactory = {
+  name: 'envoy.filters.http.router',
+  create: (compiled, { statPrefix, worker }) => {
+    // Made by config.ts of this extension.
+    const data = compiled as RouterData;
+    const stats = new RouterStats();
+    worker.stats.add(routerStatScope(statPrefix), stats);
+    return new RouterFilterConfig({
+      clusterManager: worker.clusterManager,
+      timers: worker.timers,
+      clock: worker.clock,
+      random: worker.random,
+      stats,
+      dynamicStats: data.dynamicStats,
+      suppressEnvoyHeaders: data.suppressEnvoyHeaders,
+      respectExpectedRqTimeout: data.respectExpectedRqTimeout,
+    });
+  },
+};

@@ -1,0 +1,36 @@
+// The router's own stats: `http.<stat_prefix>.rq_total` and so on.
+
+import type { StatField, StatScope } from '../api/stats.ts';
+
+/** One per connection manager config and worker; hot code increments the fields. */
+export class RouterStats {
+  static readonly stats: readonly StatField[] = [
+    { field: 'noRoute', name: 'no_route', kind: 'counter' },
+    { field: 'noCluster', name: 'no_cluster', kind: 'counter' },
+    { field: 'rqDirectResponse', name: 'rq_direct_response', kind: 'counter' },
+    { field: 'rqRedirect', name: 'rq_redirect', kind: 'counter' },
+    {
+      field: 'rqResetAfterDownstreamResponseStarted',
+      name: 'rq_reset_after_downstream_response_started',
+      kind: 'counter',
+    },
+    { field: 'rqTotal', name: 'rq_total', kind: 'counter' },
+  ];
+
+  noRoute = 0;
+  noCluster = 0;
+  /** Redirects too: Envoy's rq_redirect is for internal ones. */
+  rqDirectResponse = 0;
+  rqRedirect = 0;
+  rqResetAfterDownstreamResponseStarted = 0;
+  rqTotal = 0;
+}
+
+/** Where they hang. */
+export function routerStatScope(statPrefix: string): StatScope {
+  return {
+    prefix: `http.${statPrefix}`,
+    promPrefix: 'envoy_http',
+    labels: { envoy_http_conn_manager_prefix: statPrefix },
+  };
+}

@@ -1,0 +1,77 @@
+// Timeouts of one request: the route's and the policy's, what trusted headers make of them, and what the
+// upstream is told (x-envoy-expected-rq-timeout-ms).
+
+import { type HeaderFields, type RequestHeaders, removeField, setField } from '../api/headers.ts';
+
+/** Milliseconds; 0 = none. Written by finalTimeouts, owned by the router filter. */
+export interface Timeouts {
+  /** From the end of the request, retries included. */
+  globalMs: number;
+  perTryMs: number;
+  perTryIdleMs: number;
+}
+
+const DIGITS = /^\s*[0-9]{1,15}\s*$/;
+
+/** The value of a header of milliseconds, or -1 (absent, or no number: then it is ignored). */
+function headerMs(value: string | null): number {
+  return value !== null && DIGITS.test(value) ? Number(value) : -1;
+}
+
+function takeField(fields: HeaderFields, name: string, at: number): string {
+  const value = fields[at + 1]!;
+  removeField(fields, name);
+  return value;
+}
+
+const GLOBAL = 'x-envoy-upstream-rq-timeout-ms';
+const PER_TRY = 'x-envoy-upstream-rq-per-try-timeout-ms';
+const EXPECTED = 'x-envoy-expected-rq-timeout-ms';
+
+/**
+ * Replaces the route's timeouts in `timeouts` by what the headers say, and removes those headers. A per-try
+ * timeout that is not below the global one has no effect. (Untrusted clients' headers were removed before.)
+ */
+export function finalTimeouts(
+  headers: RequestHeaders,
+  timeouts: Timeouts,
+  respectExpected: boolean,
+): void {
+  const { fields } = headers;
+  let global: string | null = null;
+  let perTry: string | null = null;
+  let expected: string | null = null;
+  for (let i = 0; i < fields.length; ) {
+    const name = fields[i]!;
+    if (name === GLOBAL && !(respectExpected && expected !== null)) {
+      global = takeField(fields, name, i);
+    } else if (name === PER_TRY) {
+      perTry = takeField(fields, name, i);
+    } else {
+      if (name === EXPECTED && respectExpected) expected = fields[i + 1]!;
+      i += 2;
+    }
+  }
+  const globalMs = headerMs(expected ?? global);
+  if (globalMs !== -1) timeouts.globalMs = globalMs;
+  const perTryMs = headerMs(perTry);
+  if (perTryMs !== -1) timeouts.perTryMs = perTryMs;
+  if (timeouts.globalMs !== 0 && timeouts.perTryMs >= timeouts.globalMs) timeouts.perTryMs = 0;
+}
+
+/** Tells the upstream how long this try may take; nothing when there is no timeout. */
+export function setExpectedTimeout(
+  headers: RequestHeaders,
+  timeouts: Timeouts,
+  elapsedMs: number,
+): void {
+  const { globalMs, perTryMs } = timeouts;
+  let expectedMs = perTryMs === 0 ? globalMs : perTryMs;
+  if (expectedMs === 0) return;
+  if (globalMs > 0) {
+    // Out of time: 0 would mean "no timeout", and the timer is about to fire anyway.
+    const leftMs = globalMs - Math.floor(elapsedMs);
+    expectedMs = leftMs <= 0 ? 1 : Math.min(expectedMs, leftMs);
+  }
+  setField(headers.fields, EXPECTED, String(expectedMs));
+}

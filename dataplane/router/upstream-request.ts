@@ -1,0 +1,364 @@
+// One try of a request at one host: waits for a connection, writes the request, reads the response, minds the
+// per-try timers and the flow control of both directions. Owned by the router filter (UpstreamRequestParent),
+// which decides about retries and answers; this class knows neither.
+//
+//   pending ──onPoolReady──> encoding ──> awaiting headers ──> reading ──> done
+//      └─onPoolFailure─┐         └──────── onResetStream ──────────┘
+//                      └──> parent.onUpstreamReset
+
+import type { Clock } from '../../common/clock.ts';
+import type { Timer, TimerService } from '../../common/timer.ts';
+import type {
+  Cancellable,
+  Cluster,
+  Host,
+  HttpPool,
+  HttpPoolCallbacks,
+  UpstreamStreamInfo,
+} from '../api/cluster.ts';
+import {
+  type RequestEncoder,
+  type ResponseDecoder,
+  type StreamCallbacks,
+  StreamResetReason,
+} from '../api/codec.ts';
+import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
+import type { StreamInfo } from '../api/stream-info.ts';
+
+/** The router filter, as its tries see it. */
+export interface UpstreamRequestParent {
+  readonly streamInfo: StreamInfo;
+  readonly clock: Clock;
+  readonly timers: TimerService;
+  /** The whole request has come from the client. */
+  isRequestComplete(): boolean;
+  /** Body bytes that may wait for a connection before the client is paused. */
+  bufferLimitBytes(): number;
+  /** 0 = none. */
+  perTryTimeoutMs(): number;
+  perTryIdleTimeoutMs(): number;
+  /** A connection is there; the last chance to change the head (auto_host_rewrite). */
+  onUpstreamHostReady(host: Host): void;
+  onUpstream1xx(headers: ResponseHeaders): void;
+  onUpstreamHeaders(headers: ResponseHeaders, request: UpstreamRequest, endStream: boolean): void;
+  onUpstreamData(data: Buffer, request: UpstreamRequest, endStream: boolean): void;
+  onUpstreamTrailers(trailers: Trailers, request: UpstreamRequest): void;
+  /** The try is over without a (complete) response. */
+  onUpstreamReset(
+    reason: StreamResetReason,
+    transportFailureReason: string,
+    request: UpstreamRequest,
+  ): void;
+  onPerTryTimeout(request: UpstreamRequest, isIdle: boolean): void;
+  /** More / no more of the request can be taken. Counted. */
+  onRequestSinkFull(): void;
+  onRequestSinkDrained(): void;
+}
+
+/** See the file head. */
+export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks {
+  readonly host: Host;
+  readonly cluster: Cluster;
+  readonly #parent: UpstreamRequestParent;
+  readonly #headers: RequestHeaders;
+  #pending: Cancellable | null;
+  #encoder: RequestEncoder | null;
+  /** The host took part: false only when a ceiling turned the try away before it. */
+  hostAttempted: boolean;
+  /** Some of the request was written. */
+  started: boolean;
+  headersReceived: boolean;
+  /** No event may come any more. */
+  #isOver: boolean;
+  /** Request: everything was handed over / encoded. */
+  #headersEnd: boolean;
+  #encodeComplete: boolean;
+  /** Body (and end) that came before the connection. */
+  #waiting: Buffer[] | null;
+  #waitingBytes: number;
+  #waitingEnd: boolean;
+  #waitingTrailers: Trailers | null;
+  #waitingIsFull: boolean;
+  /** How often the sink said full and has not yet said drained. */
+  #sinkFull: number;
+  /** How often the client asked us to pause the upstream, before and after the encoder was there. */
+  #readDisabled: number;
+  #perTryTimer: Timer | null;
+  #idleTimer: Timer | null;
+
+  constructor(
+    parent: UpstreamRequestParent,
+    cluster: Cluster,
+    host: Host,
+    headers: RequestHeaders,
+  ) {
+    this.#parent = parent;
+    this.cluster = cluster;
+    this.host = host;
+    this.#headers = headers;
+    this.#pending = null;
+    this.#encoder = null;
+    this.hostAttempted = false;
+    this.started = false;
+    this.headersReceived = false;
+    this.#isOver = false;
+    this.#headersEnd = false;
+    this.#encodeComplete = false;
+    this.#waiting = null;
+    this.#waitingBytes = 0;
+    this.#waitingEnd = false;
+    this.#waitingTrailers = null;
+    this.#waitingIsFull = false;
+    this.#sinkFull = 0;
+    this.#readDisabled = 0;
+    this.#perTryTimer = null;
+    this.#idleTimer = null;
+  }
+
+  /** Begins the try. The answer may come before this returns. */
+  start(pool: HttpPool, endStream: boolean): void {
+    this.#headersEnd = endStream;
+    const pending = pool.newStream(this, this);
+    // Null, or called back already: then there is nothing to cancel.
+    if (this.#encoder === null && !this.#isOver) this.#pending = pending;
+  }
+
+  isOver(): boolean {
+    return this.#isOver;
+  }
+
+  isEncodeComplete(): boolean {
+    return this.#encodeComplete;
+  }
+
+  /** Body of the request, in order. Buffers are kept, not copied. */
+  encodeData(data: Buffer, endStream: boolean): void {
+    if (this.#isOver) return;
+    if (this.#encoder !== null) {
+      this.#encode(this.#encoder, data, endStream);
+      return;
+    }
+    this.#waiting ??= [];
+    if (data.length > 0) this.#waiting.push(data);
+    this.#waitingBytes += data.length;
+    this.#waitingEnd = endStream;
+    if (!this.#waitingIsFull && this.#waitingBytes > this.#parent.bufferLimitBytes()) {
+      this.#waitingIsFull = true;
+      this.#parent.onRequestSinkFull();
+    }
+  }
+
+  encodeTrailers(trailers: Trailers): void {
+    if (this.#isOver) return;
+    if (this.#encoder === null) {
+      this.#waitingTrailers = trailers;
+      return;
+    }
+    this.#encodeComplete = true;
+    this.#encoder.encodeTrailers(trailers);
+    this.#parent.streamInfo.lastUpstreamTxByteMs = this.#parent.clock.nowMs();
+  }
+
+  /** The whole request is there: the per-try timers start now if a connection is there, else with it. */
+  onRequestComplete(): void {
+    if (this.#encoder !== null && !this.#isOver) this.#startTimers();
+  }
+
+  /** The client cannot take more (true) / can again (false) of the response. Counted. */
+  readDisable(disable: boolean): void {
+    this.#readDisabled += disable ? 1 : -1;
+    if (this.#isOver) return;
+    const { stats } = this.cluster;
+    if (disable) stats.upstreamFlowControlPausedReadingTotal++;
+    else stats.upstreamFlowControlResumedReadingTotal++;
+    if (this.#encoder !== null) this.#encoder.readDisable(disable);
+  }
+
+  /** Ends the try from our side, at any moment; no callback follows. */
+  reset(): void {
+    if (this.#isOver) return;
+    const encoder = this.#encoder;
+    const pending = this.#pending;
+    this.#finish();
+    if (encoder !== null) encoder.resetStream(StreamResetReason.LocalReset);
+    else if (pending !== null) pending.cancel();
+  }
+
+  // ---- pool ----
+
+  onPoolReady(encoder: RequestEncoder, host: Host, info: UpstreamStreamInfo): void {
+    this.#pending = null;
+    this.#encoder = encoder;
+    this.hostAttempted = true;
+    const parent = this.#parent;
+    const { streamInfo } = parent;
+    const { connection } = info;
+    encoder.setCallbacks(this);
+    streamInfo.upstreamHost = host.address;
+    streamInfo.upstreamHostName = host.hostname;
+    streamInfo.upstreamLocalAddress = connection.localAddress;
+    streamInfo.upstreamProtocol = info.protocol;
+    streamInfo.upstreamTls = connection.tls;
+    streamInfo.upstreamConnectionId = connection.id;
+    for (let i = 0; i < this.#readDisabled; i++) encoder.readDisable(true);
+    parent.onUpstreamHostReady(host);
+    const nowMs = parent.clock.nowMs();
+    streamInfo.firstUpstreamTxByteMs = nowMs;
+    this.started = true;
+    const waits = this.#waiting !== null || this.#waitingTrailers !== null;
+    const endStream = this.#headersEnd && !waits;
+    this.#encodeComplete = endStream;
+    encoder.encodeHeaders(this.#headers, endStream);
+    if (this.#isOver) return;
+    if (endStream) streamInfo.lastUpstreamTxByteMs = nowMs;
+    if (waits) this.#encodeWaiting(encoder);
+    if (!this.#isOver && parent.isRequestComplete()) this.#startTimers();
+  }
+
+  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void {
+    this.#pending = null;
+    if (reason !== StreamResetReason.Overflow) {
+      const { streamInfo } = this.#parent;
+      this.hostAttempted = true;
+      streamInfo.upstreamHost = host.address;
+      streamInfo.upstreamHostName = host.hostname;
+      streamInfo.upstreamTransportFailureReason = transportFailureReason;
+    }
+    this.#finish();
+    this.#parent.onUpstreamReset(reason, transportFailureReason, this);
+  }
+
+  // ---- response ----
+
+  decode1xxHeaders(headers: ResponseHeaders): void {
+    if (!this.#isOver) this.#parent.onUpstream1xx(headers);
+  }
+
+  decodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    if (this.#isOver) return;
+    const nowMs = this.#parent.clock.nowMs();
+    const { streamInfo } = this.#parent;
+    streamInfo.firstUpstreamRxByteMs = nowMs;
+    this.headersReceived = true;
+    if (this.#perTryTimer !== null) this.#perTryTimer.stop();
+    if (this.#idleTimer !== null) this.#idleTimer.start(this.#parent.perTryIdleTimeoutMs());
+    if (endStream) this.#onResponseEnd(nowMs);
+    this.#parent.onUpstreamHeaders(headers, this, endStream);
+  }
+
+  decodeData(data: Buffer, endStream: boolean): void {
+    if (this.#isOver) return;
+    if (this.#idleTimer !== null) this.#idleTimer.start(this.#parent.perTryIdleTimeoutMs());
+    if (endStream) this.#onResponseEnd(this.#parent.clock.nowMs());
+    this.#parent.onUpstreamData(data, this, endStream);
+  }
+
+  decodeTrailers(trailers: Trailers): void {
+    if (this.#isOver) return;
+    this.#onResponseEnd(this.#parent.clock.nowMs());
+    this.#parent.onUpstreamTrailers(trailers, this);
+  }
+
+  // ---- stream ----
+
+  onResetStream(reason: StreamResetReason, details: string): void {
+    if (this.#isOver) return;
+    this.#finish();
+    this.#parent.onUpstreamReset(reason, details, this);
+  }
+
+  onAboveWriteBufferHighWatermark(): void {
+    if (this.#isOver) return;
+    this.cluster.stats.upstreamFlowControlBackedUpTotal++;
+    this.#sinkFull++;
+    this.#parent.onRequestSinkFull();
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    if (this.#isOver || this.#sinkFull === 0) return;
+    this.cluster.stats.upstreamFlowControlDrainedTotal++;
+    this.#sinkFull--;
+    this.#parent.onRequestSinkDrained();
+  }
+
+  /** For timers, which are module functions. */
+  onTimer(isIdle: boolean): void {
+    if (!this.#isOver) this.#parent.onPerTryTimeout(this, isIdle);
+  }
+
+  /** The response is complete and passed on; a request that is not complete is given up. */
+  complete(): void {
+    if (this.#encodeComplete) this.#finish();
+    else this.reset();
+  }
+
+  #onResponseEnd(nowMs: number): void {
+    this.#parent.streamInfo.lastUpstreamRxByteMs = nowMs;
+    this.#stopTimers();
+  }
+
+  #encodeWaiting(encoder: RequestEncoder): void {
+    const waiting = this.#waiting ?? [];
+    const trailers = this.#waitingTrailers;
+    const endsWithData = this.#waitingEnd && trailers === null;
+    this.#waiting = null;
+    this.#waitingTrailers = null;
+    if (waiting.length === 0 && endsWithData) this.#encode(encoder, EMPTY, true);
+    for (let i = 0; i < waiting.length && !this.#isOver; i++) {
+      this.#encode(encoder, waiting[i]!, endsWithData && i === waiting.length - 1);
+    }
+    if (this.#isOver) return;
+    if (trailers !== null) this.encodeTrailers(trailers);
+    if (this.#waitingIsFull && !this.#isOver) {
+      this.#waitingIsFull = false;
+      this.#parent.onRequestSinkDrained();
+    }
+  }
+
+  #encode(encoder: RequestEncoder, data: Buffer, endStream: boolean): void {
+    if (endStream) this.#encodeComplete = true;
+    encoder.encodeData(data, endStream);
+    if (endStream) this.#parent.streamInfo.lastUpstreamTxByteMs = this.#parent.clock.nowMs();
+  }
+
+  #startTimers(): void {
+    const perTryMs = this.#parent.perTryTimeoutMs();
+    if (perTryMs > 0 && !this.headersReceived && this.#perTryTimer === null) {
+      this.#perTryTimer = this.#parent.timers.createTimer(onPerTryTimer, this);
+      this.#perTryTimer.start(perTryMs);
+    }
+    const idleMs = this.#parent.perTryIdleTimeoutMs();
+    if (idleMs > 0 && this.#idleTimer === null) {
+      this.#idleTimer = this.#parent.timers.createTimer(onIdleTimer, this);
+      this.#idleTimer.start(idleMs);
+    }
+  }
+
+  #stopTimers(): void {
+    if (this.#perTryTimer !== null) this.#perTryTimer.stop();
+    if (this.#idleTimer !== null) this.#idleTimer.stop();
+  }
+
+  /** Takes back what it asked of others; afterwards nothing reaches the parent. */
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stopTimers();
+    this.#waiting = null;
+    // A client that this try had paused must go on for the next one.
+    let owed = this.#sinkFull + (this.#waitingIsFull ? 1 : 0);
+    this.#sinkFull = 0;
+    this.#waitingIsFull = false;
+    while (owed-- > 0) this.#parent.onRequestSinkDrained();
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function onPerTryTimer(request: UpstreamRequest): void {
+  request.onTimer(false);
+}
+
+function onIdleTimer(request: UpstreamRequest): void {
+  request.onTimer(true);
+}
