@@ -52,7 +52,7 @@ export async function runCheck(
       if (found === undefined) throw new Error(`no instance is called '${name}'`);
       return found;
     },
-    apply: (object) => mesh.api.apply(object),
+    apply: (object) => mesh.apply(object),
     synced: async () => {
       const done = await eventually(
         () => mesh.api.allSynced(mesh.spec.instances.length),
@@ -61,22 +61,19 @@ export async function runCheck(
       if (!done) expect(false, 'every sidecar runs the newest configuration');
       await sleep(WORKER_SETTLE_MS);
     },
-    admin: async (instance, page) => {
-      const response = await fetch(`http://127.0.0.1:${instance.admin}${page}`);
-      return response.text();
-    },
+    admin: (instance, page) => mesh.admin(instance, page),
     samples: () => samples,
     traffic: async (count, sinceMs) => {
       const since = () => samples.filter(({ startedMs: at }) => at >= sinceMs);
       await eventually(async () => since().length >= count, TRAFFIC_TIMEOUT_MS);
       return since();
     },
-    killApplication: async (instance) => mesh.killApplication(instance),
+    killApplication: (instance) => mesh.killApplication(instance),
   };
   // The module's shape is its contract (see check-context.ts); what it does not export fails here.
   const module = (await import(pathToFileURL(path).href)) as CheckModule;
   await module.check(context);
-  const failure = mesh.failure();
+  const failure = await mesh.failure();
   if (failure !== null) expect(false, failure);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   process.stdout.write(

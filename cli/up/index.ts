@@ -2,11 +2,13 @@
 // it does what it promises and ends.
 
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { errorText } from '../../common/coded-error.ts';
 import { runCheck } from './check.ts';
+import { ComposeMesh } from './compose-mesh.ts';
 import { liveLine, paint } from './live.ts';
-import { Mesh } from './mesh.ts';
+import type { Mesh } from './mesh.ts';
+import { ProcessMesh } from './process-mesh.ts';
 import { readUpSpec, type UpSpec } from './spec.ts';
 import { type Sample, summarise, Traffic } from './traffic.ts';
 
@@ -19,43 +21,75 @@ export function register(program: Command): void {
     .description('start a whole mesh: control plane, services and a sidecar beside each')
     .argument('<directory>', 'folder with an up.yaml, such as examples/shop')
     .option('--check', 'assert that the mesh does what it promises, then stop; exit 0 or 1')
+    .addOption(
+      new Option(
+        '--attach <to>',
+        'start nothing: use the mesh that docker-compose runs from the current directory',
+      ).choices(['compose']),
+    )
     .addHelpText(
       'after',
       `
 Examples:
   remora up examples/shop
-  remora up examples/shop --check`,
+  remora up examples/shop --check
+  docker-compose up -d --build && remora up examples/shop --attach compose --check`,
     )
-    .action(async (directory: string, flags: { readonly check?: boolean }) => {
+    .action(async (directory: string, flags: Flags) => {
       const spec = readUpSpec(resolve(directory));
-      process.exitCode = await run(spec, flags.check === true);
+      process.exitCode =
+        flags.attach === undefined
+          ? await runProcesses(spec, flags.check === true)
+          : await runAttached(spec, flags.check === true);
     });
 }
 
-async function run(spec: UpSpec, check: boolean): Promise<number> {
+interface Flags {
+  readonly check?: boolean;
+  readonly attach?: 'compose';
+}
+
+function runProcesses(spec: UpSpec, check: boolean): Promise<number> {
   const startedMs = performance.now();
-  const mesh = new Mesh(spec);
+  process.stdout.write(`starting ${spec.instances.length} services with their sidecars ...\n`);
+  return run(new ProcessMesh(spec), check, (mesh) =>
+    printMesh(mesh, (performance.now() - startedMs) / 1000),
+  );
+}
+
+function runAttached(spec: UpSpec, check: boolean): Promise<number> {
+  const project = process.env['COMPOSE_PROJECT_NAME'] ?? null;
+  return run(
+    new ComposeMesh(spec, process.cwd(), project),
+    check,
+    ({ spec: { instances }, logs }) =>
+      process.stdout.write(
+        `attached to ${instances.length} services with their sidecars; logs: ${logs}\n\n`,
+      ),
+  );
+}
+
+async function run(mesh: Mesh, check: boolean, onUp: (mesh: Mesh) => void): Promise<number> {
   const stopped = new Promise<'stop'>((done) => {
     process.once('SIGINT', () => done('stop'));
     process.once('SIGTERM', () => done('stop'));
   });
   try {
-    process.stdout.write(`starting ${spec.instances.length} services with their sidecars ...\n`);
     const outcome = await Promise.race([mesh.start(), stopped]);
     if (outcome === 'stop') return 1;
-    printMesh(mesh, (performance.now() - startedMs) / 1000);
+    onUp(mesh);
     if (check) return await checkMesh(mesh);
     return await watch(mesh, stopped);
   } catch (thrown) {
     process.stderr.write(`remora up: ${errorText(thrown)}\n`);
     return 1;
   } finally {
-    process.stdout.write('stopping ...\n');
+    process.stdout.write('cleaning up ...\n');
     await mesh.stop();
   }
 }
 
-function printMesh({ spec, logDirectory }: Mesh, seconds: number): void {
+function printMesh({ spec, logs }: Mesh, seconds: number): void {
   const rows = [
     ['NAME', 'VERSION', 'APP', 'SIDECAR IN (mTLS)', 'SIDECAR OUT', 'ADMIN'],
     ...spec.instances.map(({ name, version, app, inbound, outbound, admin }) => [
@@ -84,7 +118,7 @@ function printMesh({ spec, logDirectory }: Mesh, seconds: number): void {
 ${table}
 
 control plane: xDS :${xdsPort}, REST http://127.0.0.1:${restPort}, documents ${config}
-logs: ${logDirectory}
+logs: ${logs}
 
 Try next, in another terminal:
   npx remora ctl proxy-status --server http://127.0.0.1:${restPort}
@@ -114,12 +148,13 @@ async function watch(mesh: Mesh, stopped: Promise<'stop'>): Promise<number> {
     const timer = setInterval(() => {
       process.stdout.write(`${liveLine(new Date(), summarise(second))}\n`);
       second = [];
-      const failure = mesh.failure();
-      if (failure === null) return;
-      process.stderr.write(`remora up: ${failure}\n`);
-      failed = true;
-      clearInterval(timer);
-      done('failed');
+      void mesh.failure().then((failure) => {
+        if (failure === null || failed) return;
+        process.stderr.write(`remora up: ${failure}\n`);
+        failed = true;
+        clearInterval(timer);
+        done('failed');
+      });
     }, 1000);
     void stopped.then(() => clearInterval(timer));
   });
