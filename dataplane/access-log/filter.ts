@@ -3,9 +3,8 @@
 import type { Random } from '../../common/clock.ts';
 import type { LogContext } from '../api/access-log.ts';
 import type { AccessLogFilterData, ComparisonData } from '../api/config/access-log.ts';
-import { getField } from '../api/headers.ts';
 import { HeaderMatcher } from '../matcher/header-matcher.ts';
-import { grpcStatusNumber, parseGrpcStatus } from './grpc-status.ts';
+import { anyGrpcStatus, grpcStatusNumber } from './grpc-status.ts';
 import { flagBits } from './response-flags.ts';
 
 /** True = write the line. */
@@ -77,37 +76,4 @@ const LEADING_HEX = /^[0-9a-fA-F]{8}/;
 function requestIdRandom(context: LogContext): number {
   const id = context.requestHeaders?.get('x-request-id') ?? '';
   return LEADING_HEX.test(id) ? Number.parseInt(id.slice(0, 8), 16) : -1;
-}
-
-/** Of trailers, headers, or what the HTTP status means to gRPC (its http-grpc-status-mapping). */
-function anyGrpcStatus(context: LogContext): number {
-  const { responseTrailers, responseHeaders, streamInfo } = context;
-  const inTrailers =
-    responseTrailers === null ? -1 : parseGrpcStatus(getField(responseTrailers, 'grpc-status'));
-  if (inTrailers !== -1) return inTrailers;
-  const inHeaders =
-    responseHeaders === null ? -1 : parseGrpcStatus(responseHeaders.get('grpc-status'));
-  return inHeaders !== -1 ? inHeaders : grpcStatusOfHttp(streamInfo.responseCode);
-}
-
-function grpcStatusOfHttp(status: number): number {
-  switch (status) {
-    case 0:
-      return -1;
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return 2;
-  }
 }

@@ -196,6 +196,8 @@ test('gRPC status is of the trailers first and only for gRPC requests', () => {
     'Unavailable UNAVAILABLE 14 14',
   );
   assert.equal(text('%GRPC_STATUS%', context({ responseTrailers: ['grpc-status', '14'] })), '-');
+  const { requestHeaders } = grpc;
+  assert.equal(text('%GRPC_STATUS%', context({ requestHeaders })), 'Unknown');
 });
 
 test('metadata is looked up by its keys', () => {

@@ -38,17 +38,46 @@ export function parseGrpcStatus(value: string | null): number {
   return value !== null && DIGITS.test(value) ? Number(value) : -1;
 }
 
-/** From the trailers, else the headers; -1 = not a gRPC request, or no status came. */
+/** -1 = not a gRPC request, or it had no response. */
 export function grpcStatusOf(context: LogContext): number {
-  const { requestHeaders, responseTrailers, responseHeaders } = context;
-  if (requestHeaders === null || !isGrpcContentType(requestHeaders.get('content-type'))) return -1;
+  const { requestHeaders } = context;
+  const isGrpc = requestHeaders !== null && isGrpcContentType(requestHeaders.get('content-type'));
+  return isGrpc ? anyGrpcStatus(context) : -1;
+}
+
+/** From the trailers, else the headers, else what the HTTP status means to gRPC; -1 = no response. */
+export function anyGrpcStatus(context: LogContext): number {
+  const { responseTrailers, responseHeaders, streamInfo } = context;
   if (responseTrailers !== null) {
     const inTrailers = parseGrpcStatus(getField(responseTrailers, 'grpc-status'));
     if (inTrailers !== -1) return inTrailers;
   }
-  return responseHeaders === null
-    ? -1
-    : parseGrpcStatus(getField(responseHeaders.fields, 'grpc-status'));
+  const inHeaders =
+    responseHeaders === null ? -1 : parseGrpcStatus(responseHeaders.get('grpc-status'));
+  return inHeaders !== -1 ? inHeaders : grpcStatusOfHttp(streamInfo.responseCode);
+}
+
+/** gRPC's http-grpc-status-mapping; 2 (unknown) for the rest. */
+function grpcStatusOfHttp(status: number): number {
+  switch (status) {
+    case 0:
+      return -1;
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
 }
 
 /** `Unavailable` or `UNAVAILABLE`; numbers without a name are written as numbers. */

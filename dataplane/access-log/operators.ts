@@ -269,7 +269,10 @@ const definitions: Readonly<Record<string, Definition>> = {
   ),
   UPSTREAM_CONNECTION_ID: number((c) => c.streamInfo.upstreamConnectionId),
   ...addressOperators('UPSTREAM_LOCAL', (info) => info.upstreamLocalAddress),
-  ...addressOperators('UPSTREAM_REMOTE', (info) => info.upstreamHost),
+  // Only of a connection that was made; %UPSTREAM_HOST% is what was tried.
+  ...addressOperators('UPSTREAM_REMOTE', (info) =>
+    info.upstreamLocalAddress === null ? null : info.upstreamHost,
+  ),
   ...addressOperators('DOWNSTREAM_REMOTE', (info) => info.downstreamRemoteAddress),
   ...addressOperators('DOWNSTREAM_DIRECT_REMOTE', (info) => info.downstreamDirectRemoteAddress),
   ...addressOperators('DOWNSTREAM_LOCAL', (info) => info.downstreamLocalAddress),

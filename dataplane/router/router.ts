@@ -680,6 +680,9 @@ function clusterNameOf(route: RouteEntry, headers: RequestHeaders): string {
 function forgetTry(info: StreamInfo): void {
   info.upstreamHost = null;
   info.upstreamHostName = '';
+  info.upstreamLocalAddress = null;
+  info.upstreamTls = null;
+  info.upstreamProtocol = '';
   info.upstreamTransportFailureReason = '';
   info.firstUpstreamTxByteMs = -1;
   info.lastUpstreamTxByteMs = -1;

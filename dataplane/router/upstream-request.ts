@@ -22,6 +22,7 @@ import {
   type StreamCallbacks,
   StreamResetReason,
 } from '../api/codec.ts';
+import type { Connection } from '../api/connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 
@@ -63,6 +64,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   readonly #headers: RequestHeaders;
   #pending: Cancellable | null;
   #encoder: RequestEncoder | null;
+  #connection: Connection | null;
   /** The host took part: false only when a ceiling turned the try away before it. */
   hostAttempted: boolean;
   /** Some of the request was written. */
@@ -98,6 +100,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     this.#headers = headers;
     this.#pending = null;
     this.#encoder = null;
+    this.#connection = null;
     this.hostAttempted = false;
     this.started = false;
     this.headersReceived = false;
@@ -189,6 +192,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   onPoolReady(encoder: RequestEncoder, host: Host, info: UpstreamStreamInfo): void {
     this.#pending = null;
     this.#encoder = encoder;
+    this.#connection = info.connection;
     this.hostAttempted = true;
     const parent = this.#parent;
     const { streamInfo } = parent;
@@ -261,10 +265,15 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
 
   // ---- stream ----
 
-  onResetStream(reason: StreamResetReason, details: string): void {
+  /** A codec's own details are for its log; clients are told of the transport only. */
+  onResetStream(reason: StreamResetReason): void {
     if (this.#isOver) return;
+    const transportFailureReason = this.#connection?.transportFailureReason ?? '';
+    if (transportFailureReason !== '') {
+      this.#parent.streamInfo.upstreamTransportFailureReason = transportFailureReason;
+    }
     this.#finish();
-    this.#parent.onUpstreamReset(reason, details, this);
+    this.#parent.onUpstreamReset(reason, transportFailureReason, this);
   }
 
   onAboveWriteBufferHighWatermark(): void {
