@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { clusterConfig, seededRandom } from '../../../test/fakes/upstream.ts';
+import type { ClusterConfig } from '../../api/config/cluster.ts';
+import type { UpstreamHost } from '../host.ts';
+import { EdfScheduler } from './edf-scheduler.ts';
+import { createPicker } from './load-balancer.ts';
+
+/** What pickers look at of a host. */
+class StubHost {
+  readonly name: string;
+  active: number;
+  readonly #weight: number;
+
+  constructor(name: string, weight = 1, active = 0) {
+    this.name = name;
+    this.active = active;
+    this.#weight = weight;
+  }
+
+  weight(): number {
+    return this.#weight;
+  }
+
+  rqActive(): number {
+    return this.active;
+  }
+}
+
+function picker(given: Partial<ClusterConfig>, hosts: readonly StubHost[], seed = 1) {
+  const list = hosts as unknown as UpstreamHost[]; // a picker uses weight() and rqActive() only
+  const made = createPicker(clusterConfig(given), list, seededRandom(seed));
+  return () => made.pick() as unknown as StubHost | null;
+}
+
+function counts(pick: () => StubHost | null, times: number): Record<string, number> {
+  const result: Record<string, number> = {};
+  for (let i = 0; i < times; i++) {
+    const { name } = pick()!;
+    result[name] = (result[name] ?? 0) + 1;
+  }
+  return result;
+}
+
+test('round robin goes in turn from some start', () => {
+  for (const seed of [1, 2, 3, 4]) {
+    const hosts = ['a', 'b', 'c'].map((name) => new StubHost(name));
+    const pick = picker({ lbPolicy: 'ROUND_ROBIN' }, hosts, seed);
+    const names = Array.from({ length: 6 }, () => pick()!.name).join('');
+    assert.match('abcabcabc', new RegExp(names.slice(0, 6)), names);
+    assert.equal(names.slice(0, 3), names.slice(3));
+  }
+});
+
+test('weighted round robin is exact over a whole cycle and spreads the heavy host', () => {
+  const hosts = [new StubHost('a', 5), new StubHost('b', 1), new StubHost('c', 1)];
+  const pick = picker({ lbPolicy: 'ROUND_ROBIN' }, hosts);
+  for (let cycle = 0; cycle < 5; cycle++) {
+    assert.deepEqual(counts(pick, 7), { a: 5, b: 1, c: 1 });
+  }
+});
+
+test('random is uniform and ignores weights', () => {
+  const hosts = [new StubHost('a', 9), new StubHost('b'), new StubHost('c'), new StubHost('d')];
+  const seen = counts(picker({ lbPolicy: 'RANDOM' }, hosts), 40_000);
+  // 99.9 % interval of a binomial(40000, 1/4): 10000 +- 3.29 * 86.6
+  for (const name of ['a', 'b', 'c', 'd']) assert.ok(Math.abs(seen[name]! - 10_000) < 285, name);
+});
+
+test('least request takes the idler of two draws with replacement', () => {
+  const hosts = [new StubHost('busy', 1, 10), new StubHost('idle')];
+  const seen = counts(picker({ lbPolicy: 'LEAST_REQUEST' }, hosts), 40_000);
+  // The busy one only when both draws are it: a quarter.
+  assert.ok(Math.abs(seen['busy']! - 10_000) < 285, String(seen['busy']));
+});
+
+test('least request keeps the first draw on a tie', () => {
+  const draws = [0.9, 0.1];
+  let at = 0;
+  const hosts = [new StubHost('a', 1, 3), new StubHost('b', 1, 3)] as unknown as UpstreamHost[];
+  const config = clusterConfig({ lbPolicy: 'LEAST_REQUEST' });
+  const chosen = createPicker(config, hosts, () => draws[at++]!).pick();
+  assert.equal((chosen as unknown as StubHost).name, 'b');
+});
+
+test('choice_count 5 finds the only idle host more often than 2', () => {
+  const hosts = ['a', 'b', 'c', 'd'].map((name) => new StubHost(name, 1, name === 'a' ? 0 : 5));
+  const share = (choiceCount: number): number => {
+    const given = {
+      lbPolicy: 'LEAST_REQUEST',
+      leastRequest: { choiceCount, activeRequestBias: 1 },
+    };
+    return counts(picker(given as Partial<ClusterConfig>, hosts), 40_000)['a']! / 40_000;
+  };
+  assert.ok(Math.abs(share(2) - (1 - (3 / 4) ** 2)) < 0.01);
+  assert.ok(Math.abs(share(5) - (1 - (3 / 4) ** 5)) < 0.01);
+});
+
+test('weighted least request divides the weight by active requests + 1 to the bias', () => {
+  const share = (activeRequestBias: number): number => {
+    const hosts = [new StubHost('a', 2, 3), new StubHost('b', 1, 0)];
+    const given = {
+      lbPolicy: 'LEAST_REQUEST',
+      leastRequest: { choiceCount: 2, activeRequestBias },
+    };
+    return counts(picker(given as Partial<ClusterConfig>, hosts), 30_000)['a']! / 30_000;
+  };
+  assert.ok(Math.abs(share(0) - 2 / 3) < 0.001, 'bias 0 is plain weights');
+  assert.ok(Math.abs(share(1) - 0.5 / 1.5) < 0.001, '2/4 against 1');
+  assert.ok(Math.abs(share(2) - 0.125 / 1.125) < 0.001, '2/16 against 1');
+});
+
+test('an empty list gives no host under every policy', () => {
+  for (const lbPolicy of ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM'] as const) {
+    assert.equal(picker({ lbPolicy }, [])(), null);
+  }
+});
+
+test('EDF: equal deadlines go by order of insertion, and weights are read at each pick', () => {
+  const scheduler = new EdfScheduler<string>();
+  for (const item of ['a', 'b', 'c']) scheduler.add(1, item);
+  const weights: Record<string, number> = { a: 1, b: 1, c: 1 };
+  const pick = () => scheduler.pick((item) => weights[item]!)!;
+  assert.equal([pick(), pick(), pick(), pick()].join(''), 'abca');
+  weights['b'] = 100;
+  const next = Array.from({ length: 20 }, pick).join('');
+  assert.ok((next.match(/b/g) ?? []).length >= 17, next);
+});
