@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AdsWorld, NODE_ID } from '../../test/fakes/ads-node.ts';
+import { edsCluster } from '../../test/fakes/xds-resources.ts';
+
+const statusOf = (world: AdsWorld) => world.tracker.node(NODE_ID)?.types[0]?.status;
+
+test('a type is NOT SENT before it is asked for, and STALE until all of the pass is answered', () => {
+  const world = new AdsWorld();
+  const node = world.delta();
+  node.request('listener');
+  assert.equal(statusOf(world), 'NOT SENT');
+  world.publish(edsCluster('a'));
+  node.take();
+  node.request('cluster');
+  const first = node.take();
+  assert.equal(statusOf(world), 'STALE');
+  for (const response of first) node.ack(response);
+  for (const response of node.take()) node.ack(response);
+  assert.equal(statusOf(world), 'STALE', 'listeners of the same snapshot are not answered');
+});
+
+test('a node in sync becomes STALE with a new snapshot and SYNCED with its answer', () => {
+  const world = new AdsWorld();
+  world.publish(edsCluster('a'));
+  const node = world.delta();
+  node.request('cluster');
+  node.ack(node.take()[0]!);
+  assert.equal(statusOf(world), 'SYNCED');
+  world.publish(edsCluster('b'));
+  assert.equal(statusOf(world), 'STALE');
+  node.ack(node.take()[0]!);
+  node.ack(node.take()[0]!);
+  assert.equal(statusOf(world), 'SYNCED');
+});
+
+test('a NACK outlives the stream, until an ACK', () => {
+  const world = new AdsWorld();
+  world.publish(edsCluster('a'));
+  const node = world.delta();
+  node.request('cluster');
+  node.nack(node.take()[0]!, 'no');
+  node.stream.onEnd();
+  assert.equal(world.tracker.node(NODE_ID)?.isConnected, false);
+  assert.equal(statusOf(world), 'NACKED');
+  const again = world.delta();
+  again.request('cluster');
+  assert.equal(statusOf(world), 'NACKED');
+  again.ack(again.take()[0]!);
+  assert.equal(statusOf(world), 'SYNCED');
+});
+
+test('the end of an older stream does not disconnect the newer one', () => {
+  const world = new AdsWorld();
+  world.publish(edsCluster('a'));
+  const old = world.delta();
+  old.request('cluster');
+  const fresh = world.delta();
+  fresh.request('cluster');
+  old.stream.onEnd();
+  assert.equal(world.tracker.node(NODE_ID)?.isConnected, true);
+});
+
+test('nodes that are gone are forgotten beyond a limit, the oldest first', () => {
+  const world = new AdsWorld();
+  for (let i = 0; i < 1005; i++) {
+    const record = world.tracker.open({
+      nodeId: `node-${i}`,
+      snapshotKey: 'k',
+      protocol: 'delta',
+      userAgent: '',
+      address: '',
+    });
+    record.closed();
+  }
+  assert.equal(world.tracker.nodes().length, 1000);
+  assert.equal(world.tracker.node('node-0'), null);
+  assert.notEqual(world.tracker.node('node-1004'), null);
+});
