@@ -94,7 +94,7 @@ export class RequestHeaders {
         case ':method':
           return this.method;
         case ':path':
-          return this.path;
+          return this.path === '' ? null : this.path;
         case ':authority':
           return this.authority === '' ? null : this.authority;
         case ':scheme':

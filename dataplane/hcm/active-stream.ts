@@ -334,6 +334,8 @@ export class ActiveStream
     this.#route = route;
     this.streamInfo.routeName = route === null ? '' : route.name;
     this.streamInfo.virtualHostName = route === null ? '' : route.virtualHostName;
+    // Envoy: %UPSTREAM_CLUSTER% is the route's, also when a filter answers before the router is reached.
+    this.streamInfo.upstreamCluster = route === null ? '' : route.clusterName;
     return route;
   }
 

@@ -407,6 +407,8 @@ export class RouterFilter
     }
     this.#chargeResponse(headers, host);
     if (status < 500 || status > 599) this.#countSuccess(host, isGrpc, grpcStatus, endStream);
+    // Formats of headers to add may ask for it.
+    this.streamInfo.responseCode = headers.status;
     route.finalizeResponseHeaders(headers, this.#headers, this.streamInfo);
     const attempts = this.#attemptsForResponse();
     if (attempts > 0) setField(headers.fields, ATTEMPT_COUNT, String(attempts));

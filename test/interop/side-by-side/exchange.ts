@@ -18,8 +18,10 @@ export interface Exchange {
   readonly rest: string;
 }
 
-/** How long to wait for a close that may come after the last response. */
+/** How long to wait for a close that was not announced. */
 const CLOSE_GRACE_MS = 150;
+/** And for one that was (`connection: close`): Envoy waits delayed_close_timeout, 1 s, before its FIN. */
+const ANNOUNCED_CLOSE_GRACE_MS = 3000;
 const TIMEOUT_MS = 8000;
 
 interface Parsed {
@@ -116,9 +118,13 @@ export function exchange(
     socket.setEncoding('latin1');
     socket.on('data', (chunk: string) => {
       text += chunk;
-      if (grace === null && parseAll(text, head, false).responses.length >= count) {
-        grace = setTimeout(finish, CLOSE_GRACE_MS);
-      }
+      if (grace !== null) return;
+      const { responses } = parseAll(text, head, false);
+      if (responses.length < count) return;
+      const announced = responses.some(({ headers }) =>
+        headers.some(([name, value]) => name === 'connection' && value === 'close'),
+      );
+      grace = setTimeout(finish, announced ? ANNOUNCED_CLOSE_GRACE_MS : CLOSE_GRACE_MS);
     });
     socket.on('error', () => {});
     socket.on('close', () => {
