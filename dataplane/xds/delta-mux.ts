@@ -78,10 +78,11 @@ export class DeltaMux implements Mux {
       isFullState: false,
       versionText: response.systemVersionInfo,
     });
-    // The answer comes before what follows from the update: a request without nonce is a new wish.
+    // What the update needs is asked for before it is answered: a server that sends routes when clusters
+    // were answered then sees that their endpoints are still to come.
+    this.#owner.settle();
     const errorDetail = message === null ? null : { code: NACK_CODE, message };
     this.#send(kind, { responseNonce, errorDetail });
-    this.#owner.settle();
   }
 
   #of(kind: ResourceKind): Subscription {

@@ -33,7 +33,7 @@ export interface MuxOwner {
   isOpen(): boolean;
   /** Takes the good resources of an update. Null = all were good, else the NACK's text. */
   receive(update: Update): string | null;
-  /** After the answer went out: releases what is complete, which may change subscriptions. */
+  /** Releases what is complete, which may change subscriptions. */
   settle(): void;
   /** Name -> version of what is held, for resumption. */
   knownVersions(kind: ResourceKind): ReadonlyMap<string, string>;

@@ -29,6 +29,8 @@ export class SotwMux implements Mux {
   readonly #node: Uint8Array;
   readonly #types: ReadonlyMap<ResourceKind, TypeStream>;
   #isNodeSent = false;
+  /** The type whose response was taken and not answered yet. */
+  #answering: ResourceKind | null = null;
 
   constructor(owner: MuxOwner, node: Uint8Array) {
     this.#owner = owner;
@@ -46,6 +48,8 @@ export class SotwMux implements Mux {
     const { subscription } = type;
     const { added, removed } = subscription.setNames(names);
     if (added.length === 0 && removed.length === 0) return;
+    // The answer that is about to go out names them: any request with its nonce would be an answer.
+    if (this.#answering === kind) return;
     if (this.#owner.isOpen()) {
       // Not started and nothing wanted: an empty first request would mean everything.
       if (subscription.isStarted || subscription.isActive) this.#send(kind, type, null);
@@ -89,8 +93,12 @@ export class SotwMux implements Mux {
       versionText: versionInfo,
     });
     if (message === null) type.acceptedVersion = versionInfo;
-    this.#send(kind, type, message === null ? null : { code: NACK_CODE, message });
+    // What the update needs is asked for before it is answered: a server that sends routes when clusters
+    // were answered then sees that their endpoints are still to come.
+    this.#answering = kind;
     this.#owner.settle();
+    this.#answering = null;
+    this.#send(kind, type, message === null ? null : { code: NACK_CODE, message });
   }
 
   #of(kind: ResourceKind): TypeStream {

@@ -104,3 +104,8 @@ export function apiListener(name: string, routeName: string): SnapshotResource {
 export function resourceOf(kind: XdsKind, name: string, message: object): SnapshotResource {
   return SnapshotResource.ofMessage(kind, name, message);
 }
+
+/** Bytes that are no message at all. */
+export function brokenResource(kind: XdsKind): SnapshotResource {
+  return SnapshotResource.ofBytes(kind, '', Buffer.from([0xff]));
+}

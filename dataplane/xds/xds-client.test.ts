@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setUpXdsClient } from '../../test/fakes/xds-client-setup.ts';
+import {
+  assignment,
+  edsCluster,
+  httpListener,
+  resourceOf,
+  routes,
+} from '../../test/fakes/xds-resources.ts';
+import { typeUrlOf } from '../api/resource-compiler.ts';
+import { nackText } from './resource-update.ts';
+
+test('listeners are asked for only when the first clusters are complete', () => {
+  const { server, sink, client } = setUpXdsClient();
+  client.start();
+  const asked = () => server.call.takeDelta().map(({ typeUrl }) => typeUrl);
+  assert.deepEqual(asked(), [typeUrlOf.cluster]);
+  server.call.delta('cluster', [edsCluster('a')]);
+  assert.ok(!asked().includes(typeUrlOf.listener));
+  server.call.delta('endpoint', [assignment('a', 1)]);
+  assert.ok(asked().includes(typeUrlOf.listener));
+  server.call.delta('listener', [httpListener('l', 1, 'r')]);
+  assert.ok(!client.initialized);
+  server.call.delta('route', [routes('r', {})]);
+  assert.ok(client.initialized);
+  assert.equal(sink.take().at(-1), 'initialized');
+});
+
+test('a control plane that is away keeps nobody from LIVE: 15 s for CDS, then 15 s for LDS', () => {
+  const { timers, sink, client, collect } = setUpXdsClient();
+  client.start();
+  timers.advance(29_999);
+  assert.ok(!client.initialized);
+  timers.advance(1);
+  assert.ok(client.initialized);
+  assert.deepEqual(sink.take(), ['initialized']);
+  assert.equal(collect()['cluster_manager.cds.init_fetch_timeout'], 1);
+  assert.equal(collect()['listener_manager.lds.init_fetch_timeout'], 1);
+});
+
+test('a refused first CDS counts as an answer', () => {
+  const { server, client } = setUpXdsClient({ hasLds: false });
+  client.start();
+  server.call.delta('cluster', [
+    resourceOf('cluster', 'x', { name: 'x', connect_timeout: { seconds: -1, nanos: 0 } }),
+  ]);
+  assert.ok(client.initialized);
+});
+
+test('without dynamic clusters and listeners only static references are asked for', () => {
+  const { server, sink, client } = setUpXdsClient({
+    hasCds: false,
+    hasLds: false,
+    staticReferences: [
+      { kind: 'endpoint', name: 'e' },
+      { kind: 'route', name: 'r' },
+    ],
+  });
+  client.start();
+  const requests = server.call.takeDelta();
+  assert.deepEqual(
+    requests.map(({ subscribe }) => subscribe),
+    [['e'], ['r']],
+  );
+  server.call.delta('endpoint', [assignment('e', 1)]);
+  assert.ok(!client.initialized);
+  server.call.delta('route', [routes('r', {})]);
+  assert.deepEqual(sink.take(), ['endpoint e', 'route r', 'initialized']);
+});
+
+test('with nothing to fetch the client is initialized at once', () => {
+  const { client } = setUpXdsClient({ hasCds: false, hasLds: false });
+  client.start();
+  assert.ok(client.initialized);
+});
+
+test('what is in use stays when the stream is lost, and when the server says a name is gone', () => {
+  const { server, timers, sink, client } = setUpXdsClient();
+  client.start();
+  server.call.delta('cluster', [edsCluster('a')]);
+  server.call.delta('endpoint', [assignment('a', 1)]);
+  sink.take();
+  server.call.close();
+  timers.advance(60_000);
+  assert.deepEqual(
+    sink.take().filter((line) => line !== 'initialized'),
+    [],
+  );
+  server.call.delta('endpoint', [], ['a']);
+  assert.deepEqual(sink.take(), []);
+  const dumped = client.dump().find(({ kind }) => kind === 'endpoint');
+  assert.equal(dumped?.status, 'DOES_NOT_EXIST');
+  assert.equal(dumped?.version, '');
+});
+
+test('the dump shows what is held, in use, waiting and refused', () => {
+  const { server, client } = setUpXdsClient();
+  client.start();
+  server.call.delta('cluster', [
+    resourceOf('cluster', 'good', { name: 'good' }),
+    edsCluster('warming'),
+    resourceOf('cluster', 'x', { name: 'x', connect_timeout: { seconds: -1, nanos: 0 } }),
+  ]);
+  assert.deepEqual(
+    client
+      .dump()
+      .map(({ name, status, isReleased, version }) => [name, status, isReleased, version !== '']),
+    [
+      ['good', 'ACKED', true, true],
+      ['warming', 'ACKED', false, true],
+      ['x', 'NACKED', false, false],
+    ],
+  );
+});
+
+test('stats have the names of Envoy', () => {
+  const { server, client, collect } = setUpXdsClient();
+  client.start();
+  server.call.connect();
+  server.call.delta('cluster', [edsCluster('a')]);
+  server.call.delta('endpoint', [assignment('a', 1)]);
+  server.call.delta('cluster', [
+    resourceOf('cluster', 'x', { name: 'x', connect_timeout: { seconds: -1, nanos: 0 } }),
+  ]);
+  const stats = collect();
+  assert.equal(stats['control_plane.connected_state'], 1);
+  assert.equal(stats['control_plane.identifier'], 'fake');
+  assert.equal(stats['cluster_manager.cds.update_success'], 1);
+  assert.equal(stats['cluster_manager.cds.update_rejected'], 1);
+  assert.equal(stats['cluster_manager.cds.version_text'], 'sys-d1');
+  assert.equal(stats['cluster.a.update_success'], 1);
+  server.call.delta('cluster', [], ['a']);
+  assert.equal(collect()['cluster.a.update_success'], undefined);
+});
+
+test('garbage closes the stream, is counted, and touches nothing', () => {
+  const { server, timers, sink, client, collect } = setUpXdsClient();
+  client.start();
+  server.call.delta('cluster', [resourceOf('cluster', 'a', { name: 'a' })]);
+  sink.take();
+  server.call.message(Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x07]));
+  assert.ok(server.calls[0]?.isCancelled);
+  assert.equal(collect()['control_plane.malformed_responses'], 1);
+  timers.advance(1);
+  assert.equal(server.calls.length, 2);
+  assert.ok(sink.clusters.has('a'));
+  assert.deepEqual(sink.take(), []);
+});
+
+test('stop leaves no timer behind', () => {
+  const { server, timers, client } = setUpXdsClient();
+  client.start();
+  server.call.delta('cluster', [edsCluster('a')]);
+  client.stop();
+  assert.equal(timers.armedCount(), 0);
+  assert.equal(server.openChannels, 0);
+});
+
+test('a NACK of very many resources is shortened by whole resources', () => {
+  const problems = Array.from({ length: 5000 }, (_, i) => `cluster "c${i}": no`);
+  const text = nackText(problems);
+  assert.ok(text.length <= 17 * 1024);
+  const shown = text.match(/cluster/g)?.length ?? 0;
+  assert.ok(text.endsWith(`; and ${5000 - shown} more`), text.slice(-40));
+});
