@@ -32,6 +32,8 @@ export function createProgram(): Command {
   const program = new Command('remora')
     .description('The service mesh that fits in a compose file: sidecar proxy and control plane.')
     .version(version(), '--version', 'print the version')
+    // Ours stand before the verb; `proxy --version v2` is the verb's own.
+    .enablePositionalOptions()
     .showHelpAfterError('(add --help for the options and examples)')
     .addHelpText(
       'after',
@@ -70,4 +72,8 @@ async function run(): Promise<void> {
   }
 }
 
+// The timers of the planes do not hold the process; a verb that waits (for its control plane, say) must.
+const HOUR_MS = 3_600_000;
+const alive = setInterval(() => {}, HOUR_MS);
 await run();
+clearInterval(alive);
