@@ -57,6 +57,7 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
     stats: options.stats,
     baseBackoffMs: ads.backoffBaseMs,
     maxBackoffMs: ads.backoffMaxMs,
+    connectTimeoutMs: ads.target.connectTimeoutMs,
   });
   client.start();
   return {
@@ -74,14 +75,9 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
 }
 
 function channelFactory(options: AdsConnectionOptions): AdsChannelFactory {
-  const { ads, membership, clock } = options;
-  const common = {
-    clock,
-    connectTimeoutMs: ads.target.connectTimeoutMs,
-    ...(ads.maxReceiveMessageBytes === null
-      ? {}
-      : { maxResponseBytes: ads.maxReceiveMessageBytes }),
-  };
+  const { ads, membership } = options;
+  const common =
+    ads.maxReceiveMessageBytes === null ? {} : { maxResponseBytes: ads.maxReceiveMessageBytes };
   if (membership !== null) {
     return grpcChannelFactory({
       ...common,
