@@ -1,0 +1,356 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { afterEach, test } from 'node:test';
+import { silentLogger } from '../../../../common/logger.ts';
+import { FakeTimers } from '../../../../test/fakes/timers.ts';
+import {
+  clusterConfig,
+  defaultOutlierDetection,
+  defaultThresholds,
+  placedHost,
+} from '../../../../test/fakes/upstream.ts';
+import type { ThresholdsConfig } from '../../../api/config/cluster.ts';
+import type { WorkerContext } from '../../../api/factory.ts';
+import { ResponseFlag, type StreamInfo } from '../../../api/stream-info.ts';
+import { HttpStreamInfo } from '../../../hcm/stream-info.ts';
+import { SocketConnection } from '../../../network/connection.ts';
+import { takeSnapshot } from '../../../stats/snapshot.ts';
+import { HolderStore } from '../../../stats/store.ts';
+import { WorkerClusterManager } from '../../../upstream/cluster-manager.ts';
+import type { OutlierThresholdEvent } from '../../../upstream/outlier/outlier-event.ts';
+import { SharedChunks } from '../../../upstream/shared-state.ts';
+import type { TcpProxyData } from './data.ts';
+import { tcpProxyFilterFactory } from './filter.ts';
+
+const servers: net.Server[] = [];
+const sockets = new Set<net.Socket>();
+
+afterEach(() => {
+  for (const socket of sockets) socket.destroy();
+  for (const server of servers.splice(0)) server.close();
+});
+
+async function listen(onSocket: (socket: net.Socket) => void): Promise<number> {
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    onSocket(socket);
+  });
+  servers.push(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as net.AddressInfo).port; // a TCP server has one
+}
+
+/** A port that refuses. */
+async function deadPort(): Promise<number> {
+  const port = await listen(() => {});
+  const server = servers.pop()!;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+interface Given {
+  readonly data?: Partial<TcpProxyData>;
+  readonly thresholds?: Partial<ThresholdsConfig>;
+  readonly hostPort?: number | null;
+  readonly random?: () => number;
+}
+
+/** A listener with tcp_proxy in front of cluster `orders`; its timers stand still. */
+async function proxy(given: Given) {
+  const timers = new FakeTimers();
+  const chunks = new SharedChunks();
+  chunks.create();
+  const stats = new HolderStore();
+  const outlierEvents: OutlierThresholdEvent[] = [];
+  const logged: StreamInfo[] = [];
+  let onLogged = () => {};
+  let id = 0;
+  const random = given.random ?? (() => 0);
+  const clusterManager = new WorkerClusterManager(
+    {
+      clock: timers.clock,
+      timers,
+      random,
+      chunks,
+      nextConnectionId: () => ++id,
+      reportOutlier: (event) => outlierEvents.push(event),
+      createTls: () => null,
+    },
+    stats,
+  );
+  const thresholds = { ...defaultThresholds, ...given.thresholds };
+  clusterManager.addOrUpdate(
+    clusterConfig({
+      circuitBreakers: [thresholds, thresholds],
+      outlierDetection: { ...defaultOutlierDetection, consecutive5xx: 2 },
+      perConnectionBufferLimitBytes: 64 * 1024,
+    }),
+    { chunk: 0, slot: 0 },
+  );
+  const { hostPort = null } = given;
+  clusterManager.applyAssignment({
+    clusterName: 'orders',
+    overprovisioningFactor: 140,
+    hosts: hostPort === null ? [] : [placedHost('127.0.0.1', 1, { port: hostPort })],
+  });
+  // The filter uses no more of its context than this.
+  const context = {
+    clusterManager,
+    stats,
+    timers,
+    clock: timers.clock,
+    random,
+    logger: silentLogger(),
+    createAccessLogger: () => ({
+      log: ({ streamInfo }: { streamInfo: StreamInfo }) => {
+        logged.push(streamInfo);
+        onLogged();
+      },
+    }),
+  } as unknown as WorkerContext;
+  const data: TcpProxyData = {
+    statPrefix: 'db',
+    clusters: [{ name: 'orders', weight: 1 }],
+    idleTimeoutMs: 3_600_000,
+    maxConnectAttempts: 1,
+    maxDownstreamConnectionDurationMs: 0,
+    accessLogs: [{ name: 'log', extension: 'log', data: null }],
+    ...given.data,
+  };
+  const config = tcpProxyFilterFactory.create(data, context);
+  const port = await listen((socket) => {
+    const connection = new SocketConnection(socket, {
+      id: ++id,
+      timers,
+      bufferLimitBytes: 64 * 1024,
+    });
+    const streamInfo = new HttpStreamInfo(connection, '', '', timers.clock.nowMs(), 0);
+    const filter = config.createFilter();
+    filter.initializeReadFilterCallbacks({ connection, streamInfo, continueReading() {} });
+    filter.onNewConnection();
+    if (connection.isOpen()) {
+      connection.setReadSink({ onData: (bytes, end) => void filter.onData(bytes, end) });
+    }
+  });
+  return {
+    timers,
+    outlierEvents,
+    connect: async (): Promise<net.Socket> => {
+      const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      sockets.add(socket);
+      socket.on('error', () => {});
+      await once(socket, 'connect');
+      return socket;
+    },
+    /** The next line of the access log. */
+    log: async (): Promise<StreamInfo> => {
+      if (logged.length === 0) {
+        await new Promise<void>((resolve) => {
+          onLogged = resolve;
+        });
+      }
+      return logged.shift()!;
+    },
+    stat: (name: string) => takeSnapshot(stats).find((entry) => entry.name === name)?.value,
+  };
+}
+
+async function readAll(socket: net.Socket): Promise<string> {
+  let text = '';
+  for await (const chunk of socket) text += String(chunk);
+  return text;
+}
+
+test('carries bytes both ways, counts them, and logs once at the end', async () => {
+  const gone = Promise.withResolvers<void>();
+  const hostPort = await listen((socket) => {
+    socket.once('data', (data) => socket.end(`you said ${String(data)}`));
+    socket.once('close', () => gone.resolve());
+  });
+  const { connect, log, stat } = await proxy({ hostPort });
+  const client = await connect();
+  client.write('hello');
+  assert.equal(await readAll(client), 'you said hello');
+  client.end();
+  const info = await log();
+  assert.deepEqual([info.bytesReceived, info.bytesSent, info.responseFlags], [5, 14, 0]);
+  assert.equal(info.upstreamCluster, 'orders');
+  assert.equal(info.upstreamHost?.port, hostPort);
+  assert.equal(info.upstreamRequestAttemptCount, 1);
+  assert.equal(stat('tcp.db.downstream_cx_total'), 1);
+  assert.equal(stat('tcp.db.downstream_cx_rx_bytes_total'), 5);
+  assert.equal(stat('tcp.db.downstream_cx_tx_bytes_total'), 14);
+  assert.equal(stat('cluster.orders.upstream_rq_total'), 1, 'as Envoy counts tcp_proxy');
+  await gone.promise;
+  assert.equal(stat('cluster.orders.upstream_rq_active'), 0);
+  assert.equal(stat('cluster.orders.upstream_cx_active'), 0);
+});
+
+test("the client's FIN goes up and what the server says afterwards still comes down", async () => {
+  const hostPort = await listen((socket) => {
+    void readAll(socket).then((text) => socket.end(`all of ${text}`));
+  });
+  const { connect, log } = await proxy({ hostPort });
+  const client = await connect();
+  client.end('it');
+  assert.equal(await readAll(client), 'all of it');
+  assert.equal((await log()).responseFlags, 0);
+});
+
+test("the server's FIN comes down and what the client says afterwards still goes up", async () => {
+  const got = Promise.withResolvers<string>();
+  const hostPort = await listen((socket) => {
+    socket.end('bye');
+    got.resolve(readAll(socket));
+  });
+  const { connect, log } = await proxy({ hostPort });
+  const client = await connect();
+  assert.equal(await readAll(client), 'bye');
+  client.end('last words');
+  assert.equal(await got.promise, 'last words');
+  assert.equal((await log()).bytesReceived, 10);
+});
+
+test('a refused host is UF, then URX, counted for the outlier detection', async () => {
+  const hostPort = await deadPort();
+  const { connect, log, stat, outlierEvents } = await proxy({
+    hostPort,
+    data: { maxConnectAttempts: 2 },
+  });
+  const client = await connect();
+  assert.equal(await readAll(client).catch(() => ''), '');
+  const info = await log();
+  assert.equal(
+    info.responseFlags,
+    ResponseFlag.UpstreamConnectionFailure | ResponseFlag.UpstreamRetryLimitExceeded,
+  );
+  assert.equal(info.upstreamTransportFailureReason, 'delayed connect error: Connection refused');
+  assert.equal(info.upstreamRequestAttemptCount, 2);
+  assert.equal(info.upstreamHost?.port, hostPort);
+  assert.equal(info.upstreamLocalAddress, null);
+  assert.equal(stat('cluster.orders.upstream_cx_connect_fail'), 2);
+  assert.equal(stat('cluster.orders.upstream_cx_connect_attempts_exceeded'), 1);
+  assert.equal(stat('cluster.orders.upstream_rq_pending_failure_eject'), 2);
+  assert.equal(stat('cluster.orders.upstream_rq_total'), 0);
+  assert.deepEqual(
+    outlierEvents.map(({ kind }) => kind),
+    ['consecutive_5xx'],
+  );
+});
+
+test('no host is UH, no cluster NC, a full cluster UO', async () => {
+  const closed = async (given: Given) => {
+    const { connect, log, stat } = await proxy(given);
+    const client = await connect();
+    await readAll(client).catch(() => '');
+    const { responseFlags, upstreamCluster, upstreamRequestAttemptCount } = await log();
+    return { responseFlags, upstreamCluster, upstreamRequestAttemptCount, stat };
+  };
+  const noHost = await closed({ hostPort: null });
+  assert.equal(noHost.responseFlags, ResponseFlag.NoHealthyUpstream);
+  assert.equal(noHost.upstreamRequestAttemptCount, 0);
+  assert.equal(noHost.stat('cluster.orders.upstream_cx_none_healthy'), 1);
+  const noCluster = await closed({ data: { clusters: [{ name: 'nobody', weight: 1 }] } });
+  assert.equal(noCluster.responseFlags, ResponseFlag.NoClusterFound);
+  assert.equal(noCluster.stat('tcp.db.downstream_cx_no_route'), 1);
+  const full = await closed({ hostPort: 1, thresholds: { maxConnections: 0 } });
+  assert.equal(full.responseFlags, ResponseFlag.UpstreamOverflow);
+  assert.equal(full.upstreamCluster, 'orders');
+  assert.equal(full.stat('cluster.orders.upstream_cx_overflow'), 1);
+});
+
+test('closes when both directions were silent for idle_timeout', async () => {
+  const connected = Promise.withResolvers<net.Socket>();
+  const hostPort = await listen((socket) => connected.resolve(socket));
+  const { timers, connect, log, stat } = await proxy({ hostPort, data: { idleTimeoutMs: 1_000 } });
+  const client = await connect();
+  client.write('a');
+  const server = await connected.promise;
+  await once(server, 'data');
+  timers.advance(900);
+  server.write('b');
+  await once(client, 'data');
+  timers.advance(999);
+  assert.equal(stat('tcp.db.idle_timeout'), 0, 'not yet: a byte came 999 ms ago');
+  timers.advance(1);
+  const info = await log();
+  assert.deepEqual([info.bytesReceived, info.bytesSent], [1, 1]);
+  assert.equal(stat('tcp.db.idle_timeout'), 1);
+  await once(server, 'end');
+});
+
+test('max_downstream_connection_duration closes a busy connection', async () => {
+  const hostPort = await listen((socket) => socket.pipe(socket));
+  const { timers, connect, log, stat } = await proxy({
+    hostPort,
+    data: { maxDownstreamConnectionDurationMs: 5_000 },
+  });
+  const client = await connect();
+  client.write('a');
+  await once(client, 'data');
+  timers.advance(5_000);
+  await log();
+  assert.equal(stat('tcp.db.max_downstream_connection_duration'), 1);
+});
+
+test('a client that does not read stops the server, and resumes it', async () => {
+  const size = 24 * 1024 * 1024;
+  let written = 0;
+  const hostPort = await listen((socket) => {
+    socket.write(Buffer.alloc(size), () => {
+      written = size;
+      socket.end();
+    });
+  });
+  const { connect, log, stat } = await proxy({ hostPort });
+  const client = await connect();
+  client.pause();
+  const paused = 'cluster.orders.upstream_flow_control_paused_reading_total';
+  while (stat(paused) === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(written, 0, 'the server still has bytes that nobody took');
+  let received = 0;
+  for await (const chunk of client) received += (chunk as Buffer).length;
+  assert.equal(received, size);
+  client.end();
+  assert.equal((await log()).bytesSent, size);
+  assert.equal(stat('cluster.orders.upstream_flow_control_resumed_reading_total'), stat(paused));
+});
+
+test('a server that does not read stops the client', async () => {
+  const size = 24 * 1024 * 1024;
+  const accepted = Promise.withResolvers<net.Socket>();
+  const hostPort = await listen((socket) => {
+    socket.pause();
+    accepted.resolve(socket);
+  });
+  const { connect, stat } = await proxy({ hostPort });
+  const client = await connect();
+  client.end(Buffer.alloc(size));
+  const server = await accepted.promise;
+  const paused = 'tcp.db.downstream_flow_control_paused_reading_total';
+  while (stat(paused) === 0) await new Promise((resolve) => setImmediate(resolve));
+  let received = 0;
+  for await (const chunk of server) received += (chunk as Buffer).length;
+  assert.equal(received, size);
+});
+
+test('weighted clusters are chosen by chance', async () => {
+  const hostPort = await listen((socket) => socket.end('orders'));
+  const clusters = [
+    { name: 'nobody', weight: 1 },
+    { name: 'orders', weight: 3 },
+  ];
+  for (const [draw, expected] of [
+    [0.249, ''],
+    [0.25, 'orders'],
+    [0.999, 'orders'],
+  ] as const) {
+    const { connect } = await proxy({ hostPort, data: { clusters }, random: () => draw });
+    const client = await connect();
+    assert.equal(await readAll(client).catch(() => ''), expected, String(draw));
+  }
+});

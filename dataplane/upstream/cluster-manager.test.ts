@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import { after, before, test } from 'node:test';
+import { systemClock } from '../../common/clock.ts';
+import { TimerWheel } from '../../common/timer.ts';
+import {
+  anyHost,
+  clusterConfig,
+  defaultOutlierDetection,
+  placedHost,
+  seededRandom,
+} from '../../test/fakes/upstream.ts';
+import type { Cluster, Host } from '../api/cluster.ts';
+import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
+import { RequestHeaders } from '../api/headers.ts';
+import { takeSnapshot } from '../stats/snapshot.ts';
+import { HolderStore } from '../stats/store.ts';
+import { WorkerClusterManager } from './cluster-manager.ts';
+import type { OutlierThresholdEvent } from './outlier/outlier-event.ts';
+import { ClusterWord, HostWord, readWord, SharedChunks, writeWord } from './shared-state.ts';
+
+const clusterSlot = { chunk: 0, slot: 0 };
+
+function setUp() {
+  const chunks = new SharedChunks();
+  chunks.create();
+  const stats = new HolderStore();
+  const events: OutlierThresholdEvent[] = [];
+  let id = 0;
+  const manager = new WorkerClusterManager(
+    {
+      clock: systemClock,
+      timers: new TimerWheel(),
+      random: seededRandom(1),
+      chunks,
+      nextConnectionId: () => ++id,
+      reportOutlier: (event) => events.push(event),
+      createTls: () => null,
+    },
+    stats,
+  );
+  const add = (given: Partial<ClusterConfig> = {}) => {
+    manager.addOrUpdate(clusterConfig(given), clusterSlot);
+    return manager.getCluster('orders')!;
+  };
+  const users = (slot: number) => readWord(chunks.ref({ chunk: 0, slot }), HostWord.Users);
+  const stat = (name: string) =>
+    takeSnapshot(stats).find((entry) => entry.name === `cluster.orders.${name}`)?.value;
+  const eject = (slot: number, flag: 0 | 1) => {
+    writeWord(chunks.ref({ chunk: 0, slot }), HostWord.HealthFlags, flag);
+    const { words, base } = chunks.ref(clusterSlot);
+    Atomics.add(words, base + ClusterWord.HealthEpoch, 1);
+  };
+  return { manager, stats, events, add, users, stat, eject };
+}
+
+function assignment(...hosts: PlacedHost[]): PlacedAssignment {
+  return { clusterName: 'orders', overprovisioningFactor: 140, hosts };
+}
+
+function chosen(cluster: Cluster, times = 20): Map<string, Host> {
+  const hosts = new Map<string, Host>();
+  for (let i = 0; i < times; i++) {
+    const host = cluster.chooseHost(anyHost);
+    if (host !== null) hosts.set(host.address.ip, host);
+  }
+  return hosts;
+}
+
+const backend = http.createServer((request, response) => {
+  if (request.url === '/slow') request.socket.once('slow-ok', () => response.end('slow'));
+  else response.end('ok');
+});
+let port = 0;
+before(async () => {
+  backend.listen(0, '127.0.0.1');
+  await once(backend, 'listening');
+  port = (backend.address() as { port: number }).port; // a TCP server has one
+});
+after(() => {
+  backend.closeAllConnections();
+  backend.close();
+});
+
+/** Sends a GET; resolves with the body. */
+function get(cluster: Cluster, path = '/'): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const host = cluster.chooseHost(anyHost);
+    if (host === null) {
+      reject(new Error('no host'));
+      return;
+    }
+    let body = '';
+    cluster.httpPool(host, 0).newStream(
+      {
+        decode1xxHeaders() {},
+        decodeHeaders() {},
+        decodeData(data, endStream) {
+          body += data.toString();
+          if (endStream) resolve(body);
+        },
+        decodeTrailers() {},
+      },
+      {
+        onPoolReady(encoder) {
+          encoder.setCallbacks({
+            onResetStream: (reason) => reject(new Error(`reset ${reason}`)),
+            onAboveWriteBufferHighWatermark() {},
+            onBelowWriteBufferLowWatermark() {},
+          });
+          encoder.encodeHeaders(new RequestHeaders('GET', path, 'a', 'http', []), true);
+        },
+        onPoolFailure: (_reason, text) => reject(new Error(text)),
+      },
+    );
+  });
+}
+
+test('a host that stays keeps its object and counters; a changed weight shows in it', () => {
+  const { manager, add } = setUp();
+  const cluster = add();
+  manager.applyAssignment(assignment(placedHost('10.0.0.1', 1), placedHost('10.0.0.2', 2)));
+  const before = chosen(cluster);
+  before.get('10.0.0.1')!.stats.rqTotal = 7;
+  manager.applyAssignment(
+    assignment(placedHost('10.0.0.1', 1, { weight: 3 }), placedHost('10.0.0.3', 3)),
+  );
+  const now = chosen(cluster);
+  assert.deepEqual([...now.keys()].sort(), ['10.0.0.1', '10.0.0.3']);
+  assert.equal(now.get('10.0.0.1'), before.get('10.0.0.1'));
+  assert.equal(now.get('10.0.0.1')!.weight(), 3);
+  assert.equal(manager.hostReports().find(({ address }) => address === '10.0.0.1:80')!.rqTotal, 7);
+});
+
+test('an address that comes back with another slot is another host', () => {
+  const { manager, add, users } = setUp();
+  const cluster = add();
+  manager.applyAssignment(assignment(placedHost('10.0.0.1', 1)));
+  const before = cluster.chooseHost(anyHost);
+  manager.applyAssignment(assignment(placedHost('10.0.0.1', 2)));
+  assert.notEqual(cluster.chooseHost(anyHost), before);
+  assert.deepEqual([users(1), users(2)], [0, 1], 'the old slot was let go of');
+});
+
+test('an ejected host is seen at the next pick, and its return as well', () => {
+  const { manager, add, eject, stat } = setUp();
+  const cluster = add();
+  manager.applyAssignment(assignment(placedHost('10.0.0.1', 1), placedHost('10.0.0.2', 2)));
+  assert.equal(chosen(cluster).size, 2);
+  eject(1, 1);
+  assert.deepEqual([...chosen(cluster).keys()], ['10.0.0.2']);
+  assert.equal(stat('lb_healthy_panic'), 0, 'half is not below the threshold');
+  eject(2, 1);
+  assert.equal(chosen(cluster).size, 2, 'panic: all of them');
+  assert.equal(stat('lb_healthy_panic'), 20);
+  eject(1, 0);
+  eject(2, 0);
+  assert.equal(chosen(cluster).size, 2);
+  assert.equal(stat('lb_healthy_panic'), 20);
+});
+
+test('degraded hosts of the only priority share the load with too few healthy ones', () => {
+  const { manager, add } = setUp();
+  const cluster = add();
+  const degraded = { health: 'degraded' } as const;
+  manager.applyAssignment(
+    assignment(placedHost('10.0.0.1', 1), placedHost('10.0.0.2', 2, degraded)),
+  );
+  let healthy = 0;
+  for (let i = 0; i < 10_000; i++) {
+    if (cluster.chooseHost(anyHost)!.address.ip === '10.0.0.1') healthy++;
+  }
+  // 140 * 1/2 = 70 %; 99.9 % interval of a binomial: +- 151
+  assert.ok(Math.abs(healthy - 7_000) < 151, String(healthy));
+});
+
+test('without hosts: no host, and counted', () => {
+  const { add, stat } = setUp();
+  assert.equal(add().chooseHost(anyHost), null);
+  assert.equal(stat('upstream_cx_none_healthy'), 1);
+  assert.equal(stat('lb_healthy_panic'), 1, 'as Envoy');
+});
+
+test('a retry asks for another host as often as it may, then takes what it got', () => {
+  const { manager, add } = setUp();
+  const cluster = add();
+  manager.applyAssignment(assignment(placedHost('10.0.0.1', 1), placedHost('10.0.0.2', 2)));
+  const context = {
+    hashKey: null,
+    hostSelectionRetryCount: 3,
+    shouldSelectAnotherHost: (host: Host) => host.address.ip === '10.0.0.1',
+  };
+  for (let i = 0; i < 10; i++) assert.equal(cluster.chooseHost(context)!.address.ip, '10.0.0.2');
+  let asked = 0;
+  const nobody = { ...context, shouldSelectAnotherHost: () => ++asked > 0 };
+  assert.notEqual(cluster.chooseHost(nobody), null);
+  assert.equal(asked, 3);
+});
+
+test('reports a run of failures with cluster and address', () => {
+  const { manager, add, events } = setUp();
+  const cluster = add({ outlierDetection: { ...defaultOutlierDetection, consecutive5xx: 2 } });
+  manager.applyAssignment(assignment(placedHost('10.0.0.1', 1)));
+  const { outlier } = cluster.chooseHost(anyHost)!;
+  outlier.putHttpResponseCode(500);
+  outlier.putHttpResponseCode(500);
+  assert.deepEqual(events, [
+    { cluster: 'orders', address: '10.0.0.1:80', kind: 'consecutive_5xx' },
+  ]);
+});
+
+test('a changed config replaces the cluster at once and loses no request', async () => {
+  const { manager, add, stat, users } = setUp();
+  const former = add();
+  manager.applyAssignment(assignment(placedHost('127.0.0.1', 1, { port })));
+  assert.equal(await get(former), 'ok');
+  const slow = get(former, '/slow');
+  const [request] = (await once(backend, 'request')) as [http.IncomingMessage];
+  const cluster = add({ connectTimeoutMs: 1_000 });
+  assert.notEqual(cluster, former);
+  assert.equal(cluster.config.connectTimeoutMs, 1_000);
+  assert.equal(users(1), 2, 'both clusters use the host');
+  assert.equal(await get(cluster), 'ok', 'the new one has the hosts of the old one');
+  assert.equal(await get(former), 'ok', 'who still holds the old one is served');
+  request.socket.emit('slow-ok');
+  assert.equal(await slow, 'slow');
+  assert.equal(stat('upstream_rq_total'), 4, 'counters went on');
+  manager.closeAll();
+  assert.deepEqual([users(0), users(1)], [1, 1], 'the old cluster let go of its slots');
+  assert.equal(stat('upstream_cx_active'), 0);
+});
+
+test('a removed cluster is unknown, forgets its stats, and finishes what is under way', async () => {
+  const { manager, add, users, stat } = setUp();
+  const cluster = add();
+  manager.applyAssignment(assignment(placedHost('127.0.0.1', 1, { port })));
+  const slow = get(cluster, '/slow');
+  const [request] = (await once(backend, 'request')) as [http.IncomingMessage];
+  manager.remove('orders');
+  assert.equal(manager.getCluster('orders'), null);
+  assert.equal(stat('upstream_rq_total'), undefined);
+  assert.deepEqual([users(0), users(1)], [1, 1]);
+  request.socket.emit('slow-ok');
+  assert.equal(await slow, 'slow');
+  assert.deepEqual([users(0), users(1)], [0, 0]);
+});
+
+test('an assignment for an unknown cluster is ignored', () => {
+  const { manager, users } = setUp();
+  manager.applyAssignment(assignment(placedHost('10.0.0.1', 1)));
+  assert.equal(users(1), 0);
+});

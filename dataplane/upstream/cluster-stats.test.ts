@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { clusterConfig, defaultThresholds } from '../../test/fakes/upstream.ts';
+import { type StatEntry, takeSnapshot } from '../stats/snapshot.ts';
+import { HolderStore } from '../stats/store.ts';
+import { CircuitBreakerStats, ClusterStats, clusterScope } from './cluster-stats.ts';
+import { serverNameOf } from './cluster-tls.ts';
+import { PriorityResources } from './resource-manager.ts';
+import { SharedChunks } from './shared-state.ts';
+
+function entriesOf(holder: object): Map<string, StatEntry> {
+  const store = new HolderStore();
+  store.add(clusterScope(clusterConfig()), holder);
+  return new Map(takeSnapshot(store).map((entry) => [entry.name, entry]));
+}
+
+test('fields get the names of Envoy', () => {
+  const stats = new ClusterStats();
+  stats.upstreamCxHttp1Total = 3;
+  stats.rxBytesTotal = 5;
+  const entries = entriesOf(stats);
+  assert.equal(entries.get('cluster.orders.upstream_cx_http1_total')?.value, 3);
+  assert.equal(entries.get('cluster.orders.upstream_cx_rx_bytes_total')?.value, 5);
+  assert.equal(entries.get('cluster.orders.upstream_rq_active')?.kind, 'gauge');
+  const declared = new Set(ClusterStats.stats.map(({ field }) => field));
+  const counted = Object.keys(stats).filter((field) => !/^[rt]xBytesTotal$/.test(field));
+  assert.deepEqual(
+    counted.filter((field) => !declared.has(field)),
+    [],
+    'every field is declared',
+  );
+  for (const field of declared) assert.ok(Reflect.has(stats, field), field);
+});
+
+test('response codes come by code, class and sum, tagged for Prometheus', () => {
+  const stats = new ClusterStats();
+  stats.chargeResponseCode(200, false, false);
+  stats.chargeResponseCode(204, false, true);
+  stats.chargeResponseCode(503, true, false);
+  const entries = entriesOf(stats);
+  const value = (name: string) => entries.get(`cluster.orders.${name}`)?.value;
+  assert.equal(value('upstream_rq_200'), 1);
+  assert.equal(value('upstream_rq_2xx'), 2);
+  assert.equal(value('upstream_rq_completed'), 3);
+  assert.equal(value('external.upstream_rq_2xx'), 2);
+  assert.equal(value('internal.upstream_rq_503'), 1);
+  assert.equal(value('canary.upstream_rq_204'), 1);
+  const tagged = entries.get('cluster.orders.upstream_rq_5xx');
+  assert.equal(tagged?.promName, 'envoy_cluster_upstream_rq_xx');
+  assert.deepEqual(tagged?.labels, {
+    envoy_cluster_name: 'orders',
+    envoy_response_code_class: '5',
+  });
+});
+
+test('breaker gauges open at the ceiling, and remaining_* shows where it is tracked', () => {
+  const chunks = new SharedChunks();
+  chunks.create();
+  const slot = chunks.ref({ chunk: 0, slot: 0 });
+  const resources = [
+    new PriorityResources(slot, 0, { ...defaultThresholds, maxRequests: 1 }),
+    new PriorityResources(slot, 1, defaultThresholds),
+  ] as const;
+  resources[0].requests.acquire();
+  const entries = entriesOf(new CircuitBreakerStats(resources, [true, false]));
+  const value = (name: string) => entries.get(`cluster.orders.circuit_breakers.${name}`)?.value;
+  assert.equal(value('default.rq_open'), 1);
+  assert.equal(value('default.remaining_rq'), 0);
+  assert.equal(value('default.cx_open'), 0);
+  assert.equal(value('default.remaining_cx'), 1024);
+  assert.equal(value('high.rq_open'), 0);
+  assert.equal(value('high.remaining_rq'), undefined);
+});
+
+test('auto_sni takes the name from the authority, and never an address', () => {
+  const table = {
+    'Orders.test': 'orders.test',
+    'orders.test:8080': 'orders.test',
+    '10.0.0.1': '',
+    '10.0.0.1:80': '',
+    '[::1]:80': '',
+    '': '',
+  };
+  for (const [authority, name] of Object.entries(table)) {
+    assert.equal(serverNameOf(authority), name, authority);
+  }
+});
