@@ -72,6 +72,8 @@ export class AcceptingConnection {
     if (listenerFiltersTimeoutMs > 0) this.#timer.start(listenerFiltersTimeoutMs);
     this.#socket.on('close', this.#onClose);
     this.#socket.on('data', this.#onData);
+    // Accepted paused (pauseOnConnect): a listener alone does not start it.
+    this.#socket.resume();
   }
 
   #peek(chunk: Buffer): void {
