@@ -10,7 +10,7 @@ import {
   defaultOutlierDetection,
   placedHost,
   seededRandom,
-} from '../../test/fakes/upstream.ts';
+} from '../../test/fakes/cluster-config.ts';
 import type { Cluster, Host } from '../api/cluster.ts';
 import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
 import { RequestHeaders } from '../api/headers.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clusterConfig, defaultThresholds } from '../../test/fakes/upstream.ts';
+import { clusterConfig, defaultThresholds } from '../../test/fakes/cluster-config.ts';
 import { type StatEntry, takeSnapshot } from '../stats/snapshot.ts';
 import { HolderStore } from '../stats/store.ts';
 import { CircuitBreakerStats, ClusterStats, clusterScope } from './cluster-stats.ts';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { defaultThresholds } from '../../test/fakes/upstream.ts';
+import { defaultThresholds } from '../../test/fakes/cluster-config.ts';
 import type { ThresholdsConfig } from '../api/config/cluster.ts';
 import { PriorityResources } from './resource-manager.ts';
 import { CHUNK_SLOTS, clearSlot, SharedChunks } from './shared-state.ts';
 
-const ROUNDS = 20_000;
+const TAKEN_BY_EACH = 20_000;
 const CEILING = 3;
 
 interface Contender {
@@ -24,7 +24,8 @@ function contend({ buffer, seen }: Contender): number {
   Atomics.add(counts, 0, 1);
   while (Atomics.load(counts, 0) < 2);
   let taken = 0;
-  for (let i = 0; i < ROUNDS; i++) {
+  // By what was taken, not by attempts: a thread that is not scheduled may hold everything for a while.
+  while (taken < TAKEN_BY_EACH) {
     let held = 0;
     while (requests.tryAcquire()) {
       held++;
@@ -71,7 +72,7 @@ else {
     const [, holders, most] = new Int32Array(data.seen);
     assert.equal(holders, 0);
     assert.equal(most, CEILING, 'the ceiling was reached and never passed');
-    for (const taken of results) assert.ok(taken > ROUNDS / 10, `took ${taken}`);
+    for (const taken of results) assert.ok(taken >= TAKEN_BY_EACH, `took ${taken}`);
     const chunks = new SharedChunks();
     chunks.attach(0, buffer);
     assert.equal(resources(chunks, {}).requests.count(), 0);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assignmentOf, clusterConfig, hostConfig } from '../../../test/fakes/cluster-config.ts';
 import { FakeTimers } from '../../../test/fakes/timers.ts';
-import { assignmentOf, clusterConfig, hostConfig } from '../../../test/fakes/upstream.ts';
 import type { DnsConfig } from '../../api/config/cluster.ts';
 import { MembershipStats } from '../supervision/membership-stats.ts';
 import type { ResolvedAddress } from './name-resolver.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clusterConfig, seededRandom } from '../../../test/fakes/upstream.ts';
+import { clusterConfig, seededRandom } from '../../../test/fakes/cluster-config.ts';
 import type { ClusterConfig } from '../../api/config/cluster.ts';
 import type { UpstreamHost } from '../host.ts';
 import { EdfScheduler } from './edf-scheduler.ts';

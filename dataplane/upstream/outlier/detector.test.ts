@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { defaultOutlierDetection } from '../../../test/fakes/cluster-config.ts';
 import { FakeTimers } from '../../../test/fakes/timers.ts';
-import { defaultOutlierDetection } from '../../../test/fakes/upstream.ts';
 import type { OutlierDetectionConfig } from '../../api/config/cluster.ts';
 import { HostWord, readWord, SharedChunks, writeWord } from '../shared-state.ts';
 import { OutlierDetector } from './detector.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultOutlierDetection } from '../../../test/fakes/upstream.ts';
+import { defaultOutlierDetection } from '../../../test/fakes/cluster-config.ts';
 import { afterTick, type EjectionState, ejected, mayEject, neverEjected } from './ejection.ts';
 
 const config = defaultOutlierDetection;

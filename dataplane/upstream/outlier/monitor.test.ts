@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultOutlierDetection } from '../../../test/fakes/upstream.ts';
+import { defaultOutlierDetection } from '../../../test/fakes/cluster-config.ts';
 import { OutlierResult } from '../../api/cluster.ts';
 import type { OutlierDetectionConfig } from '../../api/config/cluster.ts';
 import { SharedChunks } from '../shared-state.ts';

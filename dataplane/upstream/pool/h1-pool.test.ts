@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FakeTimers } from '../../../test/fakes/timers.ts';
 import {
   clusterConfig,
   defaultThresholds,
   FakePoolConnection,
   placedHost,
-} from '../../../test/fakes/upstream.ts';
+} from '../../../test/fakes/cluster-config.ts';
+import { FakeTimers } from '../../../test/fakes/timers.ts';
 import type { HttpPoolCallbacks } from '../../api/cluster.ts';
 import { type RequestEncoder, type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
 import type { ThresholdsConfig, UpstreamHttpConfig } from '../../api/config/cluster.ts';

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FakeTimers } from '../../../test/fakes/timers.ts';
 import {
   assignmentOf,
   clusterConfig,
   defaultOutlierDetection,
   hostConfig,
   seededRandom,
-} from '../../../test/fakes/upstream.ts';
+} from '../../../test/fakes/cluster-config.ts';
+import { FakeTimers } from '../../../test/fakes/timers.ts';
 import type { ClusterConfig, PlacedAssignment } from '../../api/config/cluster.ts';
 import { takeSnapshot } from '../../stats/snapshot.ts';
 import { HolderStore } from '../../stats/store.ts';

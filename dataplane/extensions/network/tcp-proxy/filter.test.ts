@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, test } from 'node:test';
 import { silentLogger } from '../../../../common/logger.ts';
-import { FakeTimers } from '../../../../test/fakes/timers.ts';
 import {
   clusterConfig,
   defaultOutlierDetection,
   defaultThresholds,
   placedHost,
-} from '../../../../test/fakes/upstream.ts';
+} from '../../../../test/fakes/cluster-config.ts';
+import { FakeTimers } from '../../../../test/fakes/timers.ts';
 import type { ThresholdsConfig } from '../../../api/config/cluster.ts';
 import type { WorkerContext } from '../../../api/factory.ts';
 import { ResponseFlag, type StreamInfo } from '../../../api/stream-info.ts';

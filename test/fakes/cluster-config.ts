@@ -1,0 +1,171 @@
+// Clusters, hosts and pooled connections for tests: defaults as config/ would fill them in, connections
+// that a test connects, fails and feeds by hand, and chance from a seed.
+
+import type { Random } from '../../common/clock.ts';
+import type { LoadBalancerContext } from '../../dataplane/api/cluster.ts';
+import type {
+  ClusterConfig,
+  HostConfig,
+  LoadAssignment,
+  OutlierDetectionConfig,
+  PlacedHost,
+  ThresholdsConfig,
+} from '../../dataplane/api/config/cluster.ts';
+import { ConnectionCloseType, ConnectionEvent } from '../../dataplane/api/connection.ts';
+import type { PoolConnection } from '../../dataplane/upstream/pool/pool-context.ts';
+import { FakeConnection } from './connection.ts';
+
+/** The same numbers for the same seed (mulberry32). */
+export function seededRandom(seed: number): Random {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
+  };
+}
+
+export const defaultThresholds: ThresholdsConfig = {
+  maxConnections: 1024,
+  maxPendingRequests: 1024,
+  maxRequests: 1024,
+  maxRetries: 3,
+  retryBudget: null,
+  trackRemaining: false,
+};
+
+export const defaultOutlierDetection: OutlierDetectionConfig = {
+  intervalMs: 10_000,
+  baseEjectionTimeMs: 30_000,
+  maxEjectionTimeMs: 300_000,
+  maxEjectionTimeJitterMs: 0,
+  maxEjectionPercent: 10,
+  alwaysEjectOneHost: false,
+  consecutive5xx: 5,
+  enforcingConsecutive5xx: 100,
+  consecutiveGatewayFailure: 5,
+  enforcingConsecutiveGatewayFailure: 0,
+  consecutiveLocalOriginFailure: 5,
+  enforcingConsecutiveLocalOriginFailure: 100,
+  splitExternalLocalOriginErrors: false,
+};
+
+/** A static cluster called `orders` without hosts; give what the test is about. */
+export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig {
+  return {
+    name: 'orders',
+    statName: given.name ?? 'orders',
+    type: 'STATIC',
+    edsServiceName: '',
+    connectTimeoutMs: 5_000,
+    perConnectionBufferLimitBytes: 1024 * 1024,
+    lbPolicy: 'ROUND_ROBIN',
+    leastRequest: { choiceCount: 2, activeRequestBias: 1 },
+    commonLb: { healthyPanicThresholdPercent: 50, closeConnectionsOnHostSetChange: false },
+    circuitBreakers: [defaultThresholds, defaultThresholds],
+    outlierDetection: null,
+    loadAssignment: assignmentOf([]),
+    dns: {
+      refreshRateMs: 5_000,
+      respectTtl: false,
+      lookupFamily: 'AUTO',
+      failureRefreshBaseMs: 5_000,
+      failureRefreshMaxMs: 5_000,
+      resolvers: [],
+    },
+    http: {
+      idleTimeoutMs: 3_600_000,
+      maxRequestsPerConnection: 0,
+      maxConnectionDurationMs: 0,
+      maxResponseHeadersKb: 60,
+      maxHeadersCount: 100,
+      headerCase: 'lower',
+      acceptHttp10: false,
+      allowAbsoluteUrl: true,
+      protocol: 'HTTP/1.1',
+      autoSni: false,
+      autoSanValidation: false,
+    },
+    tls: null,
+    tcpKeepalive: null,
+    bindAddress: null,
+    ignoreHealthOnHostRemoval: false,
+    ...given,
+  };
+}
+
+/** A healthy host of weight 1 at `address`:80. */
+export function hostConfig(address: string, given: Partial<HostConfig> = {}): HostConfig {
+  return {
+    address,
+    port: 80,
+    hostname: '',
+    weight: 1,
+    health: 'healthy',
+    metadata: null,
+    ...given,
+  };
+}
+
+/** One locality of priority 0. */
+export function assignmentOf(hosts: readonly HostConfig[], clusterName = 'orders'): LoadAssignment {
+  return {
+    clusterName,
+    overprovisioningFactor: 140,
+    localities: [{ region: '', zone: '', subZone: '', priority: 0, weight: 0, hosts }],
+  };
+}
+
+/** A host with slot `slot` of chunk 0. */
+export function placedHost(
+  address: string,
+  slot: number,
+  given: Partial<PlacedHost> = {},
+): PlacedHost {
+  return {
+    ...hostConfig(address),
+    chunk: 0,
+    slot,
+    priority: 0,
+    locality: { region: '', zone: '', subZone: '' },
+    ...given,
+  };
+}
+
+export const anyHost: LoadBalancerContext = {
+  hashKey: null,
+  hostSelectionRetryCount: 0,
+  shouldSelectAnotherHost: () => false,
+};
+
+/** An upstream connection that is connecting until a test says how that ends. */
+export class FakePoolConnection extends FakeConnection implements PoolConnection {
+  connectTimedOut = false;
+  /** What the pool asked TLS for. */
+  serverName = '';
+  #sink: { onData(data: Buffer, endStream: boolean): void } | null = null;
+
+  setReadSink(sink: { onData(data: Buffer, endStream: boolean): void }): void {
+    this.#sink = sink;
+  }
+
+  connect(): void {
+    for (const callbacks of this.callbacks) callbacks.onEvent(ConnectionEvent.Connected);
+  }
+
+  refuse(reason = 'delayed connect error: Connection refused'): void {
+    this.transportFailureReason = reason;
+    this.remoteClose();
+  }
+
+  timeOut(): void {
+    this.connectTimedOut = true;
+    this.close(ConnectionCloseType.NoFlush);
+  }
+
+  /** Bytes from the peer. */
+  receive(text: string, endStream = false): void {
+    this.#sink?.onData(Buffer.from(text, 'latin1'), endStream);
+  }
+}
