@@ -49,6 +49,8 @@ export interface StreamRecord {
   acked(kind: XdsKind): void;
   /** Returns false when the same was refused for the same reason before: no need to log it again. */
   nacked(kind: XdsKind, reason: string): boolean;
+  /** Something of that kind was refused, also on an earlier stream, and nothing ACKed since. */
+  hasNack(kind: XdsKind): boolean;
   /** The node has all of that kind's set, and nothing is under way. */
   settled(kind: XdsKind, version: string): void;
   closed(): void;
@@ -118,6 +120,10 @@ class NodeRecord implements StreamRecord {
     type.nack = { version: type.sentVersion, reason: text, atMs };
     type.answeredAtMs = atMs;
     return isNews;
+  }
+
+  hasNack(kind: XdsKind): boolean {
+    return (this.types.get(kind)?.nack ?? null) !== null;
   }
 
   settled(kind: XdsKind, version: string): void {

@@ -133,7 +133,7 @@ test('after unsubscribing * only the named ones are sent (go-control-plane #559)
   assert.deepEqual(drain(node), ['cluster +b']);
 });
 
-test('order: clusters, endpoints, listeners, routes, and removals last in reverse (go-control-plane #59)', () => {
+test('order: clusters, endpoints, listeners, routes, and removals last, users first (go-control-plane #59)', () => {
   const world = new AdsWorld();
   world.publish(
     edsCluster('a'),
@@ -158,18 +158,20 @@ test('order: clusters, endpoints, listeners, routes, and removals last in revers
     'endpoint +b',
     'listener +m',
     'route +s',
-    'route -r',
     'listener -l',
-    'endpoint -a',
+    'route -r',
     'cluster -a',
+    'endpoint -a',
   ]);
 });
 
 test('listeners and routes wait until clusters and endpoints were answered for', () => {
   const world = new AdsWorld();
-  world.publish(edsCluster('a'), assignment('a', 1), routes('r', { '/': 'a' }));
+  const listener = httpListener('l', 1, 'r');
+  world.publish(edsCluster('a'), assignment('a', 1), routes('r', { '/': 'a' }), listener);
   const node = world.delta();
   node.request('cluster');
+  node.request('listener');
   node.request('route', { subscribe: ['r'] });
   const clusters = only(node);
   node.request('endpoint', { subscribe: ['a'] });
@@ -177,7 +179,7 @@ test('listeners and routes wait until clusters and endpoints were answered for',
   node.ack(clusters);
   assert.deepEqual(node.take(), []);
   node.nack(endpoints, 'no');
-  assert.equal(gist(only(node)), 'route +r', 'a NACK is an answer');
+  assert.deepEqual(node.take().map(gist), ['listener +l', 'route +r'], 'a NACK is an answer');
 });
 
 test('a new snapshot in the middle of a pass waits until the pass is over', () => {

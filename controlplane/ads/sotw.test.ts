@@ -172,6 +172,22 @@ test('a client that comes back with the current version is sent nothing (contour
   assert.equal(world.tracker.node(NODE_ID)?.types[0]?.status, 'SYNCED');
 });
 
+test('a client that refused something is not believed its version when it comes back', () => {
+  const world = new AdsWorld();
+  world.publish(edsCluster('a'));
+  const node = world.sotw();
+  node.request('cluster');
+  const good = only(node);
+  node.ack(good);
+  world.publish(edsCluster('b'));
+  node.nack(only(node), 'no b; a is gone all the same');
+  node.stream.onEnd();
+  world.publish(edsCluster('a'));
+  const again = world.sotw();
+  again.request('cluster', { versionInfo: good.versionInfo });
+  assert.equal(only(again).resources.length, 1);
+});
+
 test('a client that comes back with that version but more names is sent everything', () => {
   const world = new AdsWorld();
   world.publish(assignment('a', 1), assignment('b', 1));

@@ -2,7 +2,7 @@
 // changes meanwhile waits, and only the newest of it is used. A pass has two phases (make before break):
 //
 //   add:    cluster, endpoint, secret   then, when clusters and endpoints were answered:   listener, route
-//   remove: when all that was answered: route -> listener -> secret -> endpoint -> cluster
+//   remove: when all that was answered, users first: listener -> route -> cluster -> endpoint -> secret
 //
 // Endpoints and secrets never wait for the answer to clusters, nor routes for that to listeners: Envoy ACKs
 // clusters only when they are warm, which needs the former (it pauses CDS meanwhile; seen with 1.40).
@@ -66,7 +66,8 @@ const waitsFor: Readonly<Record<XdsKind, readonly XdsKind[]>> = {
   route: ['cluster', 'endpoint'],
 };
 
-const removalOrder: readonly XdsKind[] = [...xdsKinds].reverse();
+/** Who uses goes before what is used. */
+const removalOrder: readonly XdsKind[] = ['listener', 'route', 'cluster', 'endpoint', 'secret'];
 
 /** Whose response makes Envoy ask again for which types. */
 const childrenOf: Readonly<Record<XdsKind, readonly XdsKind[]>> = {
@@ -204,6 +205,8 @@ export class Stream<Request extends RequestBase> {
       this.#types.set(kind, state);
     }
     const meaning = this.#protocol.read(state, request);
+    // SotW clients use the good part of what they refuse: their version then says less than they hold.
+    if (this.#record?.hasNack(kind) === true) state.resumeVersion = '';
     switch (meaning) {
       case 'ack':
         stats.acksTotal[kind]++;

@@ -109,7 +109,6 @@ test('on a new stream the last accepted versions are told, and no nonce', () => 
   client.start();
   server.call.sotw('cluster', 'v1', [edsCluster('a')]);
   server.call.sotw('endpoint', 'e1', [assignment('a', 1)]);
-  server.call.sotw('cluster', 'v2', [edsCluster('a'), bad]);
   server.call.close();
   timers.advance(1);
   const requests = server.call.takeSotw();
@@ -121,6 +120,30 @@ test('on a new stream the last accepted versions are told, and no nonce', () => 
       ['', ''],
     ],
   );
+});
+
+test('after a NACK whose good part is in use no version is told on a new stream', () => {
+  const { server, timers, client } = setUp();
+  client.start();
+  const good = resourceOf('cluster', 'a', { name: 'a' });
+  server.call.sotw('cluster', 'v1', [good]);
+  server.call.sotw('cluster', 'v2', [bad]);
+  server.call.close();
+  timers.advance(1);
+  assert.equal(server.call.takeSotw()[0]?.versionInfo, '');
+});
+
+test('a version that does not cover a wanted name is not told on a new stream', () => {
+  const { server, timers, client } = setUp();
+  client.start();
+  server.call.sotw('cluster', 'v1', [edsCluster('a')]);
+  server.call.sotw('endpoint', 'e1', [assignment('a', 1)]);
+  server.call.sotw('cluster', 'v2', []);
+  server.call.close();
+  timers.advance(1);
+  server.call.sotw('cluster', 'v1', [edsCluster('a')]);
+  const endpoints = server.call.takeSotw().find(({ typeUrl }) => typeUrl === typeUrlOf.endpoint);
+  assert.deepEqual([endpoints?.resourceNames, endpoints?.versionInfo], [['a'], '']);
 });
 
 test('unchanged resources in a full response are neither compiled nor delivered again', () => {

@@ -18,6 +18,8 @@ class TypeStream {
   readonly subscription = new Subscription();
   /** Of the last response that was accepted as a whole; survives the stream. */
   acceptedVersion = '';
+  /** A later response was refused, but what was good of it is in use: no version says that. */
+  isBetweenVersions = false;
   /** Of the last response on this stream. */
   nonce = '';
 }
@@ -50,12 +52,9 @@ export class SotwMux implements Mux {
     if (added.length === 0 && removed.length === 0) return;
     // The answer that is about to go out names them: any request with its nonce would be an answer.
     if (this.#answering === kind) return;
-    if (this.#owner.isOpen()) {
-      // Not started and nothing wanted: an empty first request would mean everything.
-      if (subscription.isStarted || subscription.isActive) this.#send(kind, type, null);
-    } else if (added.length > 0) {
-      // Some servers send nothing when the version is theirs, though it never covered the new names.
-      type.acceptedVersion = '';
+    // Not started and nothing wanted: an empty first request would mean everything.
+    if (this.#owner.isOpen() && (subscription.isStarted || subscription.isActive)) {
+      this.#send(kind, type, null);
     }
   }
 
@@ -92,6 +91,7 @@ export class SotwMux implements Mux {
       isFullState: type.subscription.isWildcard,
       versionText: versionInfo,
     });
+    type.isBetweenVersions = message !== null;
     if (message === null) type.acceptedVersion = versionInfo;
     // What the update needs is asked for before it is answered: a server that sends routes when clusters
     // were answered then sees that their endpoints are still to come.
@@ -108,11 +108,21 @@ export class SotwMux implements Mux {
   }
 
   #send(kind: ResourceKind, type: TypeStream, errorDetail: ErrorDetail | null): void {
-    type.subscription.isStarted = true;
+    const { subscription } = type;
+    // A server may believe a first request's version, and then sends nothing.
+    const isBelievable = !type.isBetweenVersions && this.#holdsAll(kind, subscription);
+    if (!subscription.isStarted && !isBelievable) type.acceptedVersion = '';
+    subscription.isStarted = true;
     this.#owner.onRequest(kind);
     // A wildcard subscription names nothing.
-    const names = type.subscription.isWildcard ? [] : [...type.subscription.names];
+    const names = subscription.isWildcard ? [] : [...subscription.names];
     this.#sendRaw(typeUrlOf[kind], type.acceptedVersion, type.nonce, names, errorDetail);
+  }
+
+  #holdsAll(kind: ResourceKind, { isWildcard, names }: Subscription): boolean {
+    if (isWildcard) return true;
+    const known = this.#owner.knownVersions(kind);
+    return [...names].every((name) => known.has(name));
   }
 
   #sendRaw(
