@@ -159,6 +159,11 @@ async function proxy(given: Given) {
   };
 }
 
+/** Gives the loop every chance to read what it should not. */
+async function manyTurns(): Promise<void> {
+  for (let i = 0; i < 3_000; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 async function readAll(socket: net.Socket): Promise<string> {
   let text = '';
   for await (const chunk of socket) text += String(chunk);
@@ -311,7 +316,10 @@ test('a client that does not read stops the server, and resumes it', async () =>
   client.pause();
   const paused = 'cluster.orders.upstream_flow_control_paused_reading_total';
   while (stat(paused) === 0) await new Promise((resolve) => setImmediate(resolve));
+  await manyTurns();
   assert.equal(written, 0, 'the server still has bytes that nobody took');
+  const taken = Number(stat('cluster.orders.upstream_cx_rx_bytes_total'));
+  assert.ok(taken < size / 2, `${taken} bytes were read for a client that takes none`);
   let received = 0;
   for await (const chunk of client) received += (chunk as Buffer).length;
   assert.equal(received, size);
@@ -333,6 +341,9 @@ test('a server that does not read stops the client', async () => {
   const server = await accepted.promise;
   const paused = 'tcp.db.downstream_flow_control_paused_reading_total';
   while (stat(paused) === 0) await new Promise((resolve) => setImmediate(resolve));
+  await manyTurns();
+  const taken = Number(stat('tcp.db.downstream_cx_rx_bytes_total'));
+  assert.ok(taken < size / 2, `${taken} bytes were read for a server that takes none`);
   let received = 0;
   for await (const chunk of server) received += (chunk as Buffer).length;
   assert.equal(received, size);
