@@ -3,37 +3,12 @@
 //
 // Order that the callbacks keep, per cluster: [shared chunk], onCluster, onPlaced*, onClusterRemoved.
 
-import type { Clock, Random } from '../../../common/clock.ts';
-import type { TimerService } from '../../../common/timer.ts';
-import type { ClusterConfig, LoadAssignment, PlacedAssignment } from '../../api/config/cluster.ts';
-import type { StatField, StatsStore } from '../../api/stats.ts';
+import type { ClusterConfig, LoadAssignment } from '../../api/config/cluster.ts';
+import type { StatField } from '../../api/stats.ts';
 import { clusterScope } from '../cluster-stats.ts';
-import type { NameResolver } from '../discovery/name-resolver.ts';
 import type { OutlierThresholdEvent } from '../outlier/outlier-event.ts';
-import type { SharedChunks, SlotAddress } from '../shared-state.ts';
-import type { SlotAllocator } from './slot-allocator.ts';
+import type { SupervisionParts } from './parts.ts';
 import { SupervisedCluster } from './supervised-cluster.ts';
-
-export interface SupervisionParts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly timers: TimerService;
-  /** The same that `slots` allocates from. */
-  readonly chunks: SharedChunks;
-  readonly slots: SlotAllocator;
-  readonly stats: StatsStore;
-  /** `servers`: `ip:port`; empty = the system's (SystemNameResolver). Shared ones are fine. */
-  resolverFor(servers: readonly string[]): NameResolver;
-  /** A cluster, new or changed; hosts that it already had stay valid. */
-  onCluster(config: ClusterConfig, slot: SlotAddress): void;
-  onClusterRemoved(name: string): void;
-  /** The full host set of a cluster. */
-  onPlaced(assignment: PlacedAssignment): void;
-  /** Once per cluster, after its first onPlaced (or instead of it: an EDS timeout). */
-  onWarm(name: string): void;
-  /** A line for outlier_detection.event_log_path, without line end. */
-  onOutlierEvent(line: string): void;
-}
 
 class ManagerStats {
   static readonly stats: readonly StatField[] = [

@@ -12,9 +12,9 @@ import { OutlierDetector } from '../outlier/detector.ts';
 import type { OutlierKind } from '../outlier/outlier-event.ts';
 import { OutlierStats } from '../outlier/outlier-stats.ts';
 import { ClusterWord, HostWord, readWord, type SlotAddress } from '../shared-state.ts';
-import type { SupervisionParts } from './cluster-supervision.ts';
 import { HostTable, hostAddress } from './host-table.ts';
 import { MembershipStats } from './membership-stats.ts';
+import type { SupervisionParts } from './parts.ts';
 
 export class SupervisedCluster {
   readonly slot: SlotAddress;
