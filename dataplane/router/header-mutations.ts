@@ -1,7 +1,8 @@
 // request_/response_headers_to_add/_to_remove of one level (weighted cluster, route, virtual host, route
 // configuration), compiled. As in Envoy, a level first removes, then works out all its values, then applies.
 
-import { compileFormat, type TextFormatter } from '../access-log/formatter.ts';
+import { compileFormat } from '../access-log/formatter.ts';
+import type { TextFormatter } from '../access-log/text-formatter.ts';
 import type { LogContext } from '../api/access-log.ts';
 import { type HeaderFields, removeField } from '../api/headers.ts';
 import type { HeaderMutationData, HeaderMutationsData } from '../api/matcher-data.ts';

@@ -222,18 +222,18 @@ test('weighted clusters take their shares of the random numbers, or what a heade
 });
 
 test('a TLS-only virtual host redirects what came without TLS', () => {
-  const require = (requireTls: 'ALL' | 'EXTERNAL_ONLY'): RouteTable =>
+  const requiring = (requireTls: 'ALL' | 'EXTERNAL_ONLY'): RouteTable =>
     table({
       responseHeaders: addHeader('x-rc', '1'),
       virtualHosts: [virtualHostData({ requireTls })],
     });
   const kind = (of: RouteTable, fields: string[]): string | undefined =>
     of.match(request('/p?q', fields), 0)?.kind;
-  assert.equal(kind(require('ALL'), ['x-forwarded-proto', 'http']), 'redirect');
-  assert.equal(kind(require('ALL'), ['x-forwarded-proto', 'https']), 'route');
+  assert.equal(kind(requiring('ALL'), ['x-forwarded-proto', 'http']), 'redirect');
+  assert.equal(kind(requiring('ALL'), ['x-forwarded-proto', 'https']), 'route');
   const internal = ['x-forwarded-proto', 'http', 'x-envoy-internal', 'true'];
-  assert.equal(kind(require('EXTERNAL_ONLY'), internal), 'route');
-  const route = require('ALL').match(request('/p?q', ['x-forwarded-proto', 'http']), 0);
+  assert.equal(kind(requiring('EXTERNAL_ONLY'), internal), 'route');
+  const route = requiring('ALL').match(request('/p?q', ['x-forwarded-proto', 'http']), 0);
   assert.ok(route instanceof RouteEntry);
   assert.equal(route.location(request('/p?q')), 'https://a.com/p?q');
   const response = new ResponseHeaders(301, []);

@@ -283,7 +283,9 @@ export class RouterFilter
     const request = new UpstreamRequest(this, cluster, host, this.#headers!);
     this.#upstream = request;
     for (let i = 0; i < this.#downstreamFull; i++) request.readDisable(true);
-    request.start(cluster.httpPool(host, priority), endStream);
+    // auto_sni takes the server name from the request as it goes out.
+    const pool = cluster.httpPool(host, priority, this.#headers!.authority);
+    request.start(pool, endStream);
   }
 
   /** The back-off is over. */

@@ -1,171 +1,262 @@
-// Clusters, hosts and pooled connections for tests: defaults as config/ would fill them in, connections
-// that a test connects, fails and feeds by hand, and chance from a seed.
+// Clusters, hosts and pools whose every move a test makes. Tries are recorded; the test answers them.
 
-import type { Random } from '../../common/clock.ts';
-import type { LoadBalancerContext } from '../../dataplane/api/cluster.ts';
 import type {
-  ClusterConfig,
-  HostConfig,
-  LoadAssignment,
-  OutlierDetectionConfig,
-  PlacedHost,
-  ThresholdsConfig,
-} from '../../dataplane/api/config/cluster.ts';
-import { ConnectionCloseType, ConnectionEvent } from '../../dataplane/api/connection.ts';
-import type { PoolConnection } from '../../dataplane/upstream/pool/pool-context.ts';
+  Cancellable,
+  Cluster,
+  ClusterManager,
+  Host,
+  HttpPool,
+  HttpPoolCallbacks,
+  LoadBalancerContext,
+  OutlierResult,
+  Resource,
+  ResourceManager,
+} from '../../dataplane/api/cluster.ts';
+import {
+  type RequestEncoder,
+  type ResponseDecoder,
+  type StreamCallbacks,
+  StreamResetReason,
+} from '../../dataplane/api/codec.ts';
+import {
+  type RequestHeaders,
+  ResponseHeaders,
+  type Trailers,
+} from '../../dataplane/api/headers.ts';
 import { FakeConnection } from './connection.ts';
 
-/** The same numbers for the same seed (mulberry32). */
-export function seededRandom(seed: number): Random {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
-  };
+class FakeResource implements Resource {
+  used = 0;
+  ceiling: number;
+
+  constructor(ceiling: number) {
+    this.ceiling = ceiling;
+  }
+
+  tryAcquire(): boolean {
+    if (this.used >= this.ceiling) return false;
+    this.used++;
+    return true;
+  }
+
+  acquire(): void {
+    this.used++;
+  }
+
+  release(): void {
+    this.used--;
+  }
+
+  count(): number {
+    return this.used;
+  }
+
+  max(): number {
+    return this.ceiling;
+  }
 }
 
-export const defaultThresholds: ThresholdsConfig = {
-  maxConnections: 1024,
-  maxPendingRequests: 1024,
-  maxRequests: 1024,
-  maxRetries: 3,
-  retryBudget: null,
-  trackRemaining: false,
+/** One host; what is reported to outlier detection is kept. */
+export class FakeHost implements Host {
+  readonly address: Host['address'];
+  readonly hostname = '';
+  readonly addressText: string;
+  readonly canary = false;
+  readonly stats = {
+    cxTotal: 0,
+    cxConnectFail: 0,
+    rqTotal: 0,
+    rqSuccess: 0,
+    rqError: 0,
+    rqTimeout: 0,
+    adjustActive: (): void => {},
+  };
+  readonly codes: number[] = [];
+  readonly results: OutlierResult[] = [];
+  readonly outlier = {
+    putHttpResponseCode: (status: number): void => void this.codes.push(status),
+    putResult: (result: OutlierResult): void => void this.results.push(result),
+  };
+
+  constructor(port: number) {
+    this.address = { ip: '10.0.0.1', port };
+    this.addressText = `10.0.0.1:${port}`;
+  }
+
+  weight(): number {
+    return 1;
+  }
+}
+
+/** One try as the pool sees it, and its stream once the test made it ready. */
+export class FakeTry implements RequestEncoder, Cancellable {
+  readonly decoder: ResponseDecoder;
+  readonly host: FakeHost;
+  readonly #callbacks: HttpPoolCallbacks;
+  streamCallbacks!: StreamCallbacks;
+  headers: RequestHeaders | null = null;
+  /** Header fields as they were when this try was written. */
+  fields: string[] = [];
+  body = '';
+  trailers: Trailers | null = null;
+  isEnded = false;
+  isCancelled = false;
+  resetBy: StreamResetReason | null = null;
+  readDisableCount = 0;
+
+  constructor(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks, host: FakeHost) {
+    this.decoder = decoder;
+    this.#callbacks = callbacks;
+    this.host = host;
+  }
+
+  ready(): this {
+    const connection = new FakeConnection();
+    this.#callbacks.onPoolReady(this, this.host, { protocol: 'HTTP/1.1', connection });
+    return this;
+  }
+
+  fail(reason: StreamResetReason, transportFailureReason = ''): void {
+    this.#callbacks.onPoolFailure(reason, transportFailureReason, this.host);
+  }
+
+  /** A whole response. */
+  respond(status: number, fields: string[] = [], body = ''): void {
+    this.decoder.decodeHeaders(new ResponseHeaders(status, fields), body === '');
+    if (body !== '') this.decoder.decodeData(Buffer.from(body), true);
+  }
+
+  resetByPeer(reason: StreamResetReason = StreamResetReason.ConnectionTermination): void {
+    this.streamCallbacks.onResetStream(reason, '');
+  }
+
+  cancel(): void {
+    this.isCancelled = true;
+  }
+
+  setCallbacks(callbacks: StreamCallbacks): void {
+    this.streamCallbacks = callbacks;
+  }
+
+  resetStream(reason: StreamResetReason): void {
+    this.resetBy = reason;
+  }
+
+  readDisable(disable: boolean): void {
+    this.readDisableCount += disable ? 1 : -1;
+  }
+
+  bytesSent(): number {
+    return 0;
+  }
+
+  bytesReceived(): number {
+    return 0;
+  }
+
+  encodeHeaders(headers: RequestHeaders, endStream: boolean): void {
+    this.headers = headers;
+    this.fields = [...headers.fields];
+    this.isEnded = endStream;
+  }
+
+  encodeData(data: Buffer, endStream: boolean): void {
+    this.body += data.toString('latin1');
+    this.isEnded = endStream;
+  }
+
+  encodeTrailers(trailers: Trailers): void {
+    this.trailers = trailers;
+    this.isEnded = true;
+  }
+}
+
+/** Numeric stats that come into being when they are first counted. */
+type CountedStats = Cluster['stats'] & {
+  readonly charged: { status: number; internal: boolean; canary: boolean }[];
+  readonly rqTimes: number[];
 };
 
-export const defaultOutlierDetection: OutlierDetectionConfig = {
-  intervalMs: 10_000,
-  baseEjectionTimeMs: 30_000,
-  maxEjectionTimeMs: 300_000,
-  maxEjectionTimeJitterMs: 0,
-  maxEjectionPercent: 10,
-  alwaysEjectOneHost: false,
-  consecutive5xx: 5,
-  enforcingConsecutive5xx: 100,
-  consecutiveGatewayFailure: 5,
-  enforcingConsecutiveGatewayFailure: 0,
-  consecutiveLocalOriginFailure: 5,
-  enforcingConsecutiveLocalOriginFailure: 100,
-  splitExternalLocalOriginErrors: false,
-};
-
-/** A static cluster called `orders` without hosts; give what the test is about. */
-export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig {
-  return {
-    name: 'orders',
-    statName: given.name ?? 'orders',
-    type: 'STATIC',
-    edsServiceName: '',
-    connectTimeoutMs: 5_000,
-    perConnectionBufferLimitBytes: 1024 * 1024,
-    lbPolicy: 'ROUND_ROBIN',
-    leastRequest: { choiceCount: 2, activeRequestBias: 1 },
-    commonLb: { healthyPanicThresholdPercent: 50, closeConnectionsOnHostSetChange: false },
-    circuitBreakers: [defaultThresholds, defaultThresholds],
-    outlierDetection: null,
-    loadAssignment: assignmentOf([]),
-    dns: {
-      refreshRateMs: 5_000,
-      respectTtl: false,
-      lookupFamily: 'AUTO',
-      failureRefreshBaseMs: 5_000,
-      failureRefreshMaxMs: 5_000,
-      resolvers: [],
-    },
-    http: {
-      idleTimeoutMs: 3_600_000,
-      maxRequestsPerConnection: 0,
-      maxConnectionDurationMs: 0,
-      maxResponseHeadersKb: 60,
-      maxHeadersCount: 100,
-      headerCase: 'lower',
-      acceptHttp10: false,
-      allowAbsoluteUrl: true,
-      protocol: 'HTTP/1.1',
-      autoSni: false,
-      autoSanValidation: false,
-    },
-    tls: null,
-    tcpKeepalive: null,
-    bindAddress: null,
-    ignoreHealthOnHostRemoval: false,
-    ...given,
+function countedStats(): CountedStats {
+  const charged: CountedStats['charged'] = [];
+  const rqTimes: number[] = [];
+  const counters = {
+    charged,
+    rqTimes,
+    chargeResponseCode: (status: number, internal: boolean, canary: boolean) =>
+      charged.push({ status, internal, canary }),
+    recordRqTime: (ms: number) => rqTimes.push(ms),
+    recordCxConnectMs: () => {},
+    recordCxLengthMs: () => {},
   };
+  // A field nobody set reads as 0: the real class has some fifty.
+  const proxy = new Proxy(counters, {
+    get: (target, name) => (Reflect.has(target, name) ? Reflect.get(target, name) : 0),
+  });
+  return proxy as unknown as CountedStats;
 }
 
-/** A healthy host of weight 1 at `address`:80. */
-export function hostConfig(address: string, given: Partial<HostConfig> = {}): HostConfig {
-  return {
-    address,
-    port: 80,
-    hostname: '',
-    weight: 1,
-    health: 'healthy',
-    metadata: null,
-    ...given,
-  };
+/** A cluster that gives out its hosts in turn, skipping those the load balancer context refuses. */
+export class FakeCluster implements Cluster {
+  readonly config: Cluster['config'];
+  readonly stats: CountedStats = countedStats();
+  hosts: FakeHost[] = [new FakeHost(1), new FakeHost(2)];
+  readonly tries: FakeTry[] = [];
+  /** Ends a try at once with that reason; null = the test does. */
+  failAtOnce: StreamResetReason | null = null;
+  isInMaintenance = false;
+  readonly retries = new FakeResource(3);
+  #next = 0;
+
+  constructor(name: string) {
+    // The router reads the name only.
+    this.config = { name } as Cluster['config'];
+  }
+
+  resources(): ResourceManager {
+    const free = new FakeResource(1024);
+    return { connections: free, pendingRequests: free, requests: free, retries: this.retries };
+  }
+
+  chooseHost(context: LoadBalancerContext): Host | null {
+    let host: FakeHost | null = null;
+    for (let i = 0; i <= context.hostSelectionRetryCount && this.hosts.length > 0; i++) {
+      host = this.hosts[this.#next++ % this.hosts.length]!;
+      if (!context.shouldSelectAnotherHost(host)) break;
+    }
+    return host;
+  }
+
+  httpPool(host: Host): HttpPool {
+    return {
+      newStream: (decoder, callbacks) => {
+        // Hosts come from this cluster.
+        const attempt = new FakeTry(decoder, callbacks, host as FakeHost);
+        this.tries.push(attempt);
+        if (this.failAtOnce === null) return attempt;
+        attempt.fail(this.failAtOnce);
+        return null;
+      },
+    };
+  }
+
+  tcpPool(): never {
+    throw new Error('not for HTTP');
+  }
+
+  maintenanceMode(): boolean {
+    return this.isInMaintenance;
+  }
 }
 
-/** One locality of priority 0. */
-export function assignmentOf(hosts: readonly HostConfig[], clusterName = 'orders'): LoadAssignment {
-  return {
-    clusterName,
-    overprovisioningFactor: 140,
-    localities: [{ region: '', zone: '', subZone: '', priority: 0, weight: 0, hosts }],
-  };
-}
+export class FakeClusterManager implements ClusterManager {
+  readonly clusters = new Map<string, FakeCluster>();
 
-/** A host with slot `slot` of chunk 0. */
-export function placedHost(
-  address: string,
-  slot: number,
-  given: Partial<PlacedHost> = {},
-): PlacedHost {
-  return {
-    ...hostConfig(address),
-    chunk: 0,
-    slot,
-    priority: 0,
-    locality: { region: '', zone: '', subZone: '' },
-    ...given,
-  };
-}
-
-export const anyHost: LoadBalancerContext = {
-  hashKey: null,
-  hostSelectionRetryCount: 0,
-  shouldSelectAnotherHost: () => false,
-};
-
-/** An upstream connection that is connecting until a test says how that ends. */
-export class FakePoolConnection extends FakeConnection implements PoolConnection {
-  connectTimedOut = false;
-  /** What the pool asked TLS for. */
-  serverName = '';
-  #sink: { onData(data: Buffer, endStream: boolean): void } | null = null;
-
-  setReadSink(sink: { onData(data: Buffer, endStream: boolean): void }): void {
-    this.#sink = sink;
+  constructor(...clusters: FakeCluster[]) {
+    for (const cluster of clusters) this.clusters.set(cluster.config.name, cluster);
   }
 
-  connect(): void {
-    for (const callbacks of this.callbacks) callbacks.onEvent(ConnectionEvent.Connected);
-  }
-
-  refuse(reason = 'delayed connect error: Connection refused'): void {
-    this.transportFailureReason = reason;
-    this.remoteClose();
-  }
-
-  timeOut(): void {
-    this.connectTimedOut = true;
-    this.close(ConnectionCloseType.NoFlush);
-  }
-
-  /** Bytes from the peer. */
-  receive(text: string, endStream = false): void {
-    this.#sink?.onData(Buffer.from(text, 'latin1'), endStream);
+  getCluster(name: string): FakeCluster | null {
+    return this.clusters.get(name) ?? null;
   }
 }
