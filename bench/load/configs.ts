@@ -154,7 +154,8 @@ export interface PlainOptions {
 export function nginxProxyConf(options: PlainOptions): string {
   const { ports, upstreamPort, downstreamTls, upstreamTls, directory } = options;
   const scheme = upstreamTls === null ? 'http' : 'https';
-  return `worker_processes 1;
+  return `user root;
+worker_processes 1;
 daemon off;
 pid ${directory}/nginx.pid;
 error_log ${directory}/error.log;
@@ -222,7 +223,8 @@ backend backend
 
 /** The backend that all proxies forward to: nginx, bodies of exact sizes from memory-mapped files. */
 export function nginxBackendConf(port: number, directory: string): string {
-  return `worker_processes 1;
+  return `user root;
+worker_processes 1;
 daemon off;
 pid ${directory}/backend.pid;
 error_log ${directory}/backend-error.log;

@@ -1,12 +1,13 @@
 // Format strings compiled once, run per log line or per header that a route adds. A line is a byte string:
 // one character per byte, to be written as latin1 (see byte-string.ts).
 
-import type { LogContext } from '../api/access-log.ts';
 import type { AccessLogFormatData } from '../api/config/access-log.ts';
 import { byteString } from './byte-string.ts';
 import { parseFormat } from './format-parser.ts';
 import { createJsonFormatter } from './json-formatter.ts';
-import { compileOperator, type Environment, type Operator } from './operators.ts';
+import type { Operator } from './operator.ts';
+import { compileOperator, type Environment } from './operators.ts';
+import { type Formatter, TextFormatter } from './text-formatter.ts';
 
 /** Envoy's default access-log line, with its newline. */
 export const defaultAccessLogFormat =
@@ -14,11 +15,6 @@ export const defaultAccessLogFormat =
   '%RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ' +
   '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" ' +
   '"%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n';
-
-/** Makes one line (or header value) of a context. */
-export interface Formatter {
-  format(context: LogContext): string;
-}
 
 export interface FormatOptions {
   /** Missing values become '' instead of `-`. Headers to add are compiled so. */
@@ -40,30 +36,6 @@ const headerFormatOptions: FormatOptions = {
   omitEmptyValues: true,
   environment: processEnvironment,
 };
-
-/** A compiled text: literal, operator, literal, operator, ..., literal. */
-export class TextFormatter implements Formatter {
-  /** literals[i] stands before operators[i]; one more at the end. */
-  readonly literals: readonly string[];
-  readonly operators: readonly Operator[];
-  readonly #missing: string;
-
-  constructor(literals: readonly string[], operators: readonly Operator[], missing: string) {
-    this.literals = literals;
-    this.operators = operators;
-    this.#missing = missing;
-  }
-
-  format(context: LogContext): string {
-    const { literals, operators } = this;
-    let line = literals[0]!;
-    for (let i = 0; i < operators.length; i++) {
-      line += operators[i]!.text(context) ?? this.#missing;
-      line += literals[i + 1]!;
-    }
-    return line;
-  }
-}
 
 /** What is wrong with a format string; [] when it is good. The texts are fit to follow a field path. */
 export function checkFormat(text: string): readonly string[] {

@@ -5,8 +5,8 @@
 import type { LogContext } from '../api/access-log.ts';
 import type { PlainData } from '../api/factory.ts';
 import { byteString, jsonText } from './byte-string.ts';
-import type { Formatter, TextFormatter } from './formatter.ts';
-import type { Operator } from './operators.ts';
+import type { Operator } from './operator.ts';
+import type { Formatter, TextFormatter } from './text-formatter.ts';
 
 /** Renders one part of the tree; null = there is no value. */
 interface JsonNode {

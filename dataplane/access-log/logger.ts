@@ -5,7 +5,8 @@ import type { AccessLogger, LogContext } from '../api/access-log.ts';
 import type { AccessLogDataBase } from '../api/config/access-log.ts';
 import type { LogSink } from '../api/factory.ts';
 import { compileLogFilter, type LogFilter } from './filter.ts';
-import { createFormatter, type Formatter } from './formatter.ts';
+import { createFormatter } from './formatter.ts';
+import type { Formatter } from './text-formatter.ts';
 
 class FormattedAccessLogger implements AccessLogger {
   readonly #filter: LogFilter | null;

@@ -2,7 +2,7 @@
 
 import type { LogContext } from '../api/access-log.ts';
 import { byteString } from './byte-string.ts';
-import type { Operator } from './operators.ts';
+import type { Operator } from './operator.ts';
 
 class MetadataOperator implements Operator {
   readonly #namespace: string;

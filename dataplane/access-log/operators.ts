@@ -11,6 +11,7 @@ import { byteString, jsonText } from './byte-string.ts';
 import type { FormatToken } from './format-parser.ts';
 import { grpcStatusName, grpcStatusOf } from './grpc-status.ts';
 import { dynamicMetadata } from './metadata-operator.ts';
+import type { Operator } from './operator.ts';
 import {
   headerReader,
   pathReader,
@@ -19,14 +20,6 @@ import {
 } from './request-operators.ts';
 import { responseFlagsLongText, responseFlagsText } from './response-flags.ts';
 import { compileTimePattern } from './start-time.ts';
-
-/** One compiled operator. Texts are byte strings (see byte-string.ts). */
-export interface Operator {
-  /** Null = there is no such value. */
-  text(context: LogContext): string | null;
-  /** The value as JSON text, typed; null = there is no such value. */
-  json(context: LogContext): string | null;
-}
 
 /** Where %ENVIRONMENT(X)% looks; asked once, when the format is compiled. */
 export type Environment = (name: string) => string | undefined;
@@ -328,6 +321,3 @@ export function compileOperator(
     ? { ok: false, message: `%${name}(${argument ?? ''})%: ${operator}` }
     : { ok: true, operator };
 }
-
-/** Names of all operators, for the support table and its tests. */
-export const operatorNames: readonly string[] = Object.keys(definitions);

@@ -6,6 +6,7 @@ import { FactoryRegistry } from '../config/registry.ts';
 import { supportOf } from '../config/support/all.ts';
 import { supportDocument } from '../config/support-doc.ts';
 import { builtInExtensions } from './extensions.ts';
+import { workerFactories } from './worker-extensions.ts';
 
 describe('the list of extensions', () => {
   it('has no two that answer to the same name or type', () => {
@@ -30,5 +31,21 @@ describe('the list of extensions', () => {
   it('is what docs/support.md says (node scripts/support-doc.ts)', () => {
     const file = new URL('../../docs/support.md', import.meta.url);
     assert.equal(readFileSync(file, 'utf8'), supportDocument(builtInExtensions));
+  });
+});
+
+describe('the two lists of extensions', () => {
+  it('name the same filters and loggers', () => {
+    const namesOf = (list: readonly { readonly name: string }[]) =>
+      list.map(({ name }) => name).sort();
+    for (const [category, halves] of [
+      ['http-filter', workerFactories.http],
+      ['network-filter', workerFactories.network],
+      ['listener-filter', workerFactories.listener],
+      ['access-logger', workerFactories.accessLog],
+    ] as const) {
+      const main = builtInExtensions.filter((extension) => extension.category === category);
+      assert.deepEqual(namesOf(halves), namesOf(main), category);
+    }
   });
 });

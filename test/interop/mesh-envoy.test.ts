@@ -122,7 +122,7 @@ describe('Envoy and Remora in one mesh', { skip: skipWithout('envoy') }, () => {
     const ads = { ads: {}, resource_api_version: 'V3' };
     const bootstrap = {
       node: {
-        id: name,
+        id: `default/${name}`,
         cluster: workload.service,
         metadata: {
           remora: {

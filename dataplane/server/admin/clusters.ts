@@ -1,9 +1,9 @@
 // /clusters and /listeners, as text and as JSON. JSON leaves out default values, as Envoy's does.
 
 import { formatAddress, type SocketAddress } from '../../api/connection.ts';
+import type { HostSummary } from '../../upstream/host-report.ts';
 import { compileRe2 } from './filter-regex.ts';
 import { type AdminPage, json, text } from './router.ts';
-import type { HostSummary } from '../../upstream/host-report.ts';
 import type { AdminSources, ClusterStatus } from './sources.ts';
 
 export function clusterPages(sources: AdminSources): readonly AdminPage[] {

@@ -173,7 +173,7 @@ export const cases: readonly Case[] = [
   get('rbac denies a header', '/hello', ['x-forbidden: yes']),
   get('fault abort', '/fault/abort'),
   get('fault delay', '/fault/delay'),
-  // Framing and limits: always strict.
+  // Framing and limits: always strict. Where Envoy is not, the case is marked and stands at the end.
   { name: 'no Host', bytes: 'GET /hello HTTP/1.1\r\n\r\n' },
   { name: 'HTTP/1.0', bytes: 'GET /hello HTTP/1.0\r\nHost: side.test\r\n\r\n' },
   {
