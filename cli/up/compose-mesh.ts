@@ -21,6 +21,7 @@ const FETCH = 'fetch(process.argv[1]).then((r) => r.text()).then((t) => process.
 
 export class ComposeMesh implements Mesh {
   readonly spec: UpSpec;
+  readonly isOurs = false;
   readonly logs = 'docker-compose logs';
   readonly #directory: string;
   readonly #project: string | null;

@@ -148,6 +148,7 @@ async function watch(mesh: Mesh, stopped: Promise<'stop'>): Promise<number> {
     const timer = setInterval(() => {
       process.stdout.write(`${liveLine(new Date(), summarise(second))}\n`);
       second = [];
+      if (!mesh.isOurs) return;
       void mesh.failure().then((failure) => {
         if (failure === null || failed) return;
         process.stderr.write(`remora up: ${failure}\n`);

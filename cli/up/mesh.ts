@@ -6,6 +6,8 @@ import type { InstanceSpec, UpSpec } from './spec.ts';
 
 export interface Mesh {
   readonly spec: UpSpec;
+  /** Started by us: a part that ends by itself is a failure. Else its owner may restart parts at will. */
+  readonly isOurs: boolean;
   /** Valid once `start` has resolved. */
   readonly api: RestClient;
   /** Where to read what the parts logged: a directory or a command. */

@@ -16,6 +16,7 @@ const POLL_MS = 100;
 /** A mesh that runs below this process. */
 export class ProcessMesh implements Mesh {
   readonly spec: UpSpec;
+  readonly isOurs = true;
   readonly api: RestClient;
   readonly directory: string;
   readonly #processes: Processes;
