@@ -104,8 +104,11 @@ const adsConfig = (apiType: string, version = 'V3') =>
 const tcpProxy = (fields: string) =>
   `{name: tcp, typed_config: ${type('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', `stat_prefix: t, ${fields}`)}}`;
 
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+
 /** Both take these. */
 const good: Readonly<Record<string, string>> = {
+  'what README.md shows': /^```yaml\n(.*?)^```$/ms.exec(readme)?.[1] ?? 'missing: true',
   'a plain HTTP proxy': bootstrap({}),
   'an empty bootstrap': '{}\n',
   'a TCP proxy': bootstrap({ listeners: listener(tcpProxy('cluster: backend')) }),
