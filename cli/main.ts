@@ -3,11 +3,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorText } from '../common/coded-error.ts';
-import * as completion from './completion.ts';
-import * as controlplane from './controlplane.ts';
-import * as ctl from './ctl/index.ts';
-import * as proxy from './proxy.ts';
-import * as up from './up/index.ts';
 
 /** Exit codes: 0 done, 1 failed, 2 the command line was wrong. */
 const EXIT_FAILED = 1;
@@ -28,7 +23,21 @@ function version(): string {
   return 'unknown';
 }
 
-export function createProgram(): Command {
+interface Verb {
+  register(program: Command): void;
+}
+
+/** Each in a module of its own, loaded only when it is called: a sidecar need not carry ctl's libraries. */
+const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
+  proxy: () => import('./proxy.ts'),
+  controlplane: () => import('./controlplane.ts'),
+  up: () => import('./up/index.ts'),
+  ctl: () => import('./ctl/index.ts'),
+  completion: () => import('./completion.ts'),
+};
+
+/** `verb`: the only one to load; anything else loads all of them (help, completion, a typing error). */
+async function createProgram(verb: string): Promise<Command> {
   const program = new Command('remora')
     .description('The service mesh that fits in a compose file: sidecar proxy and control plane.')
     .version(version(), '--version', 'print the version')
@@ -44,16 +53,15 @@ Examples:
   remora controlplane --config mesh/   start a control plane
   remora ctl proxy-status              who runs which configuration`,
     );
-  proxy.register(program);
-  controlplane.register(program);
-  up.register(program);
-  ctl.register(program);
-  completion.register(program);
+  // completion prints the whole tree, so it needs all verbs too.
+  const only = verb === 'completion' || !Object.hasOwn(verbs, verb) ? null : verbs[verb];
+  const wanted = only == null ? Object.values(verbs) : [only];
+  for (const load of wanted) (await load()).register(program);
   return program;
 }
 
 async function run(): Promise<void> {
-  const program = createProgram();
+  const program = await createProgram(process.argv[2] ?? '');
   // Commander would exit with 1 for usage errors; ours are 2 so that scripts can tell them apart.
   const overrideAll = (command: Command) => {
     command.exitOverride();

@@ -13,14 +13,7 @@ import { formatAddress } from './api/connection.ts';
 import { loadBootstrap } from './config/load-bootstrap.ts';
 import { FactoryRegistry } from './config/registry.ts';
 import type { ConfigInputs } from './config/resource-compiler.ts';
-import { joinBootstrap } from './join/bootstrap.ts';
-import {
-  DEFAULT_INBOUND_PORT,
-  DEFAULT_OUTBOUND_PORT,
-  JoinClient,
-  type JoinedMesh,
-  splitTarget,
-} from './join/join-client.ts';
+import type { JoinClient, JoinedMesh } from './join/join-client.ts';
 import { builtInExtensions } from './server/extensions.ts';
 import { Server } from './server/server.ts';
 
@@ -103,6 +96,11 @@ export async function runProxy(options: ProxyOptions): Promise<number> {
 }
 
 async function runJoined(options: ProxyOptions, source: JoinSource): Promise<number> {
+  // gRPC and its friends are loaded by those who need them: 10 MiB that a static sidecar saves.
+  const { joinBootstrap } = await import('./join/bootstrap.ts');
+  const { DEFAULT_INBOUND_PORT, DEFAULT_OUTBOUND_PORT, JoinClient, splitTarget } = await import(
+    './join/join-client.ts'
+  );
   if (options.mode === 'validate') {
     process.stderr.write('remora: --mode validate needs a bootstrap (-c); --join has none\n');
     return 1;

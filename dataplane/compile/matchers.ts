@@ -1,8 +1,8 @@
 // type.matcher.v3 and config.route.v3 matchers as plain data (api/matcher-data.ts). Regular expressions
 // are checked as RE2, which is what runs them.
 
-import { RE2JS } from 're2js';
 import { errorText } from '../../common/coded-error.ts';
+import { loadRe2 } from '../../common/re2.ts';
 import type {
   HeaderMatcherProto,
   PathMatcherProto,
@@ -37,7 +37,7 @@ export function compileRegex(
     return '';
   }
   try {
-    RE2JS.compile(pattern);
+    loadRe2().compile(pattern);
   } catch (thrown) {
     compilation.fail(`${path}.regex`, `invalid regex '${pattern}': ${errorText(thrown)}`);
   }
@@ -74,7 +74,7 @@ function checkSubstitution(
   }
   let groups: number;
   try {
-    groups = RE2JS.compile(regex).groupCount();
+    groups = loadRe2().compile(regex).groupCount();
   } catch {
     return; // the pattern's own error was recorded
   }

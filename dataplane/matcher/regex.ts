@@ -2,8 +2,8 @@
 // config and run per request. Patterns were checked as RE2 by the main thread. V8's engine runs those
 // that provably cannot backtrack; RE2 in JavaScript runs the rest. Nobody else builds a RegExp from config.
 
-import { createRequire } from 'node:module';
 import type { RE2JS } from 're2js';
+import { loadRe2 } from '../../common/re2.ts';
 import { isBacktrackFree } from './backtrack-free.ts';
 
 /** A compiled pattern. Immutable; shared by all requests of a worker. */
@@ -12,16 +12,6 @@ export interface CompiledRegex {
   matches(text: string): boolean;
   /** Replaces every match; `substitution` in RE2 form: `\1` a group, `\0` the match, `\\` a backslash. */
   replaceAll(text: string, substitution: string): string;
-}
-
-// re2js is large and most configs need none of it: loaded at the first pattern that does.
-const require = createRequire(import.meta.url);
-let loaded: typeof RE2JS | null = null;
-
-function loadRe2(): typeof RE2JS {
-  // The require of an ES module gives its namespace, whose shape is the module's own type.
-  loaded ??= (require('re2js') as { RE2JS: typeof RE2JS }).RE2JS;
-  return loaded;
 }
 
 /** Compiles a pattern that RE2 accepts; throws what RE2 says of one that it does not. */

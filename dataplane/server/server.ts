@@ -19,7 +19,7 @@ import { HolderStore } from '../stats/store.ts';
 import { adminPages } from './admin/pages.ts';
 import { AdminServer } from './admin/router.ts';
 import type { AdminSources, DrainRequest, ServerState } from './admin/sources.ts';
-import { type AdsConnection, connectAds } from './ads-connection.ts';
+import type { AdsConnection } from './ads-connection.ts';
 import { CertificateInventory } from './certificates.ts';
 import { ClusterDirectory } from './cluster-directory.ts';
 import { configDump } from './config-dump.ts';
@@ -307,6 +307,8 @@ export class Server implements ResourceSink, AdminSources {
       const initialized = new Promise<void>((resolve) => {
         this.#onXdsInitialized = resolve;
       });
+      // Loaded when first needed: gRPC takes 10 MiB.
+      const { connectAds } = await import('./ads-connection.ts');
       this.#ads = connectAds({
         bootstrap,
         ads: bootstrap.dynamicResources.ads,

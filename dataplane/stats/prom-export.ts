@@ -1,7 +1,7 @@
 // Merged stats -> Prometheus text, by prom-client, at a scrape and never before: its labelled inc() costs
 // ~200 ns a call (measured), which the request path cannot pay.
 
-import { type Metric, Registry } from 'prom-client';
+import type { Metric } from 'prom-client';
 import { histogramBounds } from '../api/stats.ts';
 import type { StatEntry } from './snapshot.ts';
 
@@ -39,6 +39,8 @@ export async function prometheusText(entries: readonly StatEntry[]): Promise<str
     metric.values.push({ metricName: `${name}_sum`, value: sum, labels: { ...entry.labels } });
     metric.values.push({ metricName: `${name}_count`, value: count, labels: { ...entry.labels } });
   }
+  // Loaded at the first scrape.
+  const { Registry } = await import('prom-client');
   const registry = new Registry();
   for (const name of [...metrics.keys()].sort()) {
     const { type, values } = metrics.get(name)!;

@@ -1,6 +1,6 @@
 // Regular expressions that an admin user types: RE2 (linear time), found anywhere in the text.
 
-import { RE2JS } from 're2js';
+import { loadRe2 } from '../../../common/re2.ts';
 
 export interface FilterRegex {
   find(text: string): boolean;
@@ -8,7 +8,7 @@ export interface FilterRegex {
 
 export function compileRe2(pattern: string): FilterRegex | 'invalid' {
   try {
-    const regex = RE2JS.compile(pattern);
+    const regex = loadRe2().compile(pattern);
     return { find: (text) => regex.matcher(text).find() };
   } catch {
     return 'invalid'; // the caller answers 400
