@@ -5,10 +5,10 @@ import type { Logger } from '../../common/logger.ts';
 import type { FromWorker, QueryReplies, ToWorker, WorkerData } from './worker-channel.ts';
 
 /**
- * Young generation of a worker. A proxy's garbage dies at once; the default (16 MiB semi-spaces, three of
- * them) only costs memory. Measured with bench/run.ts: see docs/performance.md.
+ * Young generation of a worker: three semi-spaces of 4 MiB. The launcher's flag says the same for the whole
+ * process (bin/remora.js has the figures); this holds when the server is started otherwise.
  */
-const WORKER_YOUNG_GENERATION_MB = 6;
+const WORKER_YOUNG_GENERATION_MB = 12;
 
 export interface SupervisorCallbacks {
   onMessage(workerIndex: number, message: FromWorker): void;

@@ -47,8 +47,6 @@ export const defaultHcmConfig: HcmConfig = {
   forwardClientCertDetails: 'SANITIZE',
   setCurrentClientCertDetails: {
     subject: false,
-    cert: false,
-    chain: false,
     dns: false,
     uri: false,
   },

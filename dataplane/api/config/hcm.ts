@@ -34,8 +34,6 @@ export interface HcmConfig {
     | 'ALWAYS_FORWARD_ONLY';
   readonly setCurrentClientCertDetails: {
     readonly subject: boolean;
-    readonly cert: boolean;
-    readonly chain: boolean;
     readonly dns: boolean;
     readonly uri: boolean;
   };

@@ -111,13 +111,7 @@ export const networkFilterSupport: SupportGroup = {
       add_user_agent: only(false),
     },
     [`${hcm}.HttpConnectionManager.InternalAddressConfig`]: fields('unix_sockets', 'cidr_ranges'),
-    [`${hcm}.HttpConnectionManager.SetCurrentClientCertDetails`]: fields(
-      'subject',
-      'cert',
-      'chain',
-      'dns',
-      'uri',
-    ),
+    [`${hcm}.HttpConnectionManager.SetCurrentClientCertDetails`]: fields('subject', 'dns', 'uri'),
     [`${hcm}.HttpFilter`]: fields('name', 'typed_config', 'is_optional', 'disabled'),
     [`${hcm}.Rds`]: fields('config_source', 'route_config_name'),
     [`${tcpProxy}.TcpProxy`]: fields(

@@ -41,8 +41,6 @@ describe('the config half of the HTTP connection manager', () => {
       forwardClientCertDetails: 'SANITIZE',
       setCurrentClientCertDetails: {
         subject: false,
-        cert: false,
-        chain: false,
         dns: false,
         uri: false,
       },

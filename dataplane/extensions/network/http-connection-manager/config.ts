@@ -161,8 +161,6 @@ function compileClientIdentity(
     forwardClientCertDetails: config.forward_client_cert_details ?? 'SANITIZE',
     setCurrentClientCertDetails: {
       subject: wrapperOr(details?.subject, false),
-      cert: details?.cert ?? false,
-      chain: details?.chain ?? false,
       dns: details?.dns ?? false,
       uri: details?.uri ?? false,
     },
