@@ -5,11 +5,12 @@
 // backend share core 1. Prints CPU per request with the ratio to Envoy, and writes bench/results/*.json.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { TestCa } from '../test/fakes/pki.ts';
+import { binary } from './load/binary.ts';
 import {
   envoyBootstrap,
   haproxyConf,
@@ -114,11 +115,6 @@ async function makePki(): Promise<Pki> {
     keyFile: file('leaf.key', leaf.privateKeyPem),
     leaf,
   };
-}
-
-function binary(name: string): string {
-  const own = join('.peers/bin', name);
-  return existsSync(own) ? own : name;
 }
 
 interface Link {

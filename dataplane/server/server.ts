@@ -31,6 +31,7 @@ import {
   serverStateNumber,
 } from './server-stats.ts';
 import { Supervisor } from './supervisor.ts';
+import { trimHeap } from './trim-heap.ts';
 import type { FromWorker } from './worker-channel.ts';
 
 export interface ServerOptions {
@@ -327,6 +328,7 @@ export class Server implements ResourceSink, AdminSources {
     for (const listener of bootstrap.listeners) await this.#listeners.addOrUpdate(listener, false);
     if (this.#state === 'INITIALIZING') this.#setState('LIVE');
     this.#logger.info({ concurrency: this.#options.concurrency }, 'all is up: serving');
+    trimHeap();
   }
 
   #onXdsInitialized: () => void = () => {};
