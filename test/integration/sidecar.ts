@@ -9,7 +9,7 @@ import { loadBootstrap } from '../../dataplane/config/load-bootstrap.ts';
 import { FactoryRegistry } from '../../dataplane/config/registry.ts';
 import type { ConfigInputs } from '../../dataplane/config/resource-compiler.ts';
 import { builtInExtensions } from '../../dataplane/server/extensions.ts';
-import { Server } from '../../dataplane/server/server.ts';
+import { Server, type ServerOptions } from '../../dataplane/server/server.ts';
 
 const inputs: ConfigInputs = {
   registry: new FactoryRegistry(builtInExtensions),
@@ -41,6 +41,8 @@ export interface Sidecar {
 export interface SidecarOptions {
   readonly concurrency?: number;
   readonly shutdownTimeMs?: number;
+  /** Of a sidecar that joined a mesh instead of naming its control plane in the bootstrap. */
+  readonly membership?: ServerOptions['membership'];
 }
 
 /** `yaml` needs no admin section: one on port 0 is added. Resolves when it is LIVE. */
@@ -57,7 +59,7 @@ export async function startSidecar(yaml: string, options: SidecarOptions = {}): 
     drainTimeMs: 2000,
     shutdownTimeMs: options.shutdownTimeMs ?? 2000,
     commandLine: {},
-    membership: null,
+    membership: options.membership ?? null,
     onAdminListening: (address) => {
       adminPort = address.port;
     },
