@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setUpXdsClient } from '../../test/fakes/xds-client-setup.ts';
 import {
   assignment,
+  brokenResource,
   edsCluster,
   httpListener,
   resourceOf,
@@ -146,6 +147,18 @@ test('garbage closes the stream, is counted, and touches nothing', () => {
   assert.equal(server.calls.length, 2);
   assert.ok(sink.clusters.has('a'));
   assert.deepEqual(sink.take(), []);
+});
+
+test('a resource too broken to have a name counts as rejected for each name that it may have been', () => {
+  const { server, client, collect } = setUpXdsClient({ protocol: 'GRPC' });
+  client.start();
+  server.call.sotw('cluster', '1', [edsCluster('a'), edsCluster('b')]);
+  server.call.sotw('endpoint', '1', [assignment('a', 1), brokenResource('endpoint')]);
+  const stats = collect();
+  assert.equal(stats['cluster.a.update_rejected'], 0);
+  assert.equal(stats['cluster.a.update_success'], 1);
+  assert.equal(stats['cluster.b.update_rejected'], 1);
+  assert.equal(stats['cluster.b.update_success'], 0);
 });
 
 test('stop leaves no timer behind', () => {

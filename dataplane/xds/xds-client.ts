@@ -310,5 +310,10 @@ export class XdsClient implements MuxOwner {
       if (taken.rejected.has(name)) stats.updateRejected++;
       else stats.accepted(versionText, wallMs);
     }
+    if (!taken.hasNameless) return;
+    // Without a name it may have been any that we wait for: as in Envoy all of them hear of it.
+    for (const name of this.#wanted[kind]) {
+      if (!taken.present.has(name)) this.#statsOf(kind, name).updateRejected++;
+    }
   }
 }
