@@ -78,7 +78,10 @@ export async function startSidecar(yaml: string, options: SidecarOptions = {}): 
   for (;;) {
     if (failure !== null) throw failure;
     if (adminPort !== 0 && (await ask('/ready')).startsWith('LIVE')) break;
-    assert.ok(performance.now() < deadline, 'the sidecar did not get ready');
+    if (performance.now() > deadline) {
+      server.stopNow();
+      assert.fail('the sidecar did not get ready');
+    }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   for (const line of (await ask('/listeners')).trim().split('\n')) {
