@@ -55,9 +55,6 @@ function compileAds(
   compilation: Compilation,
 ): AdsConfig {
   const at = `${path}.ads_config`;
-  if (config.transport_api_version === undefined) {
-    compilation.fail(`${at}.transport_api_version`, 'must be V3 (the default means V2)');
-  }
   if (config.api_type === undefined) {
     compilation.fail(`${at}.api_type`, 'must be GRPC or DELTA_GRPC');
   }
