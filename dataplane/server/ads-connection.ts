@@ -7,6 +7,7 @@ import type { TimerService } from '../../common/timer.ts';
 import type { NodeProto } from '../../proto/gen/types.ts';
 import { isRecord } from '../../proto/plain.ts';
 import type { AdsConfig, BootstrapConfig, GrpcTarget } from '../api/config/bootstrap.ts';
+import type { ResourceCompiler } from '../api/resource-compiler.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
 import type { StatsStore } from '../api/stats.ts';
 import { clusterReferences, listenerReferences } from '../config/references.ts';
@@ -28,6 +29,8 @@ export interface AdsConnectionOptions {
   readonly random: Random;
   readonly timers: TimerService;
   readonly logger: Logger;
+  /** An accepted resource had fields that we do not know. */
+  readonly onUnknownFields: (count: number) => void;
 }
 
 export interface AdsConnection {
@@ -48,7 +51,7 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
       ...bootstrap.clusters.flatMap(clusterReferences),
       ...bootstrap.listeners.flatMap(listenerReferences),
     ],
-    compiler: createResourceCompiler(bootstrap, options.inputs),
+    compiler: countingCompiler(options),
     sink: options.sink,
     clock: options.clock,
     random: options.random,
@@ -71,6 +74,27 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
         lastUpdatedMs: entry.updatedAtMs,
         error: entry.error?.details ?? null,
       })),
+  };
+}
+
+/** Envoy: an unknown field of a dynamic resource is no error but a counter. */
+function countingCompiler({
+  bootstrap,
+  inputs,
+  onUnknownFields,
+}: AdsConnectionOptions): ResourceCompiler {
+  const compiler = createResourceCompiler(bootstrap, inputs);
+  return {
+    compile: (kind, bytes) => {
+      const outcome = compiler.compile(kind, bytes);
+      if (outcome.ok) {
+        const unknown = outcome.resource.warnings.filter(({ message }) =>
+          message.includes('unknown field'),
+        );
+        if (unknown.length > 0) onUnknownFields(unknown.length);
+      }
+      return outcome;
+    },
   };
 }
 

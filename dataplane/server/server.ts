@@ -321,6 +321,9 @@ export class Server implements ResourceSink, AdminSources {
         random: systemRandom,
         timers: this.#timers,
         logger: this.#logger.child({ component: 'xds' }),
+        onUnknownFields: (count) => {
+          this.#serverStats.dynamicUnknownFields += count;
+        },
       });
       // Envoy: static listeners wait for the cluster manager, and so for the first CDS.
       if (this.#state !== 'DRAINING') await Promise.race([initialized, this.#finished]);

@@ -259,6 +259,15 @@ for (const protocol of ['DELTA_GRPC', 'GRPC'] as const) {
       });
     });
 
+    test('a field that nobody knows is counted, and the rest of the resource is taken', async () => {
+      await isCounted('server.dynamic_unknown_fields', () => {
+        const blue = edsCluster('blue');
+        // Field 2047 as a varint 1.
+        const bytes = Buffer.concat([blue.bytes, Buffer.from([0xf8, 0x7f, 0x01])]);
+        ads.send(CLUSTER_TYPE, [{ ...blue, typeUrl: CLUSTER_TYPE, bytes }]);
+      });
+    });
+
     test('a resource of garbage', async () => {
       await isCounted('cluster.blue.update_rejected', async () => {
         const typeUrl = typeUrlOfKind('endpoint');
