@@ -152,6 +152,8 @@ export interface WorkerContext {
   readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
   /** The current table of an RDS name; changes are told to `onUpdate`. Null until it arrived. */
   subscribeRoutes(name: string, onUpdate: (table: RouteTable) => void): RouteTable | null;
+  /** Ends a subscription: the same arguments, once. */
+  unsubscribeRoutes(name: string, onUpdate: (table: RouteTable) => void): void;
   /** The buffered writer of a log file (or /dev/stdout); throws when it cannot be opened. */
   logSink(path: string): LogSink;
   /** Builds access loggers from compiled data. */

@@ -141,4 +141,6 @@ export interface StreamFilter {
 /** A filter's runtime config: immutable, shared by all streams of one listener in one worker. */
 export interface HttpFilterConfig {
   createFilter(): StreamFilter;
+  /** Once, when its filter chain is gone with its last stream: gives back stats, subscriptions, timers. */
+  dispose?(): void;
 }

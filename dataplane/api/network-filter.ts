@@ -26,4 +26,6 @@ export interface NetworkFilterConfig {
   createFilter(): ReadFilter;
   /** Called when the filter chain starts to drain (listener removed, SIGTERM): stop keep-alive. */
   startDrain(): void;
+  /** Once, when its filter chain is gone with its last connection: gives back stats, subscriptions, timers. */
+  dispose?(): void;
 }

@@ -72,6 +72,7 @@ export const histogramBounds = [
 /** A worker's (or main's) registry of holders. Implemented by stats/store.ts. */
 export interface StatsStore {
   add(scope: StatScope, holder: StatHolder): void;
+  /** What it counted stays as long as others hang below the same prefix (a listener update). */
   remove(holder: StatHolder): void;
   collect(sink: StatSink): void;
 }

@@ -7,6 +7,7 @@ import type { AccessLogger } from '../api/access-log.ts';
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { WorkerContext } from '../api/factory.ts';
 import type { RouteTable } from '../api/route.ts';
+import type { StatsStore } from '../api/stats.ts';
 import type { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import type { ServerOptions } from '../http/h1/options.ts';
 import { DateHeader } from './date-header.ts';
@@ -47,6 +48,7 @@ export class HttpConnectionManagerConfig {
   readonly bufferLimitBytes: number;
   readonly plaintextOptions: ServerOptions;
   readonly tlsOptions: ServerOptions;
+  readonly #store: StatsStore;
   readonly #isProcessDraining: () => boolean;
   readonly #connections: Set<DrainableConnection>;
   #routes: RouteTable | null;
@@ -57,6 +59,7 @@ export class HttpConnectionManagerConfig {
     this.data = data;
     this.filters = parts.filters;
     this.accessLoggers = parts.accessLoggers;
+    this.#store = worker.stats;
     const holders = hcmStatHolders(worker.stats, data.statPrefix);
     this.stats = holders.hcm;
     this.codecStats = holders.codec;
@@ -94,6 +97,13 @@ export class HttpConnectionManagerConfig {
     if (this.#isDraining) return;
     this.#isDraining = true;
     for (const connection of [...this.#connections]) connection.startDrain();
+  }
+
+  /** Once, when the filter chain is gone. */
+  dispose(): void {
+    this.#store.remove(this.stats);
+    this.#store.remove(this.codecStats);
+    for (const { config } of this.filters) config.dispose?.();
   }
 
   addConnection(connection: DrainableConnection): void {

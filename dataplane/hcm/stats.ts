@@ -131,29 +131,19 @@ export class HcmStats implements CollectsMore {
   }
 }
 
-/** The stats of one stat_prefix in one worker. */
+/** The stats of one connection manager config in one worker. */
 export interface HcmStatHolders {
   readonly hcm: HcmStats;
   readonly codec: Http1CodecStats;
 }
 
-// As in Envoy, connection managers with the same stat_prefix count together, and a listener update does not
-// set counters back: the holders outlive the configs that use them.
-const registered = new WeakMap<StatsStore, Map<string, HcmStatHolders>>();
-
-/** The holders of `statPrefix` in `store`, registered there at the first call. */
+/**
+ * New holders of `statPrefix`, registered in `store`. Connection managers with the same stat_prefix count
+ * together when they are read; whoever made them removes them when its filter chain is gone.
+ */
 export function hcmStatHolders(store: StatsStore, statPrefix: string): HcmStatHolders {
-  let byPrefix = registered.get(store);
-  if (byPrefix === undefined) {
-    byPrefix = new Map();
-    registered.set(store, byPrefix);
-  }
-  let holders = byPrefix.get(statPrefix);
-  if (holders === undefined) {
-    holders = { hcm: new HcmStats(), codec: new Http1CodecStats() };
-    byPrefix.set(statPrefix, holders);
-    store.add(httpStatScope(statPrefix), holders.hcm);
-    store.add({ prefix: 'http1', promPrefix: 'envoy_http1', labels: {} }, holders.codec);
-  }
+  const holders = { hcm: new HcmStats(), codec: new Http1CodecStats() };
+  store.add(httpStatScope(statPrefix), holders.hcm);
+  store.add({ prefix: 'http1', promPrefix: 'envoy_http1', labels: {} }, holders.codec);
   return holders;
 }

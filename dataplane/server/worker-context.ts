@@ -119,6 +119,20 @@ export class LiveWorkerContext implements WorkerContext {
     return this.#tables.get(name) ?? null;
   }
 
+  unsubscribeRoutes(name: string, onUpdate: (table: RouteTable) => void): void {
+    const subscribers = this.#subscribers.get(name);
+    if (subscribers === undefined) return;
+    subscribers.delete(onUpdate);
+    if (subscribers.size === 0) this.#subscribers.delete(name);
+  }
+
+  /** Subscriptions of all connection managers; for leak tests. */
+  get routeSubscriberCount(): number {
+    let count = 0;
+    for (const subscribers of this.#subscribers.values()) count += subscribers.size;
+    return count;
+  }
+
   logSink(path: string): LogSink {
     return this.logSinks.get(path);
   }

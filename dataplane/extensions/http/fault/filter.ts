@@ -17,7 +17,13 @@ import {
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import type { FractionData } from '../../../api/matcher-data.ts';
-import type { CollectsMore, StatField, StatScope, StatSink } from '../../../api/stats.ts';
+import type {
+  CollectsMore,
+  StatField,
+  StatScope,
+  StatSink,
+  StatsStore,
+} from '../../../api/stats.ts';
 import { ResponseFlag } from '../../../api/stream-info.ts';
 import { httpStatScope } from '../../../hcm/stats.ts';
 import { HeaderMatcher, matchesAllHeaders } from '../../../matcher/header-matcher.ts';
@@ -97,17 +103,23 @@ class FaultFilterConfig implements HttpFilterConfig {
   readonly stats: FaultStats;
   readonly timers: TimerService;
   readonly random: Random;
+  readonly #store: StatsStore;
 
   constructor(data: FaultData, context: HttpFilterContext) {
     this.settings = new FaultSettings(data);
     this.stats = new FaultStats();
     this.timers = context.worker.timers;
     this.random = context.worker.random;
-    context.worker.stats.add(httpStatScope(context.statPrefix), this.stats);
+    this.#store = context.worker.stats;
+    this.#store.add(httpStatScope(context.statPrefix), this.stats);
   }
 
   createFilter(): StreamFilter {
     return new FaultFilter(this);
+  }
+
+  dispose(): void {
+    this.#store.remove(this.stats);
   }
 }
 

@@ -12,7 +12,13 @@ import {
   type StreamDecoderFilterCallbacks,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
-import type { CollectsMore, StatField, StatScope, StatSink } from '../../../api/stats.ts';
+import type {
+  CollectsMore,
+  StatField,
+  StatScope,
+  StatSink,
+  StatsStore,
+} from '../../../api/stats.ts';
 import { httpStatScope } from '../../../hcm/stats.ts';
 import type { RbacData, RbacRouteData, RbacRulesData } from './data.ts';
 import { NO_POLICY, RbacEngine, type RbacSubject } from './engine.ts';
@@ -154,15 +160,21 @@ function prefixLabel(prefix: string): Readonly<Record<string, string>> {
 class RbacFilterConfig implements HttpFilterConfig {
   readonly policies: RbacPolicySet;
   readonly stats: RbacStats;
+  readonly #store: StatsStore;
 
   constructor(data: RbacData, context: HttpFilterContext) {
     this.policies = new RbacPolicySet(data);
     this.stats = new RbacStats(this.policies);
-    context.worker.stats.add(httpStatScope(context.statPrefix), this.stats);
+    this.#store = context.worker.stats;
+    this.#store.add(httpStatScope(context.statPrefix), this.stats);
   }
 
   createFilter(): StreamFilter {
     return new RbacFilter(this);
+  }
+
+  dispose(): void {
+    this.#store.remove(this.stats);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { HttpFilterFactory } from '../../../api/factory.ts';
 import type { HttpFilterConfig, StreamFilter } from '../../../api/http-filter.ts';
+import type { StatsStore } from '../../../api/stats.ts';
 import type { RouterConfig } from '../../../router/config.ts';
 import { RouterFilter } from '../../../router/router.ts';
 import { RouterStats, routerStatScope } from '../../../router/stats.ts';
@@ -9,13 +10,19 @@ import type { RouterData } from './data.ts';
 
 class RouterFilterConfig implements HttpFilterConfig {
   readonly #config: RouterConfig;
+  readonly #store: StatsStore;
 
-  constructor(config: RouterConfig) {
+  constructor(config: RouterConfig, store: StatsStore) {
     this.#config = config;
+    this.#store = store;
   }
 
   createFilter(): StreamFilter {
     return { decoder: new RouterFilter(this.#config), encoder: null };
+  }
+
+  dispose(): void {
+    this.#store.remove(this.#config.stats);
   }
 }
 
@@ -26,7 +33,7 @@ export const routerFilterFactory: HttpFilterFactory = {
     const data = compiled as RouterData;
     const stats = new RouterStats();
     worker.stats.add(routerStatScope(statPrefix), stats);
-    return new RouterFilterConfig({
+    const config: RouterConfig = {
       clusterManager: worker.clusterManager,
       timers: worker.timers,
       clock: worker.clock,
@@ -35,6 +42,7 @@ export const routerFilterFactory: HttpFilterFactory = {
       dynamicStats: data.dynamicStats,
       suppressEnvoyHeaders: data.suppressEnvoyHeaders,
       respectExpectedRqTimeout: data.respectExpectedRqTimeout,
-    });
+    };
+    return new RouterFilterConfig(config, worker.stats);
   },
 };

@@ -15,14 +15,20 @@ export type BuildRouteTable = (data: RouteConfigData, worker: WorkerContext) => 
 /** One per filter chain and worker. */
 export class HcmFilterConfig implements NetworkFilterConfig {
   readonly manager: HttpConnectionManagerConfig;
+  readonly #worker: WorkerContext;
+  /** The RDS name, '' = inline routes. */
+  readonly #routesName: string;
+  readonly #onRoutes = (update: RouteTable) => this.manager.setRoutes(update);
 
   constructor(data: HcmConfig, worker: WorkerContext, buildRouteTable: BuildRouteTable) {
+    this.#worker = worker;
+    this.#routesName = data.routes.kind === 'inline' ? '' : data.routes.name;
     const context = { statPrefix: data.statPrefix, worker };
     const { routes } = data;
     const table =
       routes.kind === 'inline'
         ? buildRouteTable(routes.config, worker)
-        : worker.subscribeRoutes(routes.name, (update) => this.manager.setRoutes(update));
+        : worker.subscribeRoutes(routes.name, this.#onRoutes);
     this.manager = new HttpConnectionManagerConfig(data, table, {
       filters: data.httpFilters.map((filter) => ({
         name: filter.name,
@@ -40,6 +46,13 @@ export class HcmFilterConfig implements NetworkFilterConfig {
 
   startDrain(): void {
     this.manager.startDrain();
+  }
+
+  dispose(): void {
+    if (this.#routesName !== '') {
+      this.#worker.unsubscribeRoutes(this.#routesName, this.#onRoutes);
+    }
+    this.manager.dispose();
   }
 }
 

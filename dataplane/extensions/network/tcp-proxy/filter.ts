@@ -63,6 +63,10 @@ class TcpProxyConfig implements NetworkFilterConfig {
   /** Nothing: bytes have no boundary at which to stop; the listener waits, then closes. */
   startDrain(): void {}
 
+  dispose(): void {
+    this.context.stats.remove(this.stats);
+  }
+
   pickCluster(): string {
     const { clusters } = this.data;
     let at = this.context.random() * this.#totalWeight;
