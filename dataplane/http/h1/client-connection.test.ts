@@ -157,11 +157,9 @@ test('UP-04 a body cut short is a reset, never an end', () => {
     'Content-Length: 5\r\n\r\nok',
     'Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n',
   ]) {
-    const [text] = exchange(`HTTP/1.1 200 OK\r\n${body}`, 'GET', true);
-    assert.match(
-      text,
-      new RegExp(`body=ok .* open reset=${StreamResetReason.ConnectionTermination}$`),
-    );
+    const [text, harness] = exchange(`HTTP/1.1 200 OK\r\n${body}`, 'GET', true);
+    assert.match(text, new RegExp(`body=ok .* open reset=${StreamResetReason.ProtocolError}$`));
+    assert.equal(harness.errors.length, 1);
   }
 });
 
@@ -237,12 +235,15 @@ test('UP-12 a head past its limits is refused', () => {
   refuses(`HTTP/1.1 200 OK\r\n${'x: 1\r\n'.repeat(101)}\r\n`);
 });
 
-test('UP-13 an end before or within the head is a termination', () => {
-  for (const input of ['', 'HTTP/1.1 200 OK\r\nContent-L']) {
+test('UP-13 an end before the head is a termination, one within it a protocol error', () => {
+  for (const input of ['', 'HTTP/1.1 100 Continue\r\n\r\n']) {
     const [text, harness] = exchange(input, 'GET', true);
     assert.match(text, new RegExp(`no head.*reset=${StreamResetReason.ConnectionTermination}$`));
     assert.equal(harness.errors.length, 0);
   }
+  const [text, harness] = exchange('HTTP/1.1 200 OK\r\nContent-L', 'GET', true);
+  assert.match(text, new RegExp(`no head.*reset=${StreamResetReason.ProtocolError}$`));
+  assert.equal(harness.errors.length, 1);
 });
 
 test('a response before the end of the request is delivered; the connection is idle only after both', () => {

@@ -131,6 +131,7 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
   onConnectionEvent(event: ConnectionEvent): void {
     if (event === ConnectionEvent.Connected) return;
     const wasDone = this.#isDone;
+    const isInHead = this.#unparsed !== null;
     this.#isDone = true;
     this.#unparsed = null;
     const stream = this.#active;
@@ -140,17 +141,21 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
       stream.detach();
       return;
     }
-    // The end of the connection is the end of such a body, if it was an orderly end.
-    if (
-      stream.responseStarted &&
-      this.#body.isUntilClose() &&
-      event === ConnectionEvent.RemoteClose &&
-      this.connection.wasReset !== true
-    ) {
-      stream.responseComplete = true;
-      stream.decoder.decodeData(EMPTY, true);
-      stream.detach();
-      return;
+    const isUntilClose = stream.responseStarted && this.#body.isUntilClose();
+    if (event === ConnectionEvent.RemoteClose) {
+      // The end of the connection is the end of such a body, if it was an orderly end.
+      if (isUntilClose && this.connection.wasReset !== true) {
+        stream.responseComplete = true;
+        stream.decoder.decodeData(EMPTY, true);
+        stream.detach();
+        return;
+      }
+      // As in Envoy a peer that stops within a message broke the protocol; before its first byte it just left.
+      if ((stream.responseStarted && !isUntilClose) || isInHead) {
+        stream.fail(StreamResetReason.ProtocolError, cutShort.details);
+        this.#callbacks.onProtocolError(cutShort);
+        return;
+      }
     }
     stream.fail(StreamResetReason.ConnectionTermination, '');
   }
@@ -321,6 +326,11 @@ const unsolicitedBytes: CodecError = Object.freeze({
   status: 502,
   details: 'http1.codec_error',
   message: 'bytes from the upstream that no request asked for',
+});
+const cutShort: CodecError = Object.freeze({
+  status: 502,
+  details: 'http1.codec_error',
+  message: 'the connection ended within a response',
 });
 const unexpected101: CodecError = Object.freeze({
   status: 502,
