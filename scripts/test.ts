@@ -29,6 +29,7 @@ const concurrency = suite === 'interop' ? ['--test-concurrency=1'] : [];
 const result = spawnSync(
   process.execPath,
   [
+    '--import=./test/poison-slabs.ts',
     '--test',
     '--test-timeout=240000',
     '--test-reporter=spec',

@@ -24,6 +24,7 @@ import { Http1CodecStats } from '../../dataplane/http/h1/codec-stats.ts';
 import { ServerConnection } from '../../dataplane/http/h1/server-connection.ts';
 import { SocketConnection } from '../../dataplane/network/connection.ts';
 import { connect, type UpstreamConnection } from '../../dataplane/network/connector.ts';
+import { keepBytes } from '../../dataplane/network/read-slab.ts';
 
 const [listenPort = '0', upstreamPort = '0'] = process.argv.slice(2);
 const timers = new TimerWheel();
@@ -126,7 +127,7 @@ class Exchange implements RequestDecoder, StreamCallbacks {
   decodeData(data: Buffer, endStream: boolean): void {
     if (this.upstream !== null) this.upstream.encodeData(data, endStream);
     else {
-      this.held.push(data);
+      this.held.push(keepBytes(data));
       this.endStream = endStream;
     }
   }

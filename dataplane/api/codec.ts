@@ -47,8 +47,11 @@ export interface Stream {
 /** Above the codec, server side: gets one request. */
 export interface RequestDecoder {
   decodeHeaders(headers: RequestHeaders, endStream: boolean): void;
-  /** `data` is only borrowed until the call returns unless the receiver takes it by `subarray` knowing
-   * that the codec never reuses it: our codecs hand out slices of freshly read buffers, never a slab. */
+  /**
+   * `data` is the receiver's until it returns: it lies in memory that sockets are read into again.
+   * Whoever keeps bytes of it copies them (network/read-slab.ts, keepBytes); writing them to a
+   * connection or another codec's stream is no keeping.
+   */
   decodeData(data: Buffer, endStream: boolean): void;
   /** Ends the message. */
   decodeTrailers(trailers: Trailers): void;

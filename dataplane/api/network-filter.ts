@@ -17,7 +17,10 @@ export interface ReadFilterCallbacks {
 export interface ReadFilter {
   initializeReadFilterCallbacks(callbacks: ReadFilterCallbacks): void;
   onNewConnection(): NetworkFilterStatus;
-  /** `endStream` = the peer half-closed. Slices of fresh buffers: may be kept. */
+  /**
+   * `endStream` = the peer half-closed. `data` is the filter's until it returns; whoever keeps bytes of it
+   * copies them (network/read-slab.ts, keepBytes). Connection.write may be given them as they are.
+   */
   onData(data: Buffer, endStream: boolean): NetworkFilterStatus;
 }
 

@@ -1,6 +1,8 @@
 // Body that waits at a filter which stopped iteration. filter-manager makes one per direction when a filter
 // first asks for it and forgets it when iteration goes on.
 
+import { keepBytes } from '../network/read-slab.ts';
+
 export const BufferVerdict = {
   Fits: 0,
   /** Over the limit for the first time: pause the source until the buffer is taken. */
@@ -27,7 +29,7 @@ export class BodyBuffer {
 
   /** `isStreaming`: past the limit the source may be paused instead of the message refused. */
   add(data: Buffer, isStreaming: boolean): BufferVerdict {
-    this.chunks.push(data);
+    this.chunks.push(keepBytes(data));
     this.#bytes += data.length;
     const isOver = this.#limitBytes > 0 && this.#bytes > this.#limitBytes;
     if (!isOver || this.isPaused) return BufferVerdict.Fits;

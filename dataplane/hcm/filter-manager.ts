@@ -20,6 +20,7 @@ import {
 } from '../api/http-filter.ts';
 import type { Route } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
+import { keepBytes } from '../network/read-slab.ts';
 import {
   ActiveStreamFilter,
   type FilterIteration,
@@ -173,7 +174,7 @@ export class FilterManager implements FilterIteration {
     this.#remoteComplete = endStream;
     // Answered already: the rest of the request is of no interest to filters.
     if (this.#localComplete || this.#isDestroyed) return;
-    if (this.#requestReplay !== null) this.#requestReplay.push(data);
+    if (this.#requestReplay !== null) this.#requestReplay.push(keepBytes(data));
     else this.#decodeDataFrom(0, data, endStream);
   }
 
@@ -363,7 +364,7 @@ export class FilterManager implements FilterIteration {
   encodeData(data: Buffer, endStream: boolean): void {
     if (this.#isDestroyed || this.#localComplete) return;
     this.#localComplete = endStream;
-    if (this.#responseReplay !== null) this.#responseReplay.push(data);
+    if (this.#responseReplay !== null) this.#responseReplay.push(keepBytes(data));
     else this.#encodeDataFrom(0, data, endStream);
   }
 

@@ -13,6 +13,7 @@ import {
 } from '../api/network-filter.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import type { ReadSink, SocketConnection } from '../network/connection.ts';
+import { keepBytes } from '../network/read-slab.ts';
 import type { FilterChain } from './filter-chain.ts';
 import type { ListenerStats } from './listener-stats.ts';
 
@@ -72,7 +73,7 @@ export class DownstreamConnection implements ReadSink, ReadFilterCallbacks, Conn
 
   onData(data: Buffer, endStream: boolean): void {
     if (this.#initialized < this.#filters.length) {
-      if (data.length > 0) this.#held.push(data);
+      if (data.length > 0) this.#held.push(keepBytes(data));
       this.#heldEnd ||= endStream;
       return;
     }

@@ -18,11 +18,23 @@ import {
 } from '../api/connection.ts';
 import { plainIp } from './address.ts';
 import { enterReadEvent, leaveReadEvent, scheduleFlush } from './flush-queue.ts';
-import { SlabReader } from './slab-reader.ts';
+import { HandleReader, type ReadOwner } from './handle-reader.ts';
+import { LARGE_SLAB_BYTES, type ReadSlab, slabOf } from './read-slab.ts';
+import {
+  handleOf,
+  type StreamHandle,
+  type WriteOwner,
+  writeBuffer,
+  writeBuffers,
+  writeText,
+} from './stream-handle.ts';
 
 /** Where received bytes go: a network filter chain, or a client codec. */
 export interface ReadSink {
-  /** `data` is a slice of a fresh buffer and may be kept. `endStream`: half-close on and FIN came. */
+  /**
+   * `data` is the sink's until it returns; whoever keeps bytes copies them (read-slab.ts, keepBytes).
+   * `endStream`: half-close is on and FIN came.
+   */
   onData(data: Buffer, endStream: boolean): void;
 }
 
@@ -59,14 +71,14 @@ type State = (typeof State)[keyof typeof State];
 
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 const DEFAULT_DELAYED_CLOSE_MS = 1000;
-/** More than this is not held back until the end of the turn. */
-const FLUSH_AT_BYTES = 64 * 1024;
+/** More than this is not held back until the end of the turn: what one read brings at most. */
+const FLUSH_AT_BYTES = LARGE_SLAB_BYTES;
 /** A buffer up to this size behind a string is appended to it: one write beats one writev. */
 const JOIN_BYTES = 4 * 1024;
 const EMPTY = Buffer.alloc(0);
 
 /** See the head comment. The socket belongs to the connection, nobody else touches it. */
-export class SocketConnection implements Connection {
+export class SocketConnection implements Connection, ReadOwner, WriteOwner {
   readonly id: number;
   remoteAddress: SocketAddress;
   localAddress: SocketAddress;
@@ -84,6 +96,9 @@ export class SocketConnection implements Connection {
   transportErrorText: (error: NodeJS.ErrnoException) => string = plainErrorText;
 
   #socket: Socket;
+  /** Null while connecting and once closed: nothing can be written. */
+  #handle: StreamHandle | null = null;
+  #reader: HandleReader | null = null;
   readonly #timers: TimerService;
   readonly #bufferLimitBytes: number;
   readonly #delayedCloseTimeoutMs: number;
@@ -91,21 +106,29 @@ export class SocketConnection implements Connection {
   readonly #callbacks: ConnectionCallbacks[] = [];
   #sink: ReadSink | null;
   #state: State;
-  #reading = false;
   #readDisableCount = 0;
   #halfClose = false;
   #remoteEnded = false;
   #localEnded = false;
-  /** Written in this turn and not given to the socket: #chunks, then #text. */
+  /** Written and not given to the handle: #chunks, then #text. */
   #text = '';
-  readonly #chunks: (Buffer | string)[] = [];
+  #chunks: Buffer[] = [];
   #pendingBytes = 0;
+  /** Given to the handle in one write that is not done; what comes meanwhile is gathered behind it. */
+  #inFlightBytes = 0;
+  /** Slabs that #chunks lie in, and those of the write in flight. */
+  #pendingSlabs: ReadSlab[] | null = null;
+  #inFlightSlabs: ReadSlab[] | null = null;
+  /** Read by Node before us: put back by a listener filter, or decrypted with the handshake. */
+  #early: Buffer | null = null;
+  #endAfterEarly = false;
   #flushScheduled = false;
   #aboveHighWatermark = false;
-  #onWritten: (() => void) | null = null;
+  /** endWrite or close came: FIN follows the last byte. */
+  #endAfterFlush = false;
   #closeTimer: Timer | null = null;
   #waitForPeer = false;
-  /** writableLength when the close timer was armed, to see progress. */
+  /** Bytes not yet taken when the close timer was armed, to see progress. */
   #closeProgress = 0;
 
   constructor(socket: Socket, options: SocketConnectionOptions) {
@@ -123,6 +146,7 @@ export class SocketConnection implements Connection {
     this.localAddress = options.localAddress ?? localAddressOf(socket);
     this.#state = options.connecting === true ? State.Connecting : State.Open;
     this.#listen(socket);
+    if (this.#state === State.Open) this.#handle = handleOf(socket);
     if (options.readSink !== undefined && options.readSink !== null) {
       this.setReadSink(options.readSink);
     }
@@ -138,6 +162,9 @@ export class SocketConnection implements Connection {
   onConnected(): void {
     if (this.#state !== State.Connecting) return;
     this.#state = State.Open;
+    this.#handle = handleOf(this.#socket);
+    // Otherwise Node starts reading behind our back after 'connect'.
+    this.#socket.pause();
     this.remoteAddress = remoteAddressOf(this.#socket, this.remoteAddress);
     this.localAddress = localAddressOf(this.#socket);
     this.#raise(ConnectionEvent.Connected);
@@ -171,7 +198,13 @@ export class SocketConnection implements Connection {
   }
 
   writeBufferedBytes(): number {
-    return this.#pendingBytes + this.#socket.writableLength;
+    return this.#pendingBytes + this.#unwrittenBytes();
+  }
+
+  /** Of the write in flight, as far as the handle tells. */
+  #unwrittenBytes(): number {
+    if (this.#inFlightBytes === 0 || this.#handle === null) return 0;
+    return Math.min(this.#inFlightBytes, this.#handle.writeQueueSize);
   }
 
   write(data: Buffer | string): void {
@@ -182,90 +215,115 @@ export class SocketConnection implements Connection {
     else if (length <= JOIN_BYTES && this.#text.length > 0) {
       this.#text += data.toString('latin1');
     } else {
-      if (this.#text.length > 0) {
-        this.#chunks.push(this.#text);
-        this.#text = '';
-      }
+      if (this.#text.length > 0) this.#textToChunk();
       this.#chunks.push(data);
+      if (this.#inFlightBytes > 0 || this.#state === State.Connecting) {
+        this.#pendingSlabs = holdSlabOf(data, this.#pendingSlabs);
+      }
     }
     this.#pendingBytes += length;
-    if (this.#pendingBytes >= FLUSH_AT_BYTES && this.#state === State.Open) this.flush();
+    if (this.#inFlightBytes > 0) this.#checkHighWatermark();
+    else if (this.#pendingBytes >= FLUSH_AT_BYTES) this.flush();
     else if (!this.#flushScheduled) {
       this.#flushScheduled = true;
       scheduleFlush(this);
     }
   }
 
-  /** The flush queue's: hands everything gathered to the socket in one call. */
+  /** The flush queue's: hands everything gathered to the kernel in one call. */
   flush(): void {
     this.#flushScheduled = false;
     const bytes = this.#pendingBytes;
-    if (bytes === 0 || this.#state === State.Connecting || this.#state === State.Closed) return;
-    const socket = this.#socket;
+    const handle = this.#handle;
+    if (bytes === 0 || handle === null || this.#inFlightBytes > 0) return;
     this.#pendingBytes = 0;
     this.bytesSent += bytes;
     if (this.#traffic !== null) this.#traffic.txBytesTotal += bytes;
-    const limit = this.#bufferLimitBytes;
-    // Not 'drain': that comes only past the stream's own high-water mark, which may lie above ours.
-    const onWritten =
-      limit > 0 && socket.writableLength + bytes > limit ? this.#writtenListener() : undefined;
-    const text = this.#text;
+    const chunks = this.#chunks;
+    let outcome: number;
+    if (chunks.length === 0) {
+      const text = this.#text;
+      this.#text = '';
+      outcome = writeText(handle, text, this, null);
+    } else {
+      if (this.#text !== '') this.#textToChunk();
+      outcome =
+        chunks.length === 1
+          ? writeBuffer(handle, chunks[0]!, this, chunks)
+          : writeBuffers(handle, chunks, this, chunks);
+      if (outcome > 0) {
+        for (let i = 0; i < chunks.length; i++) {
+          this.#inFlightSlabs = holdSlabOf(chunks[i]!, this.#inFlightSlabs);
+        }
+        this.#chunks = [];
+      } else chunks.length = 0;
+      this.#pendingSlabs = releaseSlabs(this.#pendingSlabs);
+    }
+    if (outcome === 0) return;
+    if (outcome < 0) {
+      this.#onBroken(outcome);
+      return;
+    }
+    this.#inFlightBytes = bytes;
+    this.#checkHighWatermark();
+  }
+
+  /** The handle: the write in flight is done, or the connection is broken. */
+  onWriteComplete(status: number): void {
+    this.#inFlightBytes = 0;
+    this.#inFlightSlabs = releaseSlabs(this.#inFlightSlabs);
+    if (this.#state === State.Closed) return;
+    if (status < 0) {
+      this.#onBroken(status);
+      return;
+    }
+    this.flush();
+    if (this.#inFlightBytes === 0 && this.#pendingBytes === 0 && this.#endAfterFlush) {
+      this.#sendFin();
+    }
+    this.#checkLowWatermark();
+  }
+
+  #textToChunk(): void {
+    this.#chunks.push(Buffer.from(this.#text, 'latin1'));
     this.#text = '';
-    if (this.#chunks.length === 0) socket.write(text, 'latin1', onWritten);
-    else if (this.#chunks.length === 1 && text === '')
-      this.#writeChunk(this.#chunks[0]!, onWritten);
-    else {
-      if (text !== '') this.#chunks.push(text);
-      socket.cork();
-      const last = this.#chunks.length - 1;
-      for (let i = 0; i < last; i++) this.#writeChunk(this.#chunks[i]!, undefined);
-      this.#writeChunk(this.#chunks[last]!, onWritten);
-      socket.uncork();
-    }
-    this.#chunks.length = 0;
-    if (onWritten !== undefined && !this.#aboveHighWatermark && socket.writableLength > limit) {
-      this.#aboveHighWatermark = true;
-      for (let i = 0; i < this.#callbacks.length; i++) {
-        this.#callbacks[i]!.onAboveWriteBufferHighWatermark();
-      }
+  }
+
+  #checkHighWatermark(): void {
+    const limit = this.#bufferLimitBytes;
+    if (limit === 0 || this.#aboveHighWatermark || this.#state !== State.Open) return;
+    if (this.#pendingBytes + this.#inFlightBytes <= limit) return;
+    this.#aboveHighWatermark = true;
+    for (let i = 0; i < this.#callbacks.length; i++) {
+      this.#callbacks[i]!.onAboveWriteBufferHighWatermark();
     }
   }
 
-  #writeChunk(chunk: Buffer | string, onWritten: (() => void) | undefined): void {
-    if (typeof chunk === 'string') this.#socket.write(chunk, 'latin1', onWritten);
-    else this.#socket.write(chunk, onWritten);
-  }
-
-  #writtenListener(): () => void {
-    this.#onWritten ??= () => {
-      if (!this.#aboveHighWatermark || this.#state > State.Open) return;
-      // Envoy: the low watermark is half of the high one.
-      if (this.#socket.writableLength > this.#bufferLimitBytes / 2) return;
-      this.#aboveHighWatermark = false;
-      for (let i = 0; i < this.#callbacks.length; i++) {
-        this.#callbacks[i]!.onBelowWriteBufferLowWatermark();
-      }
-    };
-    return this.#onWritten;
+  /** Envoy: the low watermark is half of the high one. */
+  #checkLowWatermark(): void {
+    if (!this.#aboveHighWatermark || this.#state > State.Open) return;
+    if (this.#pendingBytes + this.#inFlightBytes > this.#bufferLimitBytes / 2) return;
+    this.#aboveHighWatermark = false;
+    for (let i = 0; i < this.#callbacks.length; i++) {
+      this.#callbacks[i]!.onBelowWriteBufferLowWatermark();
+    }
   }
 
   readDisable(disable: boolean): void {
     if (disable) {
-      if (this.#readDisableCount++ === 0 && this.#reading) this.#socket.pause();
+      if (this.#readDisableCount++ === 0) this.#reader?.stop();
       return;
     }
     if (this.#readDisableCount === 0)
       throw new Error('readDisable(false) without readDisable(true)');
-    if (--this.#readDisableCount === 0 && this.#reading && this.#state === State.Open) {
-      this.#socket.resume();
-    }
+    if (--this.#readDisableCount === 0 && this.#state === State.Open) this.#resumeReading();
   }
 
   endWrite(): void {
     if (this.#state !== State.Open || this.#localEnded) return;
     this.flush();
     this.#localEnded = true;
-    this.#socket.end();
+    this.#finAfterFlush();
     if (this.#remoteEnded) this.close(ConnectionCloseType.FlushWrite);
   }
 
@@ -286,28 +344,40 @@ export class SocketConnection implements Connection {
     // destroy the response that the peer has not read yet.
     this.#sink = null;
     this.#startReading();
-    if (this.#reading) this.#socket.resume();
+    this.#early = null;
+    if (this.#endAfterEarly) this.onReadEnd();
+    this.#reader?.start();
     if (this.#delayedCloseTimeoutMs > 0) {
       this.#closeTimer = this.#timers.createTimer(onCloseTimer, this);
       this.#armCloseTimer();
     }
-    this.#socket.end(() => this.#onFlushed());
+    this.#finAfterFlush();
   }
 
   /** The close timer fired: gives up, or waits on while the peer still takes bytes. */
   onCloseTimeout(): void {
     if (this.#state !== State.Closing) return;
-    const left = this.#socket.writableLength;
+    const left = this.writeBufferedBytes();
     if (left > 0 && left < this.#closeProgress) this.#armCloseTimer();
     else this.#finish(ConnectionEvent.LocalClose);
   }
 
   #armCloseTimer(): void {
-    this.#closeProgress = this.#socket.writableLength;
+    this.#closeProgress = this.writeBufferedBytes();
     this.#closeTimer?.start(this.#delayedCloseTimeoutMs);
   }
 
-  #onFlushed(): void {
+  #finAfterFlush(): void {
+    if (this.#pendingBytes + this.#inFlightBytes > 0) this.#endAfterFlush = true;
+    else this.#sendFin();
+  }
+
+  #sendFin(): void {
+    this.#endAfterFlush = false;
+    this.#socket.end(() => this.#onFinSent());
+  }
+
+  #onFinSent(): void {
     if (this.#state !== State.Closing) return;
     if (!this.#waitForPeer || this.#remoteEnded) this.#finish(ConnectionEvent.LocalClose);
     else this.#armCloseTimer();
@@ -317,28 +387,49 @@ export class SocketConnection implements Connection {
   #listen(socket: Socket): void {
     socket.on('error', (error: NodeJS.ErrnoException) => this.#onSocketError(error));
     socket.on('close', () => this.#finish(ConnectionEvent.RemoteClose));
-    socket.on('end', () => this.#onSocketEnd());
+    // Only an end that came before the reader; the rest is the reader's.
+    socket.on('end', () => this.onReadEnd());
   }
 
   #startReading(): void {
-    if (this.#reading) return;
-    this.#reading = true;
-    const onData = (chunk: Buffer) => this.#onSocketData(chunk);
-    // 'data' also brings bytes that a listener filter has put back.
-    this.#socket.on('data', onData);
-    new SlabReader(onData).adopt(this.#socket);
-    // Resumes explicitly: a socket that was paused stays paused when a 'data' listener comes.
-    if (this.#readDisableCount === 0) this.#socket.resume();
-    else this.#socket.pause();
+    const handle = this.#handle;
+    if (this.#reader !== null || handle === null) return;
+    this.#reader = new HandleReader(handle, this, this.#bufferLimitBytes);
+    this.#socket.pause();
+    const early: unknown = this.#socket.read();
+    // read() starts reading, whatever pause() said.
+    handle.readStop();
+    if (early instanceof Buffer) this.#early = early;
+    if (this.#readDisableCount === 0) this.#resumeReading();
   }
 
-  #onSocketData(chunk: Buffer): void {
+  #resumeReading(): void {
+    if (this.#early === null) this.#reader?.start();
+    else process.nextTick(deliverEarly, this);
+  }
+
+  /** In a tick of its own: who gave us the sink goes on first. */
+  deliverEarly(): void {
+    const data = this.#early;
+    if (data === null || this.#readDisableCount > 0) return;
+    this.#early = null;
+    enterReadEvent();
+    try {
+      this.onRead(data);
+      if (this.#endAfterEarly) this.onReadEnd();
+    } finally {
+      leaveReadEvent();
+    }
+    if (this.#readDisableCount === 0 && this.#state <= State.Closing) this.#reader?.start();
+  }
+
+  /** The reader's. */
+  onRead(chunk: Buffer): void {
     const sink = this.#sink;
     if (sink === null) return;
     const { length } = chunk;
     this.bytesReceived += length;
     if (this.#traffic !== null) this.#traffic.rxBytesTotal += length;
-    enterReadEvent();
     try {
       sink.onData(chunk, false);
     } catch (thrown) {
@@ -346,26 +437,34 @@ export class SocketConnection implements Connection {
       this.connectionTerminationDetails = 'internal_error';
       this.#finish(ConnectionEvent.LocalClose);
       throw thrown;
-    } finally {
-      leaveReadEvent();
     }
   }
 
-  #onSocketEnd(): void {
-    this.#remoteEnded = true;
-    if (this.#state === State.Closing && this.#socket.writableLength > 0) return;
-    if (!this.#halfClose || this.#state !== State.Open || this.#localEnded) {
-      const sink = this.#sink;
-      if (this.#halfClose && sink !== null) sink.onData(EMPTY, true);
-      this.#finish(ConnectionEvent.RemoteClose);
+  /** The reader's: FIN (or TLS close_notify) came. */
+  onReadEnd(): void {
+    if (this.#remoteEnded || this.#state === State.Closed) return;
+    if (this.#early !== null) {
+      this.#endAfterEarly = true;
       return;
     }
-    enterReadEvent();
-    try {
-      this.#sink?.onData(EMPTY, true);
-    } finally {
-      leaveReadEvent();
-    }
+    this.#remoteEnded = true;
+    if (this.#state === State.Closing && this.#pendingBytes + this.#inFlightBytes > 0) return;
+    const sink = this.#sink;
+    const isHalfClose = this.#halfClose && sink !== null;
+    const isOver = !this.#halfClose || this.#state !== State.Open || this.#localEnded;
+    if (isHalfClose) sink.onData(EMPTY, true);
+    if (isOver) this.#finish(ConnectionEvent.RemoteClose);
+  }
+
+  /** The reader's. */
+  onReadError(errno: number): void {
+    this.#onBroken(errno);
+  }
+
+  /** Reading or writing failed: the peer is gone. */
+  #onBroken(_errno: number): void {
+    this.wasReset = true;
+    this.#finish(ConnectionEvent.RemoteClose);
   }
 
   #onSocketError(error: NodeJS.ErrnoException): void {
@@ -385,9 +484,13 @@ export class SocketConnection implements Connection {
     this.#state = State.Closed;
     this.#sink = null;
     this.#text = '';
-    this.#chunks.length = 0;
+    this.#chunks = [];
     this.#pendingBytes = 0;
     this.#closeTimer?.stop();
+    this.#reader?.dispose();
+    this.#handle = null;
+    this.#early = null;
+    this.#pendingSlabs = releaseSlabs(this.#pendingSlabs);
     this.#socket.destroy();
     this.#raise(event);
   }
@@ -395,6 +498,25 @@ export class SocketConnection implements Connection {
   #raise(event: ConnectionEvent): void {
     for (let i = 0; i < this.#callbacks.length; i++) this.#callbacks[i]!.onEvent(event);
   }
+}
+
+function deliverEarly(connection: SocketConnection): void {
+  connection.deliverEarly();
+}
+
+function holdSlabOf(data: Buffer, held: ReadSlab[] | null): ReadSlab[] | null {
+  const slab = slabOf(data);
+  if (slab === null) return held;
+  slab.hold();
+  if (held === null) return [slab];
+  held.push(slab);
+  return held;
+}
+
+/** Returns what stands in the place of the list then. */
+function releaseSlabs(held: ReadSlab[] | null): null {
+  if (held !== null) for (let i = 0; i < held.length; i++) held[i]!.release();
+  return null;
 }
 
 function plainErrorText(error: NodeJS.ErrnoException): string {

@@ -16,6 +16,11 @@ export function enterReadEvent(): void {
   depth++;
 }
 
+/** What was written may not have been flushed yet. */
+export function isInReadEvent(): boolean {
+  return depth > 0;
+}
+
 /** Leaves a read event; the outermost one flushes everything written meanwhile. */
 export function leaveReadEvent(): void {
   if (--depth === 0 && dirty.length > 0) flushAll();

@@ -34,6 +34,7 @@ import {
   type StreamDecoderFilterCallbacks,
 } from '../api/http-filter.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
+import { keepBytes } from '../network/read-slab.ts';
 import type { RouterConfig } from './config.ts';
 import { RequestTrait, requestTraits } from './control-headers.ts';
 import { resetBody, resetDetails, resetReasonFlag, resetReasonStatus } from './reset-reason.ts';
@@ -336,7 +337,7 @@ export class RouterFilter
     const limit = this.#retryBufferLimit();
     if (this.#bodyBytes + data.length <= limit) {
       this.#bodyBytes += data.length;
-      if (data.length > 0) this.#body!.push(data);
+      if (data.length > 0) this.#body!.push(keepBytes(data));
       return true;
     }
     this.#cluster!.stats.retryOrShadowAbandoned++;

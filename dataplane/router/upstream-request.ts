@@ -25,6 +25,7 @@ import {
 import type { Connection } from '../api/connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
+import { keepBytes } from '../network/read-slab.ts';
 
 /** The router filter, as its tries see it. */
 export interface UpstreamRequestParent {
@@ -142,7 +143,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
       return;
     }
     this.#waiting ??= [];
-    if (data.length > 0) this.#waiting.push(data);
+    if (data.length > 0) this.#waiting.push(keepBytes(data));
     this.#waitingBytes += data.length;
     this.#waitingEnd = endStream;
     if (!this.#waitingIsFull && this.#waitingBytes > this.#parent.bufferLimitBytes()) {

@@ -9,6 +9,7 @@
 
 import type { CodecError } from '../../api/codec.ts';
 import type { Trailers } from '../../api/headers.ts';
+import { keepBytes } from '../../network/read-slab.ts';
 import { type HeadLimits, HeadParser, NEED_MORE, PARSE_ERROR } from './head-parser.ts';
 import { MAX_CHUNK_EXTENSION_BYTES, MAX_TRAILER_BYTES, MAX_TRAILER_COUNT } from './limits.ts';
 
@@ -206,7 +207,7 @@ export class BodyDecoder {
       return BodyEvent.Error;
     }
     if (after === NEED_MORE) {
-      this.#partial = section;
+      this.#partial = keepBytes(section);
       return this.#needMore(end);
     }
     this.#partial = null;

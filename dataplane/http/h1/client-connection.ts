@@ -15,6 +15,7 @@ import {
 import { type Connection, ConnectionCloseType, ConnectionEvent } from '../../api/connection.ts';
 import { ResponseHeaders } from '../../api/headers.ts';
 import type { ReadSink } from '../../network/connection.ts';
+import { keepBytes } from '../../network/read-slab.ts';
 import { BodyDecoder, BodyEvent } from './body-decoder.ts';
 import { ClientStream, type ClientStreamOwner } from './client-stream.ts';
 import { canAdvance, type HeadLimits, HeadParser, NEED_MORE, PARSE_ERROR } from './head-parser.ts';
@@ -119,7 +120,7 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
       else {
         const next = this.#readHead(stream, bytes, pos);
         if (next === NEED_MORE) {
-          this.#unparsed = pos === 0 ? bytes : bytes.subarray(pos);
+          this.#unparsed = keepBytes(pos === 0 ? bytes : bytes.subarray(pos));
           return;
         }
         pos = next;

@@ -14,6 +14,7 @@ import {
 } from '../../api/codec.ts';
 import { type Connection, ConnectionCloseType, ConnectionEvent } from '../../api/connection.ts';
 import { RequestHeaders } from '../../api/headers.ts';
+import { keepBytes } from '../../network/read-slab.ts';
 import { BodyDecoder, BodyEvent } from './body-decoder.ts';
 import { canAdvance, type HeadLimits, HeadParser, NEED_MORE, PARSE_ERROR } from './head-parser.ts';
 import { MAX_PIPELINED_BYTES } from './limits.ts';
@@ -197,7 +198,7 @@ export class ServerConnection implements ServerStreamOwner {
         } else {
           const next = this.#readHead(bytes, pos);
           if (next === NEED_MORE) {
-            this.#unparsed = pos === 0 ? bytes : bytes.subarray(pos);
+            this.#unparsed = keepBytes(pos === 0 ? bytes : bytes.subarray(pos));
             this.#headIncomplete = true;
             return;
           }
@@ -210,7 +211,7 @@ export class ServerConnection implements ServerStreamOwner {
   }
 
   #hold(bytes: Buffer, pos: number): void {
-    this.#unparsed = bytes.subarray(pos);
+    this.#unparsed = keepBytes(bytes.subarray(pos));
     this.#headIncomplete = false;
     if (this.#active === null) setImmediate(resume, this);
     else if (this.#unparsed.length > MAX_PIPELINED_BYTES && !this.#readDisabled) {

@@ -31,6 +31,7 @@ import {
   type ReadFilterCallbacks,
 } from '../../../api/network-filter.ts';
 import { ResponseFlag } from '../../../api/stream-info.ts';
+import { keepBytes } from '../../../network/read-slab.ts';
 import type { TcpProxyData } from './data.ts';
 import { TcpProxyStats, tcpProxyScope } from './stats.ts';
 
@@ -216,7 +217,7 @@ class TcpProxy implements ReadFilter, TcpPoolCallbacks {
     stats.rxBytesTotal += data.length;
     const upstream = this.#upstream;
     if (upstream === null) {
-      if (data.length > 0 && this.#early.push(data) === 1) stats.earlyDataReceived++;
+      if (data.length > 0 && this.#early.push(keepBytes(data)) === 1) stats.earlyDataReceived++;
       this.#earlyEnd ||= endStream;
     } else {
       upstream.write(data);

@@ -1,0 +1,70 @@
+// Memory that sockets are read into and that is used again: for small reads one shared slab, for large ones
+// slabs from a pool, newest first, so that they stay in the processor's cache. Fresh memory per read costs more
+// in page faults than the copy that it saves. Used by handle-reader.ts, which reads, and connection.ts, which
+// holds a slab while bytes of it wait to be written.
+//
+// Who gets bytes of a read has them until the call returns. Whoever keeps them copies (keepBytes); only
+// SocketConnection.write may be given them as they are.
+
+/** Reads up to this size are copied out of the shared slab at once and are then nobody's but the receiver's. */
+export const SMALL_READ_BYTES = 16 * 1024;
+const SMALL_SLAB_BYTES = 64 * 1024;
+/** The most that one read takes; measured best of 64, 256 and 512 KiB (docs/performance.md). */
+export const LARGE_SLAB_BYTES = 256 * 1024;
+/** Free slabs kept per size: bounds what a burst leaves behind, 16 MiB + 4 MiB. */
+const KEPT_SLABS = 64;
+
+/** A piece of memory that is read into; counted, back in the pool when nobody has it any more. */
+export class ReadSlab {
+  readonly memory: Buffer;
+  #holds = 1;
+
+  constructor(bytes: number) {
+    this.memory = Buffer.allocUnsafeSlow(bytes);
+    slabs.set(this.memory.buffer, this);
+  }
+
+  /** Somebody beside the reader waits for its bytes to be written. */
+  get isShared(): boolean {
+    return this.#holds > 1;
+  }
+
+  hold(): void {
+    this.#holds++;
+  }
+
+  release(): void {
+    if (--this.#holds > 0) return;
+    if (poison) this.memory.fill(POISON);
+    const free = this.memory.length === SMALL_SLAB_BYTES ? freeSmall : freeLarge;
+    if (free.length < KEPT_SLABS) free.push(this);
+  }
+
+  /** From the pool, the most recently used first, held once. `bytes` <= LARGE_SLAB_BYTES. */
+  static take(bytes: number): ReadSlab {
+    const isSmall = bytes <= SMALL_SLAB_BYTES;
+    const slab = (isSmall ? freeSmall : freeLarge).pop();
+    if (slab === undefined) return new ReadSlab(isSmall ? SMALL_SLAB_BYTES : LARGE_SLAB_BYTES);
+    slab.#holds = 1;
+    return slab;
+  }
+}
+
+const slabs = new WeakMap<ArrayBufferLike, ReadSlab>();
+const freeSmall: ReadSlab[] = [];
+const freeLarge: ReadSlab[] = [];
+
+/** The slab that `data` lies in; null = it is memory of its own. */
+export function slabOf(data: Buffer): ReadSlab | null {
+  return slabs.get(data.buffer) ?? null;
+}
+
+/** `data` in memory that stays as it is: itself, or a copy when it lies in a slab. */
+export function keepBytes(data: Buffer): Buffer {
+  return slabs.has(data.buffer) ? Buffer.from(data) : data;
+}
+
+/** JS-11: tests overwrite what was given back, so that bytes kept without keepBytes are seen. */
+const poison =
+  (globalThis as { readonly remoraPoisonsSlabs?: boolean }).remoraPoisonsSlabs === true;
+const POISON = 0xdb;
