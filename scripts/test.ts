@@ -6,7 +6,11 @@ import { globSync } from 'node:fs';
 
 const suites: Readonly<Record<string, readonly string[]>> = {
   unit: ['{common,proto,dataplane,controlplane,cli,scripts,examples}/**/*.test.ts'],
-  integration: ['test/integration/**/*.test.ts', 'test/conformance/**/*.test.ts'],
+  integration: [
+    'test/integration/**/*.test.ts',
+    'test/conformance/**/*.test.ts',
+    'test/fuzz/**/*.test.ts',
+  ],
   interop: ['test/interop/**/*.test.ts'],
 };
 

@@ -216,7 +216,8 @@ export class HeadParser {
     isRequest: boolean,
   ): number {
     this.#reset();
-    const end = bytes.length;
+    // Not a byte past the limit is judged: a head that is too large is that, whatever else stands in it.
+    const end = Math.min(bytes.length, headStart + limits.maxHeadBytes + 1);
     const { maxHeadersCount, underscores } = limits;
     let count = 0;
     let kept = 0;

@@ -1,0 +1,7 @@
+// The list of fuzz targets.
+
+import { http1Request, http1Response } from './http1-targets.ts';
+import { clientHello } from './listener-targets.ts';
+import type { FuzzTarget } from './target.ts';
+
+export const targets: readonly FuzzTarget[] = [http1Request, http1Response, clientHello];
