@@ -7,6 +7,7 @@ import { systemClock, systemRandom } from '../common/clock.ts';
 import { errorText } from '../common/coded-error.ts';
 import { createLogger, type LogLevel } from '../common/logger.ts';
 import { err, ok, type Result } from '../common/result.ts';
+import { SharedMemory } from '../common/shared-memory.ts';
 import { TimerWheel } from '../common/timer.ts';
 import type { BootstrapConfig } from './api/config/bootstrap.ts';
 import { formatAddress } from './api/connection.ts';
@@ -68,6 +69,7 @@ const inputs: ConfigInputs = {
     }
   },
   environment: (name) => process.env[name],
+  sharedMemory: new SharedMemory(),
 };
 
 /** Runs a sidecar until it is told to end; the exit code. */

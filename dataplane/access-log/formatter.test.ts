@@ -29,6 +29,7 @@ function streamInfo(overrides: Partial<StreamInfo> = {}): StreamInfo {
     responseCode: 200,
     responseCodeDetails: 'via_upstream',
     connectionTerminationDetails: '',
+    downstreamLocalCloseReason: 'over_connection_limit',
     responseFlags: 0,
     bytesReceived: 5,
     bytesSent: 431,
@@ -51,6 +52,7 @@ function streamInfo(overrides: Partial<StreamInfo> = {}): StreamInfo {
     requestedServerName: '',
     filterChainName: 'fc1',
     dynamicMetadata: null,
+    filterState: null,
     ...overrides,
   };
 }

@@ -221,6 +221,7 @@ const definitions: Readonly<Record<string, Definition>> = {
     return (c) => noSpaces(c.streamInfo.responseCodeDetails);
   }),
   CONNECTION_TERMINATION_DETAILS: text((c) => orNull(c.streamInfo.connectionTerminationDetails)),
+  DOWNSTREAM_LOCAL_CLOSE_REASON: text((c) => noSpaces(c.streamInfo.downstreamLocalCloseReason)),
   RESPONSE_FLAGS: text((c) => responseFlagsText(c.streamInfo.responseFlags)),
   RESPONSE_FLAGS_LONG: text((c) => responseFlagsLongText(c.streamInfo.responseFlags)),
   BYTES_RECEIVED: number((c) => c.streamInfo.bytesReceived),
@@ -280,11 +281,7 @@ const definitions: Readonly<Record<string, Definition>> = {
     argument: 'must',
     compile: (argument, maxLength) => dynamicMetadata(argument, maxLength),
   },
-  ACCESS_LOG_TYPE: text((c) =>
-    c.requestHeaders === null && c.streamInfo.protocol === ''
-      ? 'TcpConnectionEnd'
-      : 'DownstreamEnd',
-  ),
+  ACCESS_LOG_TYPE: text((c) => c.type ?? 'DownstreamEnd'),
   HOSTNAME: {
     argument: 'never',
     compile: (_none, maxLength) => {

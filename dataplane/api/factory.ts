@@ -32,7 +32,10 @@ export type Category =
   | 'downstream-transport-socket'
   | 'upstream-transport-socket'
   | 'access-logger'
-  | 'retry-host-predicate';
+  | 'retry-host-predicate'
+  | 'original-ip-detection'
+  | 'request-id'
+  | 'cert-validator';
 
 /** Plain data: what structured clone carries to a worker unchanged. */
 export type PlainData =
@@ -102,6 +105,11 @@ export interface CompileContext {
   readonly hasAds: boolean;
   /** A secret of static_resources, or null. */
   staticSecret(name: string): SecretData | null;
+  /**
+   * Zeroed memory for counters that hold over all workers: put into the compiled data, it arrives in each of
+   * them as the same memory (common/shared-memory.ts). `key`: shared by all configs that name it.
+   */
+  sharedMemory(bytes: number, key?: string): SharedArrayBuffer;
   /** Value of a runtime key in the static layers, undefined when no layer has it. */
   runtimeValue(key: string): unknown;
   /** DataSource.filename; the error is fit for the user (`no such file`). */

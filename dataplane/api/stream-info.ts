@@ -57,6 +57,8 @@ export interface StreamInfo {
   /** '' = none. */
   responseCodeDetails: string;
   connectionTerminationDetails: string;
+  /** Why we closed the client's connection (%DOWNSTREAM_LOCAL_CLOSE_REASON%), '' = we did not, or no reason. */
+  downstreamLocalCloseReason: string;
   /** OR of ResponseFlag bits. */
   responseFlags: number;
   /** Body bytes. */
@@ -86,4 +88,12 @@ export interface StreamInfo {
   filterChainName: string;
   /** Dynamic metadata by namespace; null until a filter sets some. */
   dynamicMetadata: Record<string, Record<string, unknown>> | null;
+  /** What filters of one connection tell each other, by Envoy's keys (FilterStateKey); null until one does. */
+  filterState: Map<string, string> | null;
 }
+
+/** Keys of StreamInfo.filterState. */
+export const FilterStateKey = {
+  /** The cluster that tcp_proxy takes instead of its own. */
+  TcpProxyCluster: 'envoy.tcp_proxy.cluster',
+} as const;

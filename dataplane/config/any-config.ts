@@ -3,6 +3,7 @@
 // extensions know. One root context per resource; each extension gets a child that knows its path.
 
 import { err, type FieldError, joinPath, ok, type Result } from '../../common/result.ts';
+import type { SharedMemory } from '../../common/shared-memory.ts';
 import type { FilterConfigProto } from '../../proto/gen/types.ts';
 import { isTypedStruct } from '../../proto/special-types.ts';
 import { typeNameOf } from '../../proto/type-urls.ts';
@@ -22,6 +23,7 @@ export interface ConfigEnvironment {
   readonly registry: FactoryRegistry;
   readonly readFile: (path: string) => Result<Buffer, string>;
   readonly environment: (name: string) => string | undefined;
+  readonly sharedMemory: SharedMemory;
   /** Secrets of static_resources by name. */
   readonly staticSecrets: ReadonlyMap<string, SecretData>;
   /** Flattened static runtime layers. */
@@ -114,6 +116,10 @@ export class ConfigContext implements CompileContext {
 
   staticSecret(name: string): SecretData | null {
     return this.#run.environment.staticSecrets.get(name) ?? null;
+  }
+
+  sharedMemory(bytes: number, key?: string): SharedArrayBuffer {
+    return this.#run.environment.sharedMemory.allocate(bytes, key ?? null);
   }
 
   runtimeValue(key: string): unknown {

@@ -4,6 +4,7 @@
 import { hash } from 'node:crypto';
 import { errorText } from '../../common/coded-error.ts';
 import type { Result } from '../../common/result.ts';
+import type { SharedMemory } from '../../common/shared-memory.ts';
 import { decodeMessage } from '../../proto/any.ts';
 import type {
   ClusterLoadAssignmentProto,
@@ -41,6 +42,7 @@ export interface ConfigInputs {
   /** The error is fit for the user. */
   readonly readFile: (path: string) => Result<Buffer, string>;
   readonly environment: (name: string) => string | undefined;
+  readonly sharedMemory: SharedMemory;
 }
 
 /** A compiler for what comes over xDS into the process that `bootstrap` started. */

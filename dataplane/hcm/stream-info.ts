@@ -26,6 +26,7 @@ export class HttpStreamInfo implements StreamInfo {
   responseCode: number;
   responseCodeDetails: string;
   connectionTerminationDetails: string;
+  downstreamLocalCloseReason: string;
   responseFlags: number;
   bytesReceived: number;
   bytesSent: number;
@@ -48,6 +49,7 @@ export class HttpStreamInfo implements StreamInfo {
   requestedServerName: string;
   filterChainName: string;
   dynamicMetadata: Record<string, Record<string, unknown>> | null;
+  filterState: Map<string, string> | null;
 
   constructor(
     connection: ConnectionFacts,
@@ -70,6 +72,7 @@ export class HttpStreamInfo implements StreamInfo {
     this.responseCode = 0;
     this.responseCodeDetails = '';
     this.connectionTerminationDetails = '';
+    this.downstreamLocalCloseReason = '';
     this.responseFlags = 0;
     this.bytesReceived = 0;
     this.bytesSent = 0;
@@ -92,5 +95,6 @@ export class HttpStreamInfo implements StreamInfo {
     this.requestedServerName = connection.requestedServerName;
     this.filterChainName = filterChainName;
     this.dynamicMetadata = null;
+    this.filterState = null;
   }
 }

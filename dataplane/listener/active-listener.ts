@@ -4,7 +4,7 @@
 import net from 'node:net';
 import type { Logger } from '../../common/logger.ts';
 import type { TimerService } from '../../common/timer.ts';
-import type { AccessLogger } from '../api/access-log.ts';
+import { type AccessLogger, connectionLogContext } from '../api/access-log.ts';
 import type { FilterChainConfig, ListenerConfig } from '../api/config/listener.ts';
 import type { SocketAddress, TlsInfo } from '../api/connection.ts';
 import type { WorkerContext } from '../api/factory.ts';
@@ -167,7 +167,12 @@ export class ActiveListener implements AcceptingListener {
       clock.nowMs(),
       clock.wallMs(),
     );
-    new DownstreamConnection(connection, info, chain, this.stats, clock).start();
+    new DownstreamConnection(connection, info, chain, {
+      stats: this.stats,
+      clock,
+      accessLogs: this.#accessLogs,
+      bufferLimitBytes: this.config.perConnectionBufferLimitBytes,
+    }).start();
   }
 
   onHandshakeRefused(chain: FilterChain, properties: ConnectionProperties, reason: string): void {
@@ -191,13 +196,7 @@ export class ActiveListener implements AcceptingListener {
     info.connectionTerminationDetails = reason;
     info.endMs = clock.nowMs();
     for (const logger of this.#accessLogs) {
-      logger.log({
-        requestHeaders: null,
-        responseHeaders: null,
-        responseTrailers: null,
-        streamInfo: info,
-        localReplyBody: '',
-      });
+      logger.log(connectionLogContext(info, 'NotSet'));
     }
   }
 

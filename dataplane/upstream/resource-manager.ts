@@ -2,6 +2,7 @@
 // Used by pools and the router. A ceiling is exact: compare-and-swap, so no worker overshoots, and none
 // is refused because of another's attempt that fails.
 
+import { tryAcquireBelow } from '../../common/shared-memory.ts';
 import type { Resource, ResourceManager, ResourcePriority } from '../api/cluster.ts';
 import type { ThresholdsConfig } from '../api/config/cluster.ts';
 import { ResourceWord, resourceWord, type SlotRef } from './shared-state.ts';
@@ -84,16 +85,6 @@ class RetryBudget implements Resource {
     const allowed = Math.trunc((this.#budgetPercent / 100) * current);
     return Math.max(allowed, this.#minRetryConcurrency);
   }
-}
-
-function tryAcquireBelow(words: Int32Array, at: number, max: number): boolean {
-  let count = Atomics.load(words, at);
-  while (count < max) {
-    const seen = Atomics.compareExchange(words, at, count, count + 1);
-    if (seen === count) return true;
-    count = seen;
-  }
-  return false;
 }
 
 /** The four ceilings of one priority. */

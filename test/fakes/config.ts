@@ -3,6 +3,7 @@
 
 import { parse } from 'yaml';
 import { err, type FieldError, formatFieldError, ok, type Result } from '../../common/result.ts';
+import { SharedMemory } from '../../common/shared-memory.ts';
 import type { BootstrapConfig } from '../../dataplane/api/config/bootstrap.ts';
 import type { HcmConfig } from '../../dataplane/api/config/hcm.ts';
 import type { ListenerConfig } from '../../dataplane/api/config/listener.ts';
@@ -36,6 +37,7 @@ export function configInputs(
       return text === undefined ? err('no such file') : ok(Buffer.from(text));
     },
     environment: (name) => environment[name],
+    sharedMemory: new SharedMemory(),
   };
 }
 

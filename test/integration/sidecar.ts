@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { errorText } from '../../common/coded-error.ts';
 import { err, ok } from '../../common/result.ts';
+import { SharedMemory } from '../../common/shared-memory.ts';
 import { loadBootstrap } from '../../dataplane/config/load-bootstrap.ts';
 import { FactoryRegistry } from '../../dataplane/config/registry.ts';
 import type { ConfigInputs } from '../../dataplane/config/resource-compiler.ts';
@@ -21,6 +22,7 @@ const inputs: ConfigInputs = {
     }
   },
   environment: (name) => process.env[name],
+  sharedMemory: new SharedMemory(),
 };
 
 const START_TIMEOUT_MS = 15_000;
