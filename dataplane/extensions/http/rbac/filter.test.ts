@@ -8,12 +8,12 @@ import type { Route } from '../../../api/route.ts';
 import { takeSnapshot } from '../../../stats/snapshot.ts';
 import { HolderStore } from '../../../stats/store.ts';
 import type {
-  RbacData,
   RbacPermissionData,
   RbacPolicyData,
   RbacPrincipalData,
   RbacRulesData,
-} from './data.ts';
+} from '../../_shared/rbac/data.ts';
+import type { RbacData } from './data.ts';
 import { rbac } from './filter.ts';
 
 const exact = (value: string): StringMatcherData => ({ kind: 'exact', value, ignoreCase: false });

@@ -20,8 +20,9 @@ import type {
   StatsStore,
 } from '../../../api/stats.ts';
 import { httpStatScope } from '../../../hcm/stats.ts';
-import type { RbacData, RbacRouteData, RbacRulesData } from './data.ts';
-import { NO_POLICY, RbacEngine, type RbacSubject } from './engine.ts';
+import type { RbacRulesData } from '../../_shared/rbac/data.ts';
+import { NO_POLICY, RbacEngine, type RbacSubject } from '../../_shared/rbac/engine.ts';
+import type { RbacData, RbacRouteData } from './data.ts';
 
 const METADATA_NAMESPACE = 'envoy.filters.http.rbac';
 

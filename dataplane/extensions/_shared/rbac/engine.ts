@@ -1,5 +1,5 @@
 // The policies of an RBAC config, compiled: rules become predicates once, a request is judged by walking
-// them in the order of the policies' names. Made and called by filter.ts.
+// them in the order of the policies' names. Made and called by the filters.
 
 import type { Connection, TlsInfo } from '../../../api/connection.ts';
 import type { RequestHeaders } from '../../../api/headers.ts';
