@@ -121,6 +121,8 @@ export class RecordedRequest implements RequestDecoder, StreamCallbacks {
   headers: RequestHeaders | null = null;
   body = '';
   trailers: string | null = null;
+  /** The same as a list. */
+  trailerFields: Trailers | null = null;
   isComplete = false;
   resetReason: StreamResetReason | null = null;
   resetDetails = '';
@@ -147,6 +149,7 @@ export class RecordedRequest implements RequestDecoder, StreamCallbacks {
 
   decodeTrailers(trailers: Trailers): void {
     this.trailers = fieldsText(trailers);
+    this.trailerFields = trailers;
     this.#complete();
   }
 

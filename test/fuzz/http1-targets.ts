@@ -21,20 +21,12 @@ const MAX_BYTEWISE = 1500;
 export function reEmitted(request: RecordedRequest, headers: RequestHeaders): string {
   const client = new ClientHarness();
   const { encoder } = client.open();
-  const trailers = request.trailers === null ? null : trailerList(request.trailers);
+  const trailers = request.trailerFields;
   const hasBody = request.body !== '' || trailers !== null;
   encoder.encodeHeaders(headers, !hasBody);
   if (hasBody) encoder.encodeData(Buffer.from(request.body, 'latin1'), trailers === null);
-  if (trailers !== null) encoder.encodeTrailers(trailers);
+  if (trailers !== null) encoder.encodeTrailers([...trailers]);
   return client.connection.output;
-}
-
-/** RecordedRequest keeps trailers as `name: value|name: value`. */
-function trailerList(text: string): string[] {
-  return text.split('|').flatMap((line) => {
-    const colon = line.indexOf(': ');
-    return colon === -1 ? [] : [line.slice(0, colon), line.slice(colon + 2)];
-  });
 }
 
 async function checkReEmitted(request: RecordedRequest): Promise<void> {

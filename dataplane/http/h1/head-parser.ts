@@ -139,7 +139,7 @@ export class HeadParser {
     if (framing !== null) return this.#fail(framing);
     this.method = method;
     const target = this.#text.substring(targetStart - headStart, targetEnd - headStart);
-    if (target.charCodeAt(0) === 0x2f) this.path = target;
+    if (target.charCodeAt(0) === 0x2f && method !== 'CONNECT') this.path = target;
     else {
       const bad = parseRequestTarget(method, target, limits.allowAbsoluteUrl);
       if (bad !== null) return this.#fail(bad);
