@@ -6,6 +6,8 @@ import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { errorText } from '../../common/coded-error.ts';
 import { err, ok, type Result } from '../../common/result.ts';
 
+const MIN_RSA_BITS = 2048;
+
 const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
 
 /** The PEM blocks of one kind, in order. */
@@ -55,6 +57,28 @@ export function curveProblem(curve: string): string | null {
   return secureContextProblem({ ecdhCurve: curve }, `unknown curve '${curve}'`);
 }
 
+/** Null when OpenSSL knows the signature algorithm (`ecdsa_secp256r1_sha256`). */
+export function signatureAlgorithmProblem(algorithm: string): string | null {
+  return secureContextProblem({ sigalgs: algorithm }, `unknown signature algorithm '${algorithm}'`);
+}
+
+/** Null when servers and clients may use this key. The rules and words are Envoy's. */
+export function keyProblem(key: KeyObject): string | null {
+  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
+  switch (key.asymmetricKeyType) {
+    case 'rsa':
+      return (modulusLength ?? 0) >= MIN_RSA_BITS
+        ? null
+        : 'only RSA certificates with 2048-bit or larger keys are supported';
+    case 'ec':
+      return ['prime256v1', 'secp384r1', 'secp521r1'].includes(namedCurve ?? '')
+        ? null
+        : 'only P-256, P-384 or P-521 ECDSA certificates are supported';
+    default:
+      return 'unsupported public key algorithm. Only RSA and ECDSA are supported';
+  }
+}
+
 function secureContextProblem(options: SecureContextOptions, problem: string): string | null {
   try {
     createSecureContext(options);
@@ -64,7 +88,14 @@ function secureContextProblem(options: SecureContextOptions, problem: string): s
   }
 }
 
-/** Null when the text has at least one CRL. */
+/** The CRLs of a PEM text as PEM again; '' = none. trusted_ca may hold some beside its certificates. */
+export function crlsIn(pem: string): string {
+  return blocks(pem, 'X509 CRL').join('\n');
+}
+
+/** Null when the text has at least one CRL and OpenSSL can read it. */
 export function crlProblem(pem: string): string | null {
-  return blocks(pem, 'X509 CRL').length > 0 ? null : 'no PEM CRL found';
+  const crls = crlsIn(pem);
+  if (crls === '') return 'no PEM CRL found';
+  return secureContextProblem({ crl: crls }, 'malformed CRL');
 }

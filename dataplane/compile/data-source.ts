@@ -49,3 +49,8 @@ export function sourceName(source: DataSourceProto, field: string): string {
   if (source.environment_variable !== undefined) return `$${source.environment_variable}`;
   return field;
 }
+
+/** What /certs calls the source: the file's name, or `<inline>`. */
+export function sourcePath(source: DataSourceProto | undefined): string {
+  return source?.filename ?? '<inline>';
+}

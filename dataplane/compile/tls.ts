@@ -1,60 +1,62 @@
-// extensions.transport_sockets.tls.v3: contexts, certificates and validation contexts as plain data.
-// Called by the transport_socket halves and for Secret resources. Keys are never put into errors.
+// extensions.transport_sockets.tls.v3: both contexts as plain data. Called by the transport_socket halves;
+// what they are made of is in tls-params, tls-certificate and validation-context.
 
 import type {
-  CertificateValidationContextProto,
   CommonTlsContextProto,
-  DataSourceProto,
   DownstreamTlsContextProto,
   SdsSecretConfigProto,
-  SubjectAltNameMatcherProto,
-  TlsCertificateProto,
-  TlsParametersProto,
+  TlsKeyLogProto,
+  TlsSessionTicketKeysProto,
   UpstreamTlsContextProto,
 } from '../../proto/gen/types.ts';
-import { wrapperOr } from '../../proto/well-known.ts';
-import type {
-  CertificateSource,
-  CommonTlsConfig,
-  DownstreamTlsConfig,
-  SanMatcherData,
-  TlsCertificateData,
-  TlsVersion,
-  UpstreamTlsConfig,
-  ValidationContextData,
-  ValidationSource,
-} from '../api/config/tls.ts';
+import { durationMs, wrapperOr } from '../../proto/well-known.ts';
 import {
-  cipherProblem,
-  crlProblem,
-  curveProblem,
-  pairProblem,
-  parseCertificates,
-  parsePrivateKey,
-} from './certificate.ts';
+  type CertificateSource,
+  type CommonTlsConfig,
+  type DownstreamTlsConfig,
+  type KeyLogData,
+  mergeValidation,
+  type SessionTicketData,
+  type TlsVersion,
+  type UpstreamTlsConfig,
+  type ValidationContextData,
+  type ValidationSource,
+} from '../api/config/tls.ts';
+import { compileCidr } from './address.ts';
 import { type Compilation, mapItems } from './compilation.ts';
 import { requireAds } from './config-source.ts';
-import { readDataSource, readText, sourceName } from './data-source.ts';
-import { compileStringMatcher } from './matchers.ts';
+import { readDataSource } from './data-source.ts';
+import { compileTlsCertificate } from './tls-certificate.ts';
+import { compileTlsParameters } from './tls-params.ts';
+import { compileValidationContext } from './validation-context.ts';
 
-const versions = {
-  TLSv1_0: 'TLSv1',
-  TLSv1_1: 'TLSv1.1',
-  TLSv1_2: 'TLSv1.2',
-  TLSv1_3: 'TLSv1.3',
-} as const;
-const versionOrder: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
+/** BoringSSL's SSL_DEFAULT_SESSION_TIMEOUT. */
+const DEFAULT_SESSION_TIMEOUT_S = 7200;
+/** What OpenSSL's int of seconds holds. */
+const MAX_SESSION_TIMEOUT_S = 2_147_483_647;
+/** Name, HMAC key and AES key, as Envoy wants them. */
+const TICKET_KEY_BYTES = 80;
 
 export function compileDownstreamTls(
   context: DownstreamTlsContextProto,
   compilation: Compilation,
 ): DownstreamTlsConfig {
   const common = compileCommon(context.common_tls_context, 'TLSv1.3', compilation);
-  const requireClientCertificate = wrapperOr(context.require_client_certificate, false);
   if (common.certificates.length === 0) {
     compilation.fail('common_tls_context', 'no TLS certificates found for server context');
   }
-  return { ...common, requireClientCertificate, requireSni: wrapperOr(context.require_sni, false) };
+  const ocspStaplePolicy = context.ocsp_staple_policy ?? 'LENIENT_STAPLING';
+  checkStaples(common.certificates, ocspStaplePolicy, compilation);
+  return {
+    ...common,
+    requireClientCertificate: wrapperOr(context.require_client_certificate, false),
+    requireSni: wrapperOr(context.require_sni, false),
+    sessionTickets: compileSessionTickets(context, compilation),
+    sessionTimeoutS: compileSessionTimeout(context),
+    preferClientCiphers: context.prefer_client_ciphers ?? false,
+    fullScanCertsOnSniMismatch: wrapperOr(context.full_scan_certs_on_sni_mismatch, false),
+    ocspStaplePolicy,
+  };
 }
 
 export function compileUpstreamTls(
@@ -74,6 +76,8 @@ export function compileUpstreamTls(
     sni: context.sni ?? '',
     autoHostSni: context.auto_host_sni ?? false,
     autoSniSanValidation: context.auto_sni_san_validation ?? false,
+    maxSessionKeys: wrapperOr(context.max_session_keys, 1),
+    enforceRsaKeyUsage: wrapperOr(context.enforce_rsa_key_usage, false),
   };
 }
 
@@ -84,56 +88,117 @@ function compileCommon(
 ): CommonTlsConfig {
   const path = 'common_tls_context';
   const proto = context ?? {};
-  const params = proto.tls_params ?? {};
   return {
-    ...compileVersions(params, defaultMaxVersion, `${path}.tls_params`, compilation),
-    cipherSuites: compileCiphers(params, `${path}.tls_params.cipher_suites`, compilation),
-    ecdhCurves: mapItems(params.ecdh_curves, `${path}.tls_params.ecdh_curves`, (curve, at) => {
-      const problem = curveProblem(curve);
-      if (problem !== null) compilation.fail(at, problem);
-      return curve;
-    }),
+    ...compileTlsParameters(
+      proto.tls_params ?? {},
+      defaultMaxVersion,
+      `${path}.tls_params`,
+      compilation,
+    ),
     certificates: compileCertificates(proto, path, compilation),
     validation: compileValidation(proto, path, compilation),
-    alpnProtocols: proto.alpn_protocols ?? [],
+    alpnProtocols: compileAlpn(proto, path, compilation),
+    keyLog: compileKeyLog(proto.key_log, `${path}.key_log`, compilation),
   };
 }
 
-/** BoringSSL's groups of equal preference, `[A|B]`, become A before B: OpenSSL has no such groups. */
-function compileCiphers(
-  params: TlsParametersProto,
+/** RFC 7301: a name has 1 to 255 bytes, and all of them together at most 65,535. */
+function compileAlpn(
+  { alpn_protocols: protocols }: CommonTlsContextProto,
   path: string,
   compilation: Compilation,
-): string[] {
-  return mapItems(params.cipher_suites, path, (entry, at) => {
-    const suites = /^\[.*\]$/.test(entry) ? entry.slice(1, -1).split('|') : [entry];
-    for (const suite of suites) {
-      const problem = cipherProblem(suite);
-      if (problem !== null) compilation.fail(at, problem);
-    }
-    return suites;
-  }).flat();
+): readonly string[] {
+  return mapItems(protocols, `${path}.alpn_protocols`, (protocol, at) => {
+    const { length } = Buffer.from(protocol);
+    if (length === 0 || length > 255) compilation.fail(at, 'must have 1 to 255 bytes');
+    return protocol;
+  });
 }
 
-function compileVersions(
-  params: TlsParametersProto,
-  defaultMaxVersion: TlsVersion,
+function compileKeyLog(
+  proto: TlsKeyLogProto | undefined,
   path: string,
   compilation: Compilation,
-): { readonly minVersion: TlsVersion; readonly maxVersion: TlsVersion } {
-  const version = (field: 'tls_minimum_protocol_version' | 'tls_maximum_protocol_version') => {
-    const name = params[field] ?? 'TLS_AUTO';
-    return name === 'TLS_AUTO' ? null : versions[name];
+): KeyLogData | null {
+  if (proto === undefined) return null;
+  const ranges = (field: 'local_address_range' | 'remote_address_range') =>
+    mapItems(proto[field], `${path}.${field}`, (range, at) => compileCidr(range, at, compilation));
+  return {
+    path: proto.path ?? '',
+    localAddressRanges: ranges('local_address_range'),
+    remoteAddressRanges: ranges('remote_address_range'),
   };
-  const minVersion = version('tls_minimum_protocol_version') ?? 'TLSv1.2';
-  const maxVersion = version('tls_maximum_protocol_version') ?? defaultMaxVersion;
-  if (versionOrder.indexOf(minVersion) > versionOrder.indexOf(maxVersion)) {
-    compilation.fail(
-      `${path}.tls_minimum_protocol_version`,
-      `must be <= the maximum, ${maxVersion}`,
-    );
+}
+
+function compileSessionTimeout({ session_timeout: timeout }: DownstreamTlsContextProto): number {
+  if (timeout === undefined) return DEFAULT_SESSION_TIMEOUT_S;
+  // 0 would be "no timeout" to OpenSSL; a session that ends at once is what was meant.
+  return Math.min(Math.max(1, Math.floor(durationMs(timeout) / 1000)), MAX_SESSION_TIMEOUT_S);
+}
+
+function compileSessionTickets(
+  context: DownstreamTlsContextProto,
+  compilation: Compilation,
+): SessionTicketData {
+  if (context.session_ticket_keys !== undefined) {
+    const keys = compileTicketKeys(context.session_ticket_keys, 'session_ticket_keys', compilation);
+    return { kind: 'keys', keys };
   }
-  return { minVersion, maxVersion };
+  const sds = context.session_ticket_keys_sds_secret_config;
+  if (sds !== undefined) {
+    const path = 'session_ticket_keys_sds_secret_config';
+    const name = sds.name ?? '';
+    if (sds.sds_config !== undefined) {
+      requireAds(sds.sds_config, `${path}.sds_config`, compilation);
+      return { kind: 'sds', name };
+    }
+    const secret = compilation.context.staticSecret(name);
+    if (secret?.kind === 'session_ticket_keys') return { kind: 'keys', keys: secret.keys };
+    compilation.fail(`${path}.name`, `unknown static secret '${name}' (of session_ticket_keys)`);
+  }
+  return { kind: context.disable_stateless_session_resumption === true ? 'off' : 'own' };
+}
+
+/** Also for Secret resources. base64, so that the data stay plain text. */
+export function compileTicketKeys(
+  proto: TlsSessionTicketKeysProto,
+  path: string,
+  compilation: Compilation,
+): readonly string[] {
+  return mapItems(proto.keys, `${path}.keys`, (source, at) => {
+    const key = readDataSource(source, at, compilation);
+    if (key !== null && key.length !== TICKET_KEY_BYTES) {
+      compilation.fail(
+        at,
+        `incorrect TLS session ticket key length: ${key.length}, expected ${TICKET_KEY_BYTES}`,
+      );
+    }
+    return key?.toString('base64') ?? '';
+  });
+}
+
+/**
+ * Node does not say which certificate a handshake will use before it asks for the staple, so one that is
+ * stapled must be the only one. Those of SDS are judged when they come.
+ */
+function checkStaples(
+  certificates: readonly CertificateSource[],
+  policy: DownstreamTlsConfig['ocspStaplePolicy'],
+  compilation: Compilation,
+): void {
+  for (const [i, source] of certificates.entries()) {
+    if (source.kind !== 'inline') continue;
+    const path = `common_tls_context.tls_certificates[${i}]`;
+    if (source.certificate.ocspStaple !== '') {
+      if (certificates.length === 1) continue;
+      compilation.fail(
+        `${path}.ocsp_staple`,
+        'not supported yet (beside further tls_certificates)',
+      );
+    } else if (policy === 'MUST_STAPLE') {
+      compilation.fail(path, 'Required OCSP response is missing from TLS context');
+    }
+  }
 }
 
 function compileCertificates(
@@ -179,50 +244,6 @@ function compileSdsCertificate(
   }
   compilation.fail(`${path}.name`, `unknown static secret '${name}' (of a tls_certificate)`);
   return { kind: 'sds', name };
-}
-
-/** Envoy reads certificate and key, and refuses a pair that does not match. */
-export function compileTlsCertificate(
-  proto: TlsCertificateProto,
-  path: string,
-  compilation: Compilation,
-): TlsCertificateData {
-  const certificateChainPem = requiredText(
-    proto.certificate_chain,
-    `${path}.certificate_chain`,
-    compilation,
-  );
-  const privateKeyPem = requiredText(proto.private_key, `${path}.private_key`, compilation);
-  const password = readText(proto.password, `${path}.password`, compilation);
-  const data = { certificateChainPem, privateKeyPem, password };
-  if (certificateChainPem === '' || privateKeyPem === '') return data;
-  const chain = parseCertificates(certificateChainPem);
-  const key = parsePrivateKey(privateKeyPem, password);
-  const chainName = sourceName(proto.certificate_chain ?? {}, 'inline certificate_chain');
-  const keyName = sourceName(proto.private_key ?? {}, 'inline private_key');
-  if (!chain.ok) compilation.fail(`${path}.certificate_chain`, `${chainName}: ${chain.errors}`);
-  if (!key.ok) compilation.fail(`${path}.private_key`, `${keyName}: ${key.errors}`);
-  if (chain.ok && key.ok) {
-    const problem = pairProblem(chain.value[0]!, key.value);
-    if (problem !== null) {
-      compilation.fail(`${path}.private_key`, `private key ${keyName} ${problem} ${chainName}`);
-    }
-  }
-  return data;
-}
-
-function requiredText(
-  source: DataSourceProto | undefined,
-  path: string,
-  compilation: Compilation,
-): string {
-  if (source === undefined) {
-    compilation.fail(path, 'is required');
-    return '';
-  }
-  const bytes = readDataSource(source, path, compilation);
-  if (bytes !== null && bytes.length === 0) compilation.fail(path, 'must not be empty');
-  return bytes?.toString('utf8') ?? '';
 }
 
 function compileValidation(
@@ -282,113 +303,4 @@ function compileSdsValidation(
   }
   compilation.fail(`${path}.name`, `unknown static secret '${name}' (of a validation_context)`);
   return { base, sdsName: null };
-}
-
-/** combined_validation_context: the secret's fields are merged over the default's, lists joined. */
-function mergeValidation(
-  base: ValidationContextData | null,
-  secret: ValidationContextData,
-): ValidationContextData {
-  if (base === null) return secret;
-  return {
-    trustedCaPem: secret.trustedCaPem === '' ? base.trustedCaPem : secret.trustedCaPem,
-    crlPem: secret.crlPem === '' ? base.crlPem : secret.crlPem,
-    sanMatchers: [...base.sanMatchers, ...secret.sanMatchers],
-    verifyCertificateHash: [...base.verifyCertificateHash, ...secret.verifyCertificateHash],
-    verifyCertificateSpki: [...base.verifyCertificateSpki, ...secret.verifyCertificateSpki],
-    allowExpiredCertificate: base.allowExpiredCertificate || secret.allowExpiredCertificate,
-    acceptUntrusted: base.acceptUntrusted || secret.acceptUntrusted,
-  };
-}
-
-export function compileValidationContext(
-  proto: CertificateValidationContextProto,
-  path: string,
-  compilation: Compilation,
-): ValidationContextData {
-  const trustedCaPem = readText(proto.trusted_ca, `${path}.trusted_ca`, compilation);
-  if (proto.trusted_ca !== undefined && trustedCaPem !== '') {
-    const parsed = parseCertificates(trustedCaPem);
-    if (!parsed.ok) {
-      const name = sourceName(proto.trusted_ca, 'inline trusted_ca');
-      compilation.fail(`${path}.trusted_ca`, `${name}: ${parsed.errors}`);
-    }
-  }
-  const crlPem = readText(proto.crl, `${path}.crl`, compilation);
-  const crlError = crlPem === '' ? null : crlProblem(crlPem);
-  if (crlError !== null) compilation.fail(`${path}.crl`, crlError);
-  const sanMatchers = compileSanMatchers(proto, path, compilation);
-  if (
-    sanMatchers.length > 0 &&
-    proto.trusted_ca === undefined &&
-    path.endsWith('.validation_context')
-  ) {
-    compilation.fail(
-      path,
-      'SAN-based verification of peer certificates without trusted CA is insecure and not allowed',
-    );
-  }
-  return {
-    trustedCaPem,
-    crlPem,
-    sanMatchers,
-    verifyCertificateHash: mapItems(
-      proto.verify_certificate_hash,
-      `${path}.verify_certificate_hash`,
-      (hash, at) => compileHash(hash, at, compilation),
-    ),
-    verifyCertificateSpki: mapItems(
-      proto.verify_certificate_spki,
-      `${path}.verify_certificate_spki`,
-      (spki, at) => {
-        if (Buffer.from(spki, 'base64').length !== 32) {
-          compilation.fail(at, `invalid base64-encoded SHA-256 '${spki}'`);
-        }
-        return spki;
-      },
-    ),
-    allowExpiredCertificate: proto.allow_expired_certificate ?? false,
-    acceptUntrusted: proto.trust_chain_verification === 'ACCEPT_UNTRUSTED',
-  };
-}
-
-/** Both `aabb..` and `AA:BB:..` are allowed. */
-function compileHash(hash: string, path: string, compilation: Compilation): string {
-  const hex = hash.replaceAll(':', '').toLowerCase();
-  if (!/^[0-9a-f]{64}$/.test(hex)) compilation.fail(path, `invalid hex-encoded SHA-256 '${hash}'`);
-  return hex;
-}
-
-const sanTypes = ['DNS', 'URI', 'EMAIL', 'IP_ADDRESS'] as const;
-
-function compileSanMatchers(
-  proto: CertificateValidationContextProto,
-  path: string,
-  compilation: Compilation,
-): SanMatcherData[] {
-  const typed = mapItems(
-    proto.match_typed_subject_alt_names,
-    `${path}.match_typed_subject_alt_names`,
-    (matcher, at) => compileSanMatcher(matcher, at, compilation),
-  );
-  if (typed.length > 0) return typed;
-  // The deprecated untyped form means "a SAN of any type"; Envoy ignores it beside the typed one.
-  return mapItems(proto.match_subject_alt_names, `${path}.match_subject_alt_names`, (proto, at) => {
-    const matcher = compileStringMatcher(proto, at, compilation);
-    return sanTypes.map((sanType) => ({ sanType, matcher }));
-  }).flat();
-}
-
-function compileSanMatcher(
-  proto: SubjectAltNameMatcherProto,
-  path: string,
-  compilation: Compilation,
-): SanMatcherData {
-  const matcher = compileStringMatcher(proto.matcher, `${path}.matcher`, compilation);
-  const sanType = proto.san_type ?? 'SAN_TYPE_UNSPECIFIED';
-  if (sanType === 'SAN_TYPE_UNSPECIFIED' || sanType === 'OTHER_NAME') {
-    compilation.fail(`${path}.san_type`, 'must be EMAIL, DNS, URI or IP_ADDRESS');
-    return { sanType: 'URI', matcher };
-  }
-  return { sanType, matcher };
 }

@@ -4,7 +4,7 @@ import { joinPath } from '../../common/result.ts';
 import type { ClusterProto, GrpcServiceGoogleGrpcProto } from '../../proto/gen/types.ts';
 import { durationMs, durationMsOr } from '../../proto/well-known.ts';
 import type { GrpcTarget } from '../api/config/bootstrap.ts';
-import type { UpstreamTlsConfig } from '../api/config/tls.ts';
+import { noValidation, type UpstreamTlsConfig } from '../api/config/tls.ts';
 import { formatAddress } from '../api/connection.ts';
 import type { Compilation } from '../compile/compilation.ts';
 import { readText } from '../compile/data-source.ts';
@@ -94,28 +94,31 @@ function compileSslCredentials(
     readText(credentials[field], `${path}.${field}`, compilation);
   const certificateChainPem = text('cert_chain');
   const privateKeyPem = text('private_key');
-  const certificate = { certificateChainPem, privateKeyPem, password: '' };
+  const certificate = {
+    certificateChainPem,
+    privateKeyPem,
+    password: '',
+    ocspStaple: '',
+    ocspExpiresMs: Number.MAX_SAFE_INTEGER,
+    source: '<inline>',
+  };
   return {
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
     cipherSuites: [],
     ecdhCurves: [],
+    signatureAlgorithms: [],
     certificates: certificateChainPem === '' ? [] : [{ kind: 'inline', certificate }],
     validation: {
-      base: {
-        trustedCaPem: text('root_certs'),
-        crlPem: '',
-        sanMatchers: [],
-        verifyCertificateHash: [],
-        verifyCertificateSpki: [],
-        allowExpiredCertificate: false,
-        acceptUntrusted: false,
-      },
+      base: { ...noValidation, trustedCaPem: text('root_certs') },
       sdsName: null,
     },
     alpnProtocols: ['h2'],
+    keyLog: null,
     sni: '',
     autoHostSni: false,
     autoSniSanValidation: false,
+    maxSessionKeys: 0,
+    enforceRsaKeyUsage: false,
   };
 }

@@ -4,7 +4,7 @@
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
-import type { CommonTlsConfig } from '../api/config/tls.ts';
+import type { CommonTlsConfig, DownstreamTlsConfig } from '../api/config/tls.ts';
 import type { ResourceKind, ResourceReference } from '../api/resource-compiler.ts';
 
 const HCM = 'envoy.filters.network.http_connection_manager';
@@ -23,6 +23,7 @@ export function listenerReferences(listener: ListenerConfig): readonly ResourceR
     ? filterChains
     : [...filterChains, defaultFilterChain]) {
     references.addTls(chain.tls);
+    references.addTicketKeys(chain.tls);
     for (const filter of chain.filters) {
       if (filter.extension !== HCM) continue;
       const { routes } = filter.data as HcmConfig; // what that extension's half makes
@@ -41,6 +42,10 @@ class References {
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
     this.list.push({ kind, name });
+  }
+
+  addTicketKeys(tls: DownstreamTlsConfig | null): void {
+    if (tls?.sessionTickets.kind === 'sds') this.add('secret', tls.sessionTickets.name);
   }
 
   addTls(tls: CommonTlsConfig | null): void {

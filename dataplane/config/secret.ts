@@ -4,7 +4,9 @@ import { joinPath } from '../../common/result.ts';
 import type { SecretProto } from '../../proto/gen/types.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import type { Compilation } from '../compile/compilation.ts';
-import { compileTlsCertificate, compileValidationContext } from '../compile/tls.ts';
+import { compileTicketKeys } from '../compile/tls.ts';
+import { compileTlsCertificate } from '../compile/tls-certificate.ts';
+import { compileValidationContext } from '../compile/validation-context.ts';
 
 export function compileSecret(
   secret: SecretProto,
@@ -18,9 +20,17 @@ export function compileSecret(
     const certificate = compileTlsCertificate(secret.tls_certificate, at, compilation);
     return { kind: 'tls_certificate', name, certificate };
   }
+  if (secret.session_ticket_keys !== undefined) {
+    const at = joinPath(path, 'session_ticket_keys');
+    const keys = compileTicketKeys(secret.session_ticket_keys, at, compilation);
+    return { kind: 'session_ticket_keys', name, keys };
+  }
   if (secret.validation_context === undefined) {
     // Any other kind was refused by the support table.
-    compilation.fail(path, 'one of tls_certificate, validation_context is required');
+    compilation.fail(
+      path,
+      'one of tls_certificate, session_ticket_keys, validation_context is required',
+    );
   }
   const at = joinPath(path, 'validation_context');
   const validation = compileValidationContext(secret.validation_context ?? {}, at, compilation);

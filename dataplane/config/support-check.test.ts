@@ -77,7 +77,7 @@ describe('checkSupport', () => {
   });
 
   it('looks into Anys, with the path of a TypedStruct below its value', () => {
-    const message = { common_tls_context: { key_log: {} } };
+    const message = { common_tls_context: { custom_handshaker: {} } };
     const any = (typeUrl: string) => ({
       type_url: `type.googleapis.com/${typeUrl}`,
       type_name: 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
@@ -89,10 +89,10 @@ describe('checkSupport', () => {
         ({ path }) => path,
       );
     assert.deepEqual(paths('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext'), [
-      'transport_socket.typed_config.common_tls_context.key_log',
+      'transport_socket.typed_config.common_tls_context.custom_handshaker',
     ]);
     assert.deepEqual(paths('xds.type.v3.TypedStruct'), [
-      'transport_socket.typed_config.value.common_tls_context.key_log',
+      'transport_socket.typed_config.value.common_tls_context.custom_handshaker',
     ]);
   });
 });

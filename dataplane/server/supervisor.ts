@@ -1,5 +1,6 @@
 // The worker threads as main sees them: start, broadcast, ask, stop. Knows no resources.
 
+import { randomBytes } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '../../common/logger.ts';
 import type { FromWorker, QueryReplies, ToWorker, WorkerData } from './worker-channel.ts';
@@ -9,6 +10,7 @@ import type { FromWorker, QueryReplies, ToWorker, WorkerData } from './worker-ch
  * process (bin/remora.js has the figures); this holds when the server is started otherwise.
  */
 const WORKER_YOUNG_GENERATION_MB = 12;
+const TICKET_SEED_BYTES = 32;
 
 export interface SupervisorCallbacks {
   onMessage(workerIndex: number, message: FromWorker): void;
@@ -35,12 +37,16 @@ export class Supervisor {
   }
 
   /** Resolves when every worker runs. */
-  async start(count: number, data: Omit<WorkerData, 'workerIndex' | 'concurrency'>): Promise<void> {
+  async start(
+    count: number,
+    data: Omit<WorkerData, 'workerIndex' | 'concurrency' | 'ticketSeed'>,
+  ): Promise<void> {
     // As source the worker is a .ts file, compiled a .js one.
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     const ready: Promise<void>[] = [];
+    const ticketSeed = randomBytes(TICKET_SEED_BYTES);
     for (let workerIndex = 0; workerIndex < count; workerIndex++) {
-      const workerData: WorkerData = { ...data, workerIndex, concurrency: count };
+      const workerData: WorkerData = { ...data, workerIndex, concurrency: count, ticketSeed };
       const worker = new Worker(new URL(file, import.meta.url), {
         name: `wrk:worker_${workerIndex}`,
         workerData,

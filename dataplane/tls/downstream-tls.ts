@@ -1,10 +1,11 @@
 // TLS of one filter chain: handshakes on accepted sockets, client certificates checked, secrets current.
-// Used by listener/connection-handler.
+// Used by listener/accepting-connection.
 
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import type { DownstreamTlsConfig } from '../api/config/tls.ts';
+import tls, { type TLSSocket } from 'node:tls';
+import { type DownstreamTlsConfig, noValidation } from '../api/config/tls.ts';
 import type { TlsInfo } from '../api/connection.ts';
+import { KeyLog } from './key-log.ts';
 import { PeerVerifier } from './peer-verification.ts';
 import type { SecretStore } from './secret-store.ts';
 import { type CurrentContext, SecureContextSource } from './secure-context.ts';
@@ -19,18 +20,42 @@ export interface DownstreamHandshakeCallbacks {
   onRefused(reason: string): void;
 }
 
+/** What follows from one CurrentContext, made once per context. */
+interface Prepared {
+  readonly context: CurrentContext;
+  /** Null = clients are not asked for a certificate. */
+  readonly verifier: PeerVerifier | null;
+  /** Hands out the staple; null = there is none. */
+  readonly ocspServer: tls.Server | null;
+}
+
 /** One per filter chain and worker. */
 export class DownstreamTlsContext {
   readonly #config: DownstreamTlsConfig;
+  readonly #secrets: SecretStore;
   readonly #stats: SslStats;
   readonly #source: SecureContextSource;
-  #verifierOf: CurrentContext | null = null;
-  #verifier: PeerVerifier | null = null;
+  readonly #keyLog: KeyLog | null;
+  #prepared: Prepared | null = null;
 
   constructor(config: DownstreamTlsConfig, secrets: SecretStore, stats: SslStats) {
     this.#config = config;
+    this.#secrets = secrets;
     this.#stats = stats;
-    this.#source = new SecureContextSource(config, secrets);
+    this.#source = new SecureContextSource(config, config, secrets, {
+      onSecret: () => {
+        stats.sslContextUpdateBySds++;
+      },
+      onUpdateFailed: () => {
+        stats.contextUpdateFailed++;
+      },
+    });
+    this.#keyLog =
+      config.keyLog === null
+        ? null
+        : new KeyLog(config.keyLog, () => {
+            stats.keyLogFailed++;
+          });
   }
 
   /** False while an SDS secret has not arrived; the listener is not warm then. */
@@ -49,77 +74,134 @@ export class DownstreamTlsContext {
     clientAlpn: readonly string[] | null,
     callbacks: DownstreamHandshakeCallbacks,
   ): void {
-    const context = this.#current();
-    if (context === null) {
-      this.#stats.connectionError++;
-      socket.destroy();
-      callbacks.onRefused('TLS_error:Secret is not supplied by SDS');
+    const prepared = this.#current();
+    if (prepared === null) {
+      this.#stats.downstreamContextSecretsNotReady++;
+      this.#refuse(socket, 'TLS_error:Secret is not supplied by SDS', callbacks);
       return;
     }
-    if (this.#config.requireSni && serverName === '') {
-      this.#stats.connectionError++;
-      socket.destroy();
-      callbacks.onRefused('TLS_error:SNI required');
+    // Without a listener filter that looked, the name is known after the handshake only.
+    if (this.#config.requireSni && serverName === '' && clientAlpn !== null) {
+      this.#refuse(socket, SNI_REQUIRED, callbacks);
       return;
     }
+    const { context, verifier, ocspServer } = prepared;
     const { alpnProtocols } = this.#config;
     const overlaps = clientAlpn === null || alpnProtocols.some((name) => clientAlpn.includes(name));
-    const verifier = this.#verifier;
-    startServerHandshake(
+    const tlsSocket = startServerHandshake(
       socket,
       {
-        secureContext: context.secureContext,
+        secureContext: context.contextFor(serverName),
         alpnProtocols: overlaps ? alpnProtocols : [],
         requestCertificate: verifier !== null,
+        sniCallback: clientAlpn === null ? context.sniCallback : null,
+        ocspServer,
       },
       {
-        onSecure: (tlsSocket, chainError) => {
-          const result = verifier?.verify(tlsSocket, chainError) ?? null;
-          if (result !== null && result.failure !== null) {
-            this.#stats.countFailure(result.failure);
-            this.#stats.connectionError++;
-            tlsSocket.destroy();
-            callbacks.onRefused(result.reason);
-            return;
-          }
-          this.#stats.handshake++;
-          const info = new SocketTlsInfo(tlsSocket, serverName, verifier !== null);
-          if (!info.peerCertificatePresented) this.#stats.noCertificate++;
-          callbacks.onSecure(tlsSocket, info);
-        },
+        onSecure: (secured, chainError) =>
+          this.#onSecure(secured, chainError, serverName, verifier, callbacks),
         onFailed: (reason) => {
           this.#stats.connectionError++;
           callbacks.onRefused(reason);
         },
       },
     );
+    this.#keyLog?.watch(tlsSocket, socket.localAddress, socket.remoteAddress);
   }
 
   close(): void {
     this.#source.close();
+    this.#keyLog?.close();
   }
 
-  #current(): CurrentContext | null {
+  #onSecure(
+    socket: TLSSocket,
+    chainError: string,
+    peekedName: string,
+    verifier: PeerVerifier | null,
+    callbacks: DownstreamHandshakeCallbacks,
+  ): void {
+    // On servers: the name the client sent, or false.
+    const serverName =
+      peekedName === '' && typeof socket.servername === 'string' ? socket.servername : peekedName;
+    if (this.#config.requireSni && serverName === '') {
+      this.#refuse(socket, SNI_REQUIRED, callbacks);
+      return;
+    }
+    const result = verifier?.verify(socket, chainError) ?? null;
+    if (result !== null && result.failure !== null) {
+      this.#stats.countFailure(result.failure);
+      socket.destroy();
+      callbacks.onRefused(result.reason);
+      return;
+    }
+    this.#stats.countHandshake(socket);
+    const info = new SocketTlsInfo(socket, serverName, verifier !== null);
+    if (!info.peerCertificatePresented) this.#stats.noCertificate++;
+    callbacks.onSecure(socket, info);
+  }
+
+  #refuse(socket: Socket, reason: string, callbacks: DownstreamHandshakeCallbacks): void {
+    this.#stats.connectionError++;
+    socket.destroy();
+    callbacks.onRefused(reason);
+  }
+
+  #current(): Prepared | null {
     const context = this.#source.current();
-    if (this.#source.lastError !== '') this.#stats.contextUpdateFailed++;
-    if (context === null || context === this.#verifierOf) return context;
-    this.#verifierOf = context;
+    if (context === null) return null;
+    if (this.#prepared?.context !== context) this.#prepared = this.#prepare(context);
+    return this.#prepared;
+  }
+
+  #prepare(context: CurrentContext): Prepared {
+    this.#stats.setExpiries(context.expiries);
     const required = this.#config.requireClientCertificate;
-    this.#verifier =
+    // require_client_certificate without a validation context: any certificate will do, but one must come.
+    const verifier =
       context.validation === null && !required
         ? null
-        : new PeerVerifier(context.validation ?? acceptAny, required);
-    return context;
+        : new PeerVerifier(
+            context.validation ?? { ...noValidation, acceptUntrusted: true },
+            { required, enforcesRsaKeyUsage: false },
+            this.#secrets.clock,
+          );
+    return { context, verifier, ocspServer: this.#createOcspServer(context) };
+  }
+
+  /**
+   * The documented way to staple is an event of a tls.Server; this one never listens. A staple that ran out
+   * is left out (LENIENT_STAPLING) or ends the handshake: then its certificate must not be used.
+   */
+  #createOcspServer({ certificates }: CurrentContext): tls.Server | null {
+    const [certificate] = certificates;
+    const isStrict = this.#config.ocspStaplePolicy !== 'LENIENT_STAPLING';
+    if (certificate === undefined || certificates.length > 1) return null;
+    if (certificate.ocspStaple === '' && this.#config.ocspStaplePolicy !== 'MUST_STAPLE')
+      return null;
+    const staple = Buffer.from(certificate.ocspStaple, 'base64');
+    const server = tls.createServer({
+      cert: certificate.certificateChainPem,
+      key: certificate.privateKeyPem,
+      ...(certificate.password === '' ? {} : { passphrase: certificate.password }),
+    });
+    server.on('OCSPRequest', (_certificate, _issuer, callback) => {
+      this.#stats.ocspStapleRequests++;
+      const isCurrent =
+        staple.length > 0 && this.#secrets.clock.wallMs() < certificate.ocspExpiresMs;
+      if (isCurrent) {
+        this.#stats.ocspStapleResponses++;
+        callback(null, staple);
+      } else if (isStrict) {
+        this.#stats.ocspStapleFailed++;
+        callback(new Error('OCSP response has expired'), null);
+      } else {
+        this.#stats.ocspStapleOmitted++;
+        callback(null, null);
+      }
+    });
+    return server;
   }
 }
 
-/** require_client_certificate without a validation context: any certificate will do, but one must come. */
-const acceptAny = {
-  trustedCaPem: '',
-  crlPem: '',
-  sanMatchers: [],
-  verifyCertificateHash: [],
-  verifyCertificateSpki: [],
-  allowExpiredCertificate: false,
-  acceptUntrusted: true,
-};
+const SNI_REQUIRED = 'TLS_error:SNI required';

@@ -2,11 +2,17 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test } from 'node:test';
 import tls from 'node:tls';
-import { TestCa, type TestCertificate } from '../../test/fakes/pki.ts';
+import { TestCa } from '../../test/fakes/pki.ts';
+import {
+  certificateData,
+  downstreamTls,
+  inlineCertificate,
+  upstreamTls,
+  validationData,
+} from '../../test/fakes/tls.ts';
 import type {
   CertificateSource,
   DownstreamTlsConfig,
-  SanMatcherData,
   UpstreamTlsConfig,
   ValidationContextData,
 } from '../api/config/tls.ts';
@@ -19,31 +25,14 @@ import { UpstreamTlsContext } from './upstream-tls.ts';
 const ordersId = 'spiffe://mesh.test/ns/default/sa/orders';
 const frontendId = 'spiffe://mesh.test/ns/default/sa/frontend';
 
-function inline(certificate: TestCertificate): CertificateSource {
-  return {
-    kind: 'inline',
-    certificate: {
-      certificateChainPem: certificate.certificatePem,
-      privateKeyPem: certificate.privateKeyPem,
-      password: '',
-    },
-  };
-}
-
 function validation(ca: TestCa, uris: readonly string[]): ValidationContextData {
-  const sanMatchers: SanMatcherData[] = uris.map((value) => ({
-    sanType: 'URI',
-    matcher: { kind: 'exact', value, ignoreCase: false },
-  }));
-  return {
+  return validationData({
     trustedCaPem: ca.certificatePem,
-    crlPem: '',
-    sanMatchers,
-    verifyCertificateHash: [],
-    verifyCertificateSpki: [],
-    allowExpiredCertificate: false,
-    acceptUntrusted: false,
-  };
+    sanMatchers: uris.map((value) => ({
+      sanType: 'URI',
+      matcher: { kind: 'exact', value, ignoreCase: false },
+    })),
+  });
 }
 
 function server(
@@ -51,18 +40,13 @@ function server(
   context: ValidationContextData | null,
   change: Partial<DownstreamTlsConfig> = {},
 ): DownstreamTlsConfig {
-  return {
-    minVersion: 'TLSv1.2',
-    maxVersion: 'TLSv1.3',
-    cipherSuites: [],
-    ecdhCurves: [],
+  return downstreamTls({
     certificates,
     validation: { base: context, sdsName: null },
     alpnProtocols: ['http/1.1'],
     requireClientCertificate: context !== null,
-    requireSni: false,
     ...change,
-  };
+  });
 }
 
 function client(
@@ -70,8 +54,12 @@ function client(
   context: ValidationContextData | null,
   change: Partial<UpstreamTlsConfig> = {},
 ): UpstreamTlsConfig {
-  const { requireClientCertificate: _, requireSni: __, ...common } = server(certificates, context);
-  return { ...common, sni: '', autoHostSni: false, autoSniSanValidation: false, ...change };
+  return upstreamTls({
+    certificates,
+    validation: { base: context, sdsName: null },
+    alpnProtocols: ['http/1.1'],
+    ...change,
+  });
 }
 
 interface Outcome {
@@ -125,8 +113,8 @@ async function handshake(
 test('both sides accept each other by CA and SPIFFE id, and the server sees the client identity', async () => {
   const ca = await TestCa.create();
   const outcome = await handshake(
-    server([inline(await ca.issue({ uri: [ordersId] }))], validation(ca, [frontendId])),
-    client([inline(await ca.issue({ uri: [frontendId] }))], validation(ca, [ordersId])),
+    server([inlineCertificate(await ca.issue({ uri: [ordersId] }))], validation(ca, [frontendId])),
+    client([inlineCertificate(await ca.issue({ uri: [frontendId] }))], validation(ca, [ordersId])),
   );
   assert.equal(outcome.server, 'secure');
   assert.equal(outcome.clientReason, '');
@@ -141,7 +129,7 @@ test('both sides accept each other by CA and SPIFFE id, and the server sees the 
 test('a client without a certificate is refused when one is required', async () => {
   const ca = await TestCa.create();
   const outcome = await handshake(
-    server([inline(await ca.issue({ uri: [ordersId] }))], validation(ca, [])),
+    server([inlineCertificate(await ca.issue({ uri: [ordersId] }))], validation(ca, [])),
     client([], validation(ca, [])),
   );
   assert.match(outcome.server, /did not present a certificate/);
@@ -153,8 +141,8 @@ test('a client of another CA is refused', async () => {
   const ca = await TestCa.create();
   const otherCa = await TestCa.create('other');
   const outcome = await handshake(
-    server([inline(await ca.issue({ uri: [ordersId] }))], validation(ca, [])),
-    client([inline(await otherCa.issue({ uri: [frontendId] }))], validation(ca, [])),
+    server([inlineCertificate(await ca.issue({ uri: [ordersId] }))], validation(ca, [])),
+    client([inlineCertificate(await otherCa.issue({ uri: [frontendId] }))], validation(ca, [])),
   );
   assert.match(outcome.server, /CERTIFICATE_VERIFY_FAILED/);
   assert.equal(outcome.serverStats.failVerifyError, 1);
@@ -162,8 +150,8 @@ test('a client of another CA is refused', async () => {
 
 test('an expired client certificate is refused, unless allowed', async () => {
   const ca = await TestCa.create();
-  const expired = inline(await ca.issue({ uri: [frontendId], validDays: -1 }));
-  const leaf = inline(await ca.issue({ uri: [ordersId] }));
+  const expired = inlineCertificate(await ca.issue({ uri: [frontendId], validDays: -1 }));
+  const leaf = inlineCertificate(await ca.issue({ uri: [ordersId] }));
   const refused = await handshake(
     server([leaf], validation(ca, [])),
     client([expired], validation(ca, [])),
@@ -179,8 +167,11 @@ test('an expired client certificate is refused, unless allowed', async () => {
 test('a client whose SPIFFE id does not match is refused', async () => {
   const ca = await TestCa.create();
   const outcome = await handshake(
-    server([inline(await ca.issue({ uri: [ordersId] }))], validation(ca, [frontendId])),
-    client([inline(await ca.issue({ uri: [`${frontendId}x`] }))], validation(ca, [ordersId])),
+    server([inlineCertificate(await ca.issue({ uri: [ordersId] }))], validation(ca, [frontendId])),
+    client(
+      [inlineCertificate(await ca.issue({ uri: [`${frontendId}x`] }))],
+      validation(ca, [ordersId]),
+    ),
   );
   assert.match(outcome.server, /verify SAN list/);
   assert.equal(outcome.serverStats.failVerifySan, 1);
@@ -189,7 +180,10 @@ test('a client whose SPIFFE id does not match is refused', async () => {
 test('a server whose SPIFFE id does not match is refused by the client', async () => {
   const ca = await TestCa.create();
   const outcome = await handshake(
-    server([inline(await ca.issue({ uri: ['spiffe://mesh.test/ns/default/sa/impostor'] }))], null),
+    server(
+      [inlineCertificate(await ca.issue({ uri: ['spiffe://mesh.test/ns/default/sa/impostor'] }))],
+      null,
+    ),
     client([], validation(ca, [ordersId])),
   );
   assert.match(outcome.clientReason, /verify SAN list/);
@@ -199,7 +193,9 @@ test('a server whose SPIFFE id does not match is refused by the client', async (
 test('without a protocol in common the connection goes on without ALPN', async () => {
   const ca = await TestCa.create();
   const outcome = await handshake(
-    server([inline(await ca.issue({ dns: ['a.test'] }))], null, { alpnProtocols: ['h2'] }),
+    server([inlineCertificate(await ca.issue({ dns: ['a.test'] }))], null, {
+      alpnProtocols: ['h2'],
+    }),
     client([], validation(ca, []), { alpnProtocols: ['http/1.1'] }),
     ['http/1.1'],
   );
@@ -211,7 +207,7 @@ test('bytes that are not TLS end the connection with a reason', async () => {
   const ca = await TestCa.create();
   const stats = new SslStats();
   const context = new DownstreamTlsContext(
-    server([inline(await ca.issue({ uri: [ordersId] }))], null),
+    server([inlineCertificate(await ca.issue({ uri: [ordersId] }))], null),
     new SecretStore(),
     stats,
   );
@@ -249,7 +245,7 @@ test('secrets come by SDS, are missed until they do, and a rotation serves the n
   const { port } = listener.address() as net.AddressInfo;
   for (let round = 0; round < 2; round++) {
     const leaf = await ca.issue({ dns: ['a.test'] });
-    const source = inline(leaf);
+    const source = inlineCertificate(leaf);
     assert.equal(source.kind, 'inline');
     if (source.kind === 'inline') {
       secrets.set({ kind: 'tls_certificate', name: 'default', certificate: source.certificate });
@@ -265,7 +261,7 @@ test('secrets come by SDS, are missed until they do, and a rotation serves the n
   secrets.set({
     kind: 'tls_certificate',
     name: 'default',
-    certificate: { certificateChainPem: 'junk', privateKeyPem: 'junk', password: '' },
+    certificate: certificateData({ certificatePem: 'junk', privateKeyPem: 'junk' }),
   });
   assert.equal(context.isReady(), true);
   listener.close();

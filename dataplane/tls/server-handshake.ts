@@ -8,6 +8,7 @@
 
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
+import type { SniCallback } from './secure-context.ts';
 
 /** What this file relies on beyond Node's documented API; checked at run time. */
 interface TlsHandle {
@@ -27,6 +28,10 @@ export interface ServerHandshakeOptions {
   /** Empty = no ALPN extension is answered. */
   readonly alpnProtocols: readonly string[];
   readonly requestCertificate: boolean;
+  /** Chooses the context by the name in the ClientHello when nobody peeked at it; null = it is chosen. */
+  readonly sniCallback: SniCallback | null;
+  /** Gets 'OCSPRequest' events; null = nothing is stapled. */
+  readonly ocspServer: tls.Server | null;
 }
 
 /** Starts the handshake on `socket`; bytes that were unshifted into it are used first. */
@@ -41,6 +46,8 @@ export function startServerHandshake(
     requestCert: options.requestCertificate,
     rejectUnauthorized: false,
   };
+  if (options.sniCallback !== null) tlsOptions.SNICallback = options.sniCallback;
+  if (options.ocspServer !== null) tlsOptions.server = options.ocspServer;
   if (options.alpnProtocols.length > 0) tlsOptions.ALPNProtocols = [...options.alpnProtocols];
   const tlsSocket = new tls.TLSSocket(socket, tlsOptions);
   let settled = false;

@@ -1,6 +1,7 @@
 // Subject alternative names out of Node's one-string form.
 
 import type { X509Certificate } from 'node:crypto';
+import { isIPv6, SocketAddress } from 'node:net';
 
 export interface SubjectAltNames {
   readonly dns: readonly string[];
@@ -45,7 +46,7 @@ export function subjectAltNames(certificate: X509Certificate): SubjectAltNames {
     }
     if (type === 'DNS') names.dns.push(value);
     else if (type === 'URI') names.uri.push(value);
-    else if (type === 'IP Address') names.ip.push(value);
+    else if (type === 'IP Address') names.ip.push(canonicalIp(value));
     else if (type === 'email') names.email.push(value);
     at = end + 2;
   }
@@ -59,4 +60,9 @@ function unquote(quoted: string): string {
   } catch {
     return quoted; // not Node's quoting: keep it as it stands, it will match nothing
   }
+}
+
+/** Node writes `2001:DB8:0:0:0:0:0:1` where everybody else, and so a matcher, writes `2001:db8::1`. */
+function canonicalIp(text: string): string {
+  return isIPv6(text) ? new SocketAddress({ address: text, family: 'ipv6' }).address : text;
 }

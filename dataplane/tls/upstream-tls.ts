@@ -2,26 +2,51 @@
 
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
-import type { UpstreamTlsConfig } from '../api/config/tls.ts';
+import { noValidation, type UpstreamTlsConfig } from '../api/config/tls.ts';
 import type { TlsInfo } from '../api/connection.ts';
+import { KeyLog } from './key-log.ts';
 import { PeerVerifier, type VerificationResult } from './peer-verification.ts';
 import type { SecretStore } from './secret-store.ts';
 import { type CurrentContext, SecureContextSource } from './secure-context.ts';
 import type { SslStats } from './ssl-stats.ts';
 import { SocketTlsInfo } from './tls-info.ts';
 
+/** A session that can be resumed, with the name it was made under. */
+interface KeptSession {
+  readonly serverName: string;
+  readonly session: Buffer;
+}
+
 /** One per cluster and worker. */
 export class UpstreamTlsContext {
   readonly #config: UpstreamTlsConfig;
+  readonly #secrets: SecretStore;
   readonly #stats: SslStats;
   readonly #source: SecureContextSource;
+  readonly #keyLog: KeyLog | null;
   #verifierOf: CurrentContext | null = null;
   #verifier: PeerVerifier | null = null;
+  /** Newest last, at most max_session_keys; of the current context only. */
+  #sessions: KeptSession[] = [];
 
   constructor(config: UpstreamTlsConfig, secrets: SecretStore, stats: SslStats) {
     this.#config = config;
+    this.#secrets = secrets;
     this.#stats = stats;
-    this.#source = new SecureContextSource(config, secrets);
+    this.#source = new SecureContextSource(config, null, secrets, {
+      onSecret: () => {
+        stats.sslContextUpdateBySds++;
+      },
+      onUpdateFailed: () => {
+        stats.contextUpdateFailed++;
+      },
+    });
+    this.#keyLog =
+      config.keyLog === null
+        ? null
+        : new KeyLog(config.keyLog, () => {
+            stats.keyLogFailed++;
+          });
   }
 
   /** False while an SDS secret has not arrived; connections then fail with `notReadyReason`. */
@@ -41,7 +66,7 @@ export class UpstreamTlsContext {
     const sni = serverName === '' ? this.#config.sni : serverName;
     const options: tls.ConnectionOptions = {
       socket,
-      secureContext: context.secureContext,
+      secureContext: context.contextFor(''),
       rejectUnauthorized: false,
       // Names are checked by PeerVerifier, as the validation context says; Node's own check never runs.
       checkServerIdentity: () => undefined,
@@ -49,7 +74,14 @@ export class UpstreamTlsContext {
     if (sni !== '') options.servername = sni;
     if (this.#config.alpnProtocols.length > 0)
       options.ALPNProtocols = [...this.#config.alpnProtocols];
-    return tls.connect(options);
+    const session = this.#takeSession(sni);
+    if (session !== null) options.session = session;
+    const tlsSocket = tls.connect(options);
+    if (this.#config.maxSessionKeys > 0) {
+      tlsSocket.on('session', (made: Buffer) => this.#keepSession(tlsSocket, context, sni, made));
+    }
+    this.#keyLog?.watch(tlsSocket, socket.localAddress, socket.remoteAddress);
+    return tlsSocket;
   }
 
   /** Judges the finished handshake and counts the outcome; failure null = let bytes through. */
@@ -58,11 +90,8 @@ export class UpstreamTlsContext {
       this.#verifier === null
         ? { failure: null, reason: '' }
         : this.#verifier.verify(socket, authorizationCode(socket));
-    if (result.failure === null) this.#stats.handshake++;
-    else {
-      this.#stats.countFailure(result.failure);
-      this.#stats.connectionError++;
-    }
+    if (result.failure === null) this.#stats.countHandshake(socket);
+    else this.#stats.countFailure(result.failure);
     return result;
   }
 
@@ -74,14 +103,50 @@ export class UpstreamTlsContext {
 
   close(): void {
     this.#source.close();
+    this.#keyLog?.close();
+    this.#sessions = [];
+  }
+
+  #takeSession(serverName: string): Buffer | null {
+    for (let i = this.#sessions.length - 1; i >= 0; i--) {
+      const kept = this.#sessions[i]!; // i is below its length
+      if (kept.serverName !== serverName) continue;
+      // RFC 8446 C.4: a TLS 1.3 ticket used twice links the two connections for who listens.
+      if (this.#config.maxVersion === 'TLSv1.3') this.#sessions.splice(i, 1);
+      return kept.session;
+    }
+    return null;
+  }
+
+  #keepSession(
+    socket: tls.TLSSocket,
+    context: CurrentContext,
+    serverName: string,
+    session: Buffer,
+  ): void {
+    // Not of a peer that was refused, nor of one that was judged by rules of yesterday.
+    if (socket.destroyed || context !== this.#verifierOf) return;
+    this.#sessions.push({ serverName, session });
+    if (this.#sessions.length > this.#config.maxSessionKeys) this.#sessions.shift();
   }
 
   #current(): CurrentContext | null {
     const context = this.#source.current();
     if (context !== null && context !== this.#verifierOf) {
       this.#verifierOf = context;
+      this.#sessions = [];
+      this.#stats.setExpiries(context.expiries);
+      const { enforceRsaKeyUsage } = this.#config;
+      // The key usage is looked at also where nothing else is.
+      const validation = context.validation ?? (enforceRsaKeyUsage ? noValidation : null);
       this.#verifier =
-        context.validation === null ? null : new PeerVerifier(context.validation, true);
+        validation === null
+          ? null
+          : new PeerVerifier(
+              validation,
+              { required: true, enforcesRsaKeyUsage: enforceRsaKeyUsage },
+              this.#secrets.clock,
+            );
     }
     return context;
   }

@@ -7,9 +7,9 @@ import { systemClock } from '../../common/clock.ts';
 import { TimerWheel } from '../../common/timer.ts';
 import { anyHost, clusterConfig, placedHost } from '../../test/fakes/cluster-config.ts';
 import { TestCa } from '../../test/fakes/pki.ts';
+import { upstreamTls, validationData } from '../../test/fakes/tls.ts';
 import { type RequestEncoder, StreamResetReason } from '../api/codec.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
-import type { UpstreamTlsConfig } from '../api/config/tls.ts';
 import { RequestHeaders } from '../api/headers.ts';
 import { takeSnapshot } from '../stats/snapshot.ts';
 import { HolderStore } from '../stats/store.ts';
@@ -38,22 +38,6 @@ async function backend(ca: TestCa, dns: string): Promise<number> {
   cleanups.push(() => server.close());
   await once(server, 'listening');
   return (server.address() as net.AddressInfo).port; // a TCP server has one
-}
-
-function tlsConfig(given: Partial<UpstreamTlsConfig>): UpstreamTlsConfig {
-  return {
-    minVersion: 'TLSv1.2',
-    maxVersion: 'TLSv1.3',
-    cipherSuites: [],
-    ecdhCurves: [],
-    certificates: [],
-    validation: { base: null, sdsName: null },
-    alpnProtocols: [],
-    sni: '',
-    autoHostSni: false,
-    autoSniSanValidation: false,
-    ...given,
-  };
 }
 
 function setUp(port: number, given: Partial<ClusterConfig>, hostname = '') {
@@ -110,7 +94,7 @@ test('without its SDS secret a cluster fails connections, says why, and works on
   const ca = await TestCa.create();
   const port = await backend(ca, 'orders.test');
   const { get, stat, secrets } = setUp(port, {
-    tls: tlsConfig({ sni: 'orders.test', validation: { base: null, sdsName: 'roots' } }),
+    tls: upstreamTls({ sni: 'orders.test', validation: { base: null, sdsName: 'roots' } }),
   });
   assert.equal(await get('a'), 'TLS_error:Secret is not supplied by SDS');
   assert.equal(stat('upstream_cx_connect_fail'), 1);
@@ -118,15 +102,7 @@ test('without its SDS secret a cluster fails connections, says why, and works on
   secrets.set({
     kind: 'validation_context',
     name: 'roots',
-    validation: {
-      trustedCaPem: ca.certificatePem,
-      crlPem: '',
-      sanMatchers: [],
-      verifyCertificateHash: [],
-      verifyCertificateSpki: [],
-      allowExpiredCertificate: false,
-      acceptUntrusted: false,
-    },
+    validation: validationData({ trustedCaPem: ca.certificatePem }),
   });
   assert.equal(await get('a'), 'orders.test');
   assert.equal(stat('ssl.handshake'), 1);
@@ -135,7 +111,7 @@ test('without its SDS secret a cluster fails connections, says why, and works on
 test('auto_sni keeps a connection per name, auto_san_validation checks the certificate for it', async () => {
   const port = await backend(await TestCa.create(), 'orders.test');
   const http = { ...clusterConfig().http, autoSni: true, autoSanValidation: true };
-  const { get, stat } = setUp(port, { tls: tlsConfig({}), http });
+  const { get, stat } = setUp(port, { tls: upstreamTls({}), http });
   assert.equal(await get('Orders.test:8443'), 'orders.test');
   assert.equal(await get('orders.test'), 'orders.test');
   assert.equal(stat('upstream_cx_total'), 1);
@@ -147,14 +123,14 @@ test('auto_sni keeps a connection per name, auto_san_validation checks the certi
 
 test('auto_host_sni asks for the hostname of the endpoint', async () => {
   const port = await backend(await TestCa.create(), 'orders.test');
-  const given = { tls: tlsConfig({ sni: 'fixed.test', autoHostSni: true }) };
+  const given = { tls: upstreamTls({ sni: 'fixed.test', autoHostSni: true }) };
   assert.equal(await setUp(port, given, 'host.test').get('a'), 'host.test');
   assert.equal(await setUp(port, given).get('a'), 'fixed.test', 'an endpoint without hostname');
 });
 
 test('a removed cluster takes its TLS stats along', async () => {
   const port = await backend(await TestCa.create(), 'orders.test');
-  const { get, stat, manager } = setUp(port, { tls: tlsConfig({ sni: 'orders.test' }) });
+  const { get, stat, manager } = setUp(port, { tls: upstreamTls({ sni: 'orders.test' }) });
   await get('a');
   assert.equal(stat('ssl.handshake'), 1);
   manager.remove('orders');

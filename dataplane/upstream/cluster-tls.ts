@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import type { TlsInfo } from '../api/connection.ts';
-import type { StatField, StatsStore } from '../api/stats.ts';
+import type { StatsStore } from '../api/stats.ts';
 import type { ConnectorTls } from '../network/connector.ts';
 import type { SecretStore } from '../tls/secret-store.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
@@ -22,19 +22,6 @@ export interface ClusterTls {
   describe(socket: TLSSocket): TlsInfo;
   /** No connection will be made any more. */
   close(): void;
-}
-
-/** `cluster.<name>.client_ssl_socket_factory.*` */
-class SocketFactoryStats {
-  static readonly stats: readonly StatField[] = [
-    {
-      field: 'secretsNotReady',
-      name: 'client_ssl_socket_factory.upstream_context_secrets_not_ready',
-      kind: 'counter',
-    },
-  ];
-
-  secretsNotReady = 0;
 }
 
 const sanFailure = {
@@ -53,8 +40,7 @@ export function createClusterTls(
 
 class ContextTls implements ClusterTls {
   readonly #context: UpstreamTlsContext;
-  readonly #sslStats = new SslStats();
-  readonly #factoryStats = new SocketFactoryStats();
+  readonly #sslStats = new SslStats('client');
   readonly #stats: StatsStore;
   readonly #validatesServerName: boolean;
 
@@ -69,11 +55,10 @@ class ContextTls implements ClusterTls {
     this.#validatesServerName = config.http.autoSanValidation || tls.autoSniSanValidation;
     const scope = clusterScope(config);
     stats.add(scope, this.#sslStats);
-    stats.add(scope, this.#factoryStats);
   }
 
   wrap(socket: Socket, serverName: string): TLSSocket {
-    if (!this.#context.isReady()) this.#factoryStats.secretsNotReady++;
+    if (!this.#context.isReady()) this.#sslStats.upstreamContextSecretsNotReady++;
     return this.#context.wrap(socket, serverName);
   }
 
@@ -82,7 +67,6 @@ class ContextTls implements ClusterTls {
     if (result.failure !== null || !this.#validatesServerName || serverName === '') return result;
     if (socket.getPeerX509Certificate()?.checkHost(serverName) !== undefined) return passed;
     this.#sslStats.countFailure('fail_verify_san');
-    this.#sslStats.connectionError++;
     return sanFailure;
   }
 
@@ -93,7 +77,6 @@ class ContextTls implements ClusterTls {
   close(): void {
     this.#context.close();
     this.#stats.remove(this.#sslStats);
-    this.#stats.remove(this.#factoryStats);
   }
 }
 

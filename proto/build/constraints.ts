@@ -16,6 +16,11 @@ interface TypeConstraints {
   deprecated?: string[];
 }
 
+/** Fields whose rules Envoy 1.40 does not have any more. */
+const dropped: ReadonlySet<string> = new Set([
+  'envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig.trust_domains',
+]);
+
 /** By full message name; messages without any are left out. */
 export function extractConstraints(
   types: ReadonlySet<protobuf.Type | protobuf.Enum>,
@@ -34,7 +39,7 @@ function constraintsOf(type: protobuf.Type): TypeConstraints {
   for (const field of type.fieldsArray) {
     const options = optionsOf(field);
     const rules = merged(options, '(validate.rules)');
-    if (rules !== null) {
+    if (rules !== null && !dropped.has(`${fullName(type)}.${field.name}`)) {
       constraints.fields ??= {};
       constraints.fields[field.name] = rules;
     }
