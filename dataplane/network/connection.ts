@@ -13,13 +13,15 @@ import {
   type ConnectionCallbacks,
   ConnectionCloseType,
   ConnectionEvent,
+  type ProxyProtocolInfo,
   type SocketAddress,
   type TlsInfo,
 } from '../api/connection.ts';
 import { plainIp } from './address.ts';
 import { enterReadEvent, leaveReadEvent, scheduleFlush } from './flush-queue.ts';
-import { HandleReader, type ReadOwner } from './handle-reader.ts';
+import { HandleReader } from './handle-reader.ts';
 import { LARGE_SLAB_BYTES, type ReadSlab, slabOf } from './read-slab.ts';
+import { RecordReader } from './record-reader.ts';
 import {
   handleOf,
   type StreamHandle,
@@ -28,6 +30,7 @@ import {
   writeBuffers,
   writeText,
 } from './stream-handle.ts';
+import type { ReadOwner, StreamReader } from './stream-reader.ts';
 
 /** Where received bytes go: a network filter chain, or a client codec. */
 export interface ReadSink {
@@ -62,6 +65,8 @@ export interface SocketConnectionOptions {
   /** What the socket says unless a listener filter knows better (proxy_protocol, original_dst). */
   readonly remoteAddress?: SocketAddress;
   readonly localAddress?: SocketAddress;
+  readonly directRemoteAddress?: SocketAddress;
+  readonly proxyProtocol?: ProxyProtocolInfo | null;
   /** The socket is still connecting; the connector calls onConnected later. */
   readonly connecting?: boolean;
 }
@@ -81,7 +86,9 @@ const EMPTY = Buffer.alloc(0);
 export class SocketConnection implements Connection, ReadOwner, WriteOwner {
   readonly id: number;
   remoteAddress: SocketAddress;
+  readonly directRemoteAddress: SocketAddress;
   localAddress: SocketAddress;
+  readonly proxyProtocol: ProxyProtocolInfo | null;
   tls: TlsInfo | null;
   requestedServerName: string;
   nextProtocol: string;
@@ -98,7 +105,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
   #socket: Socket;
   /** Null while connecting and once closed: nothing can be written. */
   #handle: StreamHandle | null = null;
-  #reader: HandleReader | null = null;
+  #reader: StreamReader | null = null;
   readonly #timers: TimerService;
   readonly #bufferLimitBytes: number;
   readonly #delayedCloseTimeoutMs: number;
@@ -143,7 +150,9 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
     this.requestedServerName = options.requestedServerName ?? '';
     this.nextProtocol = options.nextProtocol ?? '';
     this.remoteAddress = options.remoteAddress ?? remoteAddressOf(socket);
+    this.directRemoteAddress = options.directRemoteAddress ?? this.remoteAddress;
     this.localAddress = options.localAddress ?? localAddressOf(socket);
+    this.proxyProtocol = options.proxyProtocol ?? null;
     this.#state = options.connecting === true ? State.Connecting : State.Open;
     this.#listen(socket);
     if (this.#state === State.Open) this.#handle = handleOf(socket);
@@ -394,7 +403,8 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
   #startReading(): void {
     const handle = this.#handle;
     if (this.#reader !== null || handle === null) return;
-    this.#reader = new HandleReader(handle, this, this.#bufferLimitBytes);
+    const Reader = 'encrypted' in this.#socket ? RecordReader : HandleReader;
+    this.#reader = new Reader(handle, this, this.#bufferLimitBytes);
     this.#socket.pause();
     const early: unknown = this.#socket.read();
     // read() starts reading, whatever pause() said.

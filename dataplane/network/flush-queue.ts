@@ -10,6 +10,7 @@ const dirty: Flushable[] = [];
 /** Nesting of read events; a socket's 'data' may be emitted from within another's. */
 let depth = 0;
 let tickScheduled = false;
+let immediateScheduled = false;
 
 /** Enters a read event; pair with leaveReadEvent in a finally. */
 export function enterReadEvent(): void {
@@ -26,6 +27,18 @@ export function leaveReadEvent(): void {
   if (--depth === 0 && dirty.length > 0) flushAll();
 }
 
+/** Leaves a read event behind which more bytes of the same peer are at hand: flushes after all of them. */
+export function leaveReadEventEarly(): void {
+  if (--depth > 0 || dirty.length === 0 || immediateScheduled) return;
+  immediateScheduled = true;
+  setImmediate(onImmediate);
+}
+
+/** Flushes what leaveReadEventEarly left, unless a read event is going on, which will do it. */
+export function flushLeftover(): void {
+  if (depth === 0 && dirty.length > 0) flushAll();
+}
+
 /** Puts `connection` on the list; it must not be on it already. */
 export function scheduleFlush(connection: Flushable): void {
   dirty.push(connection);
@@ -33,6 +46,11 @@ export function scheduleFlush(connection: Flushable): void {
     tickScheduled = true;
     process.nextTick(onTick);
   }
+}
+
+function onImmediate(): void {
+  immediateScheduled = false;
+  flushLeftover();
 }
 
 function onTick(): void {

@@ -24,7 +24,7 @@ export interface WriteOwner {
 /** Node's LibuvStreamWrap (TCP, Pipe) or TLSWrap. Negative results are errnos. */
 export interface StreamHandle {
   /** What it returns, if anything, is read into next. */
-  onread: ((arrayBuffer?: ArrayBuffer) => Buffer | undefined) | null;
+  onread: () => Buffer | undefined;
   /** Bytes that were written and have not left it. */
   readonly writeQueueSize: number;
   readStart(): number;
