@@ -9,11 +9,12 @@ import type {
   QueryParameterMatcherProto,
   RegexMatchAndSubstituteProto,
   RegexMatcherProto,
+  RuntimeFeatureFlagProto,
   RuntimeFractionalPercentProto,
   StringMatcherProto,
 } from '../../proto/gen/types.ts';
 import { isRecord } from '../../proto/plain.ts';
-import { fractionOf } from '../../proto/well-known.ts';
+import { fractionOf, wrapperOr } from '../../proto/well-known.ts';
 import type { QueryParameterMatcherData } from '../api/config/route.ts';
 import type {
   FractionData,
@@ -214,6 +215,16 @@ export function compileRuntimeFraction(
 /** The value that a runtime key has in a static layer, undefined when none. */
 export function runtimeOverride(key: string | undefined, compilation: Compilation): unknown {
   return key === undefined ? undefined : compilation.context.runtimeValue(key);
+}
+
+/** core.v3.RuntimeFeatureFlag; absent = on, as everywhere in Envoy. */
+export function runtimeFlag(
+  flag: RuntimeFeatureFlagProto | undefined,
+  compilation: Compilation,
+): boolean {
+  const override = runtimeOverride(flag?.runtime_key, compilation);
+  if (typeof override === 'boolean') return override;
+  return wrapperOr(flag?.default_value, true);
 }
 
 /** core.v3.RuntimeUInt32, RuntimeDouble and the like. */

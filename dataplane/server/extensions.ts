@@ -10,7 +10,13 @@ import { headerMutation } from '../extensions/http/header-mutation/config.ts';
 import { rbac } from '../extensions/http/rbac/config.ts';
 import { router } from '../extensions/http/router/config.ts';
 import { tlsInspector } from '../extensions/listener/tls-inspector/config.ts';
+import { connectionLimit } from '../extensions/network/connection-limit/config.ts';
+import { directResponse } from '../extensions/network/direct-response/config.ts';
+import { echo } from '../extensions/network/echo/config.ts';
 import { httpConnectionManager } from '../extensions/network/http-connection-manager/config.ts';
+import { localRateLimit } from '../extensions/network/local-ratelimit/config.ts';
+import { networkRbac } from '../extensions/network/rbac/config.ts';
+import { sniCluster } from '../extensions/network/sni-cluster/config.ts';
 import { tcpProxy } from '../extensions/network/tcp-proxy/config.ts';
 import { previousHosts } from '../extensions/retry-host-predicate/previous-hosts/config.ts';
 import {
@@ -25,6 +31,12 @@ import {
 export const builtInExtensions: readonly AnyFactory[] = [
   httpConnectionManager,
   tcpProxy,
+  echo,
+  directResponse,
+  sniCluster,
+  connectionLimit,
+  localRateLimit,
+  networkRbac,
   router,
   rbac,
   headerMutation,

@@ -10,7 +10,13 @@ import { headerMutationFactory } from '../extensions/http/header-mutation/filter
 import { rbac } from '../extensions/http/rbac/filter.ts';
 import { routerFilterFactory } from '../extensions/http/router/filter.ts';
 import { tlsInspectorFilterFactory } from '../extensions/listener/tls-inspector/filter.ts';
+import { connectionLimitFilterFactory } from '../extensions/network/connection-limit/filter.ts';
+import { directResponseFilterFactory } from '../extensions/network/direct-response/filter.ts';
+import { echoFilterFactory } from '../extensions/network/echo/filter.ts';
 import { httpConnectionManagerFactory } from '../extensions/network/http-connection-manager/filter.ts';
+import { localRateLimitFilterFactory } from '../extensions/network/local-ratelimit/filter.ts';
+import { networkRbacFilterFactory } from '../extensions/network/rbac/filter.ts';
+import { sniClusterFilterFactory } from '../extensions/network/sni-cluster/filter.ts';
 import { tcpProxyFilterFactory } from '../extensions/network/tcp-proxy/filter.ts';
 import { createRouteTable } from '../router/route-table.ts';
 import type { BuildRouteTable, WorkerFactories } from './worker-context.ts';
@@ -24,7 +30,16 @@ const headerMutation = headerMutationFactory((text) => {
 
 export const workerFactories: WorkerFactories = {
   http: [routerFilterFactory, rbac, headerMutation, fault],
-  network: [httpConnectionManagerFactory(buildRouteTable), tcpProxyFilterFactory],
+  network: [
+    httpConnectionManagerFactory(buildRouteTable),
+    tcpProxyFilterFactory,
+    echoFilterFactory,
+    directResponseFilterFactory,
+    sniClusterFilterFactory,
+    connectionLimitFilterFactory,
+    localRateLimitFilterFactory,
+    networkRbacFilterFactory,
+  ],
   listener: [tlsInspectorFilterFactory],
   accessLog: [fileAccessLoggerFactory, stdoutAccessLoggerFactory, stderrAccessLoggerFactory],
 };

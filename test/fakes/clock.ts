@@ -11,6 +11,10 @@ export class FakeClock implements Clock {
     return this.#nowMs;
   }
 
+  machineMs(): number {
+    return this.#nowMs;
+  }
+
   wallMs(): number {
     return this.#wallMs;
   }

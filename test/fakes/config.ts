@@ -116,6 +116,23 @@ export function networkFilterErrors(type: string, body: string): string[] {
   );
 }
 
+const readFilter = (type: string, body: string): string =>
+  listenerWith(
+    `{name: f, typed_config: ${typedConfig(type, body)}}, {name: e, typed_config: ${typedConfig('envoy.extensions.filters.network.echo.v3.Echo', '')}}`,
+  );
+
+/** networkFilterData for a filter that is not terminal: echo stands behind it. */
+export function readFilterData(type: string, body: string): unknown {
+  const listener = compiledData('listener', readFilter(type, body)) as ListenerConfig; // that kind
+  return listener.filterChains[0]?.filters[0]?.data;
+}
+
+export function readFilterErrors(type: string, body: string): string[] {
+  return resourceErrors('listener', readFilter(type, body)).map((error) =>
+    error.replace(networkPath, ''),
+  );
+}
+
 /** The same for an HTTP filter. */
 export function httpFilterData(type: string, body: string): unknown {
   const listener = compiledData('listener', httpFilter(type, body)) as ListenerConfig; // that kind

@@ -3,6 +3,7 @@
 import { bootstrapSupport, coreSupport } from './bootstrap.ts';
 import { clusterSupport, endpointSupport } from './cluster.ts';
 import { accessLogSupport, listenerSupport, networkFilterSupport, tlsSupport } from './listener.ts';
+import { tcpSupport } from './network-filter.ts';
 import { httpFilterSupport, routeSupport } from './route.ts';
 import type { MessageSupport, SupportGroup } from './table.ts';
 
@@ -11,6 +12,7 @@ export const supportGroups: readonly SupportGroup[] = [
   bootstrapSupport,
   listenerSupport,
   networkFilterSupport,
+  tcpSupport,
   httpFilterSupport,
   routeSupport,
   clusterSupport,

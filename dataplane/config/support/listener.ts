@@ -5,7 +5,6 @@ import { fields, only, type SupportGroup } from './table.ts';
 const listener = 'envoy.config.listener.v3';
 const tls = 'envoy.extensions.transport_sockets.tls.v3';
 const hcm = 'envoy.extensions.filters.network.http_connection_manager.v3';
-const tcpProxy = 'envoy.extensions.filters.network.tcp_proxy.v3';
 const log = 'envoy.config.accesslog.v3';
 
 export const listenerSupport: SupportGroup = {
@@ -114,17 +113,6 @@ export const networkFilterSupport: SupportGroup = {
     [`${hcm}.HttpConnectionManager.SetCurrentClientCertDetails`]: fields('subject', 'dns', 'uri'),
     [`${hcm}.HttpFilter`]: fields('name', 'typed_config', 'is_optional', 'disabled'),
     [`${hcm}.Rds`]: fields('config_source', 'route_config_name'),
-    [`${tcpProxy}.TcpProxy`]: fields(
-      'stat_prefix',
-      'cluster',
-      'weighted_clusters',
-      'idle_timeout',
-      'access_log',
-      'max_connect_attempts',
-      'max_downstream_connection_duration',
-    ),
-    [`${tcpProxy}.TcpProxy.WeightedCluster`]: fields('clusters'),
-    [`${tcpProxy}.TcpProxy.WeightedCluster.ClusterWeight`]: fields('name', 'weight'),
   },
 };
 

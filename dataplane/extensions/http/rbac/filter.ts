@@ -22,6 +22,7 @@ import type {
 import { httpStatScope } from '../../../hcm/stats.ts';
 import type { RbacRulesData } from '../../_shared/rbac/data.ts';
 import { NO_POLICY, RbacEngine, type RbacSubject } from '../../_shared/rbac/engine.ts';
+import { deniedDetails, noteLogHint } from '../../_shared/rbac/verdict.ts';
 import type { RbacData, RbacRouteData } from './data.ts';
 
 const METADATA_NAMESPACE = 'envoy.filters.http.rbac';
@@ -38,9 +39,7 @@ class Rules {
   constructor(data: RbacRulesData, metadataPrefix: string, isTracked: boolean) {
     this.engine = new RbacEngine(data);
     this.#names = this.engine.policyNames();
-    this.#details = [...this.#names, 'none'].map(
-      (name) => `rbac_access_denied_matched_policy[${name.replaceAll(/\s/g, '_')}]`,
-    );
+    this.#details = [...this.#names, null].map(deniedDetails);
     this.#metadata = [...this.#names, null].map((name, i) => {
       const policy = i === this.#names.length ? NO_POLICY : i;
       const result = this.engine.isAllowed(policy) ? 'allowed' : 'denied';
@@ -212,7 +211,7 @@ class RbacFilter implements StreamFilter, StreamDecoderFilter {
     const isAllowed = enforced.engine.isAllowed(policy);
     note(subject, enforced.metadata(policy));
     enforced.count(policy, isAllowed);
-    if (enforced.engine.action === 'LOG') noteLogHint(subject, policy !== NO_POLICY);
+    if (enforced.engine.action === 'LOG') noteLogHint(streamInfo, policy !== NO_POLICY);
     if (isAllowed) {
       stats.allowed++;
       return FilterHeadersStatus.Continue;
@@ -252,16 +251,6 @@ function note(subject: RbacSubject, verdict: Readonly<Record<string, unknown>>):
   if (streamInfo.dynamicMetadata === null) {
     streamInfo.dynamicMetadata = { [METADATA_NAMESPACE]: namespace };
   } else streamInfo.dynamicMetadata[METADATA_NAMESPACE] = namespace;
-}
-
-/** What an access log filter of Envoy's RBAC LOG action looks for. */
-function noteLogHint(subject: RbacSubject, hint: boolean): void {
-  const { streamInfo } = subject;
-  streamInfo.dynamicMetadata ??= {};
-  streamInfo.dynamicMetadata['envoy.common'] = {
-    ...streamInfo.dynamicMetadata['envoy.common'],
-    access_log_hint: hint,
-  };
 }
 
 /** The worker half; data is RbacData, per route RbacRouteData. */

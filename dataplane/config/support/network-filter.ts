@@ -1,0 +1,44 @@
+// Supported fields of tcp_proxy and of the network filters before it.
+
+import { fields, type SupportGroup } from './table.ts';
+
+const filters = 'envoy.extensions.filters.network';
+const tcpProxy = `${filters}.tcp_proxy.v3.TcpProxy`;
+
+export const tcpSupport: SupportGroup = {
+  title: 'TCP proxy and network filters',
+  messages: {
+    [tcpProxy]: fields(
+      'stat_prefix',
+      'cluster',
+      'weighted_clusters',
+      'idle_timeout',
+      'access_log',
+      'max_connect_attempts',
+      'max_downstream_connection_duration',
+    ),
+    [`${tcpProxy}.WeightedCluster`]: fields('clusters'),
+    [`${tcpProxy}.WeightedCluster.ClusterWeight`]: fields('name', 'weight'),
+    [`${filters}.echo.v3.Echo`]: {},
+    [`${filters}.direct_response.v3.Config`]: fields('response'),
+    [`${filters}.sni_cluster.v3.SniCluster`]: {},
+    [`${filters}.connection_limit.v3.ConnectionLimit`]: fields(
+      'stat_prefix',
+      'max_connections',
+      'delay',
+      'runtime_enabled',
+    ),
+    [`${filters}.local_ratelimit.v3.LocalRateLimit`]: fields(
+      'stat_prefix',
+      'token_bucket',
+      'runtime_enabled',
+      'share_key',
+    ),
+    [`${filters}.rbac.v3.RBAC`]: {
+      ...fields('rules', 'shadow_rules', 'shadow_rules_stat_prefix', 'stat_prefix'),
+      ...fields('enforcement_type', 'delay_deny'),
+    },
+    'envoy.type.v3.TokenBucket': fields('max_tokens', 'tokens_per_fill', 'fill_interval'),
+    'envoy.config.core.v3.RuntimeFeatureFlag': fields('default_value', 'runtime_key'),
+  },
+};
