@@ -8,10 +8,27 @@ export interface SocketAddress {
 
 /** `1.2.3.4:80`, `[::1]:80`, or the path of a Unix socket. */
 export function formatAddress(address: SocketAddress): string {
-  if (address.port === 0 && address.ip.startsWith('/')) return address.ip;
+  if (address.port === 0 && (address.ip.startsWith('/') || address.ip.startsWith('@'))) {
+    return address.ip;
+  }
   return address.ip.includes(':')
     ? `[${address.ip}]:${address.port}`
     : `${address.ip}:${address.port}`;
+}
+
+/** One type-length-value of a PROXY v2 header. */
+export interface ProxyProtocolTlv {
+  /** 0..255 */
+  readonly type: number;
+  readonly value: Uint8Array;
+}
+
+/** Envoy's filter state `envoy.network.proxy_protocol_options`. */
+export interface ProxyProtocolInfo {
+  readonly remoteAddress: SocketAddress;
+  readonly localAddress: SocketAddress;
+  /** Those that pass_through_tlvs lets pass. */
+  readonly tlvs: readonly ProxyProtocolTlv[];
 }
 
 /** Facts of an established TLS session; strings are '' when absent. */
@@ -30,6 +47,10 @@ export interface TlsInfo {
   readonly serialNumberPeerCertificate: string;
   /** Lower-case hex without colons. */
   readonly sha256PeerCertificateDigest: string;
+  /** Text of the peer's certificate; '' = it sent none. */
+  readonly pemPeerCertificate: string;
+  /** The certificates that the peer sent, its own first, without a root. */
+  readonly pemPeerCertificateChain: readonly string[];
   readonly uriSanLocalCertificate: readonly string[];
   readonly subjectLocalCertificate: string;
 }
@@ -58,7 +79,11 @@ export interface Connection {
   /** Unique in this process. */
   readonly id: number;
   readonly remoteAddress: SocketAddress;
+  /** The peer of the socket, where a PROXY header has named another; absent = remoteAddress. */
+  readonly directRemoteAddress?: SocketAddress;
   readonly localAddress: SocketAddress;
+  /** What came in a PROXY header; absent or null = none came. */
+  readonly proxyProtocol?: ProxyProtocolInfo | null;
   /** Null on plaintext. */
   readonly tls: TlsInfo | null;
   /** SNI that a listener filter or the handshake saw, else ''. */

@@ -14,6 +14,7 @@ import type {
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { SecretData } from '../api/config/tls.ts';
+import { formatAddress } from '../api/connection.ts';
 import type { DecodedAny, ExtensionData } from '../api/factory.ts';
 import { compileAccessLogs } from '../compile/access-log.ts';
 import { compileIpAddress } from '../compile/address.ts';
@@ -24,6 +25,7 @@ import { compileBindAddress, compileCluster } from './cluster.ts';
 import { compileDnsResolver } from './dns.ts';
 import { compileGrpcCluster } from './grpc-target.ts';
 import { compileListener } from './listener.ts';
+import { compileMaxDownstreamConnections } from './overload.ts';
 import { type ConfigInputs, contentHash } from './resource-compiler.ts';
 import { compileRuntime } from './runtime.ts';
 import { compileSecret } from './secret.ts';
@@ -73,6 +75,10 @@ export function compileBootstrap(
       compilation,
     ),
     runtime: Object.fromEntries(runtime),
+    maxDownstreamConnections: compileMaxDownstreamConnections(
+      bootstrap.overload_manager,
+      compilation,
+    ),
     clusterDefaults,
     localClusterName: compileLocalCluster(bootstrap, compilation),
     outlierEventLogPath: bootstrap.cluster_manager?.outlier_detection?.event_log_path ?? '',
@@ -144,6 +150,7 @@ function compileClusterDefaults(
 
 function compileListeners(bootstrap: BootstrapProto, compilation: Compilation): ListenerConfig[] {
   const names = new Set<string>();
+  const addresses = new Map<string, string>();
   const listeners = bootstrap.static_resources?.listeners;
   return mapItems(listeners, 'static_resources.listeners', (proto, path) => {
     const hash = contentHash(encodeMessage(LISTENER, proto));
@@ -152,6 +159,19 @@ function compileListeners(bootstrap: BootstrapProto, compilation: Compilation): 
       compilation.fail(`${path}.name`, `duplicate listener '${listener.name}'`);
     }
     names.add(listener.name);
+    for (const address of [listener.address, ...listener.additionalAddresses]) {
+      const text = formatAddress(address);
+      // Port 0 and failed addresses are different ones each time.
+      if (address.port === 0 && !text.startsWith('/')) continue;
+      const other = addresses.get(text);
+      if (other !== undefined && other !== path) {
+        compilation.fail(
+          path,
+          `'${listener.name}' has duplicate address '${text}' as existing listener`,
+        );
+      }
+      addresses.set(text, path);
+    }
     return listener;
   });
 }

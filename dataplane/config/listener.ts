@@ -1,22 +1,34 @@
 // config.listener.v3.Listener -> ListenerConfig, for LDS and static_resources.
 
 import { joinPath } from '../../common/result.ts';
-import type { FilterChainProto, ListenerProto } from '../../proto/gen/types.ts';
+import type {
+  FilterChainProto,
+  ListenerFilterChainMatchPredicateProto,
+  ListenerProto,
+} from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
-import type { FilterChainConfig, ListenerConfig } from '../api/config/listener.ts';
+import type {
+  FilterChainConfig,
+  ListenerConfig,
+  ListenerFilterData,
+  ListenerFilterPredicate,
+} from '../api/config/listener.ts';
 import type { DownstreamTlsConfig } from '../api/config/tls.ts';
 import { formatAddress } from '../api/connection.ts';
 import type { ExtensionData } from '../api/factory.ts';
 import { compileAccessLogs } from '../compile/access-log.ts';
-import { compileIpAddress } from '../compile/address.ts';
 import { checkTerminal } from '../compile/chain.ts';
 import { type Compilation, mapItems, namedAny } from '../compile/compilation.ts';
 import { checkOverlap, compileFilterChainMatch, needsTlsInspector } from './filter-chain-match.ts';
+import { compileListenAddresses } from './listen-address.ts';
 
 const DEFAULT_LISTENER_FILTERS_TIMEOUT_MS = 15_000;
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
-const DEFAULT_BACKLOG = 128;
+/** The kernel cuts it down to net.core.somaxconn, which is Envoy's default. */
+const DEFAULT_BACKLOG = 65_535;
 const TLS_INSPECTOR = 'envoy.filters.listener.tls_inspector';
+const PROXY_PROTOCOL_TYPE = 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol';
+const ORIGINAL_DST_TYPE = 'envoy.extensions.filters.listener.original_dst.v3.OriginalDst';
 const TLS_INSPECTOR_TYPE = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector';
 
 /** `path` is '' for a resource of its own; `hash` is that of the resource's bytes. */
@@ -27,12 +39,19 @@ export function compileListener(
   compilation: Compilation,
 ): ListenerConfig {
   const at = (field: string): string => joinPath(path, field);
-  const address = compileIpAddress(listener.address, at('address'), compilation);
+  const addresses = compileListenAddresses(listener, path, compilation);
+  const { address } = addresses;
   const addressName = formatAddress(address).replaceAll(':', '_');
   const filterChains = compileChains(listener, path, compilation);
+  checkOriginalDst(listener, path, compilation);
   return {
     name: listener.name ?? addressName,
-    address,
+    ...addresses,
+    bindToPort: wrapperOr(listener.bind_to_port, true),
+    enableReusePort: wrapperOr(listener.enable_reuse_port, true),
+    useOriginalDst: wrapperOr(listener.use_original_dst, false),
+    connectionLimit: compileConnectionLimit(listener.name ?? addressName, path, compilation),
+    ignoreGlobalConnLimit: listener.ignore_global_conn_limit ?? false,
     statPrefix: (listener.stat_prefix ?? addressName).replaceAll(':', '_'),
     trafficDirection: listener.traffic_direction ?? 'UNSPECIFIED',
     listenerFilters: compileListenerFilters(listener, path, filterChains, compilation),
@@ -69,11 +88,7 @@ function compileChains(
   if (chains.length === 0 && listener.default_filter_chain === undefined) {
     compilation.fail(listPath, 'no filter chains specified');
   }
-  checkOverlap(
-    chains.map(({ match }) => match),
-    (i) => `${listPath}[${i}].filter_chain_match`,
-    compilation,
-  );
+  checkOverlap(chains, listPath, compilation);
   return chains;
 }
 
@@ -130,11 +145,19 @@ function compileListenerFilters(
   path: string,
   chains: readonly FilterChainConfig[],
   compilation: Compilation,
-): ExtensionData[] {
-  const filters: ExtensionData[] = [];
+): ListenerFilterData[] {
+  const filters: ListenerFilterData[] = [];
   mapItems(listener.listener_filters, joinPath(path, 'listener_filters'), (filter, at) => {
     const compiled = compilation.extension('listener-filter', namedAny(filter), at);
-    if (compiled !== null) filters.push(compiled);
+    if (compiled === null) return;
+    const { filter_disabled: disabled } = filter;
+    filters.push({
+      ...compiled,
+      disabled:
+        disabled === undefined
+          ? null
+          : compilePredicate(disabled, `${at}.filter_disabled`, compilation),
+    });
   });
   const hasInspector = (listener.listener_filters ?? []).some(
     (filter) => filter.typed_config?.type_name === TLS_INSPECTOR_TYPE,
@@ -154,7 +177,65 @@ function compileListenerFilters(
       },
       joinPath(path, 'listener_filters'),
     );
-    if (injected !== null) filters.push(injected);
+    if (injected !== null) filters.push({ ...injected, disabled: null });
   }
   return filters;
+}
+
+function compilePredicate(
+  predicate: ListenerFilterChainMatchPredicateProto,
+  path: string,
+  compilation: Compilation,
+): ListenerFilterPredicate {
+  const { or_match: or, and_match: and, not_match: not, destination_port_range: ports } = predicate;
+  if (or !== undefined) return compileRules('or', or.rules, `${path}.or_match`, compilation);
+  if (and !== undefined) return compileRules('and', and.rules, `${path}.and_match`, compilation);
+  if (not !== undefined) {
+    return { kind: 'not', rule: compilePredicate(not, `${path}.not_match`, compilation) };
+  }
+  if (ports !== undefined) {
+    return { kind: 'destination-port', start: ports.start ?? 0, end: ports.end ?? 0 };
+  }
+  return { kind: 'any', value: predicate.any_match ?? false };
+}
+
+function compileRules(
+  kind: 'or' | 'and',
+  rules: readonly ListenerFilterChainMatchPredicateProto[] | undefined,
+  path: string,
+  compilation: Compilation,
+): ListenerFilterPredicate {
+  const compiled = mapItems(rules, `${path}.rules`, (rule, at) =>
+    compilePredicate(rule, at, compilation),
+  );
+  return { kind, rules: compiled };
+}
+
+/** Node cannot ask the kernel for an original destination; a PROXY header can tell it. */
+function checkOriginalDst(listener: ListenerProto, path: string, compilation: Compilation): void {
+  const hint =
+    'not supported without a proxy_protocol listener filter before it: Node has no SO_ORIGINAL_DST';
+  const types = (listener.listener_filters ?? []).map((filter) => filter.typed_config?.type_name);
+  const proxyProtocolAt = types.indexOf(PROXY_PROTOCOL_TYPE);
+  if (wrapperOr(listener.use_original_dst, false) && proxyProtocolAt === -1) {
+    compilation.fail(joinPath(path, 'use_original_dst'), hint);
+  }
+  for (const [i, type] of types.entries()) {
+    if (type === ORIGINAL_DST_TYPE && (proxyProtocolAt === -1 || proxyProtocolAt > i)) {
+      compilation.fail(joinPath(path, `listener_filters[${i}]`), hint);
+    }
+  }
+}
+
+function compileConnectionLimit(
+  name: string,
+  path: string,
+  compilation: Compilation,
+): number | null {
+  const key = `envoy.resource_limits.listener.${name}.connection_limit`;
+  const value = compilation.context.runtimeValue(key);
+  if (value === undefined) return null;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  compilation.fail(joinPath(path, 'name'), `runtime key ${key} must be an unsigned integer`);
+  return null;
 }

@@ -74,8 +74,8 @@ static_resources:
   it('refuses what a common Envoy bootstrap has and we have not, by name', () => {
     const errors = bootstrapErrors(`
 stats_sinks: [{name: x}]
-overload_manager: {refresh_interval: 1s}
-layered_runtime: {layers: [{name: s, static_layer: {overload: {global_downstream_max_connections: 5}}}]}
+overload_manager: {resource_monitors: [{name: h, typed_config: {"@type": type.googleapis.com/envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig, max_heap_size_bytes: 1}}]}
+layered_runtime: {layers: [{name: s, static_layer: {overload: {premature_reset_min_stream_lifetime_seconds: 5}}}]}
 static_resources:
   clusters:
   - name: a
@@ -87,8 +87,8 @@ static_resources:
       errors.map((line) => line.replace(/^\S+ /, '')),
       [
         'not supported yet: stats_sinks',
-        'not supported yet: overload_manager',
-        'not supported yet: layered_runtime.layers[0].static_layer["overload"]["global_downstream_max_connections"] (runtime key overload.global_downstream_max_connections)',
+        'not supported yet: overload_manager.resource_monitors[0].typed_config (envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig)',
+        'not supported yet: layered_runtime.layers[0].static_layer["overload"]["premature_reset_min_stream_lifetime_seconds"] (runtime key overload.premature_reset_min_stream_lifetime_seconds)',
         'not supported yet: static_resources.clusters[0].type (LOGICAL_DNS)',
         'not supported yet: static_resources.clusters[0].http2_protocol_options (HTTP/2 to upstreams, other than for a cluster that only envoy_grpc names)',
         'not supported yet: static_resources.clusters[0].health_checks',

@@ -9,6 +9,10 @@ import { type Compilation, mapEntryPath } from '../compile/compilation.ts';
 const envoyKeys =
   /^(envoy|re2|overload|upstream|outlier_detection|circuit_breakers|http|http1|http2|http_connection_manager|health_check|router|routing|ratelimit|ext_authz|fault|ssl|tcp|tls|tracing|server|listener|conn_pool|config|dns|cluster|zone_aware|admin)\./;
 
+/** Those that we know nevertheless. */
+const knownKeys =
+  /^(envoy\.resource_limits\.listener\..+\.connection_limit|overload\.global_downstream_max_connections)$/;
+
 /** Later layers win. Nested objects are flattened with '.'; a whole FractionalPercent also stays whole. */
 export function compileRuntime(
   runtime: LayeredRuntimeProto | undefined,
@@ -34,6 +38,7 @@ function flatten(
     const at = mapEntryPath(path, name);
     values.set(key, value);
     if (isRecord(value)) flatten(value, `${key}.`, at, values, compilation);
-    else if (envoyKeys.test(key)) compilation.fail(at, `not supported yet (runtime key ${key})`);
+    else if (envoyKeys.test(key) && !knownKeys.test(key))
+      compilation.fail(at, `not supported yet (runtime key ${key})`);
   }
 }

@@ -7,7 +7,7 @@ import type { Protocol, StreamInfo } from '../api/stream-info.ts';
 /** What a stream's info takes over from its connection. */
 export type ConnectionFacts = Pick<
   Connection,
-  'id' | 'remoteAddress' | 'localAddress' | 'tls' | 'requestedServerName'
+  'id' | 'remoteAddress' | 'directRemoteAddress' | 'localAddress' | 'tls' | 'requestedServerName'
 >;
 
 /** See api/stream-info.ts for the fields. Every field is set here, once, to its final type. */
@@ -89,7 +89,7 @@ export class HttpStreamInfo implements StreamInfo {
     this.upstreamRequestAttemptCount = 0;
     this.connectionId = connection.id;
     this.downstreamRemoteAddress = connection.remoteAddress;
-    this.downstreamDirectRemoteAddress = connection.remoteAddress;
+    this.downstreamDirectRemoteAddress = connection.directRemoteAddress ?? connection.remoteAddress;
     this.downstreamLocalAddress = connection.localAddress;
     this.downstreamTls = connection.tls;
     this.requestedServerName = connection.requestedServerName;

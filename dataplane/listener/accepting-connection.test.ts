@@ -6,13 +6,18 @@ import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
 import { TimerWheel } from '../../common/timer.ts';
 import { TestCa } from '../../test/fakes/pki.ts';
+import { downstreamTls, inlineCertificate } from '../../test/fakes/tls.ts';
 import { tlsInspectorForTest } from '../../test/fakes/tls-inspector.ts';
 import type { FilterChainConfig, ListenerConfig } from '../api/config/listener.ts';
 import type { TlsInfo } from '../api/connection.ts';
 import type { ConnectionProperties } from '../api/listener-filter.ts';
 import { SecretStore } from '../tls/secret-store.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
-import { AcceptingConnection, type AcceptingListener } from './accepting-connection.ts';
+import {
+  AcceptingConnection,
+  type AcceptingListener,
+  type Rejection,
+} from './accepting-connection.ts';
 import { FilterChain } from './filter-chain.ts';
 import { FilterChainMatcher } from './filter-chain-match.ts';
 import { ListenerStats } from './listener-stats.ts';
@@ -42,6 +47,7 @@ describe('an accepted connection', () => {
   let server: net.Server;
   let port: number;
   let ca: TestCa;
+  const rejections: Rejection[] = [];
   let onServed: (served: Served) => void = () => {};
 
   before(async () => {
@@ -58,26 +64,7 @@ describe('an accepted connection', () => {
         tls:
           transportProtocol === 'raw_buffer'
             ? null
-            : {
-                minVersion: 'TLSv1.2',
-                maxVersion: 'TLSv1.3',
-                cipherSuites: [],
-                ecdhCurves: [],
-                certificates: [
-                  {
-                    kind: 'inline',
-                    certificate: {
-                      certificateChainPem: leaf.certificatePem,
-                      privateKeyPem: leaf.privateKeyPem,
-                      password: '',
-                    },
-                  },
-                ],
-                validation: { base: null, sdsName: null },
-                alpnProtocols: [],
-                requireClientCertificate: false,
-                requireSni: false,
-              },
+            : downstreamTls({ certificates: [inlineCertificate(leaf)] }),
         filters: [],
         transportSocketConnectTimeoutMs: 0,
       };
@@ -86,9 +73,11 @@ describe('an accepted connection', () => {
     };
     const listener: AcceptingListener = {
       config: {
+        listenerFilters: [{ name: 'i', extension: 'i', data: null, disabled: null }],
+        useOriginalDst: false,
         listenerFiltersTimeoutMs: 200,
         continueOnListenerFiltersTimeout: false,
-      } as ListenerConfig, // the two fields that are read
+      } as unknown as ListenerConfig, // the fields that are read
       stats,
       timers: new TimerWheel(),
       matcher: new FilterChainMatcher(
@@ -108,15 +97,23 @@ describe('an accepted connection', () => {
         });
         socket.resume();
       },
-      onHandshakeRefused: () => {},
+      accepting: new Set(),
+      nowMs: () => 0,
+      handOff: () => false,
+      onRejected: (_properties, rejection) => rejections.push(rejection),
+      onAcceptingEnded: () => {},
     };
     server = net.createServer({ pauseOnConnect: true }, (socket) => {
       new AcceptingConnection(listener, socket, {
         remoteAddress: { ip: '127.0.0.1', port: 1 },
+        directRemoteAddress: { ip: '127.0.0.1', port: 1 },
         localAddress: { ip: '127.0.0.1', port: 2 },
+        localAddressRestored: false,
         transportProtocol: '',
         serverName: '',
         applicationProtocols: [],
+        dynamicMetadata: null,
+        proxyProtocol: null,
       }).start();
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

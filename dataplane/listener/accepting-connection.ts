@@ -1,9 +1,9 @@
 // A just accepted socket until its filter chain serves it:
 //
-//   accepted --> listener filters peek --> filter chain match --> [TLS handshake] --> DownstreamConnection
-//       '----------- timeout, close, no match, refused certificate: socket closed, counted -----------'
+//   accepted --> listener filters peek --> [other listener] --> filter chain match --> [TLS handshake] --> served
+//       '------------ timeout, close, no match, refused certificate: socket closed, counted, logged -----------'
 //
-// Bytes are peeked by reading them and unshifting them again; the next reader gets all of them.
+// Bytes are peeked by reading them; what filters do not consume is put back for the next reader.
 
 import type { Socket } from 'node:net';
 import type { Timer, TimerService } from '../../common/timer.ts';
@@ -15,9 +15,23 @@ import {
   type ListenerFilterConfig,
   ListenerFilterStatus,
 } from '../api/listener-filter.ts';
-import type { FilterChain } from './filter-chain.ts';
+import { ResponseFlag } from '../api/stream-info.ts';
+import type { ChainConnection, FilterChain } from './filter-chain.ts';
 import type { FilterChainMatcher } from './filter-chain-match.ts';
+import { matchesPredicate } from './filter-predicate.ts';
 import type { ListenerStats } from './listener-stats.ts';
+import { PeekBuffer } from './peek-buffer.ts';
+
+/** Why a connection ended before a chain served it; '' and 0 where Envoy's log shows nothing. */
+export interface Rejection {
+  readonly filterChainName: string;
+  /** OR of ResponseFlag bits. */
+  readonly responseFlags: number;
+  readonly responseCodeDetails: string;
+  readonly connectionTerminationDetails: string;
+  /** Monotonic ms of the accept. */
+  readonly startMs: number;
+}
 
 /** The listener, as far as an accepted socket needs it. */
 export interface AcceptingListener {
@@ -25,7 +39,11 @@ export interface AcceptingListener {
   readonly stats: ListenerStats;
   readonly timers: TimerService;
   readonly matcher: FilterChainMatcher<FilterChain>;
+  /** Index as in config.listenerFilters. */
   readonly listenerFilters: readonly ListenerFilterConfig[];
+  /** Those that no chain serves yet. */
+  readonly accepting: Set<AcceptingConnection>;
+  nowMs(): number;
   /** The chain is known and the transport is up. */
   serve(
     chain: FilterChain,
@@ -33,28 +51,54 @@ export interface AcceptingListener {
     properties: ConnectionProperties,
     tls: TlsInfo | null,
   ): void;
-  onHandshakeRefused(chain: FilterChain, properties: ConnectionProperties, reason: string): void;
+  /** use_original_dst: the listener of the restored address has taken the connection over. */
+  handOff(socket: Socket, peeked: PeekBuffer, properties: ConnectionProperties): boolean;
+  onRejected(properties: ConnectionProperties, rejection: Rejection): void;
+  /** `accepting` has become smaller. */
+  onAcceptingEnded(): void;
 }
 
 /** Lives only for the first moments of a connection, so closures are fine here. */
-export class AcceptingConnection {
+export class AcceptingConnection implements ChainConnection {
   readonly #listener: AcceptingListener;
   readonly #socket: Socket;
   readonly #properties: ConnectionProperties;
   readonly #filters: readonly ListenerFilter[];
+  readonly #disabled: ListenerConfig['listenerFilters'];
   readonly #timer: Timer;
+  readonly #startMs: number;
+  readonly #peeked: PeekBuffer;
+  readonly #mayHandOff: boolean;
   #nextFilter = 0;
-  #peeked: Buffer = Buffer.alloc(0);
+  /** The filter at #nextFilter has been asked by onAccept and wants bytes. */
+  #isWaiting = false;
   #sawClientHello = false;
   #done = false;
+  #hadError = false;
+  /** Set while it shakes hands. */
+  #chain: FilterChain | null = null;
   readonly #onData = (chunk: Buffer) => this.#peek(chunk);
-  readonly #onClose = () => this.#ended('remote');
+  readonly #onError = () => {
+    this.#hadError = true;
+  };
+  readonly #onEnd = () => this.#onPeerGone();
 
-  constructor(listener: AcceptingListener, socket: Socket, properties: ConnectionProperties) {
+  /** `handedOff`: what another listener had peeked of it before it handed it over. */
+  constructor(
+    listener: AcceptingListener,
+    socket: Socket,
+    properties: ConnectionProperties,
+    handedOff: PeekBuffer | null = null,
+  ) {
     this.#listener = listener;
     this.#socket = socket;
     this.#properties = properties;
+    this.#disabled = listener.config.listenerFilters;
     this.#filters = listener.listenerFilters.map((config) => config.createFilter());
+    this.#startMs = listener.nowMs();
+    this.#peeked = handedOff ?? new PeekBuffer();
+    // Envoy: one redirection and no more.
+    this.#mayHandOff = handedOff === null && listener.config.useOriginalDst;
     this.#timer = listener.timers.createTimer(
       (self: AcceptingConnection) => self.#onTimeout(),
       this,
@@ -63,109 +107,160 @@ export class AcceptingConnection {
 
   start(): void {
     this.#listener.stats.preCxActive++;
-    this.#socket.on('error', ignoreError);
-    if (this.#filters.length === 0) {
-      this.#choose();
-      return;
-    }
+    this.#listener.accepting.add(this);
+    this.#socket.on('error', this.#onError);
+    this.#runFilters();
+    if (this.#done || this.#chain !== null || this.#nextFilter >= this.#filters.length) return;
     const { listenerFiltersTimeoutMs } = this.#listener.config;
     if (listenerFiltersTimeoutMs > 0) this.#timer.start(listenerFiltersTimeoutMs);
-    this.#socket.on('close', this.#onClose);
+    this.#socket.on('close', this.#onEnd);
+    this.#socket.on('end', this.#onEnd);
     this.#socket.on('data', this.#onData);
     // Accepted paused (pauseOnConnect): a listener alone does not start it.
     this.#socket.resume();
   }
 
+  /** ChainConnection: the chain it shakes hands for is closed; and for the listener's own end. */
+  close(): void {
+    this.#reject(0, '');
+  }
+
   #peek(chunk: Buffer): void {
-    this.#peeked = this.#peeked.length === 0 ? chunk : Buffer.concat([this.#peeked, chunk]);
+    this.#peeked.append(chunk);
+    this.#runFilters();
+  }
+
+  #runFilters(): void {
     while (this.#nextFilter < this.#filters.length) {
-      const status = this.#filters[this.#nextFilter]!.onData(this.#peeked, this.#properties);
-      if (status === ListenerFilterStatus.NeedMore) return;
+      const filter = this.#filters[this.#nextFilter]!;
+      const status = this.#isWaiting ? this.#offer(filter) : this.#begin(filter);
+      if (status === ListenerFilterStatus.NeedMore) {
+        if (this.#isWaiting && this.#peeked.data.length >= filter.maxReadBytes) this.#reject(0, '');
+        if (this.#done || this.#isWaiting) return;
+        this.#isWaiting = true;
+        if (this.#peeked.data.length === 0) return;
+        continue;
+      }
       if (status === ListenerFilterStatus.Close) {
-        this.#listener.stats.listenerFilterError++;
-        this.#ended('local');
+        this.#reject(0, '');
         return;
       }
       this.#nextFilter++;
+      this.#isWaiting = false;
     }
-    this.#sawClientHello = this.#properties.transportProtocol === 'tls';
     this.#choose();
+  }
+
+  #begin(filter: ListenerFilter): ListenerFilterStatus {
+    const disabled = this.#disabled[this.#nextFilter]?.disabled ?? null;
+    if (disabled !== null && matchesPredicate(disabled, this.#properties.localAddress)) {
+      return ListenerFilterStatus.Continue;
+    }
+    return filter.onAccept?.(this.#properties) ?? ListenerFilterStatus.NeedMore;
+  }
+
+  #offer(filter: ListenerFilter): ListenerFilterStatus {
+    return filter.onData(this.#peeked, this.#properties);
   }
 
   #onTimeout(): void {
     this.#listener.stats.preCxTimeout++;
     if (this.#listener.config.continueOnListenerFiltersTimeout) this.#choose();
-    else this.#ended('local');
+    else this.#reject(0, '');
+  }
+
+  #onPeerGone(): void {
+    if (this.#hadError) this.#listener.stats.listenerFilterError++;
+    else this.#listener.stats.listenerFilterRemoteClose++;
+    this.#reject(0, '');
   }
 
   /** Listener filters are done: hands the socket on, with all its bytes. */
   #choose(): void {
-    if (this.#done) return;
     this.#timer.stop();
     this.#socket.off('data', this.#onData);
-    this.#socket.off('close', this.#onClose);
+    this.#socket.off('close', this.#onEnd);
+    this.#socket.off('end', this.#onEnd);
     this.#socket.pause();
-    if (this.#peeked.length > 0) this.#socket.unshift(this.#peeked);
+    this.#sawClientHello = this.#properties.transportProtocol === 'tls';
+    if (this.#mayHandOff && this.#properties.localAddressRestored) {
+      this.#socket.off('error', this.#onError);
+      if (this.#listener.handOff(this.#socket, this.#peeked, this.#properties)) {
+        this.#leave();
+        return;
+      }
+      this.#socket.on('error', this.#onError);
+    }
+    const { data } = this.#peeked;
+    if (data.length > 0) this.#socket.unshift(data);
     const chain = this.#listener.matcher.match(this.#properties);
     if (chain === null) {
       this.#listener.stats.noFilterChainMatch++;
-      this.#ended('local');
+      this.#reject(ResponseFlag.NoRouteFound, 'filter_chain_not_found');
       return;
     }
     if (chain.tls === null) this.#serve(chain, this.#socket, null);
-    else this.#handshake(chain);
+    else this.#handshake(chain, chain.tls);
   }
 
-  #handshake(chain: FilterChain): void {
+  #handshake(chain: FilterChain, tls: NonNullable<FilterChain['tls']>): void {
+    this.#chain = chain;
+    chain.connections.add(this);
     const timeoutMs = chain.config.transportSocketConnectTimeoutMs;
     const timer = this.#listener.timers.createTimer((self: AcceptingConnection) => {
       self.#listener.stats.transportSocketConnectTimeout++;
-      self.#socket.destroy();
+      self.#reject(0, '', 'transport socket timeout was reached');
     }, this);
     if (timeoutMs > 0) timer.start(timeoutMs);
     const { serverName, applicationProtocols } = this.#properties;
-    chain.tls?.accept(
-      this.#socket,
-      serverName,
-      this.#sawClientHello ? applicationProtocols : null,
-      {
-        onSecure: (tlsSocket, info) => {
-          timer.stop();
-          tlsSocket.pause();
-          this.#serve(chain, tlsSocket, info);
-        },
-        onRefused: (reason) => {
-          timer.stop();
-          this.#leave();
-          this.#listener.onHandshakeRefused(chain, this.#properties, reason);
-        },
+    tls.accept(this.#socket, serverName, this.#sawClientHello ? applicationProtocols : null, {
+      onSecure: (tlsSocket, info) => {
+        timer.stop();
+        if (this.#done) {
+          tlsSocket.destroy();
+          return;
+        }
+        tlsSocket.pause();
+        this.#serve(chain, tlsSocket, info);
       },
-    );
+      onRefused: (reason) => {
+        timer.stop();
+        this.#reject(0, '', reason);
+      },
+    });
   }
 
   #serve(chain: FilterChain, socket: Socket, tls: TlsInfo | null): void {
-    this.#leave();
     if (tls !== null && this.#properties.applicationProtocols.length === 0 && tls.alpn !== '') {
       this.#properties.applicationProtocols = [tls.alpn];
     }
     this.#listener.serve(chain, socket, this.#properties, tls);
+    // Only now: a draining chain must not see itself empty in between.
+    this.#leave();
   }
 
-  #ended(side: 'local' | 'remote'): void {
+  #reject(responseFlags: number, responseCodeDetails: string, termination = ''): void {
     if (this.#done) return;
-    if (side === 'remote') this.#listener.stats.listenerFilterRemoteClose++;
+    const filterChainName = this.#chain?.config.name ?? '';
     this.#timer.stop();
     this.#leave();
     this.#socket.destroy();
+    this.#listener.onRejected(this.#properties, {
+      filterChainName,
+      responseFlags,
+      responseCodeDetails,
+      connectionTerminationDetails: termination,
+      startMs: this.#startMs,
+    });
   }
 
   #leave(): void {
     if (this.#done) return;
     this.#done = true;
     this.#listener.stats.preCxActive--;
+    this.#listener.accepting.delete(this);
+    this.#chain?.onConnectionClosed(this);
+    this.#chain = null;
+    this.#listener.onAcceptingEnded();
   }
-}
-
-function ignoreError(): void {
-  // 'close' follows an error and is what counts; without a listener it would end the process.
 }

@@ -1,7 +1,7 @@
-// One listening socket of one worker and the filter chains behind it. An update swaps config, matcher and
-// chains by assignment; chains whose text is unchanged keep their connections, others drain.
+// One listener of one worker: its listening sockets and the filter chains behind them. An update swaps config,
+// matcher and chains by assignment; chains whose text is unchanged keep their connections, others drain.
 
-import net from 'node:net';
+import type net from 'node:net';
 import type { Logger } from '../../common/logger.ts';
 import type { TimerService } from '../../common/timer.ts';
 import { type AccessLogger, connectionLogContext } from '../api/access-log.ts';
@@ -9,16 +9,30 @@ import type { FilterChainConfig, ListenerConfig } from '../api/config/listener.t
 import type { SocketAddress, TlsInfo } from '../api/connection.ts';
 import type { WorkerContext } from '../api/factory.ts';
 import type { ConnectionProperties, ListenerFilterConfig } from '../api/listener-filter.ts';
+import type { StreamInfo } from '../api/stream-info.ts';
 import { HttpStreamInfo } from '../hcm/stream-info.ts';
 import { plainIp } from '../network/address.ts';
 import { SocketConnection } from '../network/connection.ts';
 import type { SecretStore } from '../tls/secret-store.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
-import { AcceptingConnection, type AcceptingListener } from './accepting-connection.ts';
+import {
+  AcceptingConnection,
+  type AcceptingListener,
+  type Rejection,
+} from './accepting-connection.ts';
+import type { ConnectionLimit } from './connection-limit.ts';
 import { DownstreamConnection } from './downstream-connection.ts';
 import { FilterChain } from './filter-chain.ts';
 import { FilterChainMatcher } from './filter-chain-match.ts';
-import { ListenerStats, listenerScope } from './listener-stats.ts';
+import {
+  type DrainingStats,
+  ListenerStats,
+  listenerScope,
+  WorkerListenerStats,
+  workerListenerScope,
+} from './listener-stats.ts';
+import { isUnixSocket, ListeningSocket, type SocketAcceptor } from './listening-socket.ts';
+import type { PeekBuffer } from './peek-buffer.ts';
 
 /** Builds the runtime halves that a listener needs from their data. */
 export interface ListenerFactories {
@@ -31,15 +45,29 @@ export interface ListenerFactories {
   createListenerFilters(listener: ListenerConfig): readonly ListenerFilterConfig[];
 }
 
-const TCP_BACKLOG = 4096;
+/** The listener manager, as one of its listeners needs it. */
+export interface ListenerOwner {
+  /** --drain-time-s, ms. */
+  readonly drainTimeMs: number;
+  readonly drainingStats: DrainingStats;
+  /** Open connections of the whole process; null = no limit. */
+  readonly globalLimit: ConnectionLimit | null;
+  /** The listener that listens there, or on every address of that port. */
+  listenerFor(address: SocketAddress): ActiveListener | null;
+}
 
 /** See the head comment. */
-export class ActiveListener implements AcceptingListener {
+export class ActiveListener implements AcceptingListener, SocketAcceptor {
   config: ListenerConfig;
   readonly stats = new ListenerStats();
   readonly timers: TimerService;
   matcher: FilterChainMatcher<FilterChain>;
   listenerFilters: readonly ListenerFilterConfig[];
+  readonly accepting = new Set<AcceptingConnection>();
+  /** Open connections over all workers; null = no limit. */
+  limit: ConnectionLimit | null;
+  readonly #owner: ListenerOwner;
+  readonly #workerStats: WorkerListenerStats;
   readonly #sslStats = new SslStats();
   readonly #factories: ListenerFactories;
   readonly #logger: Logger;
@@ -47,97 +75,177 @@ export class ActiveListener implements AcceptingListener {
   /** Replaced chains that still have connections. */
   readonly #draining = new Set<FilterChain>();
   #accessLogs: readonly AccessLogger[];
-  #server: net.Server | null = null;
-  #address: SocketAddress;
+  #sockets: ListeningSocket[] = [];
+  /** Sockets that still empty their accept queue. */
+  #closingSockets = 0;
+  #onQuiet: (() => void)[] = [];
 
-  constructor(config: ListenerConfig, factories: ListenerFactories) {
+  constructor(
+    config: ListenerConfig,
+    limit: ConnectionLimit | null,
+    factories: ListenerFactories,
+    owner: ListenerOwner,
+  ) {
     this.config = config;
+    this.limit = limit;
     this.#factories = factories;
-    this.timers = factories.context.timers;
-    this.#logger = factories.context.logger;
-    this.#address = config.address;
+    this.#owner = owner;
+    const { context } = factories;
+    this.timers = context.timers;
+    this.#logger = context.logger;
+    this.#workerStats = new WorkerListenerStats(this.stats);
     const scope = listenerScope(config.statPrefix);
-    factories.context.stats.add(scope, this.stats);
-    factories.context.stats.add(scope, this.#sslStats);
+    context.stats.add(scope, this.stats);
+    context.stats.add(scope, this.#sslStats);
+    context.stats.add(
+      workerListenerScope(config.statPrefix, context.workerIndex),
+      this.#workerStats,
+    );
     this.listenerFilters = factories.createListenerFilters(config);
     this.#accessLogs = this.#createAccessLogs(config);
     this.matcher = this.#buildChains(config);
   }
 
-  /** Where it listens; the port is the real one after listen(). */
-  get address(): SocketAddress {
-    return this.#address;
+  /** Main address first; ports are the real ones after listen(). */
+  get addresses(): readonly SocketAddress[] {
+    if (this.#sockets.length > 0) return this.#sockets.map(({ address }) => address);
+    return [this.config.address, ...this.config.additionalAddresses];
   }
 
   get connectionCount(): number {
     return this.stats.cxActive;
   }
 
-  /** Binds; resolves with the address, rejects with the system's error. */
-  listen(): Promise<SocketAddress> {
-    const server = net.createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true });
-    this.#server = server;
-    server.on('connection', (socket) => this.#accept(socket));
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      const { ip, port } = this.config.address;
-      const options: net.ListenOptions = {
-        host: ip,
-        port,
-        // Every worker has its own queue of new connections; the kernel spreads them.
-        reusePort: true,
-        backlog: this.config.tcpBacklogSize || TCP_BACKLOG,
-      };
-      server.listen(options, () => {
-        server.removeListener('error', reject);
-        server.on('error', (error) => this.#logger.error({ err: error }, 'listener failed'));
-        // A TCP server's address is always an AddressInfo.
-        this.#address = { ip, port: (server.address() as net.AddressInfo).port };
-        resolve(this.#address);
-      });
-    });
+  nowMs(): number {
+    return this.#factories.context.clock.nowMs();
   }
 
-  /** Stops accepting; connections that stand are left alone. */
+  /** Binds every address that this worker has to; rejects with the system's error, and then none is bound. */
+  async listen(): Promise<readonly SocketAddress[]> {
+    const { config } = this;
+    const reported: SocketAddress[] = [];
+    const sockets: ListeningSocket[] = [];
+    try {
+      for (const address of [config.address, ...config.additionalAddresses]) {
+        if (!this.#isBoundHere(address)) {
+          reported.push({ ip: address.ip, port: address.port });
+          continue;
+        }
+        const socket = new ListeningSocket(address, this);
+        reported.push(
+          await socket.listen({
+            backlog: config.tcpBacklogSize,
+            reusePort: config.enableReusePort,
+          }),
+        );
+        sockets.push(socket);
+      }
+    } catch (thrown) {
+      for (const socket of sockets) socket.closeNow();
+      throw thrown;
+    }
+    this.#sockets = sockets;
+    return reported;
+  }
+
+  /** Stops accepting, after what the kernel has queued; connections that stand are left alone. */
   stopListening(): void {
-    this.#server?.close();
-    this.#server = null;
+    for (const socket of this.#sockets.splice(0)) {
+      this.#closingSockets++;
+      socket.close(() => {
+        this.#closingSockets--;
+        this.#checkQuiet();
+      });
+    }
   }
 
-  /** Takes a new config for the same address. */
-  update(config: ListenerConfig): void {
-    this.config = config;
-    this.listenerFilters = this.#factories.createListenerFilters(config);
-    this.#accessLogs = this.#createAccessLogs(config);
+  /** Takes a new config for the same sockets. */
+  update(config: ListenerConfig, limit: ConnectionLimit | null): void {
+    const formerFilters = this.listenerFilters;
     const former = this.#chains;
+    this.config = config;
+    this.limit = limit;
+    this.listenerFilters = this.#factories.createListenerFilters(config);
+    for (const filter of formerFilters) filter.dispose?.();
+    this.#accessLogs = this.#createAccessLogs(config);
     this.matcher = this.#buildChains(config);
     for (const chain of former) if (!this.#chains.includes(chain)) this.#drainChain(chain);
   }
 
   /** Every chain ends keep-alive; `onDrained` is called once no connection is left. */
   startDrain(onDrained: () => void): void {
-    const chains = [...this.#chains, ...this.#draining];
-    let left = chains.length;
-    if (left === 0) onDrained();
-    for (const chain of chains) {
-      chain.startDrain(() => {
-        if (--left === 0) onDrained();
-      });
-    }
+    for (const chain of this.#chains) chain.startDrain();
+    // What is still on its way in belongs to a chain once it is through.
+    this.#whenQuiet(() => {
+      const chains = [...this.#chains, ...this.#draining];
+      let left = chains.length;
+      if (left === 0) onDrained();
+      for (const chain of chains) {
+        chain.whenEmpty(() => {
+          if (--left === 0) onDrained();
+        });
+      }
+    });
   }
 
   closeConnections(): void {
+    for (const connection of [...this.accepting]) connection.close();
     for (const chain of [...this.#chains, ...this.#draining]) chain.closeConnections();
   }
 
-  /** Closes what drains longer than the drain time; called by the listener manager's timer. */
-  closeDrainingChains(): void {
-    for (const chain of this.#draining) chain.closeConnections();
+  /** Once, when it is drained. */
+  dispose(): void {
+    const { stats } = this.#factories.context;
+    stats.remove(this.stats);
+    stats.remove(this.#workerStats);
+    stats.remove(this.#sslStats);
+    for (const filter of this.listenerFilters) filter.dispose?.();
+    for (const chain of this.#chains) chain.dispose();
   }
 
-  dispose(): void {
-    this.#factories.context.stats.remove(this.stats);
-    this.#factories.context.stats.remove(this.#sslStats);
+  // SocketAcceptor.
+
+  onSocket(socket: net.Socket, listenAddress: SocketAddress): void {
+    const { remoteAddress, remotePort, localAddress, localPort } = socket;
+    const isUnix = isUnixSocket(listenAddress);
+    if (remoteAddress === undefined && !isUnix) {
+      // Gone before we looked.
+      socket.destroy();
+      return;
+    }
+    if (!this.#admit(socket, true)) return;
+    // Peers of Unix sockets have no address; Envoy shows the listener's.
+    const remote = isUnix
+      ? listenAddress
+      : { ip: plainIp(remoteAddress ?? ''), port: remotePort ?? 0 };
+    const local = isUnix
+      ? listenAddress
+      : { ip: plainIp(localAddress ?? ''), port: localPort ?? 0 };
+    new AcceptingConnection(this, socket, {
+      remoteAddress: remote,
+      directRemoteAddress: remote,
+      localAddress: local,
+      localAddressRestored: false,
+      transportProtocol: '',
+      serverName: '',
+      applicationProtocols: [],
+      dynamicMetadata: null,
+      proxyProtocol: null,
+    }).start();
+  }
+
+  onAcceptError(error: NodeJS.ErrnoException): void {
+    this.stats.cxAcceptFailure++;
+    this.#logger.error({ err: error, listener: this.config.name }, 'cannot accept');
+  }
+
+  // AcceptingListener.
+
+  handOff(socket: net.Socket, peeked: PeekBuffer, properties: ConnectionProperties): boolean {
+    const target = this.#owner.listenerFor(properties.localAddress);
+    if (target === null || target === this) return false;
+    target.#takeOver(socket, peeked, properties);
+    return true;
   }
 
   serve(
@@ -147,9 +255,9 @@ export class ActiveListener implements AcceptingListener {
     tls: TlsInfo | null,
   ): void {
     const { context } = this.#factories;
-    const id = nextConnectionId(context);
+    const { clock } = context;
     const connection = new SocketConnection(socket, {
-      id,
+      id: nextConnectionId(context),
       timers: this.timers,
       bufferLimitBytes: this.config.perConnectionBufferLimitBytes,
       traffic: this.stats,
@@ -157,16 +265,13 @@ export class ActiveListener implements AcceptingListener {
       requestedServerName: properties.serverName,
       nextProtocol: properties.applicationProtocols[0] ?? '',
       remoteAddress: properties.remoteAddress,
+      directRemoteAddress: properties.directRemoteAddress,
       localAddress: properties.localAddress,
+      proxyProtocol: properties.proxyProtocol,
     });
-    const { clock } = context;
-    const info = new HttpStreamInfo(
-      connection,
-      chain.config.name,
-      '',
-      clock.nowMs(),
-      clock.wallMs(),
-    );
+    const { name } = chain.config;
+    const info = new HttpStreamInfo(connection, name, '', clock.nowMs(), clock.wallMs());
+    info.dynamicMetadata = properties.dynamicMetadata;
     new DownstreamConnection(connection, info, chain, {
       stats: this.stats,
       clock,
@@ -175,45 +280,82 @@ export class ActiveListener implements AcceptingListener {
     }).start();
   }
 
-  onHandshakeRefused(chain: FilterChain, properties: ConnectionProperties, reason: string): void {
-    this.#logger.debug({ reason, listener: this.config.name }, 'TLS handshake refused');
+  onRejected(properties: ConnectionProperties, rejection: Rejection): void {
+    const { connectionTerminationDetails: reason, responseFlags } = rejection;
+    this.#logger.debug({ reason, responseFlags, listener: this.config.name }, 'refused');
     if (this.#accessLogs.length === 0) return;
-    const { context } = this.#factories;
-    const { clock } = context;
-    const info = new HttpStreamInfo(
-      {
-        id: nextConnectionId(context),
-        remoteAddress: properties.remoteAddress,
-        localAddress: properties.localAddress,
-        tls: null,
-        requestedServerName: properties.serverName,
-      },
-      chain.config.name,
-      '',
-      clock.nowMs(),
-      clock.wallMs(),
-    );
-    info.connectionTerminationDetails = reason;
-    info.endMs = clock.nowMs();
+    const streamInfo = this.#rejectedInfo(properties, rejection);
     for (const logger of this.#accessLogs) {
-      logger.log(connectionLogContext(info, 'NotSet'));
+      logger.log(connectionLogContext(streamInfo, 'NotSet'));
     }
   }
 
-  #accept(socket: net.Socket): void {
-    const { remoteAddress, remotePort, localAddress, localPort } = socket;
-    if (remoteAddress === undefined) {
-      // Gone before we looked.
+  onAcceptingEnded(): void {
+    this.#checkQuiet();
+  }
+
+  #rejectedInfo(properties: ConnectionProperties, rejection: Rejection): StreamInfo {
+    const { context } = this.#factories;
+    const { remoteAddress, directRemoteAddress, localAddress, serverName } = properties;
+    const { startMs } = rejection;
+    const sinceMs = context.clock.nowMs() - startMs;
+    const info = new HttpStreamInfo(
+      {
+        id: nextConnectionId(context),
+        remoteAddress,
+        directRemoteAddress,
+        localAddress,
+        tls: null,
+        requestedServerName: serverName,
+      },
+      rejection.filterChainName,
+      '',
+      startMs,
+      context.clock.wallMs() - sinceMs,
+    );
+    info.endMs = startMs + sinceMs;
+    info.responseFlags = rejection.responseFlags;
+    info.responseCodeDetails = rejection.responseCodeDetails;
+    info.connectionTerminationDetails = rejection.connectionTerminationDetails;
+    info.dynamicMetadata = properties.dynamicMetadata;
+    return info;
+  }
+
+  #takeOver(socket: net.Socket, peeked: PeekBuffer, properties: ConnectionProperties): void {
+    // The whole process has counted it already where it came in.
+    if (!this.#admit(socket, false)) return;
+    new AcceptingConnection(this, socket, properties, peeked).start();
+  }
+
+  /** Counts the connection against the limits until its socket closes; false = refused and closed. */
+  #admit(socket: net.Socket, isNew: boolean): boolean {
+    const global = isNew && !this.config.ignoreGlobalConnLimit ? this.#owner.globalLimit : null;
+    if (global !== null && !global.tryAcquire()) {
+      this.stats.globalCxOverflow++;
       socket.destroy();
-      return;
+      return false;
     }
-    new AcceptingConnection(this, socket, {
-      remoteAddress: { ip: plainIp(remoteAddress), port: remotePort ?? 0 },
-      localAddress: { ip: plainIp(localAddress ?? ''), port: localPort ?? 0 },
-      transportProtocol: '',
-      serverName: '',
-      applicationProtocols: [],
-    }).start();
+    const { limit } = this;
+    if (limit !== null && !limit.tryAcquire()) {
+      this.stats.cxOverflow++;
+      global?.release();
+      socket.destroy();
+      return false;
+    }
+    if (global !== null || limit !== null) {
+      socket.once('close', () => {
+        global?.release();
+        limit?.release();
+      });
+    }
+    return true;
+  }
+
+  /** Unix sockets and listeners without SO_REUSEPORT have one socket: the first worker's. */
+  #isBoundHere(address: SocketAddress): boolean {
+    if (!this.config.bindToPort) return false;
+    const isShared = this.config.enableReusePort && !isUnixSocket(address);
+    return isShared || this.#factories.context.workerIndex === 0;
   }
 
   #createAccessLogs(config: ListenerConfig): readonly AccessLogger[] {
@@ -223,7 +365,10 @@ export class ActiveListener implements AcceptingListener {
   #buildChains(config: ListenerConfig): FilterChainMatcher<FilterChain> {
     const former = new Map(this.#chains.map((chain) => [chain.configText, chain]));
     const build = (chainConfig: FilterChainConfig): FilterChain => {
-      const kept = former.get(JSON.stringify(chainConfig));
+      const text = JSON.stringify(chainConfig);
+      const kept = former.get(text);
+      // Two equal chains (a default one, say) are two chains.
+      former.delete(text);
       if (kept !== undefined) return kept;
       return new FilterChain(
         chainConfig,
@@ -243,8 +388,31 @@ export class ActiveListener implements AcceptingListener {
   }
 
   #drainChain(chain: FilterChain): void {
+    const { drainingStats, drainTimeMs } = this.#owner;
     this.#draining.add(chain);
-    chain.startDrain(() => this.#draining.delete(chain));
+    drainingStats.filterChains++;
+    const timer = this.timers.createTimer((late: FilterChain) => late.closeConnections(), chain);
+    timer.start(drainTimeMs);
+    chain.startDrain();
+    chain.whenEmpty(() => {
+      timer.stop();
+      this.#draining.delete(chain);
+      drainingStats.filterChains--;
+      chain.dispose();
+    });
+  }
+
+  /** No socket that may still accept, no connection without a chain. */
+  #whenQuiet(onQuiet: () => void): void {
+    this.#onQuiet.push(onQuiet);
+    this.#checkQuiet();
+  }
+
+  #checkQuiet(): void {
+    if (this.#closingSockets > 0 || this.accepting.size > 0) return;
+    const waiting = this.#onQuiet;
+    this.#onQuiet = [];
+    for (const onQuiet of waiting) onQuiet();
   }
 }
 

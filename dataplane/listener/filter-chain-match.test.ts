@@ -18,10 +18,14 @@ const any: FilterChainMatchConfig = {
 
 const plain: ConnectionProperties = {
   remoteAddress: { ip: '10.1.2.3', port: 40000 },
+  directRemoteAddress: { ip: '10.1.2.3', port: 40000 },
   localAddress: { ip: '10.0.0.1', port: 8080 },
+  localAddressRestored: false,
   transportProtocol: '',
   serverName: '',
   applicationProtocols: [],
+  dynamicMetadata: null,
+  proxyProtocol: null,
 };
 
 /** Chains are called by their position: A, B, ... */
@@ -95,6 +99,36 @@ test('source type, ranges and ports', () => {
   assert.equal(types.match(plain), 'B');
   assert.equal(matcher([{}, { sourcePrefixRanges: ['10.1.0.0/16'] }]).match(plain), 'B');
   assert.equal(matcher([{}, { sourcePorts: [40000] }]).match(plain), 'B');
+});
+
+test('the client decides which application protocol counts, chains only whether it does', () => {
+  const alpn = matcher([{ applicationProtocols: ['h2'] }, { applicationProtocols: ['http/1.1'] }]);
+  assert.equal(alpn.match({ ...plain, applicationProtocols: ['http/1.1', 'h2'] }), 'B');
+  assert.equal(alpn.match({ ...plain, applicationProtocols: ['h2', 'http/1.1'] }), 'A');
+});
+
+test('the peer of the socket and the source that a PROXY header names are different things', () => {
+  const behindProxy = { ...plain, remoteAddress: { ip: '8.8.8.8', port: 1 } };
+  const direct = matcher([{ directSourcePrefixRanges: ['10.1.0.0/16'] }]);
+  assert.equal(direct.match(behindProxy), 'A');
+  assert.equal(matcher([{ sourcePrefixRanges: ['10.1.0.0/16'] }]).match(behindProxy), null);
+});
+
+test('only 127.0.0.1 is loopback, as in Envoy', () => {
+  const types = matcher([{ sourceType: 'SAME_IP_OR_LOOPBACK' }, { sourceType: 'EXTERNAL' }]);
+  const from = (ip: string) => types.match({ ...plain, remoteAddress: { ip, port: 5 } });
+  assert.deepEqual(['127.0.0.1', '127.0.0.2', '::1', '/run/x.sock'].map(from), [
+    'A',
+    'B',
+    'A',
+    'A',
+  ]);
+});
+
+test('a Unix socket lies in the range of everything only', () => {
+  const socket = { ip: '/run/x.sock', port: 0 };
+  const ranges = matcher([{ prefixRanges: ['10.0.0.0/8'] }, { prefixRanges: ['0.0.0.0/0'] }]);
+  assert.equal(ranges.match({ ...plain, localAddress: socket }), 'B');
 });
 
 test('a step never goes back: the more specific port wins although its server name does not match', () => {

@@ -1,156 +1,197 @@
 // Which filter chain a new connection gets: the nine steps of config.listener.v3.FilterChainMatch, in
-// Envoy's order. Each step keeps only the most specific chains that match and never backtracks.
+// Envoy's order. A tree with one level per step, built when the config comes:
+//
+//   destination port > destination range > server name > transport protocol > application protocol
+//   > direct source range > source type > source range > source port > chain
+//
+// At each level the most specific entry that matches is taken, and only if there is none the entry
+// without a condition; a step is never taken back.
 
 import type { FilterChainMatchConfig } from '../api/config/listener.ts';
+import type { SocketAddress } from '../api/connection.ts';
 import type { ConnectionProperties } from '../api/listener-filter.ts';
-import { type Cidr, cidrContains, parseCidr, parseIp } from '../network/cidr.ts';
+import { CidrMap, parseCidr, parseIp } from '../network/cidr.ts';
 
-interface Candidate<Chain> {
+type Key = string | number;
+type Child<Chain> = Level<Chain> | Leaf<Chain>;
+
+interface Leaf<Chain> {
   readonly chain: Chain;
-  readonly match: FilterChainMatchConfig;
-  readonly prefixRanges: readonly Cidr[];
-  readonly directSourcePrefixRanges: readonly Cidr[];
-  readonly sourcePrefixRanges: readonly Cidr[];
 }
+
+interface Level<Chain> {
+  readonly children: Map<Key, Child<Chain>>;
+  /** The same children by their range; only in levels of ranges. */
+  readonly ranges: CidrMap<Child<Chain>>;
+}
+
+interface Step {
+  /** What the chain asks for in this step; empty = anything. */
+  keys(match: FilterChainMatchConfig): readonly Key[];
+  readonly isRange: boolean;
+  /** The entry to go on with, or null = no chain. */
+  choose<Chain>(level: Level<Chain>, connection: ConnectionProperties): Child<Chain> | null;
+}
+
+const ANY: Key = '';
+/** What a Unix socket counts as: only a range of everything contains it (Envoy does the same). */
+const UNIX_SOCKET_IP = Uint8Array.of(255, 255, 255, 255);
+
+const steps: readonly Step[] = [
+  {
+    keys: ({ destinationPort }) => (destinationPort === 0 ? [] : [destinationPort]),
+    isRange: false,
+    choose: (level, { localAddress }) => exact(level, localAddress.port),
+  },
+  {
+    keys: ({ prefixRanges }) => prefixRanges,
+    isRange: true,
+    choose: (level, { localAddress }) => inRange(level, localAddress),
+  },
+  {
+    // '*.example.com' is any name that ends in '.example.com'.
+    keys: ({ serverNames }) => serverNames.map((name) => name.replace(/^\*/, '')),
+    isRange: false,
+    choose: (level, { serverName }) => byServerName(level, serverName),
+  },
+  {
+    keys: ({ transportProtocol }) => (transportProtocol === '' ? [] : [transportProtocol]),
+    isRange: false,
+    choose: (level, { transportProtocol }) =>
+      // Envoy: what no listener filter has recognised is raw_buffer.
+      exact(level, transportProtocol === '' ? 'raw_buffer' : transportProtocol),
+  },
+  {
+    keys: ({ applicationProtocols }) => applicationProtocols,
+    isRange: false,
+    choose: (level, { applicationProtocols }) => byProtocol(level, applicationProtocols),
+  },
+  {
+    keys: ({ directSourcePrefixRanges }) => directSourcePrefixRanges,
+    isRange: true,
+    choose: (level, { directRemoteAddress }) => inRange(level, directRemoteAddress),
+  },
+  {
+    keys: ({ sourceType }) => (sourceType === 'ANY' ? [] : [sourceType]),
+    isRange: false,
+    choose: (level, connection) =>
+      exact(level, isLocalConnection(connection) ? 'SAME_IP_OR_LOOPBACK' : 'EXTERNAL'),
+  },
+  {
+    keys: ({ sourcePrefixRanges }) => sourcePrefixRanges,
+    isRange: true,
+    choose: (level, { remoteAddress }) => inRange(level, remoteAddress),
+  },
+  {
+    keys: ({ sourcePorts }) => sourcePorts,
+    isRange: false,
+    choose: (level, { remoteAddress }) => exact(level, remoteAddress.port),
+  },
+];
 
 /** Chooses among the chains of one listener; immutable. */
 export class FilterChainMatcher<Chain> {
-  readonly #candidates: readonly Candidate<Chain>[];
+  readonly #root: Level<Chain> = newLevel();
   readonly #fallback: Chain | null;
   /** The common case of one chain without conditions needs no steps at all. */
   readonly #only: Chain | null;
 
-  /** `fallback` = default_filter_chain. */
+  /** `fallback` = default_filter_chain. Of chains with equal conditions the first is kept. */
   constructor(
     chains: readonly { readonly chain: Chain; readonly match: FilterChainMatchConfig }[],
     fallback: Chain | null,
   ) {
     this.#fallback = fallback;
-    this.#candidates = chains.map(({ chain, match }) => ({
-      chain,
-      match,
-      prefixRanges: match.prefixRanges.map(parseRange),
-      directSourcePrefixRanges: match.directSourcePrefixRanges.map(parseRange),
-      sourcePrefixRanges: match.sourcePrefixRanges.map(parseRange),
-    }));
-    const first = this.#candidates[0];
-    this.#only =
-      this.#candidates.length === 1 && first !== undefined && matchesEverything(first.match)
-        ? first.chain
-        : null;
+    for (const { chain, match } of chains) insert(this.#root, match, chain, 0);
+    const first = chains[0];
+    const isOnly = chains.length === 1 && first !== undefined && matchesEverything(first.match);
+    this.#only = isOnly ? first.chain : null;
   }
 
   /** Null = no chain matches: the connection is closed and `no_filter_chain_match` counted. */
   match(connection: ConnectionProperties): Chain | null {
     if (this.#only !== null) return this.#only;
-    const { localAddress, remoteAddress } = connection;
-    let left = narrow(this.#candidates, ({ match }) =>
-      match.destinationPort === 0 ? 0 : match.destinationPort === localAddress.port ? 1 : -1,
-    );
-    left = narrow(left, ({ prefixRanges }) => rangeScore(prefixRanges, localAddress.ip));
-    left = narrow(left, ({ match }) => serverNameScore(match.serverNames, connection.serverName));
-    left = narrow(left, ({ match }) =>
-      exactScore(match.transportProtocol === '' ? [] : [match.transportProtocol], [
-        connection.transportProtocol === '' ? 'raw_buffer' : connection.transportProtocol,
-      ]),
-    );
-    left = narrow(left, ({ match }) =>
-      exactScore(match.applicationProtocols, connection.applicationProtocols),
-    );
-    left = narrow(left, ({ directSourcePrefixRanges }) =>
-      rangeScore(directSourcePrefixRanges, remoteAddress.ip),
-    );
-    left = narrow(left, ({ match }) => sourceTypeScore(match.sourceType, connection));
-    left = narrow(left, ({ sourcePrefixRanges }) =>
-      rangeScore(sourcePrefixRanges, remoteAddress.ip),
-    );
-    left = narrow(left, ({ match }) =>
-      match.sourcePorts.length === 0 ? 0 : match.sourcePorts.includes(remoteAddress.port) ? 1 : -1,
-    );
-    return left[0]?.chain ?? this.#fallback;
+    let child: Child<Chain> | null = this.#root;
+    for (let i = 0; i < steps.length; i++) {
+      // Every path through the tree has one level per step.
+      child = steps[i]!.choose(child as Level<Chain>, connection);
+      if (child === null) return this.#fallback;
+    }
+    return (child as Leaf<Chain>).chain;
   }
 }
 
-function parseRange(text: string): Cidr {
+function newLevel<Chain>(): Level<Chain> {
+  return { children: new Map(), ranges: new CidrMap() };
+}
+
+function insert<Chain>(
+  level: Level<Chain>,
+  match: FilterChainMatchConfig,
+  chain: Chain,
+  at: number,
+): void {
+  const step = steps[at]!;
+  const wanted = step.keys(match);
+  for (const key of wanted.length === 0 ? [ANY] : wanted) {
+    let child = level.children.get(key);
+    if (child === undefined) {
+      child = at === steps.length - 1 ? { chain } : newLevel();
+      level.children.set(key, child);
+      if (step.isRange && key !== ANY) addRange(level, String(key), child);
+    }
+    if ('children' in child) insert(child, match, chain, at + 1);
+  }
+}
+
+function addRange<Chain>(level: Level<Chain>, text: string, child: Child<Chain>): void {
   const cidr = parseCidr(text);
   if (cidr === null) throw new Error(`filter chain match: '${text}' is not a CIDR range`);
-  return cidr;
+  level.ranges.add(cidr, child);
+}
+
+function exact<Chain>(level: Level<Chain>, key: Key): Child<Chain> | null {
+  return level.children.get(key) ?? level.children.get(ANY) ?? null;
+}
+
+function inRange<Chain>(level: Level<Chain>, address: SocketAddress): Child<Chain> | null {
+  if (level.children.size === 1) {
+    const any = level.children.get(ANY);
+    if (any !== undefined) return any;
+  }
+  return level.ranges.find(ipOf(address)) ?? level.children.get(ANY) ?? null;
+}
+
+function ipOf({ ip }: SocketAddress): Uint8Array {
+  return parseIp(ip) ?? UNIX_SOCKET_IP;
+}
+
+/** Exact, then the longest suffix, then none. */
+function byServerName<Chain>(level: Level<Chain>, serverName: string): Child<Chain> | null {
+  const whole = level.children.get(serverName);
+  if (whole !== undefined) return whole;
+  for (let dot = serverName.indexOf('.', 1); dot !== -1; dot = serverName.indexOf('.', dot + 1)) {
+    const suffix = level.children.get(serverName.slice(dot));
+    if (suffix !== undefined) return suffix;
+  }
+  return level.children.get(ANY) ?? null;
+}
+
+/** The first of the client's protocols, in its order, that any chain asks for. */
+function byProtocol<Chain>(level: Level<Chain>, protocols: readonly string[]): Child<Chain> | null {
+  for (const protocol of protocols) {
+    const child = level.children.get(protocol);
+    if (child !== undefined) return child;
+  }
+  return level.children.get(ANY) ?? null;
 }
 
 function matchesEverything(match: FilterChainMatchConfig): boolean {
-  return (
-    match.destinationPort === 0 &&
-    match.prefixRanges.length === 0 &&
-    match.serverNames.length === 0 &&
-    match.transportProtocol === '' &&
-    match.applicationProtocols.length === 0 &&
-    match.directSourcePrefixRanges.length === 0 &&
-    match.sourceType === 'ANY' &&
-    match.sourcePrefixRanges.length === 0 &&
-    match.sourcePorts.length === 0
-  );
+  return steps.every((step) => step.keys(match).length === 0);
 }
 
-/** Keeps those with the highest score >= 0; -1 = does not match, 0 = matches anything. */
-function narrow<Chain>(
-  candidates: readonly Candidate<Chain>[],
-  score: (candidate: Candidate<Chain>) => number,
-): readonly Candidate<Chain>[] {
-  let best = 0;
-  let kept: Candidate<Chain>[] = [];
-  for (const candidate of candidates) {
-    const value = score(candidate);
-    if (value < best) continue;
-    if (value > best) {
-      best = value;
-      kept = [];
-    }
-    kept.push(candidate);
-  }
-  return kept;
-}
-
-function exactScore(wanted: readonly string[], seen: readonly string[]): number {
-  if (wanted.length === 0) return 0;
-  for (const name of wanted) if (seen.includes(name)) return 1;
-  return -1;
-}
-
-/** Longest matching prefix wins; +1 so that /0 beats "any". */
-function rangeScore(ranges: readonly Cidr[], ip: string): number {
-  if (ranges.length === 0) return 0;
-  const bytes = parseIp(ip);
-  if (bytes === null) return -1; // a Unix socket lies in no range
-  let best = -1;
-  for (const range of ranges) {
-    if (range.prefixLength + 1 > best && cidrContains(range, bytes)) best = range.prefixLength + 1;
-  }
-  return best;
-}
-
-/** Exact beats the longest `*.suffix` beats none. */
-function serverNameScore(wanted: readonly string[], serverName: string): number {
-  if (wanted.length === 0) return 0;
-  let best = -1;
-  for (const name of wanted) {
-    if (name === serverName) return Number.MAX_SAFE_INTEGER;
-    // '*.example.com' matches any name that ends in '.example.com'.
-    if (name.startsWith('*.') && serverName.endsWith(name.slice(1)) && name.length > best) {
-      best = name.length;
-    }
-  }
-  return best;
-}
-
-function sourceTypeScore(
-  wanted: FilterChainMatchConfig['sourceType'],
-  { localAddress, remoteAddress }: ConnectionProperties,
-): number {
-  if (wanted === 'ANY') return 0;
-  const isLocal = remoteAddress.ip === localAddress.ip || isLoopback(remoteAddress.ip);
-  return (wanted === 'SAME_IP_OR_LOOPBACK') === isLocal ? 1 : -1;
-}
-
-function isLoopback(ip: string): boolean {
-  return ip === '::1' || ip.startsWith('127.') || ip.startsWith('/');
+/** Envoy: a Unix socket, 127.0.0.1 or ::1 (no other loopback address), or the same IP on both sides. */
+function isLocalConnection({ localAddress, remoteAddress }: ConnectionProperties): boolean {
+  const { ip } = remoteAddress;
+  return ip.startsWith('/') || ip === '127.0.0.1' || ip === '::1' || ip === localAddress.ip;
 }

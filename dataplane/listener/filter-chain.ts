@@ -1,7 +1,10 @@
 // One filter chain of a listener, alive: its TLS context, its network filter configs, its connections.
+//
+//   serving --startDrain()--> draining --last connection gone--> drained --dispose()--> gone
 
 import type { FilterChainConfig } from '../api/config/listener.ts';
 import { ConnectionCloseType } from '../api/connection.ts';
+import type { DrainSequence } from '../api/drain.ts';
 import type { NetworkFilterConfig } from '../api/network-filter.ts';
 import { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import type { SecretStore } from '../tls/secret-store.ts';
@@ -19,9 +22,10 @@ export class FilterChain {
   readonly configText: string;
   readonly tls: DownstreamTlsContext | null;
   readonly networkFilters: readonly NetworkFilterConfig[];
+  /** Served, or in their TLS handshake. */
   readonly connections = new Set<ChainConnection>();
-  #draining = false;
-  #onDrained: (() => void) | null = null;
+  #isDraining = false;
+  readonly #onEmpty: (() => void)[] = [];
 
   constructor(
     config: FilterChainConfig,
@@ -36,27 +40,19 @@ export class FilterChain {
   }
 
   isDraining(): boolean {
-    return this.#draining;
+    return this.#isDraining;
   }
 
-  /**
-   * No new connection comes any more: filters end keep-alive at the next response. `onDrained` is
-   * called once when no connection is left (at once if there is none).
-   */
-  startDrain(onDrained: () => void): void {
-    const former = this.#onDrained;
-    this.#onDrained =
-      former === null
-        ? onDrained
-        : () => {
-            former();
-            onDrained();
-          };
-    if (!this.#draining) {
-      this.#draining = true;
-      for (const filter of this.networkFilters) filter.startDrain();
-    }
-    this.#checkDrained();
+  /** Filters end keep-alive at the next response. */
+  startDrain(drain: DrainSequence): void {
+    this.#isDraining = true;
+    for (const filter of this.networkFilters) filter.startDrain(drain);
+  }
+
+  /** Calls back once, as soon as there is no connection: maybe at once. */
+  whenEmpty(onEmpty: () => void): void {
+    if (this.connections.size === 0) onEmpty();
+    else this.#onEmpty.push(onEmpty);
   }
 
   /** The drain time is over: what is left is closed. */
@@ -66,15 +62,13 @@ export class FilterChain {
 
   onConnectionClosed(connection: ChainConnection): void {
     this.connections.delete(connection);
-    if (this.#draining) this.#checkDrained();
+    if (this.connections.size > 0) return;
+    for (const onEmpty of this.#onEmpty.splice(0)) onEmpty();
   }
 
-  #checkDrained(): void {
-    if (this.connections.size > 0) return;
-    const onDrained = this.#onDrained;
-    this.#onDrained = null;
-    if (onDrained === null) return;
+  /** Once, when no connection is left and none can come. */
+  dispose(): void {
     this.tls?.close();
-    onDrained();
+    for (const filter of this.networkFilters) filter.dispose?.();
   }
 }

@@ -5,47 +5,70 @@ import type { Logger } from '../../common/logger.ts';
 import type { Timer } from '../../common/timer.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { SocketAddress } from '../api/connection.ts';
-import { ActiveListener, type ListenerFactories } from './active-listener.ts';
+import { ActiveListener, type ListenerFactories, type ListenerOwner } from './active-listener.ts';
+import { ConnectionLimit } from './connection-limit.ts';
+import { DrainingStats, listenerManagerScope } from './listener-stats.ts';
+import { isUnixSocket } from './listening-socket.ts';
 
-/** See the head comment. `drainTimeMs` = Envoy's --drain-time-s, for replaced and removed listeners. */
-export class ListenerManager {
+export interface ListenerManagerOptions {
+  /** Envoy's --drain-time-s, for replaced and removed listeners, ms. */
+  readonly drainTimeMs: number;
+  /** Ceiling of open connections of the process; null = none. */
+  readonly globalLimit: ConnectionLimit | null;
+}
+
+/** See the head comment. */
+export class ListenerManager implements ListenerOwner {
+  readonly drainTimeMs: number;
+  readonly drainingStats = new DrainingStats();
+  readonly globalLimit: ConnectionLimit | null;
   readonly #factories: ListenerFactories;
-  readonly #drainTimeMs: number;
   readonly #logger: Logger;
   readonly #listeners = new Map<string, ActiveListener>();
   /** Removed or moved, with connections that finish. */
   readonly #draining = new Set<ActiveListener>();
 
-  constructor(factories: ListenerFactories, drainTimeMs: number) {
+  constructor(factories: ListenerFactories, options: ListenerManagerOptions) {
     this.#factories = factories;
-    this.#drainTimeMs = drainTimeMs;
+    this.drainTimeMs = options.drainTimeMs;
+    this.globalLimit = options.globalLimit;
     this.#logger = factories.context.logger;
+    factories.context.stats.add(listenerManagerScope, this.drainingStats);
   }
 
   /**
-   * Adds a listener, updates it in place when only its content changed, or binds the new address first and
-   * then drains the old one. Resolves with the bound address; rejects when it cannot be bound, and then
-   * the former listener of that name goes on as it was.
+   * Adds a listener, updates it in place when its sockets stay as they are, or binds the new ones first and
+   * then drains the old one. Resolves with the bound addresses; rejects when one cannot be bound, and
+   * then the former listener of that name goes on as it was. `count`: memory of its connection count.
    */
-  async addOrUpdate(config: ListenerConfig): Promise<SocketAddress> {
+  async addOrUpdate(
+    config: ListenerConfig,
+    count: SharedArrayBuffer | null,
+  ): Promise<readonly SocketAddress[]> {
+    const limit =
+      count === null || config.connectionLimit === null
+        ? null
+        : new ConnectionLimit(count, config.connectionLimit);
     const former = this.#listeners.get(config.name);
-    if (former !== undefined && sameAddress(former.config, config)) {
-      if (former.config.hash === config.hash) return former.address;
-      former.update(config);
-      this.#afterDrainTime(former, (listener) => listener.closeDrainingChains());
-      return former.address;
+    if (former !== undefined && socketKey(former.config) === socketKey(config)) {
+      if (former.config.hash !== config.hash) former.update(config, limit);
+      return former.addresses;
     }
-    const listener = new ActiveListener(config, this.#factories);
-    let address: SocketAddress;
+    const listener = new ActiveListener(config, limit, this.#factories, this);
+    // A socket that cannot be shared has to be free first.
+    const mustStop = former !== undefined && sharesExclusively(former.config, config);
+    if (mustStop) former.stopListening();
+    let addresses: readonly SocketAddress[];
     try {
-      address = await listener.listen();
+      addresses = await listener.listen();
     } catch (thrown) {
       listener.dispose();
+      if (mustStop) await former.listen();
       throw thrown;
     }
     this.#listeners.set(config.name, listener);
     if (former !== undefined) this.#retire(former);
-    return address;
+    return addresses;
   }
 
   /** Stops accepting and drains. Unknown names are ignored (removed twice). */
@@ -54,6 +77,18 @@ export class ListenerManager {
     if (listener === undefined) return;
     this.#listeners.delete(name);
     this.#retire(listener);
+  }
+
+  listenerFor({ ip, port }: SocketAddress): ActiveListener | null {
+    let wildcard: ActiveListener | null = null;
+    for (const listener of this.#listeners.values()) {
+      for (const address of listener.addresses) {
+        if (address.port !== port) continue;
+        if (address.ip === ip) return listener;
+        if (isWildcardFor(address.ip, ip)) wildcard ??= listener;
+      }
+    }
+    return wildcard;
   }
 
   /**
@@ -93,22 +128,46 @@ export class ListenerManager {
   #retire(listener: ActiveListener): void {
     listener.stopListening();
     this.#draining.add(listener);
-    const timer = this.#afterDrainTime(listener, (late) => late.closeConnections());
+    this.drainingStats.listeners++;
+    const timer = this.#afterDrainTime(listener);
     listener.startDrain(() => {
       timer.stop();
       this.#draining.delete(listener);
+      this.drainingStats.listeners--;
       listener.dispose();
       this.#logger.info({ listener: listener.config.name }, 'listener drained');
     });
   }
 
-  #afterDrainTime(listener: ActiveListener, act: (listener: ActiveListener) => void): Timer {
-    const timer = this.#factories.context.timers.createTimer(act, listener);
-    timer.start(this.#drainTimeMs);
+  #afterDrainTime(listener: ActiveListener): Timer {
+    const { timers } = this.#factories.context;
+    const timer = timers.createTimer((late: ActiveListener) => late.closeConnections(), listener);
+    timer.start(this.drainTimeMs);
     return timer;
   }
 }
 
-function sameAddress(a: ListenerConfig, b: ListenerConfig): boolean {
-  return a.address.ip === b.address.ip && a.address.port === b.address.port;
+/** What cannot change on a socket that stands; stats hang below the prefix. */
+function socketKey(config: ListenerConfig): string {
+  const { address, additionalAddresses, bindToPort, enableReusePort } = config;
+  const { tcpBacklogSize, statPrefix } = config;
+  const parts = [address, additionalAddresses, bindToPort, enableReusePort, tcpBacklogSize];
+  return JSON.stringify([...parts, statPrefix]);
+}
+
+/** Both want an address that only one socket can have: a Unix socket's, or one without SO_REUSEPORT. */
+function sharesExclusively(former: ListenerConfig, wanted: ListenerConfig): boolean {
+  const isExclusive = (address: SocketAddress) =>
+    isUnixSocket(address) || !former.enableReusePort || !wanted.enableReusePort;
+  const wantedAddresses = [wanted.address, ...wanted.additionalAddresses];
+  return [former.address, ...former.additionalAddresses].some(
+    (address) =>
+      isExclusive(address) &&
+      wantedAddresses.some(({ ip, port }) => ip === address.ip && port === address.port),
+  );
+}
+
+/** 0.0.0.0 takes IPv4, :: takes both families as far as they come to it. */
+function isWildcardFor(listening: string, wanted: string): boolean {
+  return listening === '0.0.0.0' ? !wanted.includes(':') : listening === '::';
 }

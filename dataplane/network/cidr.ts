@@ -1,7 +1,7 @@
 // IP ranges: parsing, membership, and a set with longest-prefix lookup. Used by RBAC (source_ip),
 // filter chain match, internal_address_config. An IPv4-mapped IPv6 address counts as IPv4.
 
-import { isIPv4, isIPv6 } from 'node:net';
+import { ipBytes, maskBytes } from '../../common/ip-bytes.ts';
 
 /** A range; `bytes` (4 or 16) already masked to `prefixLength` bits. */
 export interface Cidr {
@@ -11,12 +11,8 @@ export interface Cidr {
 
 /** Bytes of an IP literal (4 or 16), or null. A zone (`%eth0`) is ignored. */
 export function parseIp(text: string): Uint8Array | null {
-  if (isIPv4(text)) return Uint8Array.from(text.split('.'), Number);
-  const zone = text.indexOf('%');
-  const plain = zone === -1 ? text : text.slice(0, zone);
-  if (!isIPv6(plain)) return null;
-  const bytes = ipv6Bytes(plain);
-  return isMapped(bytes) ? bytes.slice(12) : bytes;
+  const bytes = ipBytes(text);
+  return bytes?.length === 16 && isMapped(bytes) ? bytes.slice(12) : bytes;
 }
 
 /** `10.0.0.0/8`, `::1/128`, or an address alone (its full length); null = not a range. */
@@ -34,9 +30,7 @@ export function makeCidr(address: string, prefixLength: number | null): Cidr | n
   const bits = bytes.length * 8;
   const length = prefixLength ?? bits;
   if (length > bits) return null;
-  const masked = Uint8Array.from(bytes);
-  for (let bit = length; bit < bits; bit++) masked[bit >> 3]! &= ~(0x80 >> (bit & 7));
-  return { bytes: masked, prefixLength: length };
+  return { bytes: maskBytes(bytes, length), prefixLength: length };
 }
 
 /** Whether `ip` (from parseIp) lies in `cidr`; never across address families. */
@@ -98,32 +92,4 @@ function maskedKey(bytes: Uint8Array, prefixLength: number): string {
 function isMapped(bytes: Uint8Array): boolean {
   for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
   return bytes[10] === 0xff && bytes[11] === 0xff;
-}
-
-/** `text` is known to be valid IPv6 without a zone. */
-function ipv6Bytes(text: string): Uint8Array {
-  const bytes = new Uint8Array(16);
-  let plain = text;
-  if (text.includes('.')) {
-    const colon = text.lastIndexOf(':');
-    const [a = 0, b = 0, c = 0, d = 0] = text
-      .slice(colon + 1)
-      .split('.')
-      .map(Number);
-    plain = `${text.slice(0, colon + 1)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-  }
-  const [head = '', tail] = plain.split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const groups = [
-    ...front,
-    ...new Array<string>(8 - front.length - back.length).fill('0'),
-    ...back,
-  ];
-  groups.forEach((group, i) => {
-    const value = Number.parseInt(group, 16);
-    bytes[i * 2] = value >> 8;
-    bytes[i * 2 + 1] = value & 0xff;
-  });
-  return bytes;
 }

@@ -5,10 +5,14 @@ import type { AnyFactory } from '../config/registry.ts';
 import { fileAccessLog } from '../extensions/access-log/file/config.ts';
 import { stderrAccessLog } from '../extensions/access-log/stderr/config.ts';
 import { stdoutAccessLog } from '../extensions/access-log/stdout/config.ts';
+import { spiffeValidator } from '../extensions/cert-validator/spiffe/config.ts';
 import { fault } from '../extensions/http/fault/config.ts';
 import { headerMutation } from '../extensions/http/header-mutation/config.ts';
 import { rbac } from '../extensions/http/rbac/config.ts';
 import { router } from '../extensions/http/router/config.ts';
+import { httpInspector } from '../extensions/listener/http-inspector/config.ts';
+import { originalDst } from '../extensions/listener/original-dst/config.ts';
+import { proxyProtocol } from '../extensions/listener/proxy-protocol/config.ts';
 import { tlsInspector } from '../extensions/listener/tls-inspector/config.ts';
 import { connectionLimit } from '../extensions/network/connection-limit/config.ts';
 import { directResponse } from '../extensions/network/direct-response/config.ts';
@@ -18,6 +22,9 @@ import { localRateLimit } from '../extensions/network/local-ratelimit/config.ts'
 import { networkRbac } from '../extensions/network/rbac/config.ts';
 import { sniCluster } from '../extensions/network/sni-cluster/config.ts';
 import { tcpProxy } from '../extensions/network/tcp-proxy/config.ts';
+import { customHeaderDetection } from '../extensions/original-ip-detection/custom-header/config.ts';
+import { xffDetection } from '../extensions/original-ip-detection/xff/config.ts';
+import { uuidRequestId } from '../extensions/request-id/uuid/config.ts';
 import { previousHosts } from '../extensions/retry-host-predicate/previous-hosts/config.ts';
 import {
   downstreamRawBufferSocket,
@@ -42,6 +49,9 @@ export const builtInExtensions: readonly AnyFactory[] = [
   headerMutation,
   fault,
   tlsInspector,
+  httpInspector,
+  proxyProtocol,
+  originalDst,
   downstreamTlsSocket,
   upstreamTlsSocket,
   downstreamRawBufferSocket,
@@ -50,4 +60,8 @@ export const builtInExtensions: readonly AnyFactory[] = [
   stdoutAccessLog,
   stderrAccessLog,
   previousHosts,
+  xffDetection,
+  customHeaderDetection,
+  uuidRequestId,
+  spiffeValidator,
 ];

@@ -2,8 +2,9 @@
 // Worker 0 binds first: it finds out the port of `port_value: 0` and whether the address can be bound at all.
 
 import type { Logger } from '../../common/logger.ts';
-import type { ListenerConfig } from '../api/config/listener.ts';
-import type { SocketAddress } from '../api/connection.ts';
+import type { ListenAddress, ListenerConfig } from '../api/config/listener.ts';
+import { formatAddress, type SocketAddress } from '../api/connection.ts';
+import { connectionCountMemory } from '../listener/connection-limit.ts';
 import { ListenerManagerStats } from './server-stats.ts';
 import type { Supervisor } from './supervisor.ts';
 import type { FromWorker } from './worker-channel.ts';
@@ -12,8 +13,11 @@ type Listening = Extract<FromWorker, { readonly type: 'listening' }>;
 
 interface Entry {
   readonly config: ListenerConfig;
-  readonly address: SocketAddress;
+  /** Main address first. */
+  readonly addresses: readonly SocketAddress[];
   readonly addedViaApi: boolean;
+  /** Of open connections, over workers and updates. */
+  readonly connectionCount: SharedArrayBuffer;
 }
 
 export class ListenerRegistry {
@@ -52,44 +56,103 @@ export class ListenerRegistry {
   async #apply(wanted: ListenerConfig, addedViaApi: boolean): Promise<void> {
     const former = this.#entries.get(wanted.name);
     if (former?.config.hash === wanted.hash) return;
-    const config = keepPort(wanted, former);
-    const first = await this.#listen(0, config);
-    if (first.address === null) {
+    this.#checkDuplicate(wanted);
+    const config = keepPorts(wanted, former);
+    const connectionCount = former?.connectionCount ?? connectionCountMemory();
+    this.stats.warming++;
+    const addresses = await this.#listenEverywhere(config, connectionCount).finally(() => {
+      this.stats.warming--;
+    });
+    this.stats.createSuccess++;
+    if (former === undefined) this.stats.added++;
+    else {
+      this.stats.modified++;
+      if (differsInChainsOnly(former.config, wanted)) this.stats.inPlaceUpdated++;
+    }
+    this.#entries.set(config.name, { config: wanted, addresses, addedViaApi, connectionCount });
+    this.stats.active = this.#entries.size;
+    this.#logger.info(
+      { listener: config.name, addresses: addresses.map(formatAddress) },
+      former === undefined ? 'listener added' : 'listener updated',
+    );
+  }
+
+  async #listenEverywhere(
+    config: ListenerConfig,
+    connectionCount: SharedArrayBuffer,
+  ): Promise<readonly SocketAddress[]> {
+    const first = await this.#listen(0, config, connectionCount);
+    if (first.error !== '') {
       this.stats.createFailure++;
       throw new Error(`listener '${config.name}': ${first.error}`);
     }
-    const bound = { ...config, address: first.address };
+    const bound = withPorts(config, first.addresses);
     const rest = await Promise.all(
-      Array.from({ length: this.#supervisor.count - 1 }, (_, i) => this.#listen(i + 1, bound)),
+      Array.from({ length: this.#supervisor.count - 1 }, (_, i) =>
+        this.#listen(i + 1, bound, connectionCount),
+      ),
     );
     for (const { error } of rest) {
       if (error !== '')
         this.#logger.error({ listener: config.name, error }, 'a worker cannot listen');
     }
-    this.stats.createSuccess++;
-    if (former === undefined) this.stats.added++;
-    else this.stats.modified++;
-    this.#entries.set(config.name, { config: wanted, address: first.address, addedViaApi });
-    this.stats.active = this.#entries.size;
-    this.#logger.info(
-      { listener: config.name, address: `${first.address.ip}:${first.address.port}` },
-      former === undefined ? 'listener added' : 'listener updated',
-    );
+    return first.addresses;
   }
 
-  #listen(workerIndex: number, config: ListenerConfig): Promise<Listening> {
+  /** The kernel would let both have it (SO_REUSEPORT) and share out the connections. */
+  #checkDuplicate(wanted: ListenerConfig): void {
+    for (const { config, addresses } of this.#entries.values()) {
+      if (config.name === wanted.name) continue;
+      const taken = new Set(addresses.map(formatAddress));
+      for (const address of addressesOf(wanted).map(formatAddress)) {
+        if (!taken.has(address)) continue;
+        this.stats.createFailure++;
+        const text = `'${wanted.name}' has duplicate address '${address}' as existing listener`;
+        throw new Error(`error adding listener: ${text}`);
+      }
+    }
+  }
+
+  #listen(
+    workerIndex: number,
+    config: ListenerConfig,
+    connectionCount: SharedArrayBuffer,
+  ): Promise<Listening> {
     return new Promise((resolve) => {
       // The supervisor settles a 'listener' request with the worker's 'listening' message.
       const request = this.#supervisor.request((message) => resolve(message as Listening));
-      this.#supervisor.send(workerIndex, { type: 'listener', config, request });
+      this.#supervisor.send(workerIndex, { type: 'listener', config, request, connectionCount });
     });
   }
 }
 
+function addressesOf({ address, additionalAddresses }: ListenerConfig): readonly ListenAddress[] {
+  return [address, ...additionalAddresses];
+}
+
+/** Envoy calls this an in-place update. */
+function differsInChainsOnly(a: ListenerConfig, b: ListenerConfig): boolean {
+  const rest = (config: ListenerConfig): string =>
+    JSON.stringify({ ...config, filterChains: null, defaultFilterChain: null, hash: '' });
+  return rest(a) === rest(b);
+}
+
 /** An update of a listener on port 0 stays on the port that it got. */
-function keepPort(wanted: ListenerConfig, former: Entry | undefined): ListenerConfig {
-  if (wanted.address.port !== 0 || former === undefined) return wanted;
-  if (former.config.address.port !== 0 || former.config.address.ip !== wanted.address.ip)
-    return wanted;
-  return { ...wanted, address: former.address };
+function keepPorts(wanted: ListenerConfig, former: Entry | undefined): ListenerConfig {
+  if (former === undefined) return wanted;
+  const formerWanted = addressesOf(former.config);
+  const kept = addressesOf(wanted).map(({ ip, port }, i): SocketAddress => {
+    const before = formerWanted[i];
+    const isSame = port === 0 && before?.port === 0 && before.ip === ip;
+    return isSame ? (former.addresses[i] ?? { ip, port }) : { ip, port };
+  });
+  return withPorts(wanted, kept);
+}
+
+function withPorts(config: ListenerConfig, bound: readonly SocketAddress[]): ListenerConfig {
+  const [address, ...additionalAddresses] = addressesOf(config).map((wanted, i) => ({
+    ...wanted,
+    port: bound[i]?.port ?? wanted.port,
+  }));
+  return { ...config, address: address ?? config.address, additionalAddresses };
 }

@@ -44,26 +44,28 @@ export class ServerStats {
   daysUntilFirstCertExpiring = 4_294_967_295;
 }
 
-export const listenerManagerScope: StatScope = {
-  prefix: 'listener_manager',
-  promPrefix: 'envoy_listener_manager',
-  labels: {},
-};
-
 export class ListenerManagerStats {
   static readonly stats: readonly StatField[] = [
     { field: 'added', name: 'listener_added', kind: 'counter' },
     { field: 'modified', name: 'listener_modified', kind: 'counter' },
     { field: 'removed', name: 'listener_removed', kind: 'counter' },
+    { field: 'inPlaceUpdated', name: 'listener_in_place_updated', kind: 'counter' },
+    { field: 'stopped', name: 'listener_stopped', kind: 'counter' },
     { field: 'createSuccess', name: 'listener_create_success', kind: 'counter' },
     { field: 'createFailure', name: 'listener_create_failure', kind: 'counter' },
     { field: 'active', name: 'total_listeners_active', kind: 'gauge' },
+    { field: 'warming', name: 'total_listeners_warming', kind: 'gauge' },
     { field: 'workersStarted', name: 'workers_started', kind: 'gauge' },
   ];
 
   added = 0;
   modified = 0;
   removed = 0;
+  /** Only filter chains changed: the others kept their connections. */
+  inPlaceUpdated = 0;
+  stopped = 0;
+  /** On their way to the workers. */
+  warming = 0;
   createSuccess = 0;
   createFailure = 0;
   active = 0;

@@ -14,6 +14,8 @@ import type { SocketAddress } from '../api/connection.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
 import type { ConfigInputs } from '../config/resource-compiler.ts';
 import type { JoinClient, JoinedMesh } from '../join/join-client.ts';
+import { connectionCountMemory } from '../listener/connection-limit.ts';
+import { listenerManagerScope } from '../listener/listener-stats.ts';
 import { mergeSnapshots, type StatEntry, takeSnapshot } from '../stats/snapshot.ts';
 import { HolderStore } from '../stats/store.ts';
 import { adminPages } from './admin/pages.ts';
@@ -24,12 +26,7 @@ import { CertificateInventory } from './certificates.ts';
 import { ClusterDirectory } from './cluster-directory.ts';
 import { configDump } from './config-dump.ts';
 import { ListenerRegistry } from './listener-registry.ts';
-import {
-  listenerManagerScope,
-  ServerStats,
-  serverScope,
-  serverStateNumber,
-} from './server-stats.ts';
+import { ServerStats, serverScope, serverStateNumber } from './server-stats.ts';
 import { Supervisor } from './supervisor.ts';
 import { trimHeap } from './trim-heap.ts';
 import type { FromWorker } from './worker-channel.ts';
@@ -112,6 +109,10 @@ export class Server implements ResourceSink, AdminSources {
       await this.#supervisor.start(concurrency, {
         logLevel: this.#logLevel,
         drainTimeMs: this.#options.drainTimeMs,
+        globalConnectionLimit:
+          bootstrap.maxDownstreamConnections === null
+            ? null
+            : { count: connectionCountMemory(), max: bootstrap.maxDownstreamConnections },
         node: {
           id: bootstrap.node.id,
           cluster: bootstrap.node.cluster,
@@ -155,12 +156,14 @@ export class Server implements ResourceSink, AdminSources {
   // ResourceSink: what the xDS client accepted.
 
   applyCluster(cluster: Parameters<ResourceSink['applyCluster']>[0]): void {
+    this.#certificates.setCluster(cluster);
     this.#clusters.addOrUpdate(cluster, true);
   }
 
   removeCluster(name: string): void {
     // A static cluster of that name is not CDS's to remove.
     if (this.#options.bootstrap.clusters.some((cluster) => cluster.name === name)) return;
+    this.#certificates.removeCluster(name);
     this.#clusters.remove(name);
   }
 
@@ -169,16 +172,16 @@ export class Server implements ResourceSink, AdminSources {
   }
 
   applySecret(secret: Parameters<ResourceSink['applySecret']>[0]): void {
-    this.#certificates.set(secret);
+    this.#certificates.setSecret(secret);
     this.#supervisor.broadcast({ type: 'secret', secret });
   }
 
-  removeSecret(name: string): void {
+  removeSecret(): void {
     // Contexts that still name it keep their last good one.
-    this.#certificates.remove(name);
   }
 
   applyListener(listener: ListenerConfig): void {
+    this.#certificates.setListener(listener);
     this.#listeners.addOrUpdate(listener, true).catch((thrown: unknown) => {
       this.#logger.error({ error: errorText(thrown) }, 'listener cannot be added');
     });
@@ -186,6 +189,7 @@ export class Server implements ResourceSink, AdminSources {
 
   removeListener(name: string): void {
     if (this.#options.bootstrap.listeners.some((listener) => listener.name === name)) return;
+    this.#certificates.removeListener(name);
     this.#listeners.remove(name);
   }
 
@@ -235,7 +239,9 @@ export class Server implements ResourceSink, AdminSources {
   }
 
   listeners(): ReturnType<AdminSources['listeners']> {
-    return this.#listeners.entries().map(({ config, address }) => ({ name: config.name, address }));
+    return this.#listeners
+      .entries()
+      .map(({ config, addresses }) => ({ name: config.name, addresses }));
   }
 
   configDump(includeEds: boolean): ReturnType<AdminSources['configDump']> {
@@ -300,8 +306,10 @@ export class Server implements ResourceSink, AdminSources {
 
   async #initialize(bootstrap: BootstrapConfig): Promise<void> {
     for (const secret of bootstrap.secrets) this.applySecret(secret);
-    this.#certificates.addStatic(bootstrap);
-    for (const cluster of bootstrap.clusters) this.#clusters.addOrUpdate(cluster, false);
+    for (const cluster of bootstrap.clusters) {
+      this.#certificates.setCluster(cluster);
+      this.#clusters.addOrUpdate(cluster, false);
+    }
     // A static EDS cluster gets its hosts from the stream that is opened next.
     if (bootstrap.clusters.every(({ type }) => type !== 'EDS')) await this.#clusters.whenWarm();
     if (bootstrap.dynamicResources.ads !== null) {
@@ -328,7 +336,10 @@ export class Server implements ResourceSink, AdminSources {
       // Envoy: static listeners wait for the cluster manager, and so for the first CDS.
       if (this.#state !== 'DRAINING') await Promise.race([initialized, this.#finished]);
     }
-    for (const listener of bootstrap.listeners) await this.#listeners.addOrUpdate(listener, false);
+    for (const listener of bootstrap.listeners) {
+      this.#certificates.setListener(listener);
+      await this.#listeners.addOrUpdate(listener, false);
+    }
     if (this.#state === 'INITIALIZING') this.#setState('LIVE');
     this.#logger.info({ concurrency: this.#options.concurrency }, 'all is up: serving');
     trimHeap();

@@ -18,7 +18,14 @@ export interface WorkerData {
   readonly logLevel: LogLevel;
   /** How long replaced and removed listeners drain. */
   readonly drainTimeMs: number;
+  /** Ceiling of open downstream connections of the process; null = none. */
+  readonly globalConnectionLimit: {
+    readonly count: SharedArrayBuffer;
+    readonly max: number;
+  } | null;
   readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
+  /** 32 random bytes of this process: a session ticket of one worker opens in all of them. */
+  readonly ticketSeed: Uint8Array;
 }
 
 /** Main to worker. */
@@ -34,7 +41,13 @@ export type ToWorker =
   | { readonly type: 'secret'; readonly secret: SecretData }
   | { readonly type: 'route'; readonly config: RouteConfigData }
   | { readonly type: 'route-remove'; readonly name: string }
-  | { readonly type: 'listener'; readonly config: ListenerConfig; readonly request: number }
+  | {
+      readonly type: 'listener';
+      readonly config: ListenerConfig;
+      readonly request: number;
+      /** Of its open connections over all workers; null without a connectionLimit. */
+      readonly connectionCount: SharedArrayBuffer | null;
+    }
   | { readonly type: 'listener-remove'; readonly name: string }
   /** Stop keep-alive and new connections; answered by 'drained' when no connection is left. */
   | {
@@ -65,7 +78,8 @@ export type FromWorker =
   | {
       readonly type: 'listening';
       readonly request: number;
-      readonly address: SocketAddress | null;
+      /** Main address first; empty = an error. */
+      readonly addresses: readonly SocketAddress[];
       /** '' = it listens. */
       readonly error: string;
     }

@@ -9,6 +9,9 @@ import { fault } from '../extensions/http/fault/filter.ts';
 import { headerMutationFactory } from '../extensions/http/header-mutation/filter.ts';
 import { rbac } from '../extensions/http/rbac/filter.ts';
 import { routerFilterFactory } from '../extensions/http/router/filter.ts';
+import { httpInspectorFilterFactory } from '../extensions/listener/http-inspector/filter.ts';
+import { originalDstFilterFactory } from '../extensions/listener/original-dst/filter.ts';
+import { proxyProtocolFilterFactory } from '../extensions/listener/proxy-protocol/filter.ts';
 import { tlsInspectorFilterFactory } from '../extensions/listener/tls-inspector/filter.ts';
 import { connectionLimitFilterFactory } from '../extensions/network/connection-limit/filter.ts';
 import { directResponseFilterFactory } from '../extensions/network/direct-response/filter.ts';
@@ -40,6 +43,11 @@ export const workerFactories: WorkerFactories = {
     localRateLimitFilterFactory,
     networkRbacFilterFactory,
   ],
-  listener: [tlsInspectorFilterFactory],
+  listener: [
+    tlsInspectorFilterFactory,
+    httpInspectorFilterFactory,
+    proxyProtocolFilterFactory,
+    originalDstFilterFactory,
+  ],
   accessLog: [fileAccessLoggerFactory, stdoutAccessLoggerFactory, stderrAccessLoggerFactory],
 };

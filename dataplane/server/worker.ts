@@ -4,7 +4,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorText } from '../../common/coded-error.ts';
 import { createLogger, pinoLevel } from '../../common/logger.ts';
-import type { ListenerConfig } from '../api/config/listener.ts';
+import { ConnectionLimit } from '../listener/connection-limit.ts';
 import { ListenerManager } from '../listener/listener-manager.ts';
 import { takeSnapshot } from '../stats/snapshot.ts';
 import { SecretStore } from '../tls/secret-store.ts';
@@ -18,7 +18,7 @@ import { buildRouteTable, workerFactories } from './worker-extensions.ts';
 class WorkerThread {
   readonly #data: WorkerData;
   readonly #post: (message: FromWorker) => void;
-  readonly #secrets = new SecretStore();
+  readonly #secrets: SecretStore;
   readonly #chunks = new SharedChunks();
   readonly #context: LiveWorkerContext;
   readonly #clusters: WorkerClusterManager;
@@ -27,6 +27,7 @@ class WorkerThread {
 
   constructor(data: WorkerData, post: (message: FromWorker) => void) {
     this.#data = data;
+    this.#secrets = new SecretStore({ ticketSeed: data.ticketSeed });
     this.#post = post;
     const logger = createLogger(data.logLevel, `worker_${data.workerIndex}`);
     let clusters: WorkerClusterManager | null = null;
@@ -62,7 +63,13 @@ class WorkerThread {
         createListenerFilters: (listener) =>
           listener.listenerFilters.map((filter) => this.#context.createListenerFilter(filter)),
       },
-      data.drainTimeMs,
+      {
+        drainTimeMs: data.drainTimeMs,
+        globalLimit:
+          data.globalConnectionLimit === null
+            ? null
+            : new ConnectionLimit(data.globalConnectionLimit.count, data.globalConnectionLimit.max),
+      },
     );
   }
 
@@ -90,7 +97,7 @@ class WorkerThread {
         this.#context.removeRoutes(message.name);
         return;
       case 'listener':
-        void this.#addListener(message.config, message.request);
+        void this.#addListener(message);
         return;
       case 'listener-remove':
         this.#listeners.remove(message.name);
@@ -123,12 +130,13 @@ class WorkerThread {
     }
   }
 
-  async #addListener(config: ListenerConfig, request: number): Promise<void> {
+  async #addListener(message: Extract<ToWorker, { readonly type: 'listener' }>): Promise<void> {
+    const { config, request, connectionCount } = message;
     try {
-      const address = await this.#listeners.addOrUpdate(config);
-      this.#post({ type: 'listening', request, address, error: '' });
+      const addresses = await this.#listeners.addOrUpdate(config, connectionCount);
+      this.#post({ type: 'listening', request, addresses, error: '' });
     } catch (thrown) {
-      this.#post({ type: 'listening', request, address: null, error: errorText(thrown) });
+      this.#post({ type: 'listening', request, addresses: [], error: errorText(thrown) });
     }
   }
 

@@ -5,6 +5,7 @@ import { tlsInspectorFilterFactory } from '../../dataplane/extensions/listener/t
 import { HolderStore } from '../../dataplane/stats/store.ts';
 
 /** It asks its context for stats only. */
-export const tlsInspectorForTest = tlsInspectorFilterFactory.create(null, {
-  stats: new HolderStore(),
-} as unknown as WorkerContext);
+export const tlsInspectorForTest = tlsInspectorFilterFactory.create(
+  { maxClientHelloBytes: 16384, closeOnParsingErrors: false },
+  { stats: new HolderStore() } as unknown as WorkerContext,
+);

@@ -21,6 +21,11 @@ export interface BootstrapConfig {
   readonly dynamicResources: DynamicResourcesConfig;
   /** Static runtime layers, flattened (`a.b.c`), later layers over earlier ones. */
   readonly runtime: Readonly<Record<string, unknown>>;
+  /**
+   * Ceiling of open downstream connections: overload_manager's global_downstream_max_connections, or runtime key
+   * overload.global_downstream_max_connections; null = none.
+   */
+  readonly maxDownstreamConnections: number | null;
   /** What clusters get that do not say it themselves, dynamic ones too. */
   readonly clusterDefaults: ClusterDefaults;
   /** cluster_manager.local_cluster_name, '' = none. */

@@ -11,8 +11,16 @@ export const bootstrapSupport: SupportGroup = {
     [`${bootstrap}.Bootstrap`]: {
       ...fields('node', 'static_resources', 'dynamic_resources', 'cluster_manager', 'admin'),
       ...fields('layered_runtime'),
+      overload_manager: { note: 'the monitor of downstream connections only' },
       typed_dns_resolver_config: { note: 'c-ares; the default of clusters that name no resolver' },
     },
+    'envoy.config.overload.v3.OverloadManager': {
+      resource_monitors: 'yes',
+      refresh_interval: { note: 'without effect: connections are counted as they come' },
+    },
+    'envoy.config.overload.v3.ResourceMonitor': fields('name', 'typed_config'),
+    'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig':
+      fields('max_active_downstream_connections'),
     [`${bootstrap}.Bootstrap.StaticResources`]: fields('listeners', 'clusters', 'secrets'),
     [`${bootstrap}.Bootstrap.DynamicResources`]: fields('lds_config', 'cds_config', 'ads_config'),
     [`${bootstrap}.ClusterManager`]: {
@@ -67,8 +75,16 @@ export const coreSupport: SupportGroup = {
       resource_api_version: only('V3'),
     },
     [`${core}.AggregatedConfigSource`]: {},
-    [`${core}.Address`]: fields('socket_address'),
-    [`${core}.SocketAddress`]: { ...fields('address', 'port_value'), protocol: only('TCP') },
+    [`${core}.Address`]: {
+      socket_address: 'yes',
+      pipe: { note: 'of listeners; one worker accepts' },
+    },
+    [`${core}.Pipe`]: fields('path', 'mode'),
+    [`${core}.SocketAddress`]: {
+      ...fields('address', 'port_value'),
+      ipv4_compat: { note: 'of listeners' },
+      protocol: only('TCP'),
+    },
     [`${core}.CidrRange`]: fields('address_prefix', 'prefix_len'),
     [`${core}.DataSource`]: fields(
       'filename',

@@ -37,13 +37,20 @@ export function clusterPages(sources: AdminSources): readonly AdminPage[] {
         const listeners = sources.listeners();
         if (query.get('format') !== 'json') {
           return text(
-            listeners.map(({ name, address }) => `${name}::${formatAddress(address)}\n`).join(''),
+            listeners
+              .flatMap(({ name, addresses }) =>
+                addresses.map((address) => `${name}::${formatAddress(address)}\n`),
+              )
+              .join(''),
           );
         }
         return json({
-          listener_statuses: listeners.map(({ name, address }) => ({
+          listener_statuses: listeners.map(({ name, addresses: [main, ...additional] }) => ({
             name,
-            local_address: addressJson(address),
+            ...(main === undefined ? {} : { local_address: addressJson(main) }),
+            ...(additional.length === 0
+              ? {}
+              : { additional_local_addresses: additional.map(addressJson) }),
           })),
         });
       },
@@ -52,6 +59,7 @@ export function clusterPages(sources: AdminSources): readonly AdminPage[] {
 }
 
 function addressJson({ ip, port }: SocketAddress): unknown {
+  if (ip.startsWith('/') || ip.startsWith('@')) return { pipe: { path: ip } };
   return { socket_address: { address: ip, port_value: port } };
 }
 

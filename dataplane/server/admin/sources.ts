@@ -16,15 +16,22 @@ export interface ClusterStatus {
 
 export interface ListenerStatus {
   readonly name: string;
-  readonly address: SocketAddress;
+  /** Main address first. */
+  readonly addresses: readonly SocketAddress[];
 }
 
-/** One certificate in use, for /certs. */
-export interface CertificateStatus {
-  /** Where it comes from: a path, `<inline>` or the SDS secret's name. */
-  readonly source: string;
-  readonly caCertPem: string;
-  readonly certChainPem: string;
+/** Certificates of one PEM text, for /certs. */
+export interface CertificateText {
+  /** Where it comes from: a path or `<inline>`; a trust domain's name. */
+  readonly path: string;
+  readonly pem: string;
+}
+
+/** What one TLS context uses. */
+export interface ContextCertificates {
+  readonly caCertificates: readonly CertificateText[];
+  /** Leaf first in each. */
+  readonly certificateChains: readonly CertificateText[];
 }
 
 export interface DrainRequest {
@@ -42,7 +49,7 @@ export interface AdminSources {
   listeners(): readonly ListenerStatus[];
   /** Sections of /config_dump in JSON form, secrets already redacted. */
   configDump(includeEds: boolean): readonly Readonly<Record<string, unknown>>[];
-  certificates(): readonly CertificateStatus[];
+  certificates(): readonly ContextCertificates[];
   serverInfo(): Readonly<Record<string, unknown>>;
   logLevel(): LogLevel;
   setLogLevel(level: LogLevel): void;

@@ -12,6 +12,8 @@ export type ClientHelloOutcome =
   | { readonly kind: 'not-tls' }
   /** TLS record header, but not a ClientHello that can be read. */
   | { readonly kind: 'malformed' }
+  /** A ClientHello longer than the limit. */
+  | { readonly kind: 'too-large' }
   | {
       readonly kind: 'client-hello';
       /** Lower-case; '' = none. */
@@ -27,8 +29,11 @@ const EXTENSION_ALPN = 16;
 /** TLSPlaintext.length must not exceed 2^14 (RFC 8446 5.1). */
 const MAX_FRAGMENT_BYTES = 16384;
 
-/** `peeked` = everything received so far. */
-export function parseClientHello(peeked: Buffer): ClientHelloOutcome {
+/** `peeked` = everything received so far; `maxBytes` = the longest ClientHello that is waited for. */
+export function parseClientHello(
+  peeked: Buffer,
+  maxBytes: number = Number.MAX_SAFE_INTEGER,
+): ClientHelloOutcome {
   if (peeked.length === 0) return { kind: 'need-more' };
   if (peeked[0] !== CONTENT_TYPE_HANDSHAKE) return { kind: 'not-tls' };
   if (peeked.length >= 2 && peeked[1] !== 3) return { kind: 'not-tls' };
@@ -48,6 +53,7 @@ export function parseClientHello(peeked: Buffer): ClientHelloOutcome {
       const head = Buffer.concat(fragments, joinedBytes);
       if (head[0] !== HANDSHAKE_CLIENT_HELLO) return { kind: 'malformed' };
       neededBytes = 4 + head.readUIntBE(1, 3);
+      if (neededBytes > maxBytes) return { kind: 'too-large' };
     }
     if (fragment.length < length && joinedBytes < neededBytes) return { kind: 'need-more' };
     at = start + length;

@@ -2,6 +2,8 @@
 // config.ts makes it, filter.ts reads it.
 
 export interface TlsInspectorData {
-  /** Upper bound of the ClientHello that is looked at; Envoy: 16 KiB. */
+  /** Upper bound of the ClientHello that is looked at; 256 to 16 384, the default. */
   readonly maxClientHelloBytes: number;
+  /** Else such a connection goes on as plaintext. */
+  readonly closeOnParsingErrors: boolean;
 }

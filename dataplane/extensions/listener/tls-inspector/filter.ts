@@ -5,12 +5,14 @@ import {
   type ConnectionProperties,
   type ListenerFilter,
   ListenerFilterStatus,
+  type PeekedBytes,
 } from '../../../api/listener-filter.ts';
 import type { StatField, StatScope } from '../../../api/stats.ts';
 import { parseClientHello } from './client-hello.ts';
+import type { TlsInspectorData } from './data.ts';
 
-/** Envoy reads at most 64 KiB of ClientHello. */
-const MAX_CLIENT_HELLO_BYTES = 64 * 1024;
+/** Room for the headers of the records that a ClientHello may be cut into, one byte each at worst. */
+const RECORD_HEADER_BYTES = 5;
 
 const scope: StatScope = { prefix: 'tls_inspector', promPrefix: 'envoy_tls_inspector', labels: {} };
 
@@ -36,23 +38,33 @@ class TlsInspectorStats {
 
 /** Holds no state of a connection, so one object serves all. */
 class TlsInspector implements ListenerFilter {
-  readonly maxReadBytes = MAX_CLIENT_HELLO_BYTES;
+  readonly maxReadBytes: number;
+  readonly #data: TlsInspectorData;
   readonly #stats: TlsInspectorStats;
 
-  constructor(stats: TlsInspectorStats) {
+  constructor(data: TlsInspectorData, stats: TlsInspectorStats) {
+    this.maxReadBytes = data.maxClientHelloBytes * (RECORD_HEADER_BYTES + 1);
+    this.#data = data;
     this.#stats = stats;
   }
 
-  onData(peeked: Buffer, properties: ConnectionProperties): ListenerFilterStatus {
-    const outcome = parseClientHello(peeked);
+  onData({ data }: PeekedBytes, properties: ConnectionProperties): ListenerFilterStatus {
+    const { maxClientHelloBytes, closeOnParsingErrors } = this.#data;
+    const outcome = parseClientHello(data, maxClientHelloBytes);
     switch (outcome.kind) {
       case 'need-more':
-        if (peeked.length < MAX_CLIENT_HELLO_BYTES) return ListenerFilterStatus.NeedMore;
+        if (data.length < this.maxReadBytes) return ListenerFilterStatus.NeedMore;
         this.#stats.clientHelloTooLarge++;
         return ListenerFilterStatus.Close;
-      case 'not-tls':
+      case 'too-large':
+        this.#stats.clientHelloTooLarge++;
+        return ListenerFilterStatus.Close;
       case 'malformed':
-        // Envoy: an invalid ClientHello counts as not found and the connection goes on as plaintext.
+        this.#stats.tlsNotFound++;
+        if (closeOnParsingErrors) return ListenerFilterStatus.Close;
+        properties.transportProtocol = 'raw_buffer';
+        return ListenerFilterStatus.Continue;
+      case 'not-tls':
         this.#stats.tlsNotFound++;
         properties.transportProtocol = 'raw_buffer';
         return ListenerFilterStatus.Continue;
@@ -74,10 +86,11 @@ class TlsInspector implements ListenerFilter {
 
 export const tlsInspectorFilterFactory: ListenerFilterFactory = {
   name: 'envoy.filters.listener.tls_inspector',
-  create(_data, context) {
+  create(data, context) {
     const stats = new TlsInspectorStats();
     context.stats.add(scope, stats);
-    const inspector = new TlsInspector(stats);
-    return { createFilter: () => inspector };
+    // The contract between the halves: config.ts made it.
+    const inspector = new TlsInspector(data as TlsInspectorData, stats);
+    return { createFilter: () => inspector, dispose: () => context.stats.remove(stats) };
   },
 };

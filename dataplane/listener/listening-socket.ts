@@ -1,0 +1,127 @@
+// One listening socket of one worker: TCP or Unix. Binds, hands out accepted sockets, and closes without
+// resetting the connections that the kernel has already completed for it.
+
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import net from 'node:net';
+import type { ListenAddress } from '../api/config/listener.ts';
+import type { SocketAddress } from '../api/connection.ts';
+
+/** The listener of a listening socket. */
+export interface SocketAcceptor {
+  onSocket(socket: net.Socket, address: SocketAddress): void;
+  /** accept(2) failed, as a rule because the process has no file descriptors left. */
+  onAcceptError(error: NodeJS.ErrnoException): void;
+}
+
+export interface ListenOptions {
+  readonly backlog: number;
+  /** Several workers bind the same address and the kernel spreads connections. */
+  readonly reusePort: boolean;
+}
+
+/** So many turns of the event loop are spent on emptying the accept queue. */
+const MAX_CLOSING_TURNS = 16;
+/** A call from the poll phase sees only the turn after next from its beginning. */
+const MIN_CLOSING_TURNS = 2;
+const MS_PER_SECOND = 1000;
+
+export function isUnixSocket({ ip }: SocketAddress): boolean {
+  return ip.startsWith('/') || ip.startsWith('@');
+}
+
+export class ListeningSocket {
+  readonly #server: net.Server;
+  readonly #wanted: ListenAddress;
+  readonly #acceptor: SocketAcceptor;
+  #address: SocketAddress;
+  #acceptedInTurn = 0;
+
+  constructor(address: ListenAddress, acceptor: SocketAcceptor) {
+    this.#wanted = address;
+    this.#address = { ip: address.ip, port: address.port };
+    this.#acceptor = acceptor;
+    const { keepaliveS } = address;
+    this.#server = net.createServer({
+      pauseOnConnect: true,
+      noDelay: true,
+      allowHalfOpen: true,
+      ...(keepaliveS === null
+        ? {}
+        : { keepAlive: true, keepAliveInitialDelay: keepaliveS * MS_PER_SECOND }),
+    });
+    this.#server.on('connection', (socket) => {
+      this.#acceptedInTurn++;
+      acceptor.onSocket(socket, this.#address);
+    });
+  }
+
+  /** The port is the real one after listen(). */
+  get address(): SocketAddress {
+    return this.#address;
+  }
+
+  /** Resolves with the address; rejects with the system's error. */
+  listen(options: ListenOptions): Promise<SocketAddress> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      const onListening = (): void => {
+        this.#server.removeListener('error', reject);
+        this.#server.on('error', (error) => this.#acceptor.onAcceptError(error));
+        resolve(this.#onListening());
+      };
+      try {
+        this.#server.listen(this.#listenOptions(options), onListening);
+      } catch (thrown) {
+        reject(thrown);
+      }
+    });
+  }
+
+  /** `onClosed` once nothing more will be accepted; connections that stand are left alone. */
+  close(onClosed: () => void): void {
+    this.#closeWhenQuiet(0, onClosed);
+  }
+
+  /** At once; what waits in the accept queue is reset. */
+  closeNow(): void {
+    this.#server.close();
+  }
+
+  #listenOptions({ backlog, reusePort }: ListenOptions): net.ListenOptions {
+    const { ip, port, ipv4Compat } = this.#wanted;
+    if (!isUnixSocket(this.#wanted)) {
+      return { host: ip, port, backlog, reusePort, ipv6Only: net.isIPv6(ip) && !ipv4Compat };
+    }
+    if (ip.startsWith('@')) return { path: `\0${ip.slice(1)}`, backlog };
+    removeStaleSocket(ip);
+    return { path: ip, backlog };
+  }
+
+  #onListening(): SocketAddress {
+    const { ip, mode } = this.#wanted;
+    if (isUnixSocket(this.#wanted)) {
+      if (mode !== 0) chmodSync(ip, mode);
+    } else {
+      // A TCP server's address is always an AddressInfo.
+      this.#address = { ip, port: (this.#server.address() as net.AddressInfo).port };
+    }
+    return this.#address;
+  }
+
+  #closeWhenQuiet(turn: number, onClosed: () => void): void {
+    const isQuiet = this.#acceptedInTurn === 0 && turn >= MIN_CLOSING_TURNS;
+    if (isQuiet || turn >= MAX_CLOSING_TURNS) {
+      this.#server.close();
+      onClosed();
+      return;
+    }
+    this.#acceptedInTurn = 0;
+    // Behind the next poll, in which libuv accepts until the queue is empty.
+    setImmediate(() => this.#closeWhenQuiet(turn + 1, onClosed));
+  }
+}
+
+/** Envoy does the same: a socket that nobody removed must not keep the next process from starting. */
+function removeStaleSocket(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
+}
