@@ -29,7 +29,9 @@ export function compileAccessLogs(
   mapItems(logs, path, (log, at) => {
     const extension = compilation.extension('access-logger', namedAny(log), at);
     const filter =
-      log.filter === undefined ? null : compileFilter(log.filter, `${at}.filter`, compilation);
+      log.filter === undefined
+        ? null
+        : compileAccessLogFilter(log.filter, `${at}.filter`, compilation);
     // Every logger's data begins with AccessLogDataBase, whose filter lies outside of the extension.
     if (extension !== null) {
       compiled.push({ ...extension, data: { ...(extension.data as object), filter } });
@@ -40,14 +42,15 @@ export function compileAccessLogs(
 
 const emptyAnd: AccessLogFilterData = { kind: 'and', filters: [] };
 
-function compileFilter(
+/** `path` is where the filter stands. */
+export function compileAccessLogFilter(
   filter: AccessLogFilterProto,
   path: string,
   compilation: Compilation,
 ): AccessLogFilterData {
   const nested = (filters: readonly AccessLogFilterProto[] | undefined, field: string) =>
     mapItems(filters, `${path}.${field}.filters`, (item, at) =>
-      compileFilter(item, at, compilation),
+      compileAccessLogFilter(item, at, compilation),
     );
   const comparison = (proto: ComparisonFilterProto | undefined) =>
     compileComparison(proto ?? {}, compilation);

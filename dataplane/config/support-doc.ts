@@ -14,6 +14,9 @@ const categoryTitles: Readonly<Record<Category, string>> = {
   'upstream-transport-socket': 'transport socket of clusters',
   'access-logger': 'access logger',
   'retry-host-predicate': 'retry host predicate',
+  'original-ip-detection': 'original IP detection',
+  'request-id': 'request id',
+  'cert-validator': 'certificate validator',
 };
 
 const head = `# What is supported

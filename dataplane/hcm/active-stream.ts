@@ -36,6 +36,7 @@ import {
   scanRequest,
   scanResponse,
 } from './header-sanitize.ts';
+import type { LocalReplyRewriter } from './local-reply-rewrite.ts';
 import { normalizeHost, normalizePath, PathAction } from './path-checks.ts';
 import { HttpStreamInfo } from './stream-info.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
@@ -142,12 +143,17 @@ export class ActiveStream
     if (!this.#checkTarget(headers)) return;
     const { upgrade } = scan;
     normalizeHost(headers, this.#config.data, this.connection.localAddress.port);
-    info.downstreamRemoteAddress = this.#config.forwarded.apply(
+    const client = this.#config.forwarded.apply(
       headers,
       scan,
       this.connection,
       this.#routes === null ? [] : this.#routes.internalOnlyHeaders,
     );
+    if (typeof client === 'number') {
+      this.#refuse(client, 'rejecting_because_detection_failed');
+      return;
+    }
+    info.downstreamRemoteAddress = client;
     this.#isRoutable = true;
     const route = this.route();
     this.#filterManager.createFilterChain();
@@ -358,6 +364,10 @@ export class ActiveStream
 
   disarmRequestTimeout(): void {
     this.#timers.stopRequest();
+  }
+
+  get localReplyRewriter(): LocalReplyRewriter | null {
+    return this.#config.localReplyRewriter;
   }
 
   onLocalReply(status: number): void {

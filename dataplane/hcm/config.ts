@@ -13,6 +13,7 @@ import type { ServerOptions } from '../http/h1/options.ts';
 import { DateHeader } from './date-header.ts';
 import type { FilterEntry } from './filter-manager-host.ts';
 import { ForwardedPolicy } from './forwarded.ts';
+import { LocalReplyRewriter } from './local-reply-rewrite.ts';
 import { type HcmStats, hcmStatHolders } from './stats.ts';
 
 /** Envoy: per_connection_buffer_limit_bytes of listeners, default. */
@@ -41,6 +42,8 @@ export class HttpConnectionManagerConfig {
   readonly stats: HcmStats;
   readonly codecStats: Http1CodecStats;
   readonly forwarded: ForwardedPolicy;
+  /** Null = local replies are sent as they are. */
+  readonly localReplyRewriter: LocalReplyRewriter | null;
   readonly date: DateHeader;
   readonly clock: Clock;
   readonly timers: TimerService;
@@ -64,6 +67,8 @@ export class HttpConnectionManagerConfig {
     this.stats = holders.hcm;
     this.codecStats = holders.codec;
     this.forwarded = new ForwardedPolicy(data, parts.localAddress);
+    this.localReplyRewriter =
+      data.localReply === null ? null : new LocalReplyRewriter(data.localReply, worker.random);
     this.date = new DateHeader(worker.clock);
     this.clock = worker.clock;
     this.timers = worker.timers;

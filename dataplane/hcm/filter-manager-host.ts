@@ -5,6 +5,7 @@ import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.t
 import type { HttpFilterConfig } from '../api/http-filter.ts';
 import type { Route } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
+import type { LocalReplyRewriter } from './local-reply-rewrite.ts';
 
 /** One entry of HCM's http_filters, compiled. */
 export interface FilterEntry {
@@ -26,6 +27,8 @@ export interface FilterManagerHost {
   readonly requestHeaders: RequestHeaders | null;
   resetIdleTimer(): void;
   disarmRequestTimeout(): void;
+  /** Null = local replies are sent as they are. */
+  readonly localReplyRewriter: LocalReplyRewriter | null;
   /** A local reply of this status is about to be made. */
   onLocalReply(status: number): void;
   onRequestDataTooLarge(): void;

@@ -9,6 +9,7 @@
 //
 // If every filter says Continue, no buffer object exists and nothing here allocates per call.
 
+import { byteString } from '../access-log/byte-string.ts';
 import type { Connection } from '../api/connection.ts';
 import { ResponseHeaders, type Trailers } from '../api/headers.ts';
 import {
@@ -576,8 +577,20 @@ export class FilterManager implements FilterIteration {
     // As in Envoy: the route's response headers first, then what the sender of the reply wants.
     this.#host.route()?.finalizeResponseHeaders(headers, request, this.streamInfo);
     if (modify !== null) modify(headers);
-    if (isGrpc) return makeGrpcReply(headers, isHead ? '' : body, grpcStatus);
-    return makeLocalReply(headers, body, isHead);
+    let bytes = byteString(body);
+    let contentType = 'text/plain';
+    const rewriter = this.#host.localReplyRewriter;
+    if (rewriter !== null) {
+      const before = headers.get('content-type');
+      const rewritten = rewriter.rewrite(request, headers, this.streamInfo, body);
+      // A content-type that a mapper has set stays; that of a body which is no longer sent does not.
+      if (rewritten.bytes !== bytes && headers.get('content-type') === before) {
+        headers.remove('content-type');
+      }
+      ({ bytes, contentType } = rewritten);
+    }
+    if (isGrpc) return makeGrpcReply(headers, isHead ? '' : bytes, grpcStatus);
+    return makeLocalReply(headers, bytes, contentType, isHead);
   }
 
   #sendPreparedReply(): void {

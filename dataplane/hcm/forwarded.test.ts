@@ -5,7 +5,7 @@ import { defaultHcmConfig, HcmScenario } from '../../test/fakes/hcm.ts';
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { TlsInfo } from '../api/connection.ts';
 import { RequestHeaders } from '../api/headers.ts';
-import { addressFromRight } from './forwarded.ts';
+import { addressFromRight } from './client-address.ts';
 import { forwardedClientCert } from './xfcc.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -187,9 +187,17 @@ const peer: Partial<TlsInfo> = {
   uriSanPeerCertificate: ['spiffe://t/ns/a/sa/you'],
   dnsSansPeerCertificate: ['a.example', 'b.example'],
   subjectPeerCertificate: 'CN=you',
+  issuerPeerCertificate: 'CN=ca',
+  pemPeerCertificate: 'a b\n',
+  pemPeerCertificateChain: ['a b\n', 'c'],
 };
-const all = { subject: true, cert: false, chain: false, dns: true, uri: true };
-const none = { subject: false, cert: false, chain: false, dns: false, uri: false };
+type Details = HcmConfig['setCurrentClientCertDetails'];
+const none: Details = { ...defaultHcmConfig.setCurrentClientCertDetails };
+const all: Details = { ...none, subject: true, dns: true, uri: true };
+const whole: Details = { ...none, cert: true, chain: true, issuer: true };
+const asJson: Details = { ...none, subject: true, chain: true, format: 'JSON' };
+const json =
+  '{"by":["spiffe://t/ns/a/sa/me"],"hash":"abcd","chain":["a b\\n","c"],"subject":"CN=you"}';
 const full =
   'By=spiffe://t/ns/a/sa/me;Hash=abcd;Subject="CN=you";URI=spiffe://t/ns/a/sa/you;DNS=a.example;DNS=b.example';
 
@@ -197,7 +205,7 @@ test('x-forwarded-client-cert by mode', () => {
   type Mode = HcmConfig['forwardClientCertDetails'];
   const tls = fakeTls(peer);
   const noCert = fakeTls({ peerCertificatePresented: false });
-  const table: [Mode, typeof all, TlsInfo | null, string | null, string | null][] = [
+  const table: [Mode, Details, TlsInfo | null, string | null, string | null][] = [
     ['SANITIZE', all, tls, 'By=x', null],
     ['SANITIZE', all, null, 'By=x', null],
     ['FORWARD_ONLY', all, tls, 'By=x', 'By=x'],
@@ -212,6 +220,23 @@ test('x-forwarded-client-cert by mode', () => {
     ['SANITIZE_SET', none, tls, null, 'By=spiffe://t/ns/a/sa/me;Hash=abcd'],
     ['SANITIZE_SET', { ...none, subject: true, uri: true }, fakeTls(), null, 'Subject="";URI='],
     ['SANITIZE_SET', all, noCert, 'By=x', null],
+    [
+      'SANITIZE_SET',
+      whole,
+      tls,
+      null,
+      'By=spiffe://t/ns/a/sa/me;Hash=abcd;Cert="a%20b%0A";Chain="a%20b%0Ac";Issuer="CN=ca"',
+    ],
+    ['SANITIZE_SET', asJson, tls, 'By=x', `[${json}]`],
+    ['APPEND_FORWARD', asJson, tls, '[{"by":["x"]}]', `[{"by":["x"]},${json}]`],
+    ['APPEND_FORWARD', asJson, tls, '[]', `[${json}]`],
+    [
+      'APPEND_FORWARD',
+      asJson,
+      tls,
+      'By=x',
+      'By=x,By=spiffe://t/ns/a/sa/me;Hash=abcd;Chain="a%20b%0Ac";Subject="CN=you"',
+    ],
   ];
   for (const [mode, details, info, given, expected] of table) {
     const fields = given === null ? [] : ['x-forwarded-client-cert', given];

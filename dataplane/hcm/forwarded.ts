@@ -2,13 +2,14 @@
 // x-envoy-external-address, x-request-id. After Envoy's conn_manager_utility and headers.rst.
 // Called by active-stream once per request, after the path checks and before the route is chosen.
 
-import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { Connection, SocketAddress } from '../api/connection.ts';
 import { findField, type RequestHeaders, setField } from '../api/headers.ts';
-import { CidrMap, parseCidr, parseIp } from '../network/cidr.ts';
+import type { CidrMap } from '../network/cidr.ts';
+import { addressFromRight, containsAddress, rangesOf } from './client-address.ts';
 import { type RequestScan, sanitizeExternal } from './header-sanitize.ts';
+import { compileDetectors, type OriginalIpDetector } from './original-ip.ts';
 import { newRequestId, withoutTraceReason } from './request-id.ts';
 import { forwardedClientCert } from './xfcc.ts';
 
@@ -19,56 +20,58 @@ export class ForwardedPolicy {
   readonly #internalRanges: CidrMap<true> | null;
   /** What stands in x-forwarded-for for a client on this host. */
   readonly #localAddress: string;
+  readonly #detectors: readonly OriginalIpDetector[];
 
   constructor(config: HcmConfig, localAddress: string = hostAddress()) {
     this.#config = config;
     this.#internalRanges = rangesOf(config.internalCidrs);
     this.#localAddress = localAddress;
+    this.#detectors = compileDetectors(config);
   }
 
   /**
    * Mutates the request's head and returns the client's trusted address (the peer's own when nothing
-   * better is known). `scan` is what scanRequest found in the same fields. `internalOnly` = headers that
-   * only internal requests may carry.
+   * better is known), or the status that an extension refuses the request with. `scan` is what scanRequest
+   * found in the same fields. `internalOnly` = headers that only internal requests may carry.
    */
   apply(
     headers: RequestHeaders,
     scan: RequestScan,
     connection: Connection,
     internalOnly: readonly string[],
-  ): SocketAddress {
+  ): SocketAddress | number {
     const config = this.#config;
     const { fields } = headers;
     const peer = connection.remoteAddress;
     const hops = config.xffNumTrustedHops;
-    const scheme = connection.tls === null ? 'http' : 'https';
     const forwardedFor = scan.forwardedFor === -1 ? '' : fields[scan.forwardedFor + 1]!;
     let client: SocketAddress | null = null;
-    let mayBeInternal: boolean;
+    let mayBeInternal = false;
 
     if (config.useRemoteAddress) {
       mayBeInternal = scan.forwardedFor === -1;
       if (hops > 0 && forwardedFor !== '') client = addressFromRight(forwardedFor, hops - 1);
       client ??= peer;
       if (!config.skipXffAppend) this.#appendPeer(headers, scan, forwardedFor, peer);
-      // Without trusted hops before us nobody may say what the scheme was.
-      if (hops === 0 || scan.forwardedProto === -1) {
-        if (scan.forwardedProto === -1) fields.push('x-forwarded-proto', scheme);
-        else setField(fields, 'x-forwarded-proto', scheme);
+    } else if (this.#detectors.length > 0) {
+      // As in Envoy the first one that knows, or refuses, decides; each that is asked may want the peer added.
+      let appends = false;
+      for (let i = 0; i < this.#detectors.length && client === null; i++) {
+        const detected = this.#detectors[i]!.detect(fields, forwardedFor, peer);
+        if (typeof detected === 'number') return detected;
+        client = detected.client;
+        mayBeInternal = detected.isTrusted;
+        if (!detected.skipXffAppend) appends = true;
       }
+      if (appends) this.#appendPeer(headers, scan, forwardedFor, peer);
     } else {
       if (forwardedFor !== '') client = addressFromRight(forwardedFor, hops);
       mayBeInternal = client !== null && hops === 0 && !forwardedFor.includes(',');
-      if (scan.forwardedProto === -1) fields.push('x-forwarded-proto', scheme);
     }
-    const forwardedProto =
-      config.useRemoteAddress && hops === 0
-        ? scheme
-        : scan.forwardedProto === -1
-          ? scheme
-          : fields[scan.forwardedProto + 1]!;
-    headers.scheme =
-      forwardedProto === 'http' || forwardedProto === 'https' ? forwardedProto : scheme;
+    this.#setScheme(headers, scan, connection);
+    if (config.appendXForwardedPort) {
+      setForwardedPort(headers, connection, config.useRemoteAddress && hops === 0);
+    }
 
     const isInternal = mayBeInternal && client !== null && this.#isInternalAddress(client);
     const isEdge = config.useRemoteAddress && !isInternal;
@@ -91,11 +94,34 @@ export class ForwardedPolicy {
     return trusted;
   }
 
+  /** x-forwarded-proto, and the scheme that routes see. */
+  #setScheme(headers: RequestHeaders, scan: RequestScan, connection: Connection): void {
+    const { useRemoteAddress, xffNumTrustedHops, schemeToOverwrite } = this.#config;
+    const { fields } = headers;
+    const scheme = connection.tls === null ? 'http' : 'https';
+    if (schemeToOverwrite !== '') {
+      setField(fields, 'x-forwarded-proto', schemeToOverwrite);
+      headers.scheme = schemeToOverwrite;
+      return;
+    }
+    if (scan.forwardedProto === -1) {
+      fields.push('x-forwarded-proto', scheme);
+      headers.scheme = scheme;
+      return;
+    }
+    // Without trusted hops before us nobody may say what the scheme was.
+    if (useRemoteAddress && xffNumTrustedHops === 0) {
+      setField(fields, 'x-forwarded-proto', scheme);
+      headers.scheme = scheme;
+      return;
+    }
+    const said = fields[scan.forwardedProto + 1]!;
+    headers.scheme = said === 'http' || said === 'https' ? said : scheme;
+  }
+
   #isInternalAddress(client: SocketAddress): boolean {
     if (isUnixSocket(client)) return this.#config.internalUnixSockets;
-    if (this.#internalRanges === null) return false;
-    const ip = parseIp(client.ip);
-    return ip !== null && this.#internalRanges.find(ip) !== null;
+    return this.#internalRanges !== null && containsAddress(this.#internalRanges, client);
   }
 
   #appendPeer(
@@ -122,41 +148,30 @@ export class ForwardedPolicy {
 
   #setRequestId(headers: RequestHeaders, scan: RequestScan, isEdge: boolean): void {
     const { fields } = headers;
-    if (scan.requestId === -1) {
-      fields.push('x-request-id', newRequestId());
+    if (scan.requestId === -1 || headers.get('x-request-id') === '') {
+      setField(fields, 'x-request-id', newRequestId());
       return;
     }
     if (!isEdge) return;
-    const kept = this.#config.preserveExternalRequestId ? headers.get('x-request-id') : null;
-    setField(fields, 'x-request-id', kept === null ? newRequestId() : withoutTraceReason(kept));
+    const { preserveExternalRequestId, packTraceReason } = this.#config;
+    if (!preserveExternalRequestId) {
+      setField(fields, 'x-request-id', newRequestId());
+    } else if (packTraceReason) {
+      const kept = headers.get('x-request-id');
+      if (kept !== null) setField(fields, 'x-request-id', withoutTraceReason(kept));
+    }
   }
 }
 
-/**
- * The address before the last `skip` ones of an x-forwarded-for list, or null when there are not that many
- * or it is no IP literal.
- */
-export function addressFromRight(list: string, skip: number): SocketAddress | null {
-  let end = list.length;
-  for (let i = 0; i < skip; i++) {
-    end = list.lastIndexOf(',', end - 1);
-    if (end <= 0) return null;
-  }
-  const start = list.lastIndexOf(',', end - 1) + 1;
-  const ip = list.slice(start, end).trim();
-  return isIP(ip) === 0 ? null : { ip, port: 0 };
-}
-
-/** The main thread checked the texts when it compiled the config. */
-function rangesOf(texts: readonly string[]): CidrMap<true> | null {
-  if (texts.length === 0) return null;
-  const ranges = new CidrMap<true>();
-  for (const text of texts) {
-    const range = parseCidr(text);
-    if (range === null) throw new Error(`not a CIDR range: ${text}`);
-    ranges.add(range, true);
-  }
-  return ranges;
+/** x-forwarded-port: the port that the client reached; what a proxy before us said stays if it is believed. */
+function setForwardedPort(
+  headers: RequestHeaders,
+  connection: Connection,
+  overwrites: boolean,
+): void {
+  if (isUnixSocket(connection.localAddress)) return;
+  if (!overwrites && findField(headers.fields, 'x-forwarded-port') !== -1) return;
+  setField(headers.fields, 'x-forwarded-port', String(connection.localAddress.port));
 }
 
 function isUnixSocket(address: SocketAddress): boolean {

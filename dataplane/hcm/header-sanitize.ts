@@ -110,7 +110,14 @@ export function scanRequest(fields: HeaderFields, scan: RequestScan): void {
         break;
       case 17:
         if (name === 'transfer-encoding') continue;
-        if (name === 'x-forwarded-proto') scan.forwardedProto = kept;
+        if (name === 'x-forwarded-proto') {
+          // Two schemes are none: one of them would be believed here and the other one behind us.
+          if (scan.forwardedProto !== -1) {
+            fields[scan.forwardedProto + 1] += `,${fields[i + 1]!}`;
+            continue;
+          }
+          scan.forwardedProto = kept;
+        }
         break;
       case 23:
         if (name === 'x-forwarded-client-cert') scan.forwardedClientCert = kept;

@@ -51,12 +51,13 @@ export function grpcStatusOf(httpStatus: number): number {
 
 /**
  * Completes a reply whose status (and headers that somebody wants on it) stand in `headers` already, with a
- * text/plain `body` ('' = none). A content-type that is there stays; content-length is always ours. `isHead`
- * drops the body but keeps its content-length.
+ * body of `contentType` (a byte string, '' = none). A content-type that is there stays; content-length is
+ * always ours. `isHead` drops the body but keeps its content-length.
  */
 export function makeLocalReply(
   headers: ResponseHeaders,
   body: string,
+  contentType: string,
   isHead: boolean,
 ): LocalReply {
   if (body === '') {
@@ -64,9 +65,9 @@ export function makeLocalReply(
     removeField(headers.fields, 'content-type');
     return { headers, body: null };
   }
-  const bytes = Buffer.from(body, 'utf8');
+  const bytes = Buffer.from(body, 'latin1');
   setField(headers.fields, 'content-length', String(bytes.length));
-  if (headers.get('content-type') === null) headers.fields.push('content-type', 'text/plain');
+  if (headers.get('content-type') === null) headers.fields.push('content-type', contentType);
   return { headers, body: isHead ? null : bytes };
 }
 
@@ -81,17 +82,21 @@ export function makeGrpcReply(
   if (getField(fields, 'grpc-status') === null) {
     fields.push('grpc-status', String(grpcStatus ?? grpcStatusOf(headers.status)));
   }
-  if (message !== '') setField(fields, 'grpc-message', percentEncode(message));
+  if (message !== '') {
+    // A JSON body ends with a newline that is no part of the message.
+    const text = message.endsWith('\n') ? message.slice(0, -1) : message;
+    setField(fields, 'grpc-message', percentEncode(text));
+  }
   removeField(fields, 'content-length');
   headers.status = 200;
   return { headers, body: null };
 }
 
 /** grpc-message's encoding: printable ASCII but '%' stays, every other byte becomes %XX. */
-function percentEncode(text: string): string {
-  if (/^[ -$&-~]*$/.test(text)) return text;
+function percentEncode(bytes: string): string {
+  if (/^[ -$&-~]*$/.test(bytes)) return bytes;
   let encoded = '';
-  for (const byte of Buffer.from(text, 'utf8')) {
+  for (const byte of Buffer.from(bytes, 'latin1')) {
     if (byte >= 0x20 && byte <= 0x7e && byte !== 0x25) encoded += String.fromCharCode(byte);
     else encoded += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }

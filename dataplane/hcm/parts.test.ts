@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { FakeClock } from '../../test/fakes/clock.ts';
 import { defaultHcmConfig } from '../../test/fakes/hcm.ts';
 import { FakeTimers } from '../../test/fakes/timers.ts';
+import { byteString } from '../access-log/byte-string.ts';
 import { RequestHeaders, ResponseHeaders } from '../api/headers.ts';
 import { DateHeader } from './date-header.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
@@ -76,25 +77,29 @@ test('the date is made anew when the second changes', () => {
 });
 
 test('a local reply has length and type of its text; without text neither', () => {
-  const plain = makeLocalReply(new ResponseHeaders(503, []), 'né', false);
+  const plain = makeLocalReply(new ResponseHeaders(503, []), byteString('né'), 'text/plain', false);
   assert.deepEqual(plain.headers.fields, ['content-length', '3', 'content-type', 'text/plain']);
   assert.equal(plain.body?.toString(), 'né');
   const typed = new ResponseHeaders(503, ['content-type', 'a/b', 'content-length', '99']);
-  assert.deepEqual(makeLocalReply(typed, 'x', false).headers.fields, [
+  assert.deepEqual(makeLocalReply(typed, 'x', 'text/plain', false).headers.fields, [
     'content-type',
     'a/b',
     'content-length',
     '1',
   ]);
   const empty = new ResponseHeaders(503, ['content-type', 'a/b', 'content-length', '9', 'x', 'y']);
-  assert.deepEqual(makeLocalReply(empty, '', false).headers.fields, ['x', 'y']);
-  const head = makeLocalReply(new ResponseHeaders(404, []), 'gone', true);
+  assert.deepEqual(makeLocalReply(empty, '', 'text/plain', false).headers.fields, ['x', 'y']);
+  const head = makeLocalReply(new ResponseHeaders(404, []), 'gone', 'text/plain', true);
   assert.equal(head.headers.get('content-length'), '4');
   assert.equal(head.body, null);
 });
 
 test('a gRPC reply keeps a grpc-status that is set, and encodes the message', () => {
-  const reply = makeGrpcReply(new ResponseHeaders(403, ['grpc-status', '9']), 'a\n%é', null);
+  const reply = makeGrpcReply(
+    new ResponseHeaders(403, ['grpc-status', '9']),
+    byteString('a\n%é'),
+    null,
+  );
   assert.equal(reply.headers.status, 200);
   assert.equal(reply.headers.get('grpc-status'), '9');
   assert.equal(reply.headers.get('grpc-message'), 'a%0A%25%C3%A9');

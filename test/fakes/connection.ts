@@ -101,6 +101,8 @@ export function fakeTls(facts: Partial<TlsInfo> = {}): TlsInfo {
     dnsSansPeerCertificate: [],
     subjectPeerCertificate: '',
     issuerPeerCertificate: '',
+    pemPeerCertificate: '',
+    pemPeerCertificateChain: [],
     serialNumberPeerCertificate: '',
     sha256PeerCertificateDigest: '',
     uriSanLocalCertificate: [],

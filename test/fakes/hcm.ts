@@ -39,16 +39,24 @@ export const defaultHcmConfig: HcmConfig = {
   useRemoteAddress: false,
   skipXffAppend: false,
   xffNumTrustedHops: 0,
+  appendXForwardedPort: false,
+  originalIpDetection: [],
+  schemeToOverwrite: '',
   internalCidrs: [],
   internalUnixSockets: false,
   generateRequestId: true,
   preserveExternalRequestId: false,
   alwaysSetRequestIdInResponse: false,
+  packTraceReason: true,
   forwardClientCertDetails: 'SANITIZE',
   setCurrentClientCertDetails: {
     subject: false,
     dns: false,
     uri: false,
+    cert: false,
+    chain: false,
+    issuer: false,
+    format: 'TEXT',
   },
   normalizePath: false,
   mergeSlashes: false,
@@ -77,6 +85,7 @@ export const defaultHcmConfig: HcmConfig = {
   maxStreamDurationMs: 0,
   maxRequestsPerConnection: 0,
   streamErrorOnInvalidHttpMessage: false,
+  localReply: null,
 };
 
 /** Returns of a scripted filter by callback; a list is used up call by call, its last entry stays. */

@@ -2,7 +2,55 @@
 // from extensions.filters.network.http_connection_manager.v3.HttpConnectionManager. Defaults = Envoy's.
 
 import type { ExtensionData } from '../factory.ts';
+import type { HeaderMutationsData } from '../matcher-data.ts';
+import type { AccessLogFilterData, AccessLogFormatData } from './access-log.ts';
 import type { RouteConfigData } from './route.ts';
+
+/** One of original_ip_detection_extensions. */
+export type OriginalIpDetectionData =
+  | {
+      readonly kind: 'xff';
+      readonly numTrustedHops: number;
+      /** CIDR texts; [] = count hops instead. */
+      readonly trustedCidrs: readonly string[];
+      readonly skipXffAppend: boolean;
+    }
+  | {
+      readonly kind: 'custom_header';
+      /** Lower-case. */
+      readonly headerName: string;
+      /** The address may make the request internal. */
+      readonly isTrusted: boolean;
+      /** 400 to 511; 0 = go on without an address. */
+      readonly rejectStatus: number;
+    };
+
+/** request_id_extension of type UuidRequestIdConfig; its fields end up in HcmConfig. */
+export interface UuidRequestIdData {
+  readonly packTraceReason: boolean;
+}
+
+/** The body of a local reply: text is sent as text/plain, JSON as application/json, unless it says otherwise. */
+export interface LocalReplyFormatData {
+  readonly format: AccessLogFormatData;
+  readonly contentType: string;
+}
+
+/** LocalReplyConfig.mappers: the first whose filter matches changes the reply. */
+export interface LocalReplyMapperData {
+  readonly filter: AccessLogFilterData;
+  /** Null = as it is. */
+  readonly status: number | null;
+  readonly body: string | null;
+  readonly format: LocalReplyFormatData | null;
+  readonly headers: HeaderMutationsData;
+}
+
+export interface LocalReplyData {
+  readonly mappers: readonly LocalReplyMapperData[];
+  /** Null = the body alone. */
+  readonly format: LocalReplyFormatData | null;
+}
 
 export interface HcmConfig {
   readonly statPrefix: string;
@@ -20,12 +68,19 @@ export interface HcmConfig {
   readonly useRemoteAddress: boolean;
   readonly skipXffAppend: boolean;
   readonly xffNumTrustedHops: number;
+  readonly appendXForwardedPort: boolean;
+  /** In their order; only without useRemoteAddress. [] = x-forwarded-for by xffNumTrustedHops. */
+  readonly originalIpDetection: readonly OriginalIpDetectionData[];
+  /** scheme_header_transformation.scheme_to_overwrite; '' = what the connection or a trusted hop says. */
+  readonly schemeToOverwrite: '' | 'http' | 'https';
   /** CIDR texts; Envoy >= 1.33: none by default. */
   readonly internalCidrs: readonly string[];
   readonly internalUnixSockets: boolean;
   readonly generateRequestId: boolean;
   readonly preserveExternalRequestId: boolean;
   readonly alwaysSetRequestIdInResponse: boolean;
+  /** UuidRequestIdConfig: false = the trace decision is not written into ids. */
+  readonly packTraceReason: boolean;
   readonly forwardClientCertDetails:
     | 'SANITIZE'
     | 'FORWARD_ONLY'
@@ -36,6 +91,10 @@ export interface HcmConfig {
     readonly subject: boolean;
     readonly dns: boolean;
     readonly uri: boolean;
+    readonly cert: boolean;
+    readonly chain: boolean;
+    readonly issuer: boolean;
+    readonly format: 'TEXT' | 'JSON';
   };
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;
@@ -72,5 +131,7 @@ export interface HcmConfig {
   /** 0 = unlimited. */
   readonly maxRequestsPerConnection: number;
   readonly streamErrorOnInvalidHttpMessage: boolean;
+  /** Null = local replies as they are. */
+  readonly localReply: LocalReplyData | null;
   /** Answers of the router: `x-envoy-upstream-service-time` etc. are the router filter's config. */
 }

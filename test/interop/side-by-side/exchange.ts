@@ -99,6 +99,7 @@ export function exchange(
   bytes: string,
   count: number,
   head: boolean,
+  closeGraceMs = CLOSE_GRACE_MS,
 ): Promise<Exchange> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1');
@@ -124,7 +125,7 @@ export function exchange(
       const announced = responses.some(({ headers }) =>
         headers.some(([name, value]) => name === 'connection' && value === 'close'),
       );
-      grace = setTimeout(finish, announced ? ANNOUNCED_CLOSE_GRACE_MS : CLOSE_GRACE_MS);
+      grace = setTimeout(finish, announced ? ANNOUNCED_CLOSE_GRACE_MS : closeGraceMs);
     });
     socket.on('error', () => {});
     socket.on('close', () => {

@@ -7,11 +7,12 @@ import { durationMsOr, wrapperOr } from '../../../../proto/well-known.ts';
 import type { HcmConfig } from '../../../api/config/hcm.ts';
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
 import { compileAccessLogs } from '../../../compile/access-log.ts';
-import { compileCidr } from '../../../compile/address.ts';
 import { checkTerminal } from '../../../compile/chain.ts';
 import { Compilation, mapItems, namedAny } from '../../../compile/compilation.ts';
 import { requireAds } from '../../../compile/config-source.ts';
 import { compileRouteConfiguration } from '../../../compile/route.ts';
+import { compileIdentity } from './identity.ts';
+import { compileLocalReply } from './local-reply.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -46,8 +47,8 @@ function compileHcm(config: HttpConnectionManagerProto, compilation: Compilation
     accessLogs: compileAccessLogs(config.access_log, 'access_log', compilation),
     streamErrorOnInvalidHttpMessage: wrapperOr(config.stream_error_on_invalid_http_message, false),
     suppressEnvoyHeaders: suppressesEnvoyHeaders(httpFilters),
-    ...compileResponseIdentity(config),
-    ...compileClientIdentity(config, compilation),
+    ...compileIdentity(config, compilation),
+    localReply: compileLocalReply(config.local_reply_config, compilation),
     ...compileNormalization(config),
     ...compileLimits(config),
     http1: compileHttp1(config),
@@ -108,63 +109,6 @@ function suppressesEnvoyHeaders(filters: HcmConfig['httpFilters']): boolean {
       'suppressEnvoyHeaders' in data &&
       data.suppressEnvoyHeaders === true,
   );
-}
-
-type ResponseIdentity = Pick<
-  HcmConfig,
-  | 'serverName'
-  | 'serverHeaderTransformation'
-  | 'via'
-  | 'generateRequestId'
-  | 'preserveExternalRequestId'
-  | 'alwaysSetRequestIdInResponse'
->;
-
-function compileResponseIdentity(config: HttpConnectionManagerProto): ResponseIdentity {
-  return {
-    serverName: config.server_name ?? 'envoy',
-    serverHeaderTransformation: config.server_header_transformation ?? 'OVERWRITE',
-    via: config.via ?? '',
-    generateRequestId: wrapperOr(config.generate_request_id, true),
-    preserveExternalRequestId: config.preserve_external_request_id ?? false,
-    alwaysSetRequestIdInResponse: config.always_set_request_id_in_response ?? false,
-  };
-}
-
-type ClientIdentity = Pick<
-  HcmConfig,
-  | 'useRemoteAddress'
-  | 'skipXffAppend'
-  | 'xffNumTrustedHops'
-  | 'internalCidrs'
-  | 'internalUnixSockets'
-  | 'forwardClientCertDetails'
-  | 'setCurrentClientCertDetails'
->;
-
-function compileClientIdentity(
-  config: HttpConnectionManagerProto,
-  compilation: Compilation,
-): ClientIdentity {
-  const internal = config.internal_address_config;
-  const details = config.set_current_client_cert_details;
-  return {
-    useRemoteAddress: wrapperOr(config.use_remote_address, false),
-    skipXffAppend: config.skip_xff_append ?? false,
-    xffNumTrustedHops: config.xff_num_trusted_hops ?? 0,
-    internalCidrs: mapItems(
-      internal?.cidr_ranges,
-      'internal_address_config.cidr_ranges',
-      (range, at) => compileCidr(range, at, compilation),
-    ),
-    internalUnixSockets: internal?.unix_sockets ?? false,
-    forwardClientCertDetails: config.forward_client_cert_details ?? 'SANITIZE',
-    setCurrentClientCertDetails: {
-      subject: wrapperOr(details?.subject, false),
-      dns: details?.dns ?? false,
-      uri: details?.uri ?? false,
-    },
-  };
 }
 
 type Normalization = Pick<
