@@ -170,6 +170,8 @@ export class AcceptingConnection implements ChainConnection {
   }
 
   #onPeerGone(): void {
+    // 'close' also follows when we have closed it.
+    if (this.#done) return;
     if (this.#hadError) this.#listener.stats.listenerFilterError++;
     else this.#listener.stats.listenerFilterRemoteClose++;
     this.#reject(0, '');
