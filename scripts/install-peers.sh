@@ -23,6 +23,9 @@ have haproxy || debian+=(haproxy)
 have wrk || debian+=(wrk)
 have h2load || debian+=(nghttp2-client)
 have curl || debian+=(curl)
+have apache2 || debian+=(apache2-bin)
+have lighttpd || debian+=(lighttpd)
+have varnishd || debian+=(varnish)
 if [ ${#debian[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   # Packages must not start their services: the tests run the binaries themselves.
   printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
@@ -41,7 +44,7 @@ install_go h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.6.0
 install_go grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@latest
 install_go ghz github.com/bojand/ghz/cmd/ghz@latest
 
-for peer in envoy nginx haproxy wrk h2load curl h2spec grpcurl ghz; do
+for peer in envoy nginx haproxy apache2 lighttpd varnishd wrk h2load curl h2spec grpcurl ghz; do
   if have "$peer"; then
     printf 'peer %-8s %s\n' "$peer" "$(command -v "$peer" || echo ".peers/bin/$peer")"
   elif [ "$peer" = envoy ] && [ -x "${REMORA_ENVOY:-}" ]; then

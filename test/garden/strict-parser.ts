@@ -101,20 +101,22 @@ function fieldsOf(lines: readonly string[]): (readonly [string, string])[] | str
   return fields;
 }
 
-/** All requests of a stream, and what stands behind the last whole one. */
+/** All requests of a stream, where the last whole one ends, and what stands behind that. */
 export function parseStream(bytes: Buffer): {
   readonly requests: ParsedRequest[];
+  readonly end: number;
   readonly rest: 'nothing' | 'incomplete' | 'malformed';
   readonly reason: string;
 } {
   const requests: ParsedRequest[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const outcome = parseRequest(bytes, at);
-    if (outcome.kind === 'malformed')
-      return { requests, rest: 'malformed', reason: outcome.reason };
-    if (outcome.kind === 'incomplete') return { requests, rest: 'incomplete', reason: '' };
+  for (let end = 0; ; ) {
+    if (end === bytes.length) return { requests, end, rest: 'nothing', reason: '' };
+    const outcome = parseRequest(bytes, end);
+    if (outcome.kind === 'malformed') {
+      return { requests, end, rest: 'malformed', reason: outcome.reason };
+    }
+    if (outcome.kind === 'incomplete') return { requests, end, rest: 'incomplete', reason: '' };
     requests.push(outcome.request);
-    at = outcome.request.end;
+    end = outcome.request.end;
   }
-  return { requests, rest: 'nothing', reason: '' };
 }

@@ -6,10 +6,13 @@ import { fileURLToPath } from 'node:url';
 
 const peersDir = fileURLToPath(new URL('../../.peers/bin', import.meta.url));
 
-/** $REMORA_<NAME>, then PATH, then .peers/bin (scripts/install-peers.sh); null = not found. */
+/** Debian puts servers there, and only root has it in PATH. */
+const serverDir = '/usr/sbin';
+
+/** $REMORA_<NAME>, then PATH, then .peers/bin (scripts/install-peers.sh) and /usr/sbin; null = not found. */
 export function findPeer(name: string): string | null {
   const named = process.env[`REMORA_${name.toUpperCase()}`];
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), peersDir];
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), peersDir, serverDir];
   const candidates = [
     ...(named === undefined || named === '' ? [] : [named]),
     ...folders.filter((folder) => folder !== '').map((folder) => join(folder, name)),
