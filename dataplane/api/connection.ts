@@ -62,6 +62,8 @@ export const ConnectionCloseType = {
   NoFlush: 1,
   /** Flush, send FIN, then wait up to delayed_close_timeout for the peer before the socket goes. */
   FlushWriteAndDelay: 2,
+  /** As NoFlush, and the peer sees a reset: what it has got is not all. TLS has no such thing; there it is NoFlush. */
+  AbortReset: 3,
 } as const;
 export type ConnectionCloseType = (typeof ConnectionCloseType)[keyof typeof ConnectionCloseType];
 
@@ -107,6 +109,8 @@ export interface Connection {
    * onData(empty, true) and we may go on writing; RemoteClose follows once both sides have ended.
    */
   enableHalfClose(enabled: boolean): void;
+  /** How long a close that flushes waits without any progress, ms; 0 = for ever. */
+  setDelayedCloseTimeout(ms: number): void;
   /** Sends FIN behind everything written so far; for half-close users (tcp_proxy). */
   endWrite(): void;
   addConnectionCallbacks(callbacks: ConnectionCallbacks): void;

@@ -288,3 +288,26 @@ test('JS-05 a sink that throws costs its own connection only', async () => {
   assert.deepEqual(it.events, [ConnectionEvent.LocalClose]);
   assert.equal(it.connection.connectionTerminationDetails, 'internal_error');
 });
+
+test('close(AbortReset) shows the peer that what it got is not all', async () => {
+  const it = await pair();
+  it.connection.setReadSink(it);
+  const failed = once(it.peer, 'error') as Promise<[NodeJS.ErrnoException]>; // what sockets fail with
+  it.connection.write('part');
+  it.connection.close(ConnectionCloseType.AbortReset);
+  it.peer.resume();
+  const [error] = await failed;
+  assert.equal(error.code, 'ECONNRESET');
+  assert.deepEqual(it.events, [ConnectionEvent.LocalClose]);
+});
+
+test('a flush may take as long as setDelayedCloseTimeout says, for ever with 0', async () => {
+  const it = await pair({ bufferLimitBytes: 0 });
+  it.peer.pause();
+  it.connection.setDelayedCloseTimeout(0);
+  it.connection.write(Buffer.alloc(32 * 1024 * 1024));
+  it.connection.close(ConnectionCloseType.FlushWrite);
+  it.timers.advance(3_600_000);
+  assert.deepEqual(it.events, []);
+  assert.equal(it.timers.armedCount(), 0);
+});

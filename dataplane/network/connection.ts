@@ -108,7 +108,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
   #reader: StreamReader | null = null;
   readonly #timers: TimerService;
   readonly #bufferLimitBytes: number;
-  readonly #delayedCloseTimeoutMs: number;
+  #delayedCloseTimeoutMs: number;
   readonly #traffic: TrafficCounters | null;
   readonly #callbacks: ConnectionCallbacks[] = [];
   #sink: ReadSink | null;
@@ -135,6 +135,8 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
   #endAfterFlush = false;
   #closeTimer: Timer | null = null;
   #waitForPeer = false;
+  /** Ends with RST instead of FIN. */
+  #sendsReset = false;
   /** Bytes not yet taken when the close timer was armed, to see progress. */
   #closeProgress = 0;
 
@@ -200,6 +202,10 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
 
   isOpen(): boolean {
     return this.#state <= State.Open;
+  }
+
+  setDelayedCloseTimeout(ms: number): void {
+    this.#delayedCloseTimeoutMs = ms;
   }
 
   enableHalfClose(enabled: boolean): void {
@@ -338,6 +344,12 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
 
   close(type: ConnectionCloseType): void {
     if (this.#state === State.Closed) return;
+    if (type === ConnectionCloseType.AbortReset && this.#state !== State.Connecting) {
+      // Only TCP has resets: no port is a Unix socket.
+      this.#sendsReset = this.tls === null && this.#socket.localPort !== undefined;
+      this.#finish(ConnectionEvent.LocalClose);
+      return;
+    }
     if (type === ConnectionCloseType.NoFlush || this.#state === State.Connecting) {
       this.#finish(ConnectionEvent.LocalClose);
       return;
@@ -501,7 +513,8 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
     this.#handle = null;
     this.#early = null;
     this.#pendingSlabs = releaseSlabs(this.#pendingSlabs);
-    this.#socket.destroy();
+    if (this.#sendsReset) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
     this.#raise(event);
   }
 

@@ -61,6 +61,8 @@ export class FakeConnection implements Connection {
 
   enableHalfClose(): void {}
 
+  setDelayedCloseTimeout(): void {}
+
   endWrite(): void {}
 
   addConnectionCallbacks(callbacks: ConnectionCallbacks): void {

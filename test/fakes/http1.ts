@@ -66,6 +66,8 @@ class CodecTransport implements Connection {
     return this.closedWith === null;
   }
 
+  setDelayedCloseTimeout(): void {}
+
   enableHalfClose(_enabled: boolean): void {}
 
   endWrite(): void {}
