@@ -15,6 +15,7 @@ interface Flags {
   readonly adminAddressPath?: string;
   readonly logLevel: LogLevel;
   readonly drainTimeS: number;
+  readonly drainStrategy: 'gradual' | 'immediate';
   readonly shutdownTimeS: number;
   readonly join?: string;
   readonly service?: string;
@@ -59,6 +60,11 @@ export function register(program: Command): void {
         .default('info'),
     )
     .option('--drain-time-s <s>', 'how long replaced listeners drain', parseCount, 600)
+    .addOption(
+      new Option('--drain-strategy <strategy>', 'how draining ends connections')
+        .choices(['gradual', 'immediate'])
+        .default('gradual'),
+    )
     .option('--shutdown-time-s <s>', 'how long SIGTERM may drain before exit', parseCount, 8)
     .option(
       '--join <host:port>',
@@ -107,6 +113,7 @@ function toOptions(flags: Flags, command: Command): ProxyOptions {
     adminAddressPath: flags.adminAddressPath ?? null,
     logLevel: flags.logLevel,
     drainTimeMs: flags.drainTimeS * 1000,
+    drainStrategy: flags.drainStrategy,
     shutdownTimeMs: flags.shutdownTimeS * 1000,
   };
   if (flags.join === undefined) {

@@ -11,6 +11,7 @@ import { SharedMemory } from '../common/shared-memory.ts';
 import { TimerWheel } from '../common/timer.ts';
 import type { BootstrapConfig } from './api/config/bootstrap.ts';
 import { formatAddress } from './api/connection.ts';
+import type { DrainStrategy } from './api/drain.ts';
 import { loadBootstrap } from './config/load-bootstrap.ts';
 import { FactoryRegistry } from './config/registry.ts';
 import type { ConfigInputs } from './config/resource-compiler.ts';
@@ -32,6 +33,7 @@ export interface ProxyOptions {
   readonly logLevel: LogLevel;
   /** Of replaced and removed listeners. */
   readonly drainTimeMs: number;
+  readonly drainStrategy: DrainStrategy;
   /** From SIGTERM to the end, at most. */
   readonly shutdownTimeMs: number;
 }
@@ -169,6 +171,7 @@ async function serve(
     concurrency: options.concurrency || defaultConcurrency(),
     logLevel: options.logLevel,
     drainTimeMs: options.drainTimeMs,
+    drainStrategy: options.drainStrategy,
     shutdownTimeMs: options.shutdownTimeMs,
     commandLine: {
       concurrency: options.concurrency ?? 0,
@@ -180,6 +183,7 @@ async function serve(
       service_node: options.serviceNode ?? '',
       service_zone: options.serviceZone ?? '',
       drain_time: `${options.drainTimeMs / 1000}s`,
+      drain_strategy: options.drainStrategy === 'gradual' ? 'Gradual' : 'Immediate',
       mode: 'Serve',
     },
     membership,

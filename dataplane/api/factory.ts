@@ -13,6 +13,7 @@ import type { FieldError, Result } from '../../common/result.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { AccessLogger } from './access-log.ts';
 import type { ClusterManager } from './cluster.ts';
+import type { ListenerConfig } from './config/listener.ts';
 import type { SecretData } from './config/tls.ts';
 import type { HttpFilterConfig } from './http-filter.ts';
 import type { ListenerFilterConfig } from './listener-filter.ts';
@@ -169,8 +170,8 @@ export interface WorkerContext {
   createHttpFilter(data: ExtensionData, context: HttpFilterContext): HttpFilterConfig;
   /** Worker half of a filter's per-route config, or the data itself when it has none. */
   createRouteFilterConfig(extension: string, data: unknown): unknown;
-  /** True while the process drains (SIGTERM, /drain_listeners, /healthcheck/fail). */
-  isDraining(): boolean;
+  /** /healthcheck/fail was asked for: every response ends its connection. */
+  healthchecksFail(): boolean;
 }
 
 export interface HttpFilterContext {
@@ -187,7 +188,8 @@ export interface HttpFilterFactory {
 }
 export interface NetworkFilterFactory {
   readonly name: string;
-  create(data: unknown, context: WorkerContext): NetworkFilterConfig;
+  /** `listener`: whose filter chain it belongs to. */
+  create(data: unknown, context: WorkerContext, listener?: ListenerConfig): NetworkFilterConfig;
 }
 export interface ListenerFilterFactory {
   readonly name: string;

@@ -10,6 +10,7 @@
 // come before that, all of them go through the filters again from the first.
 
 import type { Connection } from './connection.ts';
+import type { DrainSequence } from './drain.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 export const NetworkFilterStatus = { Continue: 0, StopIteration: 1 } as const;
@@ -38,7 +39,7 @@ export interface ReadFilter {
 export interface NetworkFilterConfig {
   createFilter(): ReadFilter;
   /** Called when the filter chain starts to drain (listener removed, SIGTERM): stop keep-alive. */
-  startDrain(): void;
+  startDrain(drain: DrainSequence): void;
   /** Once, when its filter chain is gone with its last connection: gives back stats, subscriptions, timers. */
   dispose?(): void;
 }

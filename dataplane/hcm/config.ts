@@ -5,12 +5,14 @@ import type { Clock } from '../../common/clock.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { AccessLogger } from '../api/access-log.ts';
 import type { HcmConfig } from '../api/config/hcm.ts';
+import type { DrainSequence } from '../api/drain.ts';
 import type { WorkerContext } from '../api/factory.ts';
 import type { RouteTable } from '../api/route.ts';
 import type { StatsStore } from '../api/stats.ts';
 import type { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import type { ServerOptions } from '../http/h1/options.ts';
 import { DateHeader } from './date-header.ts';
+import { closeIdleAfterMs, endMsOf, isDrainClose } from './drain-close.ts';
 import type { FilterEntry } from './filter-manager-host.ts';
 import { ForwardedPolicy } from './forwarded.ts';
 import { LocalReplyRewriter } from './local-reply-rewrite.ts';
@@ -21,14 +23,20 @@ const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 
 /** What may end a connection's keep-alive from outside. */
 export interface DrainableConnection {
-  startDrain(): void;
+  /** Closes the connection when it is idle in `closeIdleAfterMs`, or soon after. */
+  startListenerDrain(closeIdleAfterMs: number): void;
 }
 
 /** What a connection manager is made with besides its HcmConfig. */
 export interface HcmParts {
   readonly filters: readonly FilterEntry[];
   readonly accessLoggers: readonly AccessLogger[];
-  readonly worker: Pick<WorkerContext, 'timers' | 'clock' | 'random' | 'stats' | 'isDraining'>;
+  readonly worker: Pick<
+    WorkerContext,
+    'timers' | 'clock' | 'random' | 'stats' | 'healthchecksFail'
+  >;
+  /** Listener.drain_type MODIFY_ONLY. Default false. */
+  readonly ignoresHealthchecksFail?: boolean;
   /** Default 1 MiB. */
   readonly bufferLimitBytes?: number;
   /** What stands in x-forwarded-for for loopback peers; default: this host's first address. */
@@ -52,10 +60,10 @@ export class HttpConnectionManagerConfig {
   readonly plaintextOptions: ServerOptions;
   readonly tlsOptions: ServerOptions;
   readonly #store: StatsStore;
-  readonly #isProcessDraining: () => boolean;
+  readonly #healthchecksFail: () => boolean;
   readonly #connections: Set<DrainableConnection>;
   #routes: RouteTable | null;
-  #isDraining: boolean;
+  #drain: DrainSequence | null;
 
   constructor(data: HcmConfig, routes: RouteTable | null, parts: HcmParts) {
     const { worker } = parts;
@@ -76,10 +84,12 @@ export class HttpConnectionManagerConfig {
     this.bufferLimitBytes = parts.bufferLimitBytes ?? DEFAULT_BUFFER_LIMIT_BYTES;
     this.plaintextOptions = this.#serverOptions('http');
     this.tlsOptions = this.#serverOptions('https');
-    this.#isProcessDraining = () => worker.isDraining();
+    this.#healthchecksFail = parts.ignoresHealthchecksFail
+      ? () => false
+      : () => worker.healthchecksFail();
     this.#connections = new Set();
     this.#routes = routes;
-    this.#isDraining = false;
+    this.#drain = null;
   }
 
   /** The routes of requests that begin now; null = none have arrived yet (404 NR). */
@@ -92,16 +102,26 @@ export class HttpConnectionManagerConfig {
     this.#routes = routes;
   }
 
-  /** True: responses end their connections. */
-  isDraining(): boolean {
-    return this.#isDraining || this.#isProcessDraining();
+  /** Envoy's DrainDecision.drainClose: the response that is about to begin ends its connection. */
+  drainClose(): boolean {
+    if (this.#healthchecksFail()) return true;
+    const drain = this.#drain;
+    return drain !== null && isDrainClose(drain, this.clock.nowMs(), this.random);
   }
 
-  /** The filter chain goes away: idle connections close after drain_timeout, busy ones after their response. */
-  startDrain(): void {
-    if (this.#isDraining) return;
-    this.#isDraining = true;
-    for (const connection of [...this.#connections]) connection.startDrain();
+  /** The filter chain goes away: responses and idle connections end as `drain` says. The sooner one wins. */
+  startDrain(drain: DrainSequence): void {
+    const former = this.#drain;
+    if (former !== null && endMsOf(former) <= endMsOf(drain)) return;
+    this.#drain = drain;
+    for (const connection of [...this.#connections]) this.#drainConnection(connection, drain);
+  }
+
+  #drainConnection(connection: DrainableConnection, drain: DrainSequence): void {
+    const { drainTimeoutMs } = this.data;
+    connection.startListenerDrain(
+      closeIdleAfterMs(drain, this.clock.nowMs(), drainTimeoutMs, this.random),
+    );
   }
 
   /** Once, when the filter chain is gone. */
@@ -113,6 +133,7 @@ export class HttpConnectionManagerConfig {
 
   addConnection(connection: DrainableConnection): void {
     this.#connections.add(connection);
+    if (this.#drain !== null) this.#drainConnection(connection, this.#drain);
   }
 
   removeConnection(connection: DrainableConnection): void {

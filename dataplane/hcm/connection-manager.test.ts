@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { FakeConnection, fakeTls } from '../../test/fakes/connection.ts';
 import { fakeRoute, HcmScenario } from '../../test/fakes/hcm.ts';
 import { ConnectionCloseType } from '../api/connection.ts';
+import { immediateDrain } from '../api/drain.ts';
 import { ResponseHeaders } from '../api/headers.ts';
 import { ResponseFlag } from '../api/stream-info.ts';
 
@@ -389,7 +390,7 @@ test('max_requests_per_connection closes after the last allowed response', () =>
 test('draining: the next response ends its connection, an idle one ends after drain_timeout', () => {
   const busy = new HcmScenario({ config: { drainTimeoutMs: 100 } });
   busy.get();
-  busy.config.startDrain();
+  busy.config.startDrain(immediateDrain(0));
   answer(busy);
   assert.match(busy.connection.written, /connection: close/);
   assert.equal(busy.connection.isOpen(), false);
@@ -397,7 +398,7 @@ test('draining: the next response ends its connection, an idle one ends after dr
   const idle = new HcmScenario({ config: { drainTimeoutMs: 100 } });
   idle.get();
   answer(idle);
-  idle.config.startDrain();
+  idle.config.startDrain(immediateDrain(0));
   assert.equal(idle.connection.isOpen(), true);
   idle.timers.advance(100);
   assert.equal(idle.connection.isOpen(), false);
@@ -405,7 +406,7 @@ test('draining: the next response ends its connection, an idle one ends after dr
 
 test('a draining process ends keep-alive too', () => {
   const scenario = new HcmScenario();
-  scenario.isProcessDraining = true;
+  scenario.healthchecksFail = true;
   scenario.get();
   answer(scenario);
   assert.match(scenario.connection.written, /connection: close/);

@@ -37,6 +37,9 @@ const headersTimeout: CodecError = Object.freeze({
   message: 'request_headers_timeout',
 });
 
+/** So long a draining connection must have been without requests before it is closed under its client. */
+const SILENT_MS = 1000;
+
 export class ConnectionManager
   implements
     ReadFilter,
@@ -51,6 +54,8 @@ export class ConnectionManager
   filterChainName: string;
   #codec: ServerConnection | null;
   readonly #streams: ActiveStream[];
+  /** Clock.nowMs of the end of the last stream, or of the connection's start. */
+  #idleSinceMs: number;
   /** Requests since the connection began. */
   #requests: number;
   /** The next response says Connection: close. */
@@ -62,12 +67,14 @@ export class ConnectionManager
   #durationTimer: DeadlineTimer<ConnectionManager> | null;
   #headersTimer: DeadlineTimer<ConnectionManager> | null;
   #drainTimer: DeadlineTimer<ConnectionManager> | null;
+  #listenerDrainTimer: DeadlineTimer<ConnectionManager> | null;
 
   constructor(config: HttpConnectionManagerConfig) {
     this.config = config;
     this.filterChainName = '';
     this.#codec = null;
     this.#streams = [];
+    this.#idleSinceMs = 0;
     this.#requests = 0;
     this.#isDraining = false;
     this.#isAboveHighWatermark = false;
@@ -77,6 +84,7 @@ export class ConnectionManager
     this.#durationTimer = null;
     this.#headersTimer = null;
     this.#drainTimer = null;
+    this.#listenerDrainTimer = null;
   }
 
   // ---- ReadFilter ----
@@ -89,6 +97,7 @@ export class ConnectionManager
     this.filterChainName = streamInfo.filterChainName;
     const nowMs = config.clock.nowMs();
     this.#startMs = nowMs;
+    this.#idleSinceMs = nowMs;
     stats.cxTotal++;
     stats.cxActive++;
     if (connection.tls !== null) {
@@ -181,7 +190,7 @@ export class ConnectionManager
 
   shouldCloseAfterResponse(): boolean {
     if (this.#isDraining) return true;
-    if (!this.config.isDraining()) return false;
+    if (!this.config.drainClose()) return false;
     this.#isDraining = true;
     this.config.stats.cxDrainClose++;
     return true;
@@ -203,7 +212,9 @@ export class ConnectionManager
     if (last !== stream && at !== -1) streams[at] = last;
     if (this.#freeTimers === null && this.connection.isOpen()) this.#freeTimers = timers;
     else timers.dispose();
-    if (streams.length === 0) this.#idleTimer?.start(data.idleTimeoutMs, stream.streamInfo.endMs);
+    if (streams.length > 0) return;
+    this.#idleSinceMs = stream.streamInfo.endMs;
+    this.#idleTimer?.start(data.idleTimeoutMs, stream.streamInfo.endMs);
   }
 
   // ---- ConnectionCallbacks ----
@@ -250,10 +261,32 @@ export class ConnectionManager
     this.#drainTimer.start(this.config.data.drainTimeoutMs, this.config.clock.nowMs());
   }
 
+  startListenerDrain(closeIdleAfterMs: number): void {
+    const timer = this.#listenerDrainTimer ?? this.#timer(onListenerDrainTimeout);
+    this.#listenerDrainTimer = timer;
+    timer.start(closeIdleAfterMs, this.config.clock.nowMs());
+  }
+
   /** The client had drain_timeout to see the end coming. */
   onDrainTimeout(): void {
     if (this.#codec === null) this.connection.close(ConnectionCloseType.FlushWrite);
     else this.#codec.startDrain();
+  }
+
+  /**
+   * A client that used the connection a moment ago may be sending the next request: it hears of the end from its
+   * response. Only who is silent for a while is closed.
+   */
+  onListenerDrainTimeout(): void {
+    const nowMs = this.config.clock.nowMs();
+    const silentMs = nowMs - this.#idleSinceMs;
+    const neededMs = Math.min(SILENT_MS, this.config.data.drainTimeoutMs);
+    if (this.#streams.length === 0 && silentMs < neededMs) {
+      this.#listenerDrainTimer?.start(neededMs - silentMs, nowMs);
+      return;
+    }
+    this.#isDraining = true;
+    this.onDrainTimeout();
   }
 
   onIdleTimeout(): void {
@@ -291,6 +324,7 @@ export class ConnectionManager
     this.#durationTimer?.dispose();
     this.#headersTimer?.dispose();
     this.#drainTimer?.dispose();
+    this.#listenerDrainTimer?.dispose();
     this.#freeTimers?.dispose();
     this.#freeTimers = null;
   }
@@ -306,6 +340,10 @@ function onMaxDuration(manager: ConnectionManager): void {
 
 function onHeadersTimeout(manager: ConnectionManager): void {
   manager.onHeadersTimeout();
+}
+
+function onListenerDrainTimeout(manager: ConnectionManager): void {
+  manager.onListenerDrainTimeout();
 }
 
 function onDrainTimeout(manager: ConnectionManager): void {

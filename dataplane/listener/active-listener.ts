@@ -7,6 +7,7 @@ import type { TimerService } from '../../common/timer.ts';
 import { type AccessLogger, connectionLogContext } from '../api/access-log.ts';
 import type { FilterChainConfig, ListenerConfig } from '../api/config/listener.ts';
 import type { SocketAddress, TlsInfo } from '../api/connection.ts';
+import { type DrainSequence, immediateDrain } from '../api/drain.ts';
 import type { WorkerContext } from '../api/factory.ts';
 import type { ConnectionProperties, ListenerFilterConfig } from '../api/listener-filter.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
@@ -173,8 +174,8 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
   }
 
   /** Every chain ends keep-alive; `onDrained` is called once no connection is left. */
-  startDrain(onDrained: () => void): void {
-    for (const chain of this.#chains) chain.startDrain();
+  startDrain(drain: DrainSequence, onDrained: () => void): void {
+    for (const chain of this.#chains) chain.startDrain(drain);
     // What is still on its way in belongs to a chain once it is through.
     this.#whenQuiet(() => {
       const chains = [...this.#chains, ...this.#draining];
@@ -393,7 +394,8 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
     drainingStats.filterChains++;
     const timer = this.timers.createTimer((late: FilterChain) => late.closeConnections(), chain);
     timer.start(drainTimeMs);
-    chain.startDrain();
+    // Envoy: a replaced chain is left at the next response; drain-strategy is for whole listeners.
+    chain.startDrain(immediateDrain(this.nowMs()));
     chain.whenEmpty(() => {
       timer.stop();
       this.#draining.delete(chain);

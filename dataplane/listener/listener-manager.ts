@@ -5,6 +5,7 @@ import type { Logger } from '../../common/logger.ts';
 import type { Timer } from '../../common/timer.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { SocketAddress } from '../api/connection.ts';
+import type { DrainSequence, DrainStrategy } from '../api/drain.ts';
 import { ActiveListener, type ListenerFactories, type ListenerOwner } from './active-listener.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import { DrainingStats, listenerManagerScope } from './listener-stats.ts';
@@ -13,8 +14,17 @@ import { isUnixSocket } from './listening-socket.ts';
 export interface ListenerManagerOptions {
   /** Envoy's --drain-time-s, for replaced and removed listeners, ms. */
   readonly drainTimeMs: number;
+  readonly drainStrategy: DrainStrategy;
   /** Ceiling of open connections of the process; null = none. */
   readonly globalLimit: ConnectionLimit | null;
+}
+
+/** Which listeners drain, and how. */
+export interface DrainOrder {
+  readonly inboundOnly: boolean;
+  /** Also stop accepting. */
+  readonly closeListeners: boolean;
+  readonly drain: DrainSequence;
 }
 
 /** See the head comment. */
@@ -24,6 +34,7 @@ export class ListenerManager implements ListenerOwner {
   readonly globalLimit: ConnectionLimit | null;
   readonly #factories: ListenerFactories;
   readonly #logger: Logger;
+  readonly #drainStrategy: DrainStrategy;
   readonly #listeners = new Map<string, ActiveListener>();
   /** Removed or moved, with connections that finish. */
   readonly #draining = new Set<ActiveListener>();
@@ -32,6 +43,7 @@ export class ListenerManager implements ListenerOwner {
     this.#factories = factories;
     this.drainTimeMs = options.drainTimeMs;
     this.globalLimit = options.globalLimit;
+    this.#drainStrategy = options.drainStrategy;
     this.#logger = factories.context.logger;
     factories.context.stats.add(listenerManagerScope, this.drainingStats);
   }
@@ -91,22 +103,28 @@ export class ListenerManager implements ListenerOwner {
     return wildcard;
   }
 
-  /**
-   * Ends keep-alive everywhere (or inbound only); with `closeListeners` also stops accepting. `onDrained`
-   * is called once no connection of them is left.
-   */
-  startDrain(inboundOnly: boolean, closeListeners: boolean, onDrained: () => void): void {
-    const chosen = [...this.#listeners.values(), ...this.#draining].filter(
-      ({ config }) => !inboundOnly || config.trafficDirection === 'INBOUND',
-    );
+  /** Ends keep-alive; `onDrained` is called once no connection of the chosen listeners is left. */
+  startDrain({ inboundOnly, closeListeners, drain }: DrainOrder, onDrained: () => void): void {
+    const chosen = this.#chosen(inboundOnly);
     let left = chosen.length;
     if (left === 0) onDrained();
     for (const listener of chosen) {
       if (closeListeners) listener.stopListening();
-      listener.startDrain(() => {
+      listener.startDrain(drain, () => {
         if (--left === 0) onDrained();
       });
     }
+  }
+
+  /** Stops accepting and leaves what is connected alone. */
+  stopListening(inboundOnly: boolean): void {
+    for (const listener of this.#chosen(inboundOnly)) listener.stopListening();
+  }
+
+  #chosen(inboundOnly: boolean): ActiveListener[] {
+    return [...this.#listeners.values(), ...this.#draining].filter(
+      ({ config }) => !inboundOnly || config.trafficDirection === 'INBOUND',
+    );
   }
 
   connectionCount(): number {
@@ -130,7 +148,12 @@ export class ListenerManager implements ListenerOwner {
     this.#draining.add(listener);
     this.drainingStats.listeners++;
     const timer = this.#afterDrainTime(listener);
-    listener.startDrain(() => {
+    const drain = {
+      strategy: this.#drainStrategy,
+      startMs: listener.nowMs(),
+      windowMs: this.drainTimeMs,
+    };
+    listener.startDrain(drain, () => {
       timer.stop();
       this.#draining.delete(listener);
       this.drainingStats.listeners--;

@@ -11,6 +11,7 @@ import { TimerWheel } from '../../common/timer.ts';
 import type { BootstrapConfig } from '../api/config/bootstrap.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { SocketAddress } from '../api/connection.ts';
+import type { DrainStrategy } from '../api/drain.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
 import type { ConfigInputs } from '../config/resource-compiler.ts';
 import type { JoinClient, JoinedMesh } from '../join/join-client.ts';
@@ -38,6 +39,7 @@ export interface ServerOptions {
   readonly concurrency: number;
   readonly logLevel: LogLevel;
   readonly drainTimeMs: number;
+  readonly drainStrategy: DrainStrategy;
   readonly shutdownTimeMs: number;
   /** For /server_info: admin.v3.CommandLineOptions as JSON. */
   readonly commandLine: Readonly<Record<string, unknown>>;
@@ -49,6 +51,13 @@ export interface ServerOptions {
 /** Between leaving the mesh and closing listeners: peers must hear of it and stop coming. */
 const LEAVE_GRACE_MS = 1500;
 const MS_PER_SECOND = 1000;
+
+/** What a drain is about; see worker-channel.ts. */
+interface ListenerDrain {
+  readonly inboundOnly: boolean;
+  readonly closeListeners: boolean;
+  readonly windowMs: number;
+}
 
 export class Server implements ResourceSink, AdminSources {
   readonly #options: ServerOptions;
@@ -66,6 +75,8 @@ export class Server implements ResourceSink, AdminSources {
   #ads: AdsConnection | null = null;
   #state: ServerState = 'PRE_INITIALIZING';
   #healthchecksFail = false;
+  /** /drain_listeners?graceful */
+  #isListenerDrainStarted = false;
   #logLevel: LogLevel;
   #finish: (exitCode: number) => void = () => {};
   readonly #finished: Promise<number>;
@@ -109,6 +120,7 @@ export class Server implements ResourceSink, AdminSources {
       await this.#supervisor.start(concurrency, {
         logLevel: this.#logLevel,
         drainTimeMs: this.#options.drainTimeMs,
+        drainStrategy: this.#options.drainStrategy,
         globalConnectionLimit:
           bootstrap.maxDownstreamConnections === null
             ? null
@@ -139,11 +151,13 @@ export class Server implements ResourceSink, AdminSources {
     const { membership, shutdownTimeMs } = this.#options;
     this.#timers.createTimer(() => this.#finish(0), null).start(shutdownTimeMs);
     if (membership !== null) void membership.client.leave();
-    this.#supervisor.broadcast({ type: 'draining', draining: true });
     const graceMs = membership === null ? 0 : Math.min(LEAVE_GRACE_MS, shutdownTimeMs / 4);
     this.#timers
       .createTimer(() => {
-        void this.#drain(false, true).then(() => this.#finish(0));
+        // The second half is for requests that are under way when the last connections hear of the end.
+        const windowMs = Math.min(this.#options.drainTimeMs, (shutdownTimeMs - graceMs) / 2);
+        const order = { inboundOnly: false, closeListeners: true, windowMs };
+        void this.#drain(order).then(() => this.#finish(0));
       }, null)
       .start(graceMs);
   }
@@ -288,16 +302,24 @@ export class Server implements ResourceSink, AdminSources {
   }
 
   drainListeners({ inboundOnly, graceful, skipExit }: DrainRequest): void {
-    void this.#drain(inboundOnly, !graceful && !skipExit);
-    if (!graceful || skipExit) return;
-    this.#timers
-      .createTimer(() => void this.#drain(inboundOnly, true), null)
-      .start(this.#options.drainTimeMs);
+    const stopListening = (): void => {
+      this.#supervisor.broadcast({ type: 'stop-listening', inboundOnly });
+    };
+    if (!graceful) {
+      stopListening();
+      return;
+    }
+    // Envoy: a sequence that has begun is not begun again.
+    if (this.#isListenerDrainStarted) return;
+    this.#isListenerDrainStarted = true;
+    const windowMs = this.#options.drainTimeMs;
+    void this.#drain({ inboundOnly, closeListeners: false, windowMs });
+    if (!skipExit) this.#timers.createTimer(stopListening, null).start(windowMs);
   }
 
   failHealthchecks(fail: boolean): void {
     this.#healthchecksFail = fail;
-    this.#supervisor.broadcast({ type: 'draining', draining: fail || this.#state === 'DRAINING' });
+    this.#supervisor.broadcast({ type: 'healthchecks-fail', fail });
   }
 
   quit(): void {
@@ -357,13 +379,14 @@ export class Server implements ResourceSink, AdminSources {
     this.#options.onAdminListening(address);
   }
 
-  #drain(inboundOnly: boolean, closeListeners: boolean): Promise<void> {
+  #drain(order: ListenerDrain): Promise<void> {
+    const strategy = this.#options.drainStrategy;
     const workers = Array.from(
       { length: this.#supervisor.count },
       (_, worker) =>
         new Promise<void>((resolve) => {
           const request = this.#supervisor.request(() => resolve());
-          this.#supervisor.send(worker, { type: 'drain', request, inboundOnly, closeListeners });
+          this.#supervisor.send(worker, { type: 'drain', request, strategy, ...order });
         }),
     );
     return Promise.all(workers).then(() => {});

@@ -7,6 +7,7 @@ import type { ListenerConfig } from '../api/config/listener.ts';
 import type { RouteConfigData } from '../api/config/route.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import type { SocketAddress } from '../api/connection.ts';
+import type { DrainStrategy } from '../api/drain.ts';
 import type { StatsSnapshot } from '../stats/snapshot.ts';
 import type { HostReport } from '../upstream/host-report.ts';
 import type { OutlierThresholdEvent } from '../upstream/outlier/outlier-event.ts';
@@ -18,6 +19,7 @@ export interface WorkerData {
   readonly logLevel: LogLevel;
   /** How long replaced and removed listeners drain. */
   readonly drainTimeMs: number;
+  readonly drainStrategy: DrainStrategy;
   /** Ceiling of open downstream connections of the process; null = none. */
   readonly globalConnectionLimit: {
     readonly count: SharedArrayBuffer;
@@ -49,15 +51,20 @@ export type ToWorker =
       readonly connectionCount: SharedArrayBuffer | null;
     }
   | { readonly type: 'listener-remove'; readonly name: string }
-  /** Stop keep-alive and new connections; answered by 'drained' when no connection is left. */
+  /** End keep-alive, and maybe stop accepting; answered by 'drained' when no connection is left. */
   | {
       readonly type: 'drain';
       readonly request: number;
       readonly inboundOnly: boolean;
       readonly closeListeners: boolean;
+      readonly strategy: DrainStrategy;
+      /** See DrainSequence. */
+      readonly windowMs: number;
     }
-  /** Responses end their connections while true (SIGTERM, /healthcheck/fail). */
-  | { readonly type: 'draining'; readonly draining: boolean }
+  /** Stop accepting and leave connections alone. */
+  | { readonly type: 'stop-listening'; readonly inboundOnly: boolean }
+  /** Responses end their connections while true (/healthcheck/fail). */
+  | { readonly type: 'healthchecks-fail'; readonly fail: boolean }
   | { readonly type: 'query'; readonly request: number; readonly what: keyof QueryReplies }
   | { readonly type: 'log-level'; readonly level: LogLevel }
   | { readonly type: 'reopen-logs' }

@@ -8,6 +8,7 @@ import { type TimerService, TimerWheel } from '../../common/timer.ts';
 import { LogSinks } from '../access-log/sinks.ts';
 import type { AccessLogger } from '../api/access-log.ts';
 import type { ClusterManager } from '../api/cluster.ts';
+import type { ListenerConfig } from '../api/config/listener.ts';
 import type { RouteConfigData } from '../api/config/route.ts';
 import type {
   AccessLoggerFactory,
@@ -67,7 +68,7 @@ export class LiveWorkerContext implements WorkerContext {
   readonly #accessLog: ReadonlyMap<string, AccessLoggerFactory>;
   readonly #tables = new Map<string, RouteTable>();
   readonly #subscribers = new Map<string, Set<(table: RouteTable) => void>>();
-  #draining = false;
+  #healthchecksFail = false;
 
   constructor(
     data: WorkerData,
@@ -89,12 +90,12 @@ export class LiveWorkerContext implements WorkerContext {
     this.clusterManager = createClusterManager(this);
   }
 
-  isDraining(): boolean {
-    return this.#draining;
+  healthchecksFail(): boolean {
+    return this.#healthchecksFail;
   }
 
-  setDraining(draining: boolean): void {
-    this.#draining = draining;
+  setHealthchecksFail(fail: boolean): void {
+    this.#healthchecksFail = fail;
   }
 
   /** A new or changed RDS resource: built once, handed to every connection manager that named it. */
@@ -149,8 +150,8 @@ export class LiveWorkerContext implements WorkerContext {
     return find(this.#http, extension).createRouteConfig?.(data) ?? data;
   }
 
-  createNetworkFilter(data: ExtensionData): NetworkFilterConfig {
-    return find(this.#network, data.extension).create(data.data, this);
+  createNetworkFilter(data: ExtensionData, listener: ListenerConfig): NetworkFilterConfig {
+    return find(this.#network, data.extension).create(data.data, this, listener);
   }
 
   createListenerFilter(data: ExtensionData): ListenerFilterConfig {

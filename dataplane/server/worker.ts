@@ -58,13 +58,14 @@ class WorkerThread {
       {
         context: this.#context,
         secrets: this.#secrets,
-        createNetworkFilters: (chain) =>
-          chain.filters.map((filter) => this.#context.createNetworkFilter(filter)),
+        createNetworkFilters: (chain, listener) =>
+          chain.filters.map((filter) => this.#context.createNetworkFilter(filter, listener)),
         createListenerFilters: (listener) =>
           listener.listenerFilters.map((filter) => this.#context.createListenerFilter(filter)),
       },
       {
         drainTimeMs: data.drainTimeMs,
+        drainStrategy: data.drainStrategy,
         globalLimit:
           data.globalConnectionLimit === null
             ? null
@@ -103,12 +104,13 @@ class WorkerThread {
         this.#listeners.remove(message.name);
         return;
       case 'drain':
-        this.#listeners.startDrain(message.inboundOnly, message.closeListeners, () =>
-          this.#post({ type: 'drained', request: message.request }),
-        );
+        this.#drain(message);
         return;
-      case 'draining':
-        this.#context.setDraining(message.draining);
+      case 'stop-listening':
+        this.#listeners.stopListening(message.inboundOnly);
+        return;
+      case 'healthchecks-fail':
+        this.#context.setHealthchecksFail(message.fail);
         return;
       case 'query':
         this.#post({ type: 'reply', request: message.request, data: this.#answer(message.what) });
@@ -138,6 +140,14 @@ class WorkerThread {
     } catch (thrown) {
       this.#post({ type: 'listening', request, addresses: [], error: errorText(thrown) });
     }
+  }
+
+  #drain(message: Extract<ToWorker, { readonly type: 'drain' }>): void {
+    const { inboundOnly, closeListeners, strategy, windowMs, request } = message;
+    const drain = { strategy, windowMs, startMs: this.#context.clock.nowMs() };
+    this.#listeners.startDrain({ inboundOnly, closeListeners, drain }, () =>
+      this.#post({ type: 'drained', request }),
+    );
   }
 
   #answer(what: keyof QueryReplies): QueryReplies[keyof QueryReplies] {

@@ -214,7 +214,7 @@ export class HcmScenario {
   readonly store: HolderStore;
   /** The filters of the latest stream by name. */
   readonly filters = new Map<string, ScriptedFilter>();
-  isProcessDraining = false;
+  healthchecksFail = false;
   /** How often a route was looked up. */
   routeMatches = 0;
   readonly #manager: ConnectionManager;
@@ -252,7 +252,7 @@ export class HcmScenario {
           clock: this.timers.clock,
           random: () => 0.5,
           stats: this.store,
-          isDraining: () => this.isProcessDraining,
+          healthchecksFail: () => this.healthchecksFail,
         },
         ...(options.bufferLimitBytes === undefined
           ? {}

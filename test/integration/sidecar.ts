@@ -43,6 +43,8 @@ export interface Sidecar {
 export interface SidecarOptions {
   readonly concurrency?: number;
   readonly shutdownTimeMs?: number;
+  readonly drainTimeMs?: number;
+  readonly drainStrategy?: ServerOptions['drainStrategy'];
   /** Of a sidecar that joined a mesh instead of naming its control plane in the bootstrap. */
   readonly membership?: ServerOptions['membership'];
 }
@@ -58,7 +60,8 @@ export async function startSidecar(yaml: string, options: SidecarOptions = {}): 
     inputs,
     concurrency: options.concurrency ?? 1,
     logLevel: 'off',
-    drainTimeMs: 2000,
+    drainTimeMs: options.drainTimeMs ?? 2000,
+    drainStrategy: options.drainStrategy ?? 'gradual',
     shutdownTimeMs: options.shutdownTimeMs ?? 2000,
     commandLine: {},
     membership: options.membership ?? null,

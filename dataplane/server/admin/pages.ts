@@ -1,11 +1,12 @@
 // The remaining admin pages: state, identity, dumps, certificates and the mutations.
 
 import { X509Certificate } from 'node:crypto';
+import { pemBlocks } from '../../../common/der.ts';
 import { type LogLevel, logLevels } from '../../../common/logger.ts';
 import { subjectAltNames } from '../../tls/subject-alt-names.ts';
 import { clusterPages } from './clusters.ts';
 import { type AdminPage, json, text } from './router.ts';
-import type { AdminSources } from './sources.ts';
+import type { AdminSources, CertificateText } from './sources.ts';
 import { statsPages } from './stats.ts';
 
 const DAY_MS = 86_400_000;
@@ -52,11 +53,9 @@ export function adminPages(sources: AdminSources, wallMs: () => number): readonl
       params: [],
       handle: () =>
         json({
-          certificates: sources.certificates().map(({ source, caCertPem, certChainPem }) => ({
-            ...(caCertPem === '' ? {} : { ca_cert: certificatesJson(source, caCertPem, wallMs()) }),
-            ...(certChainPem === ''
-              ? {}
-              : { cert_chain: certificatesJson(source, certChainPem, wallMs()) }),
+          certificates: sources.certificates().map(({ caCertificates, certificateChains }) => ({
+            ca_cert: caCertificates.flatMap((text) => certificateJson(text, wallMs())),
+            cert_chain: certificateChains.flatMap((text) => certificateJson(text, wallMs())),
           })),
         }),
     },
@@ -114,6 +113,9 @@ function mutations(sources: AdminSources): readonly AdminPage[] {
         { name: 'inboundonly', help: 'drain only listeners with traffic_direction INBOUND' },
       ],
       handle: (query) => {
+        if (query.has('skip_exit') && !query.has('graceful')) {
+          return text('skip_exit requires graceful\n', 400);
+        }
         sources.drainListeners({
           graceful: query.has('graceful'),
           skipExit: query.has('skip_exit'),
@@ -146,14 +148,21 @@ function post(path: string, help: string, act: () => void): AdminPage {
   };
 }
 
-/** admin.v3.CertificateDetails of every certificate in a PEM text. */
-function certificatesJson(path: string, pem: string, wallMs: number): unknown[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => {
-    const certificate = new X509Certificate(block);
-    const names = subjectAltNames(certificate);
-    const validTo = new Date(certificate.validTo);
-    return {
+/** `2026-11-21T12:34:35Z`, as protobuf prints a Timestamp without fraction. */
+function isoSeconds(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`;
+}
+
+/** admin.v3.CertificateDetails of the first certificate of a PEM text: the leaf, or the CA. */
+function certificateJson({ path, pem }: CertificateText, wallMs: number): unknown[] {
+  const [der] = pemBlocks(pem, 'CERTIFICATE');
+  if (der === undefined) return [];
+  const certificate = new X509Certificate(der);
+  const names = subjectAltNames(certificate);
+  const { validFromDate, validToDate } = certificate;
+  const daysLeft = Math.max(0, Math.floor((validToDate.getTime() - wallMs) / DAY_MS));
+  return [
+    {
       path,
       serial_number: certificate.serialNumber.toLowerCase(),
       subject_alt_names: [
@@ -161,9 +170,9 @@ function certificatesJson(path: string, pem: string, wallMs: number): unknown[] 
         ...names.uri.map((uri) => ({ uri })),
         ...names.ip.map((ip_address) => ({ ip_address })),
       ],
-      days_until_expiration: String(Math.max(0, Math.floor((validTo.getTime() - wallMs) / DAY_MS))),
-      valid_from: new Date(certificate.validFrom).toISOString(),
-      expiration_time: validTo.toISOString(),
-    };
-  });
+      days_until_expiration: String(daysLeft),
+      valid_from: isoSeconds(validFromDate),
+      expiration_time: isoSeconds(validToDate),
+    },
+  ];
 }

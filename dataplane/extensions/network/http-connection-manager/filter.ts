@@ -2,7 +2,9 @@
 // its filters, access loggers and routes.
 
 import type { HcmConfig } from '../../../api/config/hcm.ts';
+import type { ListenerConfig } from '../../../api/config/listener.ts';
 import type { RouteConfigData } from '../../../api/config/route.ts';
+import type { DrainSequence } from '../../../api/drain.ts';
 import type { NetworkFilterFactory, WorkerContext } from '../../../api/factory.ts';
 import type { NetworkFilterConfig, ReadFilter } from '../../../api/network-filter.ts';
 import type { RouteTable } from '../../../api/route.ts';
@@ -20,7 +22,12 @@ export class HcmFilterConfig implements NetworkFilterConfig {
   readonly #routesName: string;
   readonly #onRoutes = (update: RouteTable) => this.manager.setRoutes(update);
 
-  constructor(data: HcmConfig, worker: WorkerContext, buildRouteTable: BuildRouteTable) {
+  constructor(
+    data: HcmConfig,
+    worker: WorkerContext,
+    buildRouteTable: BuildRouteTable,
+    ignoresHealthchecksFail: boolean,
+  ) {
     this.#worker = worker;
     this.#routesName = data.routes.kind === 'inline' ? '' : data.routes.name;
     const context = { statPrefix: data.statPrefix, worker };
@@ -37,6 +44,7 @@ export class HcmFilterConfig implements NetworkFilterConfig {
       })),
       accessLoggers: data.accessLogs.map((log) => worker.createAccessLogger(log)),
       worker,
+      ignoresHealthchecksFail,
     });
   }
 
@@ -44,8 +52,8 @@ export class HcmFilterConfig implements NetworkFilterConfig {
     return new ConnectionManager(this.manager);
   }
 
-  startDrain(): void {
-    this.manager.startDrain();
+  startDrain(drain: DrainSequence): void {
+    this.manager.startDrain(drain);
   }
 
   dispose(): void {
@@ -62,9 +70,11 @@ export function httpConnectionManagerFactory(
 ): NetworkFilterFactory {
   return {
     name: 'envoy.filters.network.http_connection_manager',
-    create(data: unknown, context: WorkerContext): NetworkFilterConfig {
+    create(data: unknown, context: WorkerContext, listener?: ListenerConfig): NetworkFilterConfig {
+      const ignoresHealthchecksFail = listener?.drainType === 'MODIFY_ONLY';
       // The contract between the halves: config.ts made it.
-      return new HcmFilterConfig(data as HcmConfig, context, buildRouteTable);
+      const hcm = data as HcmConfig;
+      return new HcmFilterConfig(hcm, context, buildRouteTable, ignoresHealthchecksFail);
     },
   };
 }
