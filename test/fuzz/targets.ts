@@ -1,7 +1,13 @@
 // The list of fuzz targets.
 
 import { http1Request, http1Response } from './http1-targets.ts';
-import { clientHello } from './listener-targets.ts';
+import { clientHello, httpInspector, proxyProtocol } from './listener-targets.ts';
 import type { FuzzTarget } from './target.ts';
 
-export const targets: readonly FuzzTarget[] = [http1Request, http1Response, clientHello];
+export const targets: readonly FuzzTarget[] = [
+  http1Request,
+  http1Response,
+  clientHello,
+  proxyProtocol,
+  httpInspector,
+];
