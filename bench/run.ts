@@ -10,15 +10,8 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { TestCa } from '../test/fakes/pki.ts';
-import { binary } from './load/binary.ts';
-import {
-  envoyBootstrap,
-  haproxyConf,
-  nginxBackendConf,
-  nginxProxyConf,
-  type Pki,
-  type Ports,
-} from './load/configs.ts';
+import { nginxBackendConf, type Pki, type Ports } from './load/configs.ts';
+import { runLoad } from './load/generators.ts';
 import {
   cpuSeconds,
   type PinnedProcess,
@@ -28,11 +21,11 @@ import {
   waitForPort,
 } from './load/processes.ts';
 import { printTable, type Sample } from './load/table.ts';
-import { runWrk } from './load/wrk.ts';
+import { type Peer, peers } from './peers.ts';
+import { allRows, type Shape } from './rows.ts';
 
-const PROXY_CORE = 0;
 const LOAD_CORE = 1;
-const BACKEND_PORT = 21000;
+const backendPorts = { files: 21000, echo: 21001, websocket: 21002 } as const;
 
 const { values: flags } = parseArgs({
   options: {
@@ -43,40 +36,6 @@ const { values: flags } = parseArgs({
     output: { type: 'string' },
   },
 });
-
-/** One line of the table. */
-interface Row {
-  readonly name: string;
-  readonly title: string;
-  readonly path: string;
-  readonly connections: number;
-  readonly headers: readonly string[];
-  /** Two sidecars with mTLS between them instead of one. */
-  readonly pair: boolean;
-  readonly routes: number;
-}
-
-const plainRow = { path: '/', connections: 64, headers: [], pair: false, routes: 0 };
-const allRows: readonly Row[] = [
-  { ...plainRow, name: 'plain', title: '1 KiB, keep-alive, 64 connections' },
-  { ...plainRow, name: 'pair', title: 'pair of sidecars, mTLS between, 1 KiB', pair: true },
-  { ...plainRow, name: '64k', title: '64 KiB', path: '/64k' },
-  { ...plainRow, name: '1m', title: '1 MiB', path: '/1m', connections: 16 },
-  {
-    ...plainRow,
-    name: 'newconn',
-    title: 'a new connection per request',
-    headers: ['Connection: close'],
-  },
-  { ...plainRow, name: 'route-1', title: '10,000 routes, the first', path: '/r0/', routes: 10_000 },
-  {
-    ...plainRow,
-    name: 'route-10000',
-    title: '10,000 routes, the last',
-    path: '/r9999/',
-    routes: 10_000,
-  },
-];
 
 function chosen<T extends { readonly name: string }>(all: readonly T[], names: string | undefined) {
   if (names === undefined) return all;
@@ -117,101 +76,54 @@ async function makePki(): Promise<Pki> {
   };
 }
 
-interface Link {
-  readonly ports: Ports;
-  readonly upstreamPort: number;
-  readonly downstreamTls: Pki | null;
-  readonly upstreamTls: Pki | null;
-  readonly routes: number;
+interface Started {
+  readonly hops: readonly PinnedProcess[];
+  /** Of its entrance. */
+  readonly port: number;
 }
 
-/** How to start one hop of each peer; null = that peer does not run this row. */
-const peers: readonly {
-  readonly name: string;
-  readonly start: (name: string, link: Link) => PinnedProcess | null;
-}[] = [
-  {
-    name: 'envoy',
-    start: (name, link) => {
-      const file = join(directory, `${name}.json`);
-      writeFileSync(file, JSON.stringify(envoyBootstrap({ ...link, extraClusters: 0 })));
-      const args = ['-c', file, '--concurrency', '1', '-l', 'error', '--disable-hot-restart'];
-      return startPinned(name, PROXY_CORE, binary('envoy'), args);
-    },
-  },
-  {
-    name: 'nginx',
-    start: (name, link) => {
-      if (link.routes > 0) return null;
-      const home = join(directory, name);
-      mkdirSync(home);
-      const file = join(home, 'nginx.conf');
-      writeFileSync(file, nginxProxyConf({ ...link, directory: home }));
-      return startPinned(name, PROXY_CORE, 'nginx', ['-c', file, '-p', home]);
-    },
-  },
-  {
-    name: 'haproxy',
-    start: (name, link) => {
-      if (link.routes > 0 || link.downstreamTls !== null || link.upstreamTls !== null) return null;
-      const file = join(directory, `${name}.cfg`);
-      writeFileSync(file, haproxyConf({ ...link, directory }));
-      return startPinned(name, PROXY_CORE, 'haproxy', ['-f', file]);
-    },
-  },
-  {
-    name: 'remora',
-    start: (name, link) => {
-      const file = join(directory, `${name}.json`);
-      writeFileSync(file, JSON.stringify(envoyBootstrap({ ...link, extraClusters: 0 })));
-      const args = ['bin/remora.js', 'proxy', '-c', file, '--concurrency', '1', '-l', 'error'];
-      return startPinned(name, PROXY_CORE, process.execPath, args);
-    },
-  },
-];
-
-/** Starts one peer for one shape of the job; the url of its entrance, or null. */
-async function startPeer(
-  peer: (typeof peers)[number],
-  row: Row,
-  pki: Pki,
-): Promise<{ readonly hops: readonly PinnedProcess[]; readonly port: number } | null> {
-  const label = `${peer.name}-${row.pair ? 'pair' : `routes${row.routes}`}`;
+/** Starts one peer in one shape; null = it does not run that. */
+async function startPeer(peer: Peer, shape: Shape, pki: Pki): Promise<Started | null> {
+  const label = `${peer.name}-${nextPort}`;
   const entrance = ports();
-  if (!row.pair) {
-    const link = {
-      upstreamPort: BACKEND_PORT,
-      downstreamTls: null,
-      upstreamTls: null,
-      routes: row.routes,
-    };
-    const hop = peer.start(label, { ...link, ports: entrance });
-    if (hop === null) return null;
-    running.push(hop);
-    await waitForPort(entrance.listen);
-    return { hops: [hop], port: entrance.listen };
+  const backendPort = backendPorts[shape.backend];
+  if (!shape.pair) {
+    const tls = { downstreamTls: shape.tls ? pki : null, upstreamTls: null };
+    const hop = { ports: entrance, upstreamPort: backendPort, ...tls, shape };
+    return started([peer.start(label, hop, directory)], [entrance.listen], entrance.listen);
   }
   const exit = ports();
-  const second = peer.start(`${label}-in`, {
+  const inbound = {
     ports: exit,
-    upstreamPort: BACKEND_PORT,
+    upstreamPort: backendPort,
     downstreamTls: pki,
     upstreamTls: null,
-    routes: 0,
-  });
-  if (second === null) return null;
-  const first = peer.start(`${label}-out`, {
+    shape,
+  };
+  const outbound = {
     ports: entrance,
     upstreamPort: exit.listen,
     downstreamTls: null,
     upstreamTls: pki,
-    routes: 0,
-  });
-  if (first === null) return null;
-  running.push(second, first);
-  await waitForPort(exit.listen);
-  await waitForPort(entrance.listen);
-  return { hops: [second, first], port: entrance.listen };
+    shape,
+  };
+  const hops = [
+    peer.start(`${label}-in`, inbound, directory),
+    peer.start(`${label}-out`, outbound, directory),
+  ];
+  return started(hops, [exit.listen, entrance.listen], entrance.listen);
+}
+
+async function started(
+  hops: readonly (PinnedProcess | null)[],
+  listening: readonly number[],
+  port: number,
+): Promise<Started | null> {
+  const here = hops.filter((hop) => hop !== null);
+  running.push(...here);
+  if (here.length < hops.length) return null;
+  for (const one of listening) await waitForPort(one);
+  return { hops: here, port };
 }
 
 async function main(): Promise<void> {
@@ -224,36 +136,40 @@ async function main(): Promise<void> {
   writeFileSync(join(www, '64k'), Buffer.alloc(64 * 1024, 'a'));
   writeFileSync(join(www, '1m'), Buffer.alloc(1024 * 1024, 'a'));
   const backendConf = join(directory, 'backend.conf');
-  writeFileSync(backendConf, nginxBackendConf(BACKEND_PORT, directory));
+  writeFileSync(backendConf, nginxBackendConf(backendPorts.files, directory));
   running.push(startPinned('backend', LOAD_CORE, 'nginx', ['-c', backendConf, '-p', directory]));
-  await waitForPort(BACKEND_PORT);
+  const echo = [String(backendPorts.echo), String(backendPorts.websocket)];
+  const echoProgram = join(import.meta.dirname, 'load/echo.ts');
+  running.push(startPinned('echo', LOAD_CORE, process.execPath, [echoProgram, ...echo]));
+  for (const port of Object.values(backendPorts)) await waitForPort(port);
   const pki = await makePki();
 
   // One process per peer and shape, kept for all rounds: warm, as in production.
-  const shapes = new Map<string, Awaited<ReturnType<typeof startPeer>>>();
+  const shapes = new Map<string, Started | null>();
   const samples: Sample[] = [];
   for (let round = 0; round <= Number(flags.rounds); round++) {
     for (const row of rows) {
       for (const peer of chosenPeers) {
-        const shape = `${peer.name}/${row.pair}/${row.routes}`;
-        let started = shapes.get(shape);
-        if (started === undefined) {
-          started = await startPeer(peer, row, pki);
-          shapes.set(shape, started);
+        const key = `${peer.name} ${JSON.stringify(row.shape)}`;
+        let one = shapes.get(key);
+        if (one === undefined) {
+          one = await startPeer(peer, row.shape, pki);
+          shapes.set(key, one);
         }
-        if (started === null) continue;
-        const { hops, port } = started;
+        if (one === null) continue;
+        const { hops, port } = one;
         const before = cpuSeconds(hops);
-        const result = await runWrk({
+        const result = await runLoad(row, {
           core: LOAD_CORE,
-          url: `http://127.0.0.1:${port}${row.path}`,
-          connections: row.connections,
+          port,
           seconds: round === 0 ? 2 : seconds,
-          headers: row.headers,
+          pki,
+          directory,
         });
         // Round 0 warms up (JIT, connections) and is thrown away.
         if (round === 0) continue;
-        const cpuMicroseconds = ((cpuSeconds(hops) - before) * 1e6) / Math.max(1, result.requests);
+        const cpuMicroseconds =
+          ((cpuSeconds(hops) - before) * 1e6) / Math.max(1, result.operations);
         samples.push({
           ...result,
           peer: peer.name,
@@ -263,7 +179,7 @@ async function main(): Promise<void> {
         });
         process.stderr.write(
           `round ${round} ${row.name} ${peer.name}: ${cpuMicroseconds.toFixed(1)} us, ` +
-            `${result.requestsPerSecond.toFixed(0)}/s, errors ${result.errors}\n`,
+            `${result.operationsPerSecond.toFixed(0)}/s, errors ${result.errors}\n`,
         );
       }
     }

@@ -1,7 +1,9 @@
 // The same job said to each proxy: forward to the backend, with request ids, stats, breakers, outlier
 // detection and a retry policy on where the proxy has them. Envoy and Remora get the same bootstrap.
 
+import { join } from 'node:path';
 import type { TestCertificate } from '../../test/fakes/pki.ts';
+import type { Shape } from '../rows.ts';
 
 export interface Ports {
   readonly listen: number;
@@ -21,8 +23,9 @@ export interface BootstrapOptions {
   /** TLS with client certificates on that side. */
   readonly downstreamTls: Pki | null;
   readonly upstreamTls: Pki | null;
-  /** Routes in front of the catch-all: /r0/ ... /r<n-1>/. */
-  readonly routes: number;
+  readonly shape: Shape;
+  /** Access logs go there. */
+  readonly directory: string;
   /** Clusters besides the one in use (for memory per cluster). */
   readonly extraClusters: number;
 }
@@ -51,7 +54,7 @@ function commonTls(pki: Pki): object {
 
 /** Envoy v3 bootstrap as JSON. */
 export function envoyBootstrap(options: BootstrapOptions): object {
-  const { ports, downstreamTls, upstreamTls } = options;
+  const { ports, downstreamTls, upstreamTls, shape } = options;
   const route = (prefix: string) => ({
     match: { prefix },
     route: {
@@ -60,7 +63,7 @@ export function envoyBootstrap(options: BootstrapOptions): object {
       retry_policy: { retry_on: 'connect-failure,refused-stream,reset', num_retries: 2 },
     },
   });
-  const routes = Array.from({ length: options.routes }, (_, i) => route(`/r${i}/`));
+  const routes = Array.from({ length: shape.routes }, (_, i) => route(`/r${i}/`));
   const filterChain = {
     ...(downstreamTls === null
       ? {}
@@ -72,20 +75,43 @@ export function envoyBootstrap(options: BootstrapOptions): object {
           ),
         }),
     filters: [
-      typed(
-        'envoy.filters.network.http_connection_manager',
-        'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-        {
-          stat_prefix: 'ingress',
-          route_config: {
-            name: 'local',
-            virtual_hosts: [{ name: 'all', domains: ['*'], routes: [...routes, route('/')] }],
-          },
-          http_filters: [
-            typed('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router'),
-          ],
-        },
-      ),
+      shape.protocol === 'tcp'
+        ? typed(
+            'envoy.filters.network.tcp_proxy',
+            'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+            { stat_prefix: 'ingress', cluster: 'backend' },
+          )
+        : typed(
+            'envoy.filters.network.http_connection_manager',
+            'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+            {
+              stat_prefix: 'ingress',
+              route_config: {
+                name: 'local',
+                virtual_hosts: [{ name: 'all', domains: ['*'], routes: [...routes, route('/')] }],
+              },
+              http_filters: [
+                typed(
+                  'envoy.filters.http.router',
+                  'envoy.extensions.filters.http.router.v3.Router',
+                ),
+              ],
+              ...(shape.backend === 'websocket'
+                ? { upgrade_configs: [{ upgrade_type: 'websocket' }] }
+                : {}),
+              ...(shape.accessLog
+                ? {
+                    access_log: [
+                      typed(
+                        'envoy.access_loggers.file',
+                        'envoy.extensions.access_loggers.file.v3.FileAccessLog',
+                        { path: join(options.directory, `access-${ports.listen}.log`) },
+                      ),
+                    ],
+                  }
+                : {}),
+            },
+          ),
     ],
   };
   const cluster = (name: string, port: number) => ({
@@ -147,12 +173,14 @@ export interface PlainOptions {
   readonly upstreamPort: number;
   readonly downstreamTls: Pki | null;
   readonly upstreamTls: Pki | null;
+  readonly shape: Shape;
   readonly directory: string;
 }
 
 /** nginx.conf of one worker with keep-alive both ways. */
 export function nginxProxyConf(options: PlainOptions): string {
-  const { ports, upstreamPort, downstreamTls, upstreamTls, directory } = options;
+  const { ports, upstreamPort, downstreamTls, upstreamTls, shape, directory } = options;
+  const isWebSocket = shape.backend === 'websocket';
   const scheme = upstreamTls === null ? 'http' : 'https';
   return `user root;
 worker_processes 1;
@@ -161,7 +189,8 @@ pid ${directory}/nginx.pid;
 error_log ${directory}/error.log;
 events { worker_connections 4096; }
 http {
-  access_log off;
+  access_log ${shape.accessLog ? `${directory}/access.log combined buffer=64k flush=1s` : 'off'};
+  client_max_body_size 0;
   client_body_temp_path ${directory}/body;
   proxy_temp_path ${directory}/proxy;
   fastcgi_temp_path ${directory}/fastcgi;
@@ -182,7 +211,8 @@ http {
     location / {
       proxy_pass ${scheme}://backend;
       proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      proxy_set_header Connection "${isWebSocket ? 'upgrade' : ''}";
+      ${isWebSocket ? 'proxy_set_header Upgrade $http_upgrade;' : ''}
       proxy_set_header X-Request-Id $request_id;
       ${
         upstreamTls === null
@@ -201,23 +231,25 @@ http {
 
 /** haproxy.cfg of one thread; plaintext only. */
 export function haproxyConf(options: PlainOptions): string {
+  const isHttp = options.shape.protocol === 'http';
   return `global
   nbthread 1
   maxconn 8192
 defaults
-  mode http
+  mode ${options.shape.protocol}
   timeout connect 5s
   timeout client 60s
   timeout server 60s
+  timeout tunnel 60s
 frontend ingress
   bind 127.0.0.1:${options.ports.listen} backlog 4096
-  unique-id-format %{+X}o%ci:%cp_%fi:%fp_%Ts_%rt:%pid
-  unique-id-header X-Request-ID
+  ${isHttp ? 'unique-id-format %{+X}o%ci:%cp_%fi:%fp_%Ts_%rt:%pid' : ''}
+  ${isHttp ? 'unique-id-header X-Request-ID' : ''}
   default_backend backend
 backend backend
-  http-reuse always
+  ${isHttp ? 'http-reuse always' : ''}
   retries 2
-  server s1 127.0.0.1:${options.upstreamPort} observe layer7 error-limit 5 on-error mark-down inter 1000
+  server s1 127.0.0.1:${options.upstreamPort} observe ${isHttp ? 'layer7' : 'layer4'} error-limit 5 on-error mark-down inter 1000
 `;
 }
 
@@ -245,6 +277,7 @@ http {
     listen 127.0.0.1:${port} backlog=4096 reuseport;
     root ${directory}/www;
     location / { try_files /1k =404; }
+    location = /upload { client_max_body_size 0; return 200; }
     location = /64k { try_files /64k =404; }
     location = /1m { try_files /1m =404; }
   }

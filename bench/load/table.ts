@@ -1,9 +1,9 @@
 // The result table: one line per row and peer, medians of the rounds, ratios to Envoy.
 
-import type { WrkResult } from './wrk.ts';
+import type { LoadResult } from './generators.ts';
 
 /** One measured run of one row by one proxy. */
-export interface Sample extends WrkResult {
+export interface Sample extends LoadResult {
   readonly peer: string;
   readonly row: string;
   readonly cpuMicroseconds: number;
@@ -25,7 +25,7 @@ export function printTable(
   samples: readonly Sample[],
 ): string {
   const lines = [
-    '| row | proxy | CPU us/request | of Envoy’s | requests/s | p50 ms | p99 ms | RSS MiB | errors |',
+    '| row | proxy | CPU us | of Envoy’s | per second | p50 ms | p99 ms | RSS MiB | errors |',
     '|---|---|---:|---:|---:|---:|---:|---:|---:|',
   ];
   for (const row of rows) {
@@ -42,7 +42,7 @@ export function printTable(
       const errors = mine.reduce((sum, s) => sum + s.errors, 0);
       lines.push(
         `| ${row.title} | ${peer} | ${cpu.toFixed(1)} | ${ratio} | ` +
-          `${value((s) => s.requestsPerSecond).toFixed(0)} | ${value((s) => s.p50Ms).toFixed(2)} | ` +
+          `${value((s) => s.operationsPerSecond).toFixed(0)} | ${value((s) => s.p50Ms).toFixed(2)} | ` +
           `${value((s) => s.p99Ms).toFixed(2)} | ${value((s) => s.rssMib).toFixed(0)} | ${errors} |`,
       );
     }

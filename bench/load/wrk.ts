@@ -1,6 +1,7 @@
 // One run of wrk, pinned, and its numbers.
 
 import { spawn } from 'node:child_process';
+import type { LoadResult } from './generators.ts';
 
 export interface WrkOptions {
   readonly core: number;
@@ -8,18 +9,11 @@ export interface WrkOptions {
   readonly connections: number;
   readonly seconds: number;
   readonly headers: readonly string[];
+  /** Lua file; null = plain GETs. */
+  readonly script: string | null;
 }
 
-export interface WrkResult {
-  readonly requests: number;
-  readonly requestsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Non-2xx answers and socket errors; a row with any is void. */
-  readonly errors: number;
-}
-
-export async function runWrk(options: WrkOptions): Promise<WrkResult> {
+export async function runWrk(options: WrkOptions): Promise<LoadResult> {
   const args = [
     '-c',
     String(options.core),
@@ -29,6 +23,7 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
     `-d${options.seconds}s`,
     '--latency',
     ...options.headers.flatMap((header) => ['-H', header]),
+    ...(options.script === null ? [] : ['-s', options.script]),
     options.url,
   ];
   const child = spawn('taskset', args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -41,7 +36,7 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
   return parse(output);
 }
 
-function parse(output: string): WrkResult {
+function parse(output: string): LoadResult {
   const number = (pattern: RegExp) => Number(pattern.exec(output)?.[1] ?? 0);
   const milliseconds = (percent: string) => {
     const match = new RegExp(`^\\s+${percent}%\\s+([\\d.]+)(us|ms|s)`, 'm').exec(output);
@@ -53,8 +48,8 @@ function parse(output: string): WrkResult {
   );
   const errors = (socketErrors?.slice(1) ?? []).reduce((sum, text) => sum + Number(text), 0);
   return {
-    requests: number(/(\d+) requests in/),
-    requestsPerSecond: number(/Requests\/sec:\s+([\d.]+)/),
+    operations: number(/(\d+) requests in/),
+    operationsPerSecond: number(/Requests\/sec:\s+([\d.]+)/),
     p50Ms: milliseconds('50'),
     p99Ms: milliseconds('99'),
     errors: errors + number(/Non-2xx or 3xx responses: (\d+)/),
