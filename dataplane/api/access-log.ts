@@ -6,6 +6,7 @@ import type { StreamInfo } from './stream-info.ts';
 /** %ACCESS_LOG_TYPE%: what made the log line. */
 export type AccessLogType =
   | 'NotSet'
+  | 'TcpConnectionStart'
   | 'TcpUpstreamConnected'
   | 'TcpPeriodic'
   | 'TcpConnectionEnd'

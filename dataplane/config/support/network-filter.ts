@@ -8,15 +8,21 @@ const tcpProxy = `${filters}.tcp_proxy.v3.TcpProxy`;
 export const tcpSupport: SupportGroup = {
   title: 'TCP proxy and network filters',
   messages: {
-    [tcpProxy]: fields(
-      'stat_prefix',
-      'cluster',
-      'weighted_clusters',
-      'idle_timeout',
-      'access_log',
-      'max_connect_attempts',
-      'max_downstream_connection_duration',
+    [tcpProxy]: {
+      ...fields('stat_prefix', 'cluster', 'weighted_clusters', 'idle_timeout', 'access_log'),
+      ...fields('max_connect_attempts', 'backoff_options'),
+      ...fields('max_downstream_connection_duration'),
+      ...fields('max_downstream_connection_duration_jitter_percentage', 'access_log_options'),
+      ...fields('access_log_flush_interval', 'flush_access_log_on_connected'),
+      hash_policy: { note: 'source_ip; there is no balancer yet that chooses by it' },
+    },
+    [`${tcpProxy}.TcpAccessLogOptions`]: fields(
+      'access_log_flush_interval',
+      'flush_access_log_on_connected',
+      'flush_access_log_on_start',
     ),
+    'envoy.type.v3.HashPolicy': fields('source_ip'),
+    'envoy.type.v3.HashPolicy.SourceIp': {},
     [`${tcpProxy}.WeightedCluster`]: fields('clusters'),
     [`${tcpProxy}.WeightedCluster.ClusterWeight`]: fields('name', 'weight'),
     [`${filters}.echo.v3.Echo`]: {},

@@ -1,14 +1,16 @@
 // envoy.filters.network.tcp_proxy: main-thread half.
 
 import type { FieldError, Result } from '../../../../common/result.ts';
-import type { TcpProxyProto } from '../../../../proto/gen/types.ts';
+import type { BackoffStrategyProto, TcpProxyProto } from '../../../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../../../proto/well-known.ts';
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
 import { compileAccessLogs } from '../../../compile/access-log.ts';
 import { Compilation, mapItems } from '../../../compile/compilation.ts';
-import type { TcpProxyData } from './data.ts';
+import type { AccessLogOptionsData, TcpProxyData } from './data.ts';
 
 const HOUR_MS = 3_600_000;
+/** Envoy: max_interval is ten times base_interval unless it is given. */
+const BACKOFF_MAX_FACTOR = 10;
 
 /** TcpProxy -> TcpProxyData. */
 export const tcpProxy: ExtensionConfigFactory<TcpProxyProto> = {
@@ -21,10 +23,15 @@ export const tcpProxy: ExtensionConfigFactory<TcpProxyProto> = {
     const data: TcpProxyData = {
       statPrefix: config.stat_prefix ?? '',
       clusters: compileClusters(config, compilation),
+      hashesSourceIp: (config.hash_policy ?? []).some(({ source_ip }) => source_ip !== undefined),
       idleTimeoutMs: durationMsOr(config.idle_timeout, HOUR_MS),
       maxConnectAttempts: wrapperOr(config.max_connect_attempts, 1),
+      backoff: compileBackoff(config.backoff_options, compilation),
       maxDownstreamConnectionDurationMs: durationMsOr(config.max_downstream_connection_duration, 0),
+      maxDurationJitterPercent:
+        config.max_downstream_connection_duration_jitter_percentage?.value ?? 0,
       accessLogs: compileAccessLogs(config.access_log, 'access_log', compilation),
+      accessLogOptions: compileAccessLogOptions(config, compilation),
     };
     return compilation.result(data);
   },
@@ -52,4 +59,43 @@ function compileClusters(
     compilation.fail(path, 'sum of weights must be greater than 0');
   }
   return clusters;
+}
+
+function compileBackoff(
+  options: BackoffStrategyProto | undefined,
+  compilation: Compilation,
+): TcpProxyData['backoff'] {
+  if (options === undefined) return null;
+  const baseMs = durationMsOr(options.base_interval, 0);
+  const maxMs = durationMsOr(options.max_interval, baseMs * BACKOFF_MAX_FACTOR);
+  if (maxMs < baseMs) {
+    compilation.fail(
+      'backoff_options.max_interval',
+      'must be greater than or equal to base_interval',
+    );
+  }
+  return { baseMs, maxMs };
+}
+
+function compileAccessLogOptions(
+  config: TcpProxyProto,
+  compilation: Compilation,
+): AccessLogOptionsData {
+  const { access_log_options: options } = config;
+  if (options !== undefined) {
+    for (const field of ['access_log_flush_interval', 'flush_access_log_on_connected'] as const) {
+      if (config[field] !== undefined && config[field] !== false) {
+        compilation.fail(field, 'only one of it and access_log_options can be specified');
+      }
+    }
+  }
+  return {
+    onStart: options?.flush_access_log_on_start ?? false,
+    onConnected:
+      options?.flush_access_log_on_connected ?? config.flush_access_log_on_connected ?? false,
+    intervalMs: durationMsOr(
+      options?.access_log_flush_interval ?? config.access_log_flush_interval,
+      0,
+    ),
+  };
 }

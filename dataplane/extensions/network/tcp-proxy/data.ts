@@ -8,11 +8,26 @@ export interface TcpProxyData {
   readonly statPrefix: string;
   /** At least one; a single `cluster` is one entry of weight 1. The weights' sum is > 0. */
   readonly clusters: readonly { readonly name: string; readonly weight: number }[];
+  /** hash_policy source_ip: the client's address is the hash that a balancer may choose by. */
+  readonly hashesSourceIp: boolean;
   /** Both directions silent that long: close. Default 3 600 000; 0 = never. */
   readonly idleTimeoutMs: number;
   /** Default 1. */
   readonly maxConnectAttempts: number;
+  /** backoff_options between attempts; null = the next follows at once. */
+  readonly backoff: { readonly baseMs: number; readonly maxMs: number } | null;
   /** 0 = none. */
   readonly maxDownstreamConnectionDurationMs: number;
+  /** 0 to 100: so much of the duration, by chance, is added to it. */
+  readonly maxDurationJitterPercent: number;
   readonly accessLogs: readonly ExtensionData[];
+  readonly accessLogOptions: AccessLogOptionsData;
+}
+
+/** access_log_options: lines besides the one at the end. */
+export interface AccessLogOptionsData {
+  readonly onStart: boolean;
+  readonly onConnected: boolean;
+  /** 0 = none. */
+  readonly intervalMs: number;
 }

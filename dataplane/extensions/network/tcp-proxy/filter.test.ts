@@ -10,6 +10,7 @@ import {
   placedHost,
 } from '../../../../test/fakes/cluster-config.ts';
 import { FakeTimers } from '../../../../test/fakes/timers.ts';
+import type { LogContext } from '../../../api/access-log.ts';
 import type { ThresholdsConfig } from '../../../api/config/cluster.ts';
 import type { WorkerContext } from '../../../api/factory.ts';
 import { ResponseFlag, type StreamInfo } from '../../../api/stream-info.ts';
@@ -57,6 +58,9 @@ interface Given {
   readonly thresholds?: Partial<ThresholdsConfig>;
   readonly hostPort?: number | null;
   readonly random?: () => number;
+  readonly upstreamBufferBytes?: number;
+  /** What a filter before tcp_proxy says. */
+  readonly toldCluster?: string;
 }
 
 /** A listener with tcp_proxy in front of cluster `orders`; its timers stand still. */
@@ -67,6 +71,7 @@ async function proxy(given: Given) {
   const stats = new HolderStore();
   const outlierEvents: OutlierThresholdEvent[] = [];
   const logged: StreamInfo[] = [];
+  const lines: { type: string; bytesReceived: number; cluster: string }[] = [];
   let onLogged = () => {};
   let id = 0;
   const random = given.random ?? (() => 0);
@@ -87,7 +92,7 @@ async function proxy(given: Given) {
     clusterConfig({
       circuitBreakers: [thresholds, thresholds],
       outlierDetection: { ...defaultOutlierDetection, consecutive5xx: 2 },
-      perConnectionBufferLimitBytes: 64 * 1024,
+      perConnectionBufferLimitBytes: given.upstreamBufferBytes ?? 64 * 1024,
     }),
     { chunk: 0, slot: 0 },
   );
@@ -106,7 +111,10 @@ async function proxy(given: Given) {
     random,
     logger: silentLogger(),
     createAccessLogger: () => ({
-      log: ({ streamInfo }: { streamInfo: StreamInfo }) => {
+      log: ({ streamInfo, type }: LogContext) => {
+        const { bytesReceived, upstreamCluster: cluster } = streamInfo;
+        lines.push({ type: type ?? '', bytesReceived, cluster });
+        if (type !== 'TcpConnectionEnd') return;
         logged.push(streamInfo);
         onLogged();
       },
@@ -117,7 +125,11 @@ async function proxy(given: Given) {
     clusters: [{ name: 'orders', weight: 1 }],
     idleTimeoutMs: 3_600_000,
     maxConnectAttempts: 1,
+    hashesSourceIp: false,
+    backoff: null,
     maxDownstreamConnectionDurationMs: 0,
+    maxDurationJitterPercent: 0,
+    accessLogOptions: { onStart: false, onConnected: false, intervalMs: 0 },
     accessLogs: [{ name: 'log', extension: 'log', data: null }],
     ...given.data,
   };
@@ -129,6 +141,9 @@ async function proxy(given: Given) {
       bufferLimitBytes: 64 * 1024,
     });
     const streamInfo = new HttpStreamInfo(connection, '', '', timers.clock.nowMs(), 0);
+    if (given.toldCluster !== undefined) {
+      streamInfo.filterState = new Map([['envoy.tcp_proxy.cluster', given.toldCluster]]);
+    }
     const filter = config.createFilter();
     filter.initializeReadFilterCallbacks({ connection, streamInfo, continueReading() {} });
     filter.onNewConnection();
@@ -139,6 +154,9 @@ async function proxy(given: Given) {
   return {
     timers,
     outlierEvents,
+    clusterManager,
+    /** All lines of the access log. */
+    lines,
     connect: async (): Promise<net.Socket> => {
       const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
       sockets.add(socket);
@@ -237,6 +255,7 @@ test('a refused host is UF, then URX, counted for the outlier detection', async 
   assert.equal(info.upstreamRequestAttemptCount, 2);
   assert.equal(info.upstreamHost?.port, hostPort);
   assert.equal(info.upstreamLocalAddress, null);
+  assert.equal(info.downstreamLocalCloseReason, 'tcp_initializion_failure:0', "Envoy's spelling");
   assert.equal(stat('cluster.orders.upstream_cx_connect_fail'), 2);
   assert.equal(stat('cluster.orders.upstream_cx_connect_attempts_exceeded'), 1);
   assert.equal(stat('cluster.orders.upstream_rq_pending_failure_eject'), 2);
@@ -285,6 +304,7 @@ test('closes when both directions were silent for idle_timeout', async () => {
   const info = await log();
   assert.deepEqual([info.bytesReceived, info.bytesSent], [1, 1]);
   assert.equal(stat('tcp.db.idle_timeout'), 1);
+  assert.equal(info.downstreamLocalCloseReason, 'tcp_session_idle_timeout');
   await once(server, 'end');
 });
 
@@ -298,8 +318,10 @@ test('max_downstream_connection_duration closes a busy connection', async () => 
   client.write('a');
   await once(client, 'data');
   timers.advance(5_000);
-  await log();
+  const info = await log();
   assert.equal(stat('tcp.db.max_downstream_connection_duration'), 1);
+  assert.equal(info.responseFlags, ResponseFlag.DurationTimeout);
+  assert.equal(info.downstreamLocalCloseReason, 'max_connection_duration_reached');
 });
 
 test('a client that does not read stops the server, and resumes it', async () => {
@@ -365,3 +387,198 @@ test('weighted clusters are chosen by chance', async () => {
     assert.equal(await readAll(client).catch(() => ''), expected, String(draw));
   }
 });
+
+test('the jitter adds up to its percentage to max_downstream_connection_duration', async () => {
+  const hostPort = await listen((socket) => socket.pipe(socket));
+  const { timers, connect, log } = await proxy({
+    hostPort,
+    data: { maxDownstreamConnectionDurationMs: 5_000, maxDurationJitterPercent: 50 },
+    random: () => 0.5,
+  });
+  const client = await connect();
+  client.write('a');
+  await once(client, 'data');
+  timers.advance(6_249);
+  client.write('b');
+  await once(client, 'data');
+  timers.advance(1);
+  assert.equal((await log()).bytesReceived, 2);
+});
+
+test('what a filter before it said is the cluster, and NC when there is none of that name', async () => {
+  const hostPort = await listen((socket) => socket.end('orders'));
+  const told = await proxy({
+    hostPort,
+    data: { clusters: [{ name: 'nobody', weight: 1 }] },
+    toldCluster: 'orders',
+  });
+  assert.equal(await readAll(await told.connect()), 'orders');
+  const lost = await proxy({ hostPort, toldCluster: 'nobody' });
+  const client = await lost.connect();
+  await readAll(client).catch(() => '');
+  assert.equal((await lost.log()).responseFlags, ResponseFlag.NoClusterFound);
+});
+
+test('the next attempt waits for its back-off, the last failure ends at once', async () => {
+  const { timers, connect, log, stat } = await proxy({
+    hostPort: await deadPort(),
+    data: { maxConnectAttempts: 3, backoff: { baseMs: 1_000, maxMs: 1_500 } },
+    random: () => 0.5,
+  });
+  const failures = async (count: number) => {
+    while (stat('cluster.orders.upstream_cx_connect_fail') !== count) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  await connect();
+  await failures(1);
+  timers.advance(499);
+  await manyTurns();
+  assert.equal(stat('cluster.orders.upstream_cx_total'), 1);
+  timers.advance(1);
+  await failures(2);
+  timers.advance(749);
+  await manyTurns();
+  assert.equal(stat('cluster.orders.upstream_cx_total'), 2);
+  timers.advance(1);
+  const info = await log();
+  assert.equal(info.upstreamRequestAttemptCount, 3);
+  assert.ok(info.responseFlags & ResponseFlag.UpstreamRetryLimitExceeded);
+});
+
+test('a client that leaves during a back-off is forgotten', async () => {
+  const { timers, connect, stat } = await proxy({
+    hostPort: await deadPort(),
+    data: {
+      maxConnectAttempts: 3,
+      backoff: { baseMs: 60_000, maxMs: 60_000 },
+      maxDownstreamConnectionDurationMs: 1_000,
+    },
+    random: () => 0.5,
+  });
+  await connect();
+  while (stat('cluster.orders.upstream_cx_connect_fail') !== 1) await manyTurns();
+  timers.advance(1_000);
+  timers.advance(60_000);
+  assert.equal(stat('cluster.orders.upstream_cx_total'), 1);
+  assert.equal(timers.armedCount(), 0);
+});
+
+test('log lines at the start, when connected and at intervals', async () => {
+  const hostPort = await listen((socket) => socket.pipe(socket));
+  const { timers, connect, log, lines } = await proxy({
+    hostPort,
+    data: { accessLogOptions: { onStart: true, onConnected: true, intervalMs: 2_000 } },
+  });
+  const client = await connect();
+  client.write('abc');
+  await once(client, 'data');
+  timers.advance(2_000);
+  timers.advance(2_000);
+  client.end();
+  await log();
+  assert.deepEqual(
+    lines.map(({ type, bytesReceived, cluster }) => `${type} ${bytesReceived} ${cluster}`),
+    [
+      'TcpConnectionStart 0 ',
+      'TcpUpstreamConnected 0 orders',
+      'TcpPeriodic 3 orders',
+      'TcpPeriodic 3 orders',
+      'TcpConnectionEnd 3 orders',
+    ],
+  );
+  timers.advance(2_000);
+  assert.equal(lines.length, 5);
+});
+
+test("the host's reset reaches the client as a reset: UR, never a clean end", async () => {
+  const hostPort = await listen((socket) => socket.on('data', () => socket.resetAndDestroy()));
+  const { connect, log } = await proxy({ hostPort });
+  const client = await connect();
+  const failed = once(client, 'error') as Promise<[NodeJS.ErrnoException]>; // what sockets fail with
+  client.write('x');
+  assert.equal((await failed)[0].code, 'ECONNRESET');
+  assert.equal((await log()).responseFlags, ResponseFlag.UpstreamRemoteReset);
+});
+
+test("the client's reset reaches the host as a reset", async () => {
+  const failed = Promise.withResolvers<string>();
+  const hostPort = await listen((socket) => {
+    socket.on('error', (error: NodeJS.ErrnoException) => failed.resolve(error.code ?? ''));
+    socket.on('end', () => failed.resolve('end'));
+    socket.on('data', () => socket.write('y'));
+  });
+  const { connect } = await proxy({ hostPort });
+  const client = await connect();
+  client.write('x');
+  await once(client, 'data');
+  client.resetAndDestroy();
+  assert.equal(await failed.promise, 'ECONNRESET');
+});
+
+test('what a client sent before both sides ended all goes up, however slowly the host reads', async () => {
+  const size = 24 * 1024 * 1024;
+  const accepted = Promise.withResolvers<net.Socket>();
+  const hostPort = await listen((socket) => {
+    socket.pause();
+    socket.end('done');
+    accepted.resolve(socket);
+  });
+  const { connect, log, stat } = await proxy({ hostPort });
+  const client = await connect();
+  assert.equal(await readAll(client), 'done');
+  client.end(Buffer.alloc(size));
+  const server = await accepted.promise;
+  await manyTurns();
+  let received = 0;
+  for await (const chunk of server) received += (chunk as Buffer).length;
+  assert.equal(received, size);
+  assert.equal((await log()).bytesReceived, size);
+  assert.equal(stat('tcp.db.upstream_flush_active'), 0);
+});
+
+test('bytes that wait for the client are in downstream_cx_tx_bytes_buffered', async () => {
+  const size = 24 * 1024 * 1024;
+  const hostPort = await listen((socket) => socket.end(Buffer.alloc(size)));
+  const { connect, stat } = await proxy({ hostPort });
+  const client = await connect();
+  client.pause();
+  const buffered = 'tcp.db.downstream_cx_tx_bytes_buffered';
+  while (!(Number(stat(buffered)) > 0)) await new Promise((resolve) => setImmediate(resolve));
+  for await (const chunk of client) void chunk;
+  assert.equal(stat(buffered), 0);
+});
+
+for (const isTaken of [true, false]) {
+  const title = isTaken
+    ? 'what waits for the host when both sides have ended is still written'
+    : 'a host that takes nothing of it is given up after idle_timeout';
+  test(title, async () => {
+    const size = 24 * 1024 * 1024;
+    const accepted = Promise.withResolvers<net.Socket>();
+    const hostPort = await listen((socket) => {
+      socket.pause();
+      socket.end('done');
+      accepted.resolve(socket);
+    });
+    const { timers, connect, log, stat } = await proxy({
+      hostPort,
+      data: { idleTimeoutMs: 9_000 },
+      upstreamBufferBytes: 2 * size,
+    });
+    const client = await connect();
+    assert.equal(await readAll(client), 'done');
+    client.end(Buffer.alloc(size));
+    const server = await accepted.promise;
+    await log();
+    assert.equal(stat('tcp.db.upstream_flush_total'), 1);
+    assert.equal(stat('tcp.db.upstream_flush_active'), 1);
+    if (isTaken) {
+      let received = 0;
+      for await (const chunk of server) received += (chunk as Buffer).length;
+      assert.equal(received, size);
+    } else timers.advance(9_000);
+    while (stat('tcp.db.upstream_flush_active') !== 0) await manyTurns();
+    assert.equal(stat('cluster.orders.upstream_cx_active'), 0);
+  });
+}

@@ -1,8 +1,14 @@
 // Counters below `tcp.<stat_prefix>.`, names as Envoy's.
 
-import type { StatField, StatScope } from '../../../api/stats.ts';
+import type { CollectsMore, StatField, StatScope, StatSink } from '../../../api/stats.ts';
 
-export class TcpProxyStats {
+/** A connection that can say what waits in it. */
+export interface BufferingProxy {
+  clientBufferedBytes(): number;
+  earlyBytes(): number;
+}
+
+export class TcpProxyStats implements CollectsMore {
   static readonly stats: readonly StatField[] = [
     { field: 'cxTotal', name: 'downstream_cx_total', kind: 'counter' },
     { field: 'cxNoRoute', name: 'downstream_cx_no_route', kind: 'counter' },
@@ -37,6 +43,20 @@ export class TcpProxyStats {
   maxDuration = 0;
   upstreamFlushTotal = 0;
   upstreamFlushActive = 0;
+  /** Connections that are open. */
+  readonly live = new Set<BufferingProxy>();
+
+  /** Summed up when somebody asks: nothing is counted per chunk. */
+  collectMore(scope: StatScope, sink: StatSink): void {
+    let txBytes = 0;
+    let rxBytes = 0;
+    for (const proxy of this.live) {
+      txBytes += proxy.clientBufferedBytes();
+      rxBytes += proxy.earlyBytes();
+    }
+    sink.value(scope, 'downstream_cx_tx_bytes_buffered', 'gauge', txBytes);
+    sink.value(scope, 'downstream_cx_rx_bytes_buffered', 'gauge', rxBytes);
+  }
 }
 
 export function tcpProxyScope(statPrefix: string): StatScope {

@@ -1,0 +1,77 @@
+// What the connections of one filter chain in one worker share: config, counters, access loggers. Made by
+// filter.ts; proxy.ts uses it.
+
+import { xxhash64 } from '../../../../common/xxhash64.ts';
+import {
+  type AccessLogger,
+  type AccessLogType,
+  connectionLogContext,
+} from '../../../api/access-log.ts';
+import type { LoadBalancerContext } from '../../../api/cluster.ts';
+import type { WorkerContext } from '../../../api/factory.ts';
+import { FilterStateKey, type StreamInfo } from '../../../api/stream-info.ts';
+import type { TcpProxyData } from './data.ts';
+import { TcpProxyStats, tcpProxyScope } from './stats.ts';
+
+const anyHost: LoadBalancerContext = {
+  hashKey: null,
+  hostSelectionRetryCount: 0,
+  shouldSelectAnotherHost: () => false,
+};
+
+/** See the file head. */
+export class TcpProxyShared {
+  readonly data: TcpProxyData;
+  readonly context: WorkerContext;
+  readonly stats = new TcpProxyStats();
+  readonly #accessLogs: readonly AccessLogger[];
+  readonly #totalWeight: number;
+
+  constructor(data: TcpProxyData, context: WorkerContext) {
+    this.data = data;
+    this.context = context;
+    this.#accessLogs = data.accessLogs.map((log) => context.createAccessLogger(log));
+    this.#totalWeight = data.clusters.reduce((sum, { weight }) => sum + weight, 0);
+    context.stats.add(tcpProxyScope(data.statPrefix), this.stats);
+  }
+
+  dispose(): void {
+    this.context.stats.remove(this.stats);
+  }
+
+  /** What a filter before us said (sni_cluster), else by weight and chance. */
+  pickCluster(streamInfo: StreamInfo): string {
+    const told = streamInfo.filterState?.get(FilterStateKey.TcpProxyCluster);
+    if (told !== undefined) return told;
+    const { clusters } = this.data;
+    let at = this.context.random() * this.#totalWeight;
+    for (const { name, weight } of clusters) {
+      if (at < weight) return name;
+      at -= weight;
+    }
+    // Only by rounding of the sum.
+    return clusters[clusters.length - 1]!.name;
+  }
+
+  /** By what a host is chosen for this client. */
+  balancerContext(streamInfo: StreamInfo): LoadBalancerContext {
+    if (!this.data.hashesSourceIp) return anyHost;
+    const { ip } = streamInfo.downstreamRemoteAddress;
+    return { ...anyHost, hashKey: xxhash64(Buffer.from(ip)) };
+  }
+
+  /** max_downstream_connection_duration of one connection, its jitter drawn; 0 = none. */
+  drawMaxDurationMs(): number {
+    const { maxDownstreamConnectionDurationMs: ms, maxDurationJitterPercent: jitter } = this.data;
+    if (jitter === 0) return ms;
+    return ms + Math.ceil((ms * jitter * this.context.random()) / 100);
+  }
+
+  log(streamInfo: StreamInfo, type: AccessLogType): void {
+    if (this.#accessLogs.length === 0) return;
+    // Also of what goes on: %DURATION% says how long it has by now.
+    streamInfo.endMs = this.context.clock.nowMs();
+    const line = connectionLogContext(streamInfo, type);
+    for (const logger of this.#accessLogs) logger.log(line);
+  }
+}
