@@ -22,8 +22,9 @@ const profiles: readonly Profile[] = ['default', 'open'];
 const sentinel = Buffer.from(SENTINEL, 'latin1');
 /** Longer than any of the proxy's timeouts. */
 const CLIENT_TIMEOUT_MS = 8000;
-/** After this a peer that has not answered the sentinel waits for more. */
+/** After these a peer that has not answered the sentinel waits for more. The second is for one that stalled. */
 const PEER_TIMEOUT_MS = 2500;
+const PATIENT_TIMEOUT_MS = 15_000;
 const REPLAYS_AT_ONCE = 4;
 
 export interface GardenOptions {
@@ -307,10 +308,9 @@ export async function askPeer(
 ): Promise<Verdict> {
   const isWhole = rest === 'nothing';
   const sent = isWhole ? Buffer.concat([bytes, sentinel]) : bytes;
-  const ask = async () =>
-    judge(echoes, isWhole, await converse(port, sent, !isWhole, PEER_TIMEOUT_MS));
-  const verdict = await ask();
-  return verdict.kind === 'different' ? ask() : verdict;
+  const verdict = judge(echoes, isWhole, await converse(port, sent, !isWhole, PEER_TIMEOUT_MS));
+  if (verdict.kind !== 'different') return verdict;
+  return judge(echoes, isWhole, await converse(port, sent, !isWhole, PATIENT_TIMEOUT_MS));
 }
 
 /** Of the bytes, to know an output again. */

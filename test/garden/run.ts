@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util';
 import { formatEntry } from '../fuzz/corpus.ts';
 import { Garden, ownEchoes } from './garden.ts';
-import { corpusPayloads, mutatedPayloads } from './payloads.ts';
+import { corpusPayloads, framingVariants, mutatedPayloads } from './payloads.ts';
 
 const PAYLOADS_AT_ONCE = 2000;
 
@@ -30,7 +30,7 @@ const verdicts = new Map<string, number>();
 for (let from = -1; from < mutations; from += from < 0 ? 1 : PAYLOADS_AT_ONCE) {
   const batch =
     from < 0
-      ? corpusPayloads()
+      ? [...corpusPayloads(), ...framingVariants()]
       : mutatedPayloads(seed, from, Math.min(PAYLOADS_AT_ONCE, mutations - from));
   for (const result of await garden.play(batch)) {
     payloads++;

@@ -6,7 +6,7 @@ import { before, describe, test } from 'node:test';
 import { type ControlCase, controls } from '../garden/control.ts';
 import { askPeer, Garden, type PayloadResult } from '../garden/garden.ts';
 import type { Verdict } from '../garden/judge.ts';
-import { corpusPayloads, mutatedPayloads } from '../garden/payloads.ts';
+import { corpusPayloads, framingVariants, mutatedPayloads } from '../garden/payloads.ts';
 import { peerBinary, peerNames } from '../garden/peers.ts';
 import { skipWithout } from './peers.ts';
 
@@ -21,7 +21,11 @@ describe('mini-garden', () => {
 
   before(async () => {
     const garden = await Garden.open({ lanes: 6, requestTimeoutMs: 500 });
-    results = await garden.play([...corpusPayloads(), ...mutatedPayloads(SEED, 0, MUTATIONS)]);
+    results = await garden.play([
+      ...corpusPayloads(),
+      ...framingVariants(),
+      ...mutatedPayloads(SEED, 0, MUTATIONS),
+    ]);
     for (const { name, port } of garden.peers) {
       for (const control of controls) {
         const verdict = await askPeer(port, control.bytes, control.echoes, 'nothing');
