@@ -9,7 +9,7 @@ const suites: Readonly<Record<string, readonly string[]>> = {
   integration: [
     'test/integration/**/*.test.ts',
     'test/conformance/**/*.test.ts',
-    'test/{fuzz,garden}/**/*.test.ts',
+    'test/{fuzz,garden,hostile}/**/*.test.ts',
   ],
   interop: ['test/interop/**/*.test.ts'],
 };
