@@ -70,9 +70,8 @@ function clientTls(reason = '', seen: string[] = []): ConnectorTls {
       tls.connect({ socket, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }),
     verify: (socket) => {
       seen.push(String(socket.getProtocol()));
-      return { reason };
+      return { reason, tlsInfo: { version: socket.getProtocol() } as TlsInfo };
     },
-    describe: (socket) => ({ version: socket.getProtocol() }) as TlsInfo,
   };
 }
 

@@ -7,15 +7,28 @@ import { getSystemErrorMessage } from 'node:util';
 import { errorText } from '../../common/coded-error.ts';
 import type { Timer, TimerService } from '../../common/timer.ts';
 import { ConnectionCloseType, type SocketAddress, type TlsInfo } from '../api/connection.ts';
+import { plainIp } from './address.ts';
 import { SocketConnection, type TrafficCounters } from './connection.ts';
 
 /** The client side of TLS as the connector needs it; tls/upstream-tls provides it. */
 export interface ConnectorTls {
   /** Starts the handshake over a connected socket; a throw becomes the failure reason. */
   wrap(socket: Socket): TLSSocket;
-  /** After the handshake: reason '' = let bytes through, else the transport failure reason. */
-  verify(socket: TLSSocket): { readonly reason: string };
-  describe(socket: TLSSocket): TlsInfo;
+  /** After the handshake, once per socket. */
+  verify(socket: TLSSocket): TlsVerdict;
+}
+
+/** What the client side thinks of a server. */
+export interface TlsVerdict {
+  /** '' = let bytes through, else the transport failure reason. */
+  readonly reason: string;
+  readonly tlsInfo: TlsInfo;
+}
+
+/** Both ends of a connected socket. */
+export interface ConnectionEnds {
+  readonly local: SocketAddress;
+  readonly remote: SocketAddress;
 }
 
 /** What connect() needs. */
@@ -31,6 +44,11 @@ export interface ConnectOptions {
   readonly localIp?: string | null;
   /** Seconds of idleness before keep-alive probes; null = no probes. */
   readonly keepaliveS?: number | null;
+  /**
+   * Bytes in front of everything, TLS too (a PROXY header), made once the connection's ends are known. Null
+   * from it = there are none that would fit: the connection fails.
+   */
+  readonly preamble?: ((own: ConnectionEnds) => Buffer | null) | null;
   readonly bufferLimitBytes?: number;
   readonly traffic?: TrafficCounters | null;
 }
@@ -78,7 +96,7 @@ class Attempt {
   }
 
   #onTcpConnected(): void {
-    if (!this.connection.isOpen()) return;
+    if (!this.connection.isOpen() || !this.#writePreamble()) return;
     const { tls } = this.#options;
     if (tls === null) {
       this.#timer.stop();
@@ -98,16 +116,31 @@ class Attempt {
     tlsSocket.once('close', () => this.#timer.stop());
   }
 
+  /** False = it failed. */
+  #writePreamble(): boolean {
+    const { preamble = null, address } = this.#options;
+    if (preamble === null) return true;
+    const { localAddress = '', localPort = 0 } = this.#socket;
+    const own = { local: { ip: plainIp(localAddress), port: localPort }, remote: address };
+    const bytes = preamble(own);
+    if (bytes === null) {
+      this.connection.failConnecting('PROXY protocol header too long');
+      return false;
+    }
+    this.#socket.write(bytes);
+    return true;
+  }
+
   #onSecure(tls: ConnectorTls, socket: TLSSocket): void {
     if (!this.connection.isOpen()) return;
     this.#timer.stop();
-    const { reason } = tls.verify(socket);
+    const { reason, tlsInfo } = tls.verify(socket);
     if (reason !== '') {
       this.#failTls(reason);
       return;
     }
     const { connection } = this;
-    connection.tls = tls.describe(socket);
+    connection.tls = tlsInfo;
     connection.nextProtocol = typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '';
     connection.onConnected();
   }

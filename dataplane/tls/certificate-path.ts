@@ -7,6 +7,8 @@ import { allowsUsage, certificateFacts, KeyUsageBit } from './certificate-facts.
 
 /** Signature checks in one search; more than any honest chain needs, little for a hostile one. */
 const MAX_STEPS = 32;
+/** Certificates above the leaf that a peer may send; nobody's chain comes near. */
+export const MAX_SENT_ISSUERS = 16;
 
 export interface PathRules {
   /** Certificates above the leaf, anchor included. */
@@ -16,7 +18,10 @@ export interface PathRules {
   readonly allowExpired: boolean;
 }
 
-/** What the peer sent with its certificate, in its order; at most `limit` are looked at. */
+/**
+ * What the peer sent with its certificate, in its order; at most `limit` are looked at. `leaf` must come from
+ * the socket's first getPeerX509Certificate(): Node takes the chain away from OpenSSL there.
+ */
 export function sentIssuers(leaf: X509Certificate, limit: number): readonly X509Certificate[] {
   const issuers: X509Certificate[] = [];
   let next = leaf.issuerCertificate;

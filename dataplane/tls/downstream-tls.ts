@@ -1,6 +1,7 @@
 // TLS of one filter chain: handshakes on accepted sockets, client certificates checked, secrets current.
 // Used by listener/accepting-connection.
 
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import { type DownstreamTlsConfig, noValidation } from '../api/config/tls.ts';
@@ -27,6 +28,14 @@ interface Prepared {
   readonly verifier: PeerVerifier | null;
   /** Hands out the staple; null = there is none. */
   readonly ocspServer: tls.Server | null;
+}
+
+/** What a finished handshake told. */
+interface HandshakeFacts {
+  readonly peer: X509Certificate | undefined;
+  readonly chainError: string;
+  /** What a listener filter saw; '' = nothing. */
+  readonly serverName: string;
 }
 
 /** One per filter chain and worker. */
@@ -98,8 +107,8 @@ export class DownstreamTlsContext {
         ocspServer,
       },
       {
-        onSecure: (secured, chainError) =>
-          this.#onSecure(secured, chainError, serverName, verifier, callbacks),
+        onSecure: (secured, peer, chainError) =>
+          this.#onSecure(prepared, secured, { peer, chainError, serverName }, callbacks),
         onFailed: (reason) => {
           this.#stats.connectionError++;
           callbacks.onRefused(reason);
@@ -115,10 +124,9 @@ export class DownstreamTlsContext {
   }
 
   #onSecure(
+    { context, verifier }: Prepared,
     socket: TLSSocket,
-    chainError: string,
-    peekedName: string,
-    verifier: PeerVerifier | null,
+    { peer, chainError, serverName: peekedName }: HandshakeFacts,
     callbacks: DownstreamHandshakeCallbacks,
   ): void {
     // On servers: the name the client sent, or false.
@@ -128,7 +136,7 @@ export class DownstreamTlsContext {
       this.#refuse(socket, SNI_REQUIRED, callbacks);
       return;
     }
-    const result = verifier?.verify(socket, chainError) ?? null;
+    const result = verifier?.verify(peer, chainError, socket.isSessionReused()) ?? null;
     if (result !== null && result.failure !== null) {
       this.#stats.countFailure(result.failure);
       socket.destroy();
@@ -136,7 +144,7 @@ export class DownstreamTlsContext {
       return;
     }
     this.#stats.countHandshake(socket);
-    const info = new SocketTlsInfo(socket, serverName, verifier !== null);
+    const info = new SocketTlsInfo(socket, serverName, peer, context.onlyLeaf, verifier !== null);
     if (!info.peerCertificatePresented) this.#stats.noCertificate++;
     callbacks.onSecure(socket, info);
   }

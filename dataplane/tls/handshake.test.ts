@@ -101,7 +101,7 @@ async function handshake(
   const socket = upstream.wrap(net.connect(port, '127.0.0.1'), '');
   const clientReason = await new Promise<string>((resolve) => {
     socket.once('error', (error) => resolve(error.message));
-    socket.once('secureConnect', () => resolve(upstream.verify(socket).reason));
+    socket.once('secureConnect', () => resolve(upstream.verify(socket).result.reason));
   });
   socket.on('error', () => {});
   const outcome = await serverSide;

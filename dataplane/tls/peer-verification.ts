@@ -4,12 +4,11 @@
 // under the same anchors and lists, or its ticket would not have opened (session-tickets.ts).
 
 import { createHash, type X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../common/clock.ts';
 import type { SanMatcherData, ValidationContextData } from '../api/config/tls.ts';
 import { compileStringMatcher, type StringMatcher } from '../matcher/string-matcher.ts';
 import { allowsUsage, certificateFacts, KeyUsageBit } from './certificate-facts.ts';
-import { findPath, sentIssuers } from './certificate-path.ts';
+import { findPath, MAX_SENT_ISSUERS, sentIssuers } from './certificate-path.ts';
 import { RevocationLists } from './revocation.ts';
 import { certificatesIn, trustAnchors } from './secure-context.ts';
 import { svidProblem, trustDomainOf } from './spiffe-id.ts';
@@ -40,7 +39,6 @@ const passed: VerificationResult = { failure: null, reason: '' };
 
 // A certificate costs its reader time, and the peer decides how much. Nobody's certificates come near these.
 const MAX_LEAF_BYTES = 16 * 1024;
-const MAX_SENT_ISSUERS = 16;
 /** A smaller certificate has no room for a key above it. */
 const BIG_KEY_BYTES = 1100;
 const MAX_RSA_BITS = 8192;
@@ -50,6 +48,8 @@ const DEFAULT_MAX_DEPTH = 100;
 interface CompiledSanMatcher {
   readonly sanType: SanMatcherData['sanType'];
   readonly matcher: StringMatcher;
+  /** Lower-case name of an exact DNS matcher, which a wildcard in the certificate may cover; '' = none. */
+  readonly exactDns: string;
 }
 
 /** A validation context ready to be applied to handshakes. */
@@ -71,6 +71,7 @@ export class PeerVerifier {
     this.#sanMatchers = context.sanMatchers.map(({ sanType, matcher }) => ({
       sanType,
       matcher: compileStringMatcher(matcher),
+      exactDns: sanType === 'DNS' && matcher.kind === 'exact' ? matcher.value.toLowerCase() : '',
     }));
     this.#wantsSvid = context.spiffe !== null || context.sanMatchers.some(namesSpiffeIds);
     this.#anchorsByDomain =
@@ -87,16 +88,21 @@ export class PeerVerifier {
       looksIntoLists && context.crlPem !== '' ? new RevocationLists(context.crlPem) : null;
   }
 
-  /** Judges a finished handshake; `chainError` is OpenSSL's verdict on the chain, '' = good. */
-  verify(socket: TLSSocket, chainError: string): VerificationResult {
-    const leaf = socket.getPeerX509Certificate();
+  /**
+   * Judges a finished handshake. `leaf`: from the socket's first getPeerX509Certificate(). `chainError` is
+   * OpenSSL's verdict on the chain, '' = good.
+   */
+  verify(
+    leaf: X509Certificate | undefined,
+    chainError: string,
+    isResumed: boolean,
+  ): VerificationResult {
     if (leaf === undefined) {
       return this.#rules.required
         ? { failure: 'fail_verify_no_cert', reason: 'TLS_error:peer did not present a certificate' }
         : passed;
     }
-    const chainProblem =
-      oversize(leaf) || this.#chainProblem(leaf, chainError, socket.isSessionReused());
+    const chainProblem = oversize(leaf) || this.#chainProblem(leaf, chainError, isResumed);
     if (chainProblem !== '') return refused('fail_verify_error', chainProblem);
     const names = subjectAltNames(leaf);
     if (this.#wantsSvid || this.#rules.enforcesRsaKeyUsage) {
@@ -196,7 +202,7 @@ export class PeerVerifier {
   }
 
   #sanMatches(names: SubjectAltNames): boolean {
-    for (const { sanType, matcher } of this.#sanMatchers) {
+    for (const { sanType, matcher, exactDns } of this.#sanMatchers) {
       const candidates =
         sanType === 'URI'
           ? names.uri
@@ -205,10 +211,20 @@ export class PeerVerifier {
             : sanType === 'IP_ADDRESS'
               ? names.ip
               : names.email;
-      for (const candidate of candidates) if (matcher.match(candidate)) return true;
+      for (const candidate of candidates) {
+        if (matcher.match(candidate)) return true;
+        if (exactDns !== '' && wildcardCovers(candidate, exactDns)) return true;
+      }
     }
     return false;
   }
+}
+
+/** `*.orders.test` covers `a.orders.test`: one label, the first, as in Envoy. */
+function wildcardCovers(candidate: string, name: string): boolean {
+  if (!candidate.startsWith('*.')) return false;
+  const dot = name.indexOf('.');
+  return dot > 0 && name.slice(dot) === candidate.slice(1).toLowerCase();
 }
 
 /** A matcher that can only mean SPIFFE IDs: then two names in one certificate are one too many. */

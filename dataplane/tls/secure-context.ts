@@ -51,9 +51,11 @@ export interface NamedExpiry {
 export class CurrentContext {
   /** Null = the peer is not verified at all. */
   readonly validation: ValidationContextData | null;
-  /** The certificates that vouch for peers, when it takes their dates or themselves to judge. */
+  /** What we show ourselves with. */
   readonly certificates: readonly TlsCertificateData[];
   readonly expiries: readonly NamedExpiry[];
+  /** Parsed once for all connections; null = none, or several and the handshake decides. */
+  readonly onlyLeaf: X509Certificate | null;
   /** Null = one context serves every name. */
   readonly sniCallback: SniCallback | null;
   readonly #options: tls.SecureContextOptions;
@@ -72,11 +74,10 @@ export class CurrentContext {
     this.validation = validation;
     this.certificates = certificates;
     this.expiries = expiries;
+    const leafs = certificates.map(leafOf);
+    this.onlyLeaf = leafs.length === 1 ? (leafs[0] ?? null) : null;
     this.#options = options;
-    this.#names =
-      certificates.length > 1
-        ? new ServerNames(certificates.map(leafOf), scansAllOnMismatch)
-        : null;
+    this.#names = certificates.length > 1 ? new ServerNames(leafs, scansAllOnMismatch) : null;
     if (this.#names === null) {
       this.#default = tls.createSecureContext({ ...options, ...certificateOptions(certificates) });
       this.sniCallback = null;

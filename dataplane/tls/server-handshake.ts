@@ -6,6 +6,7 @@
 // verdict of the chain verification, and closing the socket on TLS errors after the handshake. Both are
 // fenced into this file and fail closed: without them the handshake counts as failed.
 
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import type { SniCallback } from './secure-context.ts';
@@ -17,8 +18,11 @@ interface TlsHandle {
 
 /** How a server handshake ended. */
 export interface ServerHandshakeCallbacks {
-  /** `chainError`: '' = OpenSSL verified the peer's chain (or it sent none), else OpenSSL's code. */
-  onSecure(socket: tls.TLSSocket, chainError: string): void;
+  /**
+   * `peer`: its certificate, undefined = it sent none. `chainError`: '' = OpenSSL verified the peer's chain
+   * (or it sent none), else OpenSSL's code.
+   */
+  onSecure(socket: tls.TLSSocket, peer: X509Certificate | undefined, chainError: string): void;
   /** The handshake failed or the peer went away; the socket is closed. */
   onFailed(reason: string): void;
 }
@@ -64,15 +68,15 @@ export function startServerHandshake(
   tlsSocket.once('close', () => fail('remote close during TLS handshake'));
   tlsSocket.once('secure', () => {
     if (settled) return;
-    const chainError = readChainError(tlsSocket, options.requestCertificate);
     settled = true;
-    callbacks.onSecure(tlsSocket, chainError);
+    // Asked once: the second answer would be without the chain.
+    const peer = options.requestCertificate ? tlsSocket.getPeerX509Certificate() : undefined;
+    callbacks.onSecure(tlsSocket, peer, peer === undefined ? '' : readChainError(tlsSocket));
   });
   return tlsSocket;
 }
 
-function readChainError(socket: tls.TLSSocket, certificateRequested: boolean): string {
-  if (!certificateRequested || socket.getPeerX509Certificate() === undefined) return '';
+function readChainError(socket: tls.TLSSocket): string {
   // _handle is not in Node's types: it is the binding object that tls.Server itself asks.
   const handle = (socket as unknown as { readonly _handle?: Partial<TlsHandle> | null })._handle;
   if (typeof handle?.verifyError !== 'function') return 'VERIFICATION_RESULT_UNAVAILABLE';

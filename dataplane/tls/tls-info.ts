@@ -1,9 +1,10 @@
 // TlsInfo of a live TLS socket. Certificates are parsed at first use and the result is kept, because
 // most connections are never asked and RBAC asks on every request.
 
-import { createHash, X509Certificate } from 'node:crypto';
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import { createHash, type X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
 import type { TlsInfo } from '../api/connection.ts';
+import { MAX_SENT_ISSUERS, sentIssuers } from './certificate-path.ts';
 import { type SubjectAltNames, subjectAltNames } from './subject-alt-names.ts';
 
 const noNames: SubjectAltNames = { dns: [], uri: [], ip: [], email: [] };
@@ -16,23 +17,29 @@ export class SocketTlsInfo implements TlsInfo {
   readonly sni: string;
   readonly peerCertificatePresented: boolean;
   readonly peerCertificateValidated: boolean;
-  /** For what is asked rarely. */
-  readonly #socket: TLSSocket;
   readonly #peer: X509Certificate | undefined;
   readonly #local: X509Certificate | undefined;
   #peerNames: SubjectAltNames | null = null;
   #localNames: SubjectAltNames | null = null;
   #chain: readonly string[] | null = null;
 
-  /** `validated`: the peer's certificate passed every configured check (and there was one). */
-  constructor(socket: TLSSocket, serverName: string, validated: boolean) {
+  /**
+   * `peer`: what getPeerX509Certificate() gave, which tells the chain at its first call only. `local`: null =
+   * ask the socket. `validated`: the peer's certificate passed every configured check (and there was one).
+   */
+  constructor(
+    socket: TLSSocket,
+    serverName: string,
+    peer: X509Certificate | undefined,
+    local: X509Certificate | null,
+    validated: boolean,
+  ) {
     this.version = socket.getProtocol() ?? '';
     this.cipherSuite = socket.getCipher()?.name ?? '';
     this.alpn = typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '';
     this.sni = serverName;
-    this.#socket = socket;
-    this.#peer = socket.getPeerX509Certificate();
-    this.#local = socket.getX509Certificate();
+    this.#peer = peer;
+    this.#local = local ?? socket.getX509Certificate();
     this.peerCertificatePresented = this.#peer !== undefined;
     this.peerCertificateValidated = validated && this.#peer !== undefined;
   }
@@ -67,7 +74,7 @@ export class SocketTlsInfo implements TlsInfo {
   }
 
   get pemPeerCertificateChain(): readonly string[] {
-    this.#chain ??= this.#peer === undefined ? [] : chainOf(this.#socket.getPeerCertificate(true));
+    this.#chain ??= this.#peer === undefined ? [] : chainOf(this.#peer);
     return this.#chain;
   }
 
@@ -86,22 +93,11 @@ export class SocketTlsInfo implements TlsInfo {
   }
 }
 
-/**
- * OpenSSL completes what the peer sent up to the trusted root and does not tell where it began to, so a root
- * is left out, sent or not.
- */
-function chainOf(leaf: DetailedPeerCertificate): string[] {
-  const pems: string[] = [];
-  let certificate: DetailedPeerCertificate | undefined = leaf;
-  // The types do not say that a session without a known issuer has no such field, nor that it may be empty.
-  while (certificate?.raw !== undefined) {
-    const issuer: DetailedPeerCertificate | undefined = certificate.issuerCertificate;
-    const isRoot = issuer === certificate;
-    if (!isRoot || pems.length === 0) pems.push(new X509Certificate(certificate.raw).toString());
-    if (isRoot) break;
-    certificate = issuer;
-  }
-  return pems;
+/** As sent, without a root: who trusts it has it, and Envoy does not pass it on either. */
+function chainOf(leaf: X509Certificate): string[] {
+  const issuers = sentIssuers(leaf, MAX_SENT_ISSUERS);
+  const above = issuers.filter((issuer) => !issuer.checkIssued(issuer));
+  return [leaf, ...above].map(String);
 }
 
 /** Node gives one attribute per line, first to last; RFC 2253 is comma-joined, last to first. */

@@ -1,5 +1,6 @@
 // TLS towards the hosts of one cluster. Used by the connector of upstream/pool.
 
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import { noValidation, type UpstreamTlsConfig } from '../api/config/tls.ts';
@@ -16,6 +17,16 @@ interface KeptSession {
   readonly serverName: string;
   readonly session: Buffer;
 }
+
+/** A finished handshake, judged. */
+export interface VerifiedServer {
+  readonly result: VerificationResult;
+  readonly peer: X509Certificate | undefined;
+  /** Means something only when the server was let through. */
+  readonly tlsInfo: TlsInfo;
+}
+
+const passed: VerificationResult = { failure: null, reason: '' };
 
 /** One per cluster and worker. */
 export class UpstreamTlsContext {
@@ -84,21 +95,23 @@ export class UpstreamTlsContext {
     return tlsSocket;
   }
 
-  /** Judges the finished handshake and counts the outcome; failure null = let bytes through. */
-  verify(socket: tls.TLSSocket): VerificationResult {
+  /**
+   * Judges the finished handshake and counts the outcome; failure null = let bytes through. To be called once
+   * per socket.
+   */
+  verify(socket: tls.TLSSocket): VerifiedServer {
+    const peer = socket.getPeerX509Certificate();
+    const verifier = this.#verifier;
     const result =
-      this.#verifier === null
-        ? { failure: null, reason: '' }
-        : this.#verifier.verify(socket, authorizationCode(socket));
+      verifier === null
+        ? passed
+        : verifier.verify(peer, authorizationCode(socket), socket.isSessionReused());
     if (result.failure === null) this.#stats.countHandshake(socket);
     else this.#stats.countFailure(result.failure);
-    return result;
-  }
-
-  /** Facts of a handshake that `verify` let through. */
-  describe(socket: tls.TLSSocket): TlsInfo {
     const serverName = typeof socket.servername === 'string' ? socket.servername : '';
-    return new SocketTlsInfo(socket, serverName, this.#verifier !== null);
+    const local = this.#verifierOf?.onlyLeaf ?? null;
+    const tlsInfo = new SocketTlsInfo(socket, serverName, peer, local, verifier !== null);
+    return { result, peer, tlsInfo };
   }
 
   close(): void {

@@ -5,9 +5,8 @@ import type { Socket } from 'node:net';
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ClusterConfig } from '../api/config/cluster.ts';
-import type { TlsInfo } from '../api/connection.ts';
 import type { StatsStore } from '../api/stats.ts';
-import type { ConnectorTls } from '../network/connector.ts';
+import type { ConnectorTls, TlsVerdict } from '../network/connector.ts';
 import type { SecretStore } from '../tls/secret-store.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
 import { UpstreamTlsContext } from '../tls/upstream-tls.ts';
@@ -17,17 +16,13 @@ import { clusterScope } from './cluster-stats.ts';
 export interface ClusterTls {
   /** `serverName` '' = the SNI of the config. Throws with the failure reason when a secret is missing. */
   wrap(socket: Socket, serverName: string): TLSSocket;
-  /** After the handshake: reason '' = let bytes through. */
-  verify(socket: TLSSocket, serverName: string): { readonly reason: string };
-  describe(socket: TLSSocket): TlsInfo;
+  /** After the handshake, once: reason '' = let bytes through. */
+  verify(socket: TLSSocket, serverName: string): TlsVerdict;
   /** No connection will be made any more. */
   close(): void;
 }
 
-const sanFailure = {
-  reason: 'TLS_error:CERTIFICATE_VERIFY_FAILED:verify cert failed: verify SAN list',
-};
-const passed = { reason: '' };
+const SAN_FAILURE = 'TLS_error:CERTIFICATE_VERIFY_FAILED:verify cert failed: verify SAN list';
 
 /** Null = the cluster speaks plaintext. Its stats live in `stats` until close(). */
 export function createClusterTls(
@@ -62,16 +57,13 @@ class ContextTls implements ClusterTls {
     return this.#context.wrap(socket, serverName);
   }
 
-  verify(socket: TLSSocket, serverName: string): { readonly reason: string } {
-    const result = this.#context.verify(socket);
-    if (result.failure !== null || !this.#validatesServerName || serverName === '') return result;
-    if (socket.getPeerX509Certificate()?.checkHost(serverName) !== undefined) return passed;
+  verify(socket: TLSSocket, serverName: string): TlsVerdict {
+    const { result, peer, tlsInfo } = this.#context.verify(socket);
+    const verdict = { reason: result.reason, tlsInfo };
+    if (result.failure !== null || !this.#validatesServerName || serverName === '') return verdict;
+    if (peer?.checkHost(serverName) !== undefined) return verdict;
     this.#sslStats.countFailure('fail_verify_san');
-    return sanFailure;
-  }
-
-  describe(socket: TLSSocket): TlsInfo {
-    return this.#context.describe(socket);
+    return { reason: SAN_FAILURE, tlsInfo };
   }
 
   close(): void {
@@ -85,7 +77,6 @@ export function connectorTls(tls: ClusterTls, serverName: string): ConnectorTls 
   return {
     wrap: (socket) => tls.wrap(socket, serverName),
     verify: (socket) => tls.verify(socket, serverName),
-    describe: (socket) => tls.describe(socket),
   };
 }
 

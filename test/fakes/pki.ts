@@ -3,6 +3,7 @@
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
+import { pemOf } from '../../common/der.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const rsaAlgorithm = {
@@ -12,6 +13,8 @@ const rsaAlgorithm = {
   modulusLength: 2048,
 } as const;
 const DAY_MS = 86_400_000;
+
+export const { ExtendedKeyUsage, KeyUsageFlags } = x509;
 
 export interface TestCertificate {
   readonly certificatePem: string;
@@ -110,7 +113,7 @@ export class TestCa {
       },
       webcrypto,
     );
-    return crl.toString('pem');
+    return pemOf(Buffer.from(crl.rawData), 'X509 CRL');
   }
 
   async issue(names: LeafNames): Promise<TestCertificate> {
@@ -154,13 +157,9 @@ export class TestCa {
       webcrypto,
     );
     const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
-    const lines = pkcs8
-      .toString('base64')
-      .replaceAll(/(.{64})/g, '$1\n')
-      .trimEnd();
     return {
       certificatePem: certificate.toString('pem'),
-      privateKeyPem: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`,
+      privateKeyPem: pemOf(pkcs8, 'PRIVATE KEY'),
     };
   }
 }
