@@ -25,9 +25,14 @@ export interface Cluster {
    * The HTTP pool of `host` (made at first use). `authority` is the request's :authority as it goes
    * upstream; only clusters with auto_sni look at it, and keep a pool per name.
    */
-  httpPool(host: Host, priority: ResourcePriority, authority?: string): HttpPool;
+  httpPool(
+    host: Host,
+    priority: ResourcePriority,
+    authority?: string,
+    downstream?: Connection | null,
+  ): HttpPool;
   /** The TCP pool of `host`: one connection per newConnection, none reused. */
-  tcpPool(host: Host, priority: ResourcePriority): TcpPool;
+  tcpPool(host: Host, priority: ResourcePriority, downstream?: Connection | null): TcpPool;
   maintenanceMode(): boolean;
 }
 

@@ -21,7 +21,8 @@ import { compileIpAddress } from '../compile/address.ts';
 import { Compilation, mapItems } from '../compile/compilation.ts';
 import { compileDynamicResources, grpcClusterNames } from './ads.ts';
 import { ConfigContext, type ConfigRun } from './any-config.ts';
-import { compileBindAddress, compileCluster } from './cluster.ts';
+import { compileBindAddresses } from './bind-config.ts';
+import { compileCluster } from './cluster.ts';
 import { compileDnsResolver } from './dns.ts';
 import { compileGrpcCluster } from './grpc-target.ts';
 import { compileListener } from './listener.ts';
@@ -141,10 +142,10 @@ function compileClusterDefaults(
       resolver === undefined
         ? []
         : compileDnsResolver(resolver, 'typed_dns_resolver_config', compilation),
-    bindAddress:
+    bindAddresses:
       bind === undefined
-        ? null
-        : compileBindAddress(bind, 'cluster_manager.upstream_bind_config', compilation),
+        ? []
+        : compileBindAddresses(bind, 'cluster_manager.upstream_bind_config', compilation),
   };
 }
 

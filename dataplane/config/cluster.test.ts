@@ -59,7 +59,9 @@ describe('compileCluster', () => {
       },
       tls: null,
       tcpKeepalive: null,
-      bindAddress: null,
+      proxyProtocol: null,
+      proxyTlvAsPoolKey: false,
+      bindAddresses: [],
       ignoreHealthOnHostRemoval: false,
     });
   });

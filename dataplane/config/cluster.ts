@@ -1,15 +1,20 @@
 // config.cluster.v3.Cluster -> ClusterConfig, for CDS and static_resources. Clusters that only gRPC
 // services name go through grpc-target.ts instead.
 
-import { isIP } from 'node:net';
 import { joinPath } from '../../common/result.ts';
-import type { BindConfigProto, ClusterProto } from '../../proto/gen/types.ts';
+import type { ClusterProto } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
 import type { ClusterDefaults } from '../api/config/bootstrap.ts';
-import type { ClusterConfig, LoadAssignment } from '../api/config/cluster.ts';
+import type {
+  ClusterConfig,
+  LoadAssignment,
+  UpstreamProxyProtocolConfig,
+  UpstreamProxySocketData,
+} from '../api/config/cluster.ts';
 import type { UpstreamTlsConfig } from '../api/config/tls.ts';
 import { type Compilation, namedAny } from '../compile/compilation.ts';
 import { requireAds } from '../compile/config-source.ts';
+import { compileBindAddresses } from './bind-config.ts';
 import { compileDns } from './dns.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { compileLoadBalancing } from './load-balancing.ts';
@@ -29,7 +34,7 @@ export function compileCluster(
 ): ClusterConfig {
   const at = (field: string): string => joinPath(path, field);
   const name = cluster.name ?? '';
-  const tls = compileUpstreamSocket(cluster, path, compilation);
+  const socket = compileUpstreamSocket(cluster, path, compilation);
   const http = compileUpstreamHttp(cluster, path, compilation);
   const keepalive = cluster.upstream_connection_options?.tcp_keepalive;
   return {
@@ -61,13 +66,19 @@ export function compileCluster(
     loadAssignment: compileAssignment(cluster, path, compilation),
     dns: compileDns(cluster, path, defaults.dnsResolvers, compilation),
     http,
-    tls,
+    tls: socket.tls,
     tcpKeepalive:
       keepalive === undefined ? null : { timeS: wrapperOr(keepalive.keepalive_time, 7200) },
-    bindAddress:
+    proxyProtocol: socket.proxyProtocol,
+    proxyTlvAsPoolKey: socket.tlvAsPoolKey,
+    bindAddresses:
       cluster.upstream_bind_config === undefined
-        ? defaults.bindAddress
-        : compileBindAddress(cluster.upstream_bind_config, at('upstream_bind_config'), compilation),
+        ? defaults.bindAddresses
+        : compileBindAddresses(
+            cluster.upstream_bind_config,
+            at('upstream_bind_config'),
+            compilation,
+          ),
     ignoreHealthOnHostRemoval: cluster.ignore_health_on_host_removal ?? false,
   };
 }
@@ -111,37 +122,30 @@ function compileAssignment(
   return compileLoadAssignment(cluster.load_assignment ?? {}, at, allowNames, compilation);
 }
 
-/** Null = plaintext. */
+/** What a cluster's connections are made of. */
+export interface UpstreamSocket {
+  readonly proxyProtocol: UpstreamProxyProtocolConfig | null;
+  readonly tlvAsPoolKey: boolean;
+  /** Null = plaintext. */
+  readonly tls: UpstreamTlsConfig | null;
+}
+
+const plaintext: UpstreamSocket = { proxyProtocol: null, tlvAsPoolKey: false, tls: null };
+
 export function compileUpstreamSocket(
   cluster: ClusterProto,
   path: string,
   compilation: Compilation,
-): UpstreamTlsConfig | null {
-  if (cluster.transport_socket === undefined) return null;
+): UpstreamSocket {
+  if (cluster.transport_socket === undefined) return plaintext;
   const at = joinPath(path, 'transport_socket');
   const socket = compilation.extension(
     'upstream-transport-socket',
     namedAny(cluster.transport_socket),
     at,
   );
-  // The halves of this category make UpstreamTlsConfig, or null for raw_buffer.
-  return (socket?.data ?? null) as UpstreamTlsConfig | null;
-}
-
-/** The source address of upstream connections; its port must be 0. */
-export function compileBindAddress(
-  bind: BindConfigProto,
-  path: string,
-  compilation: Compilation,
-): string | null {
-  const source = bind.source_address;
-  if (source === undefined) return null;
-  const address = source.address ?? '';
-  if (isIP(address) === 0) {
-    compilation.fail(`${path}.source_address.address`, `malformed IP address '${address}'`);
-  }
-  if ((source.port_value ?? 0) !== 0) {
-    compilation.fail(`${path}.source_address.port_value`, 'not supported yet (only port 0)');
-  }
-  return address;
+  // The halves of this category make UpstreamTlsConfig, UpstreamProxySocketData, or null for raw_buffer.
+  const data = (socket?.data ?? null) as UpstreamTlsConfig | UpstreamProxySocketData | null;
+  if (data !== null && 'kind' in data) return data;
+  return { ...plaintext, tls: data };
 }

@@ -19,7 +19,10 @@ export function compileGrpcCluster(
   path: string,
   compilation: Compilation,
 ): GrpcTarget {
-  const tls = compileUpstreamSocket(cluster, path, compilation);
+  const { tls, proxyProtocol } = compileUpstreamSocket(cluster, path, compilation);
+  if (proxyProtocol !== null) {
+    compilation.fail(joinPath(path, 'transport_socket'), 'not supported yet for a gRPC service');
+  }
   if (tls !== null) refuseSds(tls, joinPath(path, 'transport_socket'), compilation);
   if (cluster.type === 'EDS') {
     compilation.fail(joinPath(path, 'type'), 'not supported yet (EDS for a gRPC service)');

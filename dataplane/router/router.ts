@@ -285,7 +285,12 @@ export class RouterFilter
     this.#upstream = request;
     for (let i = 0; i < this.#downstreamFull; i++) request.readDisable(true);
     // auto_sni takes the server name from the request as it goes out.
-    const pool = cluster.httpPool(host, priority, this.#headers!.authority);
+    const pool = cluster.httpPool(
+      host,
+      priority,
+      this.#headers!.authority,
+      this.#callbacks.connection,
+    );
     request.start(pool, endStream);
   }
 

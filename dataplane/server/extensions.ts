@@ -26,6 +26,7 @@ import { customHeaderDetection } from '../extensions/original-ip-detection/custo
 import { xffDetection } from '../extensions/original-ip-detection/xff/config.ts';
 import { uuidRequestId } from '../extensions/request-id/uuid/config.ts';
 import { previousHosts } from '../extensions/retry-host-predicate/previous-hosts/config.ts';
+import { upstreamProxyProtocolSocket } from '../extensions/transport-socket/proxy-protocol/config.ts';
 import {
   downstreamRawBufferSocket,
   upstreamRawBufferSocket,
@@ -56,6 +57,7 @@ export const builtInExtensions: readonly AnyFactory[] = [
   upstreamTlsSocket,
   downstreamRawBufferSocket,
   upstreamRawBufferSocket,
+  upstreamProxyProtocolSocket,
   fileAccessLog,
   stdoutAccessLog,
   stderrAccessLog,

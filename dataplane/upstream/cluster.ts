@@ -14,9 +14,15 @@ import type {
   TcpPool,
 } from '../api/cluster.ts';
 import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
-import { formatAddress } from '../api/connection.ts';
+import {
+  type Connection,
+  formatAddress,
+  type ProxyProtocolInfo,
+  type SocketAddress,
+} from '../api/connection.ts';
 import { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import { connect } from '../network/connector.ts';
+import { encodeProxyHeader, proxyHeaderKey } from '../network/proxy-header.ts';
 import { Balancer } from './balancer.ts';
 import { CircuitBreakerStats, ClusterStats } from './cluster-stats.ts';
 import { type ClusterTls, connectorTls, serverNameOf } from './cluster-tls.ts';
@@ -114,16 +120,29 @@ export class UpstreamCluster implements Cluster {
     return host;
   }
 
-  httpPool(host: Host, priority: ResourcePriority, authority = ''): HttpPool {
+  httpPool(
+    host: Host,
+    priority: ResourcePriority,
+    authority = '',
+    downstream: Connection | null = null,
+  ): HttpPool {
     // Hosts only come out of chooseHost.
     const { pools } = host as UpstreamHost;
-    if (this.#tls === null || !this.config.http.autoSni) return pools.http(priority);
-    const serverName = serverNameOf(authority);
+    const usesAutoSni = this.#tls !== null && this.config.http.autoSni;
+    const serverName = usesAutoSni ? serverNameOf(authority) : '';
+    if (this.config.proxyProtocol !== null && downstream !== null) {
+      const info = proxyInfoOf(downstream);
+      const key = proxyHeaderKey(info, this.config.proxyTlvAsPoolKey);
+      return pools.httpProxied(priority, serverName, info, key);
+    }
     return serverName === '' ? pools.http(priority) : pools.httpNamed(priority, serverName);
   }
 
-  tcpPool(host: Host, priority: ResourcePriority): TcpPool {
-    return (host as UpstreamHost).pools.tcp(priority); // as above
+  tcpPool(host: Host, priority: ResourcePriority, downstream: Connection | null = null): TcpPool {
+    const { pools } = host as UpstreamHost; // as above
+    if (this.config.proxyProtocol === null || downstream === null) return pools.tcp(priority);
+    const info = proxyInfoOf(downstream);
+    return pools.tcpProxied(priority, info, proxyHeaderKey(info, this.config.proxyTlvAsPoolKey));
   }
 
   /** upstream.maintenance_mode.<cluster> is a runtime key; config/ supports no runtime keys of clusters. */
@@ -215,12 +234,17 @@ export class UpstreamCluster implements Cluster {
         maxHeadersCount: config.http.maxHeadersCount,
         stats: this.codecStats,
       },
-      connect: (host, serverName) => this.#connect(host, serverName),
+      connect: (host, serverName, downstream) => this.#connect(host, serverName, downstream),
     };
   }
 
-  #connect(host: PoolHost, serverName: string): PoolConnection {
+  #connect(
+    host: PoolHost,
+    serverName: string,
+    downstream: ProxyProtocolInfo | null,
+  ): PoolConnection {
     const { config } = this;
+    const { proxyProtocol } = config;
     const wantsHostname = config.tls?.autoHostSni === true && serverName === '';
     const sni = wantsHostname ? host.hostname : serverName;
     return connect({
@@ -229,7 +253,9 @@ export class UpstreamCluster implements Cluster {
       address: host.address,
       tls: this.#tls === null ? null : connectorTls(this.#tls, sni),
       connectTimeoutMs: config.connectTimeoutMs,
-      localIp: config.bindAddress,
+      localIp: bindAddressFor(host.address, config.bindAddresses),
+      preamble:
+        proxyProtocol === null ? null : (own) => encodeProxyHeader(proxyProtocol, downstream, own),
       keepaliveS: config.tcpKeepalive?.timeS ?? null,
       bufferLimitBytes: config.perConnectionBufferLimitBytes,
       traffic: this.stats,
@@ -239,6 +265,21 @@ export class UpstreamCluster implements Cluster {
   #readEpoch(): number {
     return readWord(this.#slot, ClusterWord.HealthEpoch);
   }
+}
+
+/** Whom a PROXY header names: whoever came in one, else the connection's own ends. */
+function proxyInfoOf({
+  proxyProtocol,
+  remoteAddress,
+  localAddress,
+}: Connection): ProxyProtocolInfo {
+  return proxyProtocol ?? { remoteAddress, localAddress, tlvs: [] };
+}
+
+/** Envoy: the first of the host's family, or else the first. */
+function bindAddressFor(host: SocketAddress, addresses: readonly string[]): string | null {
+  const isV6 = host.ip.includes(':');
+  return addresses.find((address) => address.includes(':') === isV6) ?? addresses[0] ?? null;
 }
 
 /** The slot is part of it: an address that left and came back has a new slot and is a new host. */

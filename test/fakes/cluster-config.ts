@@ -89,7 +89,9 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     },
     tls: null,
     tcpKeepalive: null,
-    bindAddress: null,
+    proxyProtocol: null,
+    proxyTlvAsPoolKey: false,
+    bindAddresses: [],
     ignoreHealthOnHostRemoval: false,
     ...given,
   };

@@ -41,8 +41,8 @@ export interface BootstrapConfig {
 export interface ClusterDefaults {
   /** typed_dns_resolver_config: `ip:port`; empty = the system's. */
   readonly dnsResolvers: readonly string[];
-  /** cluster_manager.upstream_bind_config; null = any. */
-  readonly bindAddress: string | null;
+  /** cluster_manager.upstream_bind_config; empty = any. */
+  readonly bindAddresses: readonly string[];
 }
 
 /** config.core.v3.Node as far as a user says it; user agent and features are added by xds/. */

@@ -1,6 +1,7 @@
 // A compiled cluster: plain, frozen data made by config/cluster from config.cluster.v3.Cluster, sent
 // to the workers as it is. Times in ms. Defaults are Envoy's and are already filled in.
 
+import type { ProxyProtocolTlv } from '../connection.ts';
 import type { UpstreamTlsConfig } from './tls.ts';
 
 export interface ClusterConfig {
@@ -30,10 +31,31 @@ export interface ClusterConfig {
   readonly http: UpstreamHttpConfig;
   readonly tls: UpstreamTlsConfig | null;
   readonly tcpKeepalive: { readonly timeS: number } | null;
-  /** Bind address for upstream sockets, null = any. */
-  readonly bindAddress: string | null;
+  /** upstream_proxy_protocol: what each connection begins with; null = nothing. */
+  readonly proxyProtocol: UpstreamProxyProtocolConfig | null;
+  /** TLVs that came with a connection keep it from sharing others', too. */
+  readonly proxyTlvAsPoolKey: boolean;
+  /** Source addresses of upstream sockets, at most one per family; empty = any. */
+  readonly bindAddresses: readonly string[];
   readonly ignoreHealthOnHostRemoval: boolean;
   /** timeout budgets etc. are not here on purpose: add fields when config/ supports them. */
+}
+
+/** config.core.v3.ProxyProtocolConfig. */
+export interface UpstreamProxyProtocolConfig {
+  readonly version: 1 | 2;
+  /** Types that are passed on when they came in a PROXY header; version 2 only. */
+  readonly passThroughTlvs: 'all' | readonly number[];
+  /** Sent with every header; in place of a passed one of the same type. */
+  readonly addedTlvs: readonly ProxyProtocolTlv[];
+}
+
+/** What an upstream transport socket that is not TLS or raw_buffer compiles to. */
+export interface UpstreamProxySocketData {
+  readonly kind: 'proxy-protocol';
+  readonly proxyProtocol: UpstreamProxyProtocolConfig;
+  readonly tlvAsPoolKey: boolean;
+  readonly tls: UpstreamTlsConfig | null;
 }
 
 export interface ThresholdsConfig {

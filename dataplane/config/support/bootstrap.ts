@@ -94,6 +94,10 @@ export const coreSupport: SupportGroup = {
     ),
     [`${core}.TypedExtensionConfig`]: fields('name', 'typed_config'),
     [`${core}.TransportSocket`]: fields('name', 'typed_config'),
+    'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport': {
+      ...fields('config', 'transport_socket', 'tlv_as_pool_key'),
+      allow_unspecified_address: only(false),
+    },
     [`${core}.Metadata`]: fields('filter_metadata'),
     [`${core}.HeaderValue`]: fields('key', 'value', 'raw_value'),
     [`${core}.HeaderValueOption`]: fields('header', 'append', 'append_action', 'keep_empty_value'),
@@ -102,8 +106,12 @@ export const coreSupport: SupportGroup = {
     [`${core}.RuntimeDouble`]: fields('default_value', 'runtime_key'),
     [`${core}.BindConfig`]: {
       source_address: { note: 'port 0' },
+      ...fields('extra_source_addresses', 'additional_source_addresses'),
       freebind: only(false),
     },
+    [`${core}.ExtraSourceAddress`]: fields('address'),
+    [`${core}.ProxyProtocolConfig`]: fields('version', 'pass_through_tlvs', 'added_tlvs'),
+    [`${core}.TlvEntry`]: fields('type', 'value'),
     [`${core}.TcpKeepalive`]: fields('keepalive_time'),
     [`${core}.HttpProtocolOptions`]: {
       ...fields('idle_timeout', 'max_connection_duration', 'max_headers_count'),

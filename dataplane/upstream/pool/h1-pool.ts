@@ -15,7 +15,7 @@ import {
   type ResponseDecoder,
   StreamResetReason,
 } from '../../api/codec.ts';
-import { ConnectionEvent } from '../../api/connection.ts';
+import { ConnectionEvent, type ProxyProtocolInfo } from '../../api/connection.ts';
 import { ClientConnection } from '../../http/h1/client-connection.ts';
 import { ClientStream } from '../../http/h1/client-stream.ts';
 import type { ClientConnectionCallbacks } from '../../http/h1/options.ts';
@@ -36,8 +36,9 @@ export class H1Pool extends ConnectionPool<HttpPoolCallbacks> implements HttpPoo
     priority: 0 | 1,
     owner: PoolOwner,
     serverName = '',
+    downstream: ProxyProtocolInfo | null = null,
   ) {
-    super(context, host, priority, owner, serverName);
+    super(context, host, priority, owner, serverName, downstream);
     this.#idleTimeoutMs = context.config.http.idleTimeoutMs;
   }
 

@@ -1,12 +1,15 @@
 // The pools of one host in one worker, made at first use, and their end.
 
 import type { ResourcePriority } from '../../api/cluster.ts';
+import type { ProxyProtocolInfo } from '../../api/connection.ts';
 import { H1Pool } from './h1-pool.ts';
 import type { PoolContext, PoolHost, PoolOwner } from './pool-context.ts';
 import { TcpConnectionPool } from './tcp-pool.ts';
 
 /** auto_sni names come from clients' Host headers; more than this and the oldest pool is drained. */
 const MAX_NAMED_POOLS = 64;
+/** The same for upstream_proxy_protocol, where each downstream connection has a pool of its own. */
+const MAX_PROXY_POOLS = 1024;
 
 /** Index of a priority's pool. */
 type Pools<Pool> = [Pool | null, Pool | null];
@@ -18,8 +21,10 @@ export class HostPools implements PoolOwner {
   readonly #tcp: Pools<TcpConnectionPool> = [null, null];
   /** By priority and SNI; null unless auto_sni is used. */
   #named: Map<string, H1Pool> | null = null;
+  /** By priority, SNI and PROXY header; null unless upstream_proxy_protocol is used. */
+  #proxied: Map<string, H1Pool | TcpConnectionPool> | null = null;
   /** Drained and not yet empty, and no longer reachable above. */
-  readonly #leaving = new Set<H1Pool>();
+  readonly #leaving = new Set<H1Pool | TcpConnectionPool>();
   #isDraining = false;
   #onEmpty: (() => void) | null = null;
 
@@ -39,17 +44,53 @@ export class HostPools implements PoolOwner {
     const named = this.#named;
     let pool = named.get(key);
     if (pool !== undefined) return pool;
-    if (named.size >= MAX_NAMED_POOLS) this.#dropOldest(named);
+    if (named.size >= MAX_NAMED_POOLS) this.#dropOldest<H1Pool>(named);
     pool = new H1Pool(this.#context, this.#host, priority, this, serverName);
     if (this.#isDraining) pool.drain();
     named.set(key, pool);
     return pool;
   }
 
+  /** Connections whose PROXY header names `downstream`; `key` says which headers are equal. */
+  httpProxied(
+    priority: ResourcePriority,
+    serverName: string,
+    downstream: ProxyProtocolInfo,
+    key: string,
+  ): H1Pool {
+    const name = `http ${priority} ${serverName} ${key}`;
+    const known = this.#proxied?.get(name);
+    if (known instanceof H1Pool) return known;
+    const pool = new H1Pool(this.#context, this.#host, priority, this, serverName, downstream);
+    this.#addProxied(name, pool);
+    return pool;
+  }
+
+  /** httpProxied for tcp_proxy. */
+  tcpProxied(
+    priority: ResourcePriority,
+    downstream: ProxyProtocolInfo,
+    key: string,
+  ): TcpConnectionPool {
+    const name = `tcp ${priority} ${key}`;
+    const known = this.#proxied?.get(name);
+    if (known instanceof TcpConnectionPool) return known;
+    const pool = new TcpConnectionPool(this.#context, this.#host, priority, this, '', downstream);
+    this.#addProxied(name, pool);
+    return pool;
+  }
+
+  #addProxied(name: string, pool: H1Pool | TcpConnectionPool): void {
+    this.#proxied ??= new Map();
+    if (this.#proxied.size >= MAX_PROXY_POOLS) this.#dropOldest(this.#proxied);
+    if (this.#isDraining) pool.drain();
+    this.#proxied.set(name, pool);
+  }
+
   tcp(priority: ResourcePriority): TcpConnectionPool {
     let pool = this.#tcp[priority];
     if (pool === null) {
-      pool = new TcpConnectionPool(this.#context, this.#host, priority, this, '');
+      pool = new TcpConnectionPool(this.#context, this.#host, priority, this, '', null);
       if (this.#isDraining) pool.drain();
       this.#tcp[priority] = pool;
     }
@@ -90,7 +131,7 @@ export class HostPools implements PoolOwner {
     return pool;
   }
 
-  #dropOldest(named: Map<string, H1Pool>): void {
+  #dropOldest<Pool extends H1Pool | TcpConnectionPool>(named: Map<string, Pool>): void {
     const [oldest] = named;
     if (oldest === undefined) return;
     const [key, pool] = oldest;
@@ -101,7 +142,13 @@ export class HostPools implements PoolOwner {
   }
 
   #all(): (H1Pool | TcpConnectionPool)[] {
-    const pools = [...this.#http, ...this.#tcp, ...(this.#named?.values() ?? []), ...this.#leaving];
+    const pools = [
+      ...this.#http,
+      ...this.#tcp,
+      ...(this.#named?.values() ?? []),
+      ...(this.#proxied?.values() ?? []),
+      ...this.#leaving,
+    ];
     return pools.filter((pool) => pool !== null);
   }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../../../common/clock.ts';
 import type { TimerService } from '../../../common/timer.ts';
 import type { Host, ResourceManager, TcpPoolConnection } from '../../api/cluster.ts';
 import type { ClusterConfig } from '../../api/config/cluster.ts';
+import type { ProxyProtocolInfo } from '../../api/connection.ts';
 import type { ClientOptions } from '../../http/h1/options.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
 import type { SharedHostStats } from '../host-stats.ts';
@@ -27,8 +28,11 @@ export interface PoolContext {
   readonly clock: Clock;
   readonly timers: TimerService;
   readonly codecOptions: ClientOptions;
-  /** Begins to connect; its callbacks must be added in the same turn. `serverName` '' = the config's SNI. */
-  connect(host: PoolHost, serverName: string): PoolConnection;
+  /**
+   * Begins to connect; its callbacks must be added in the same turn. `serverName` '' = the config's SNI;
+   * `downstream` = whom a PROXY header names, null = nobody.
+   */
+  connect(host: PoolHost, serverName: string, downstream: ProxyProtocolInfo | null): PoolConnection;
 }
 
 /** Told when a draining pool has become empty. */

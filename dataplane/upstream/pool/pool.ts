@@ -9,7 +9,7 @@
 
 import type { ResourceManager } from '../../api/cluster.ts';
 import { type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
-import { ConnectionEvent } from '../../api/connection.ts';
+import { ConnectionEvent, type ProxyProtocolInfo } from '../../api/connection.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
 import { type FailureCallbacks, Pending, PendingList, type PendingOwner } from './pending-list.ts';
 import type { PoolClient } from './pool-client.ts';
@@ -30,6 +30,7 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
   protected isDraining = false;
   readonly #owner: PoolOwner;
   readonly #serverName: string;
+  readonly #downstream: ProxyProtocolInfo | null;
   #connecting = 0;
 
   constructor(
@@ -38,6 +39,7 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
     priority: 0 | 1,
     owner: PoolOwner,
     serverName: string,
+    downstream: ProxyProtocolInfo | null,
   ) {
     this.context = context;
     this.host = host;
@@ -45,6 +47,7 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
     this.resources = context.resources[priority];
     this.#owner = owner;
     this.#serverName = serverName;
+    this.#downstream = downstream;
   }
 
   protected abstract createClient(connection: PoolConnection): PoolClient;
@@ -155,7 +158,7 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
     stats.upstreamCxActive++;
     this.host.stats.cxTotal++;
     this.host.stats.adjustCxActive(1);
-    const connection = context.connect(this.host, this.#serverName);
+    const connection = context.connect(this.host, this.#serverName, this.#downstream);
     const client = this.createClient(connection);
     this.clients.add(client);
     this.#connecting++;

@@ -129,7 +129,9 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks {
       return;
     }
     streamInfo.upstreamRequestAttemptCount = ++this.#attempts;
-    this.#connecting = cluster.tcpPool(host, ResourcePriority.Default).newConnection(this);
+    this.#connecting = cluster
+      .tcpPool(host, ResourcePriority.Default, this.#callbacks.connection)
+      .newConnection(this);
   }
 
   onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void {

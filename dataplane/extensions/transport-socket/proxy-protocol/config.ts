@@ -1,0 +1,71 @@
+// envoy.transport_sockets.upstream_proxy_protocol: main-thread half. Wraps another upstream transport socket
+// and begins each connection with a PROXY header.
+
+import type { FieldError, Result } from '../../../../common/result.ts';
+import type {
+  ProxyProtocolConfigProto,
+  ProxyProtocolUpstreamTransportProto,
+} from '../../../../proto/gen/types.ts';
+import type {
+  UpstreamProxyProtocolConfig,
+  UpstreamProxySocketData,
+} from '../../../api/config/cluster.ts';
+import type { UpstreamTlsConfig } from '../../../api/config/tls.ts';
+import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
+import { Compilation, mapItems, namedAny } from '../../../compile/compilation.ts';
+
+const name = 'envoy.transport_sockets.upstream_proxy_protocol';
+const MAX_TLV_BYTES = 65_535;
+
+/** ProxyProtocolUpstreamTransport -> UpstreamProxySocketData. */
+export const upstreamProxyProtocolSocket: ExtensionConfigFactory<ProxyProtocolUpstreamTransportProto> =
+  {
+    name,
+    category: 'upstream-transport-socket',
+    configTypes: [
+      'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport',
+    ],
+    compile(
+      config: ProxyProtocolUpstreamTransportProto,
+      context: CompileContext,
+    ): Result<unknown, FieldError[]> {
+      const compilation = new Compilation(context);
+      const { transport_socket: inner } = config;
+      const socket =
+        inner === undefined
+          ? null
+          : compilation.extension('upstream-transport-socket', namedAny(inner), 'transport_socket');
+      if (socket?.extension === name) {
+        compilation.fail('transport_socket', 'must not be another upstream_proxy_protocol');
+      }
+      const data: UpstreamProxySocketData = {
+        kind: 'proxy-protocol',
+        proxyProtocol: compileHeader(config.config ?? {}, compilation),
+        tlvAsPoolKey: config.tlv_as_pool_key ?? false,
+        // The other halves of this category make UpstreamTlsConfig, or null for raw_buffer.
+        tls: (socket?.data ?? null) as UpstreamTlsConfig | null,
+      };
+      return compilation.result(data);
+    },
+  };
+
+function compileHeader(
+  config: ProxyProtocolConfigProto,
+  compilation: Compilation,
+): UpstreamProxyProtocolConfig {
+  const { pass_through_tlvs: pass } = config;
+  return {
+    version: config.version === 'V2' ? 2 : 1,
+    passThroughTlvs:
+      pass === undefined ? [] : pass.match_type === 'INCLUDE' ? (pass.tlv_type ?? []) : 'all',
+    addedTlvs: mapItems(config.added_tlvs, 'config.added_tlvs', (tlv, at) => {
+      const type = tlv.type ?? 0;
+      const value = tlv.value ?? Buffer.alloc(0);
+      if (type > 255) compilation.fail(`${at}.type`, 'must be < 256');
+      if (value.length > MAX_TLV_BYTES) {
+        compilation.fail(`${at}.value`, `must not be longer than ${MAX_TLV_BYTES} bytes`);
+      }
+      return { type, value: Uint8Array.from(value) };
+    }),
+  };
+}
