@@ -90,8 +90,9 @@ export async function startSidecar(yaml: string, options: SidecarOptions = {}): 
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   for (const line of (await ask('/listeners')).trim().split('\n')) {
-    const [name = '', address = ''] = line.split('::');
-    ports.set(name, Number(address.split(':').at(-1)));
+    const [name = ''] = line.split('::');
+    // The main address comes first.
+    if (!ports.has(name)) ports.set(name, Number(line.split(':').at(-1)));
   }
   return {
     port: (listener) => {
