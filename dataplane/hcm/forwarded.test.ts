@@ -79,7 +79,6 @@ test('use_remote_address: the edge appends the peer and believes nobody', () => 
       'x-request-id: uuid',
       'x-forwarded-proto: http',
       'x-forwarded-for: 1.1.1.1, 2.2.2.2,192.0.2.2',
-      'x-forwarded-host: q',
     ],
     client: '127.0.0.1',
   });

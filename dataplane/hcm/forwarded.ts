@@ -5,7 +5,7 @@
 import { networkInterfaces } from 'node:os';
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { Connection, SocketAddress } from '../api/connection.ts';
-import { findField, type RequestHeaders, setField } from '../api/headers.ts';
+import { findField, type RequestHeaders, removeField, setField } from '../api/headers.ts';
 import type { CidrMap } from '../network/cidr.ts';
 import { addressFromRight, containsAddress, rangesOf } from './client-address.ts';
 import { type RequestScan, sanitizeExternal } from './header-sanitize.ts';
@@ -79,6 +79,8 @@ export class ForwardedPolicy {
     else if (scan.hasEnvoyHeaders || internalOnly.length > 0) {
       sanitizeExternal(fields, isEdge, scan.hasEnvoyHeaders, internalOnly);
     }
+    // Stricter than Envoy: at the edge nobody is there who could have said it truly.
+    if (isEdge && hops === 0 && scan.hasForwardedHost) removeField(fields, 'x-forwarded-host');
     const trusted = client ?? peer;
     this.#appendVia(headers, scan);
     if (isEdge && !isUnixSocket(trusted)) {

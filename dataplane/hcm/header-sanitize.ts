@@ -9,6 +9,8 @@ export class RequestScan {
   forwardedFor = -1;
   forwardedProto = -1;
   forwardedClientCert = -1;
+  /** x-forwarded-host is there. */
+  hasForwardedHost = false;
   requestId = -1;
   via = -1;
   /** Any `x-envoy-*` header is left. */
@@ -48,6 +50,7 @@ export function scanRequest(fields: HeaderFields, scan: RequestScan): void {
   scan.forwardedFor = -1;
   scan.forwardedProto = -1;
   scan.forwardedClientCert = -1;
+  scan.hasForwardedHost = false;
   scan.requestId = -1;
   scan.via = -1;
   scan.hasEnvoyHeaders = false;
@@ -107,6 +110,7 @@ export function scanRequest(fields: HeaderFields, scan: RequestScan): void {
         break;
       case 16:
         if (name === 'proxy-connection' || name === 'x-envoy-internal') continue;
+        if (name === 'x-forwarded-host') scan.hasForwardedHost = true;
         break;
       case 17:
         if (name === 'transfer-encoding') continue;

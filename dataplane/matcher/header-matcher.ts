@@ -8,6 +8,21 @@ export interface ReadableHeaders {
   get(name: string): string | null;
 }
 
+/** The same with the flat list behind it. */
+export interface ListedHeaders extends ReadableHeaders {
+  /** See api/headers.ts. */
+  readonly fields: readonly string[];
+}
+
+/**
+ * How a header that was sent several times is read where a verdict hangs on it. The peer behind us may take
+ * the first line, the last, or all of them joined, so a rule that looks at one reading only can be dodged.
+ *   'each'   as Envoy's RBAC: some line matches, or, inverted, none does
+ *   'some'   true when any reading says so: for what denies
+ *   'every'  true when all readings say so: for what denies when it is false
+ */
+export type Reading = 'each' | 'some' | 'every';
+
 /** What absl::SimpleAtoi takes: optional blanks around an optional sign and digits. */
 const INTEGER = /^\s*[+-]?[0-9]+\s*$/;
 
@@ -41,6 +56,35 @@ export class HeaderMatcher {
       return this.#isPresentMatch && this.#present === this.#invert;
     }
     return this.#matchesValue(value ?? '') !== this.#invert;
+  }
+
+  /** Like matches(), with the lines of a repeated header judged one by one. */
+  matchesReading(headers: ListedHeaders, reading: Reading): boolean {
+    const { fields } = headers;
+    let lines = 0;
+    let matching = 0;
+    for (let i = 0; i < fields.length; i += 2) {
+      if (fields[i] !== this.#name) continue;
+      lines++;
+      if (this.#matchesValue(fields[i + 1]!)) matching++;
+    }
+    switch (reading) {
+      case 'each':
+        return lines < 2 ? this.matches(headers) : matching > 0 !== this.#invert;
+      case 'some': {
+        const hit = this.#invert ? matching < lines : matching > 0;
+        return hit || this.matches(headers) || (!this.#invert && this.#matchesElement(headers));
+      }
+      case 'every':
+        return (this.#invert ? matching === 0 : matching === lines) && this.matches(headers);
+    }
+  }
+
+  /** A list in one line is the same as its elements in lines of their own (RFC 9110 5.3). */
+  #matchesElement(headers: ReadableHeaders): boolean {
+    const joined = headers.get(this.#name);
+    if (joined === null || !joined.includes(',')) return false;
+    return joined.split(',').some((element) => this.#matchesValue(element.trim()));
   }
 
   #matchesValue(value: string): boolean {

@@ -92,3 +92,26 @@ test('a header matcher sees repeated values joined and knows pseudo headers', ()
   assert.equal(joined.matches(headers), true);
   assert.equal(method.matches(headers), true);
 });
+
+test('a repeated header is read line by line, and whichever way is asked for decides', () => {
+  const table: [HeaderMatcher, string[], each: boolean, some: boolean, every: boolean][] = [
+    [matcher(exact), [], false, false, false],
+    [matcher(exact), ['v'], true, true, true],
+    [matcher(exact), ['w', 'v'], true, true, false],
+    [matcher(exact), ['v', 'w'], true, true, false],
+    [matcher(exact), ['w', 'w'], false, false, false],
+    [matcher(exact), ['w, v'], false, true, false],
+    [matcher(exact, { invert: true }), ['v'], false, false, false],
+    [matcher(exact, { invert: true }), ['v', 'w'], false, true, false],
+    [matcher(exact, { invert: true }), ['w', 'w'], true, true, true],
+    [matcher(exact, { invert: true }), ['w, v'], true, true, true],
+  ];
+  for (const [subject, lines, ...expected] of table) {
+    const fields = lines.flatMap((line) => ['x', line]);
+    const headers = new RequestHeaders('GET', '/', 'h', 'http', fields);
+    const actual = (['each', 'some', 'every'] as const).map((reading) =>
+      subject.matchesReading(headers, reading),
+    );
+    assert.deepEqual(actual, expected, lines.join(' | '));
+  }
+});

@@ -7,6 +7,8 @@ export interface HeaderRule extends Variant {
   readonly requests: readonly (readonly [string, string])[];
   /** Responses per request; default 1. */
   readonly responses?: number;
+  /** By name of a request: the entry of docs/differences.md that says why the answers differ. */
+  readonly differences?: Readonly<Record<string, string>>;
 }
 
 function get(headers: readonly string[] = [], path = '/hello', host = 'a.test'): string {
@@ -50,6 +52,9 @@ const claims: HeaderRule['requests'] = [
   ['via before', get(['via: 1.1 first'])],
   ['a forged certificate', get(['x-forwarded-client-cert: By=spiffe://a/b;Hash=00'])],
 ];
+
+/** Rules of an edge without trusted hops. */
+const edge: HeaderRule['differences'] = { 'host and port before': '**X-Forwarded-Host**' };
 
 const internal =
   'internal_address_config: { cidr_ranges: [{ address_prefix: 10.0.0.0, prefix_len: 8 }, { address_prefix: 127.0.0.0, prefix_len: 8 }] }';
@@ -96,6 +101,7 @@ export const plainRules: readonly HeaderRule[] = [
   { name: 'defaults', hcm: '', routeConfig: showScheme, requests: claims },
   {
     name: 'remote',
+    differences: edge,
     hcm: 'use_remote_address: true',
     routeConfig: showScheme,
     requests: claims,
@@ -108,6 +114,7 @@ export const plainRules: readonly HeaderRule[] = [
   },
   {
     name: 'remote_external',
+    differences: edge,
     hcm: `use_remote_address: true\n${external}`,
     routeConfig: showScheme,
     requests: claims,
@@ -127,6 +134,7 @@ export const plainRules: readonly HeaderRule[] = [
   },
   {
     name: 'remote_port',
+    differences: edge,
     hcm: 'use_remote_address: true\nskip_xff_append: true\nappend_x_forwarded_port: true',
     routeConfig: showScheme,
     requests: claims,
@@ -205,6 +213,7 @@ export const plainRules: readonly HeaderRule[] = [
   },
   {
     name: 'scheme_http_remote',
+    differences: edge,
     hcm: 'use_remote_address: true\nscheme_header_transformation: { scheme_to_overwrite: http }',
     routeConfig: showScheme,
     requests: claims,
@@ -229,16 +238,19 @@ export const plainRules: readonly HeaderRule[] = [
   { name: 'id_off', hcm: 'generate_request_id: false', requests: claims },
   {
     name: 'id_kept',
+    differences: edge,
     hcm: 'use_remote_address: true\npreserve_external_request_id: true\nalways_set_request_id_in_response: true',
     requests: claims,
   },
   {
     name: 'id_kept_unpacked',
+    differences: edge,
     hcm: `use_remote_address: true\npreserve_external_request_id: true\n${requestIdExtension(', pack_trace_reason: false')}`,
     requests: claims,
   },
   {
     name: 'id_extension',
+    differences: edge,
     hcm: `use_remote_address: true\n${requestIdExtension(', use_request_id_for_trace_sampling: false')}`,
     requests: claims,
   },
@@ -379,6 +391,7 @@ export const tlsRules: readonly HeaderRule[] = [
   },
   {
     name: 'https_remote',
+    differences: edge,
     hcm: 'use_remote_address: true\nappend_x_forwarded_port: true',
     routeConfig: showScheme,
     requests: claims,

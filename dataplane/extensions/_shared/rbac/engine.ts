@@ -4,7 +4,7 @@
 import type { Connection, TlsInfo } from '../../../api/connection.ts';
 import type { RequestHeaders } from '../../../api/headers.ts';
 import type { StreamInfo } from '../../../api/stream-info.ts';
-import { HeaderMatcher } from '../../../matcher/header-matcher.ts';
+import { HeaderMatcher, type Reading } from '../../../matcher/header-matcher.ts';
 import { compileStringMatcher, type StringMatcher } from '../../../matcher/string-matcher.ts';
 import { type Cidr, cidrContains, parseCidr, parseIp } from '../../../network/cidr.ts';
 import type { RbacPermissionData, RbacPrincipalData, RbacRulesData } from './data.ts';
@@ -33,10 +33,11 @@ export class RbacEngine {
 
   constructor(data: RbacRulesData) {
     this.action = data.action;
+    const reading: Reading = data.action === 'DENY' ? 'some' : 'each';
     this.#policies = data.policies.map(({ name, permissions, principals }) => ({
       name,
-      permission: anyOf(permissions.map(compilePermission)),
-      principal: anyOf(principals.map(compilePrincipal)),
+      permission: anyOf(permissions.map((rule) => compilePermission(rule, reading))),
+      principal: anyOf(principals.map((id) => compilePrincipal(id, reading))),
     }));
   }
 
@@ -67,18 +68,18 @@ export class RbacEngine {
   }
 }
 
-function compilePermission(data: RbacPermissionData): Rule {
+function compilePermission(data: RbacPermissionData, reading: Reading): Rule {
   switch (data.kind) {
     case 'any':
       return always;
     case 'and':
-      return allOf(data.rules.map(compilePermission));
+      return allOf(data.rules.map((rule) => compilePermission(rule, reading)));
     case 'or':
-      return anyOf(data.rules.map(compilePermission));
+      return anyOf(data.rules.map((rule) => compilePermission(rule, reading)));
     case 'not':
-      return not(compilePermission(data.rule));
+      return not(compilePermission(data.rule, opposite(reading)));
     case 'header':
-      return headerRule(new HeaderMatcher(data.header));
+      return headerRule(new HeaderMatcher(data.header), reading);
     case 'url_path':
       return pathRule(compileStringMatcher(data.path));
     case 'destination_ip': {
@@ -101,16 +102,16 @@ function compilePermission(data: RbacPermissionData): Rule {
   }
 }
 
-function compilePrincipal(data: RbacPrincipalData): Rule {
+function compilePrincipal(data: RbacPrincipalData, reading: Reading): Rule {
   switch (data.kind) {
     case 'any':
       return always;
     case 'and':
-      return allOf(data.ids.map(compilePrincipal));
+      return allOf(data.ids.map((id) => compilePrincipal(id, reading)));
     case 'or':
-      return anyOf(data.ids.map(compilePrincipal));
+      return anyOf(data.ids.map((id) => compilePrincipal(id, reading)));
     case 'not':
-      return not(compilePrincipal(data.id));
+      return not(compilePrincipal(data.id, opposite(reading)));
     case 'authenticated': {
       if (data.principalName === null) return ({ connection }) => connection.tls !== null;
       const matcher = compileStringMatcher(data.principalName);
@@ -129,7 +130,7 @@ function compilePrincipal(data: RbacPrincipalData): Rule {
       return ({ streamInfo }) => isIn(range, streamInfo.downstreamRemoteAddress.ip);
     }
     case 'header':
-      return headerRule(new HeaderMatcher(data.header));
+      return headerRule(new HeaderMatcher(data.header), reading);
     case 'url_path':
       return pathRule(compileStringMatcher(data.path));
     default:
@@ -183,8 +184,14 @@ function anyOf(rules: readonly Rule[]): Rule {
   };
 }
 
-function headerRule(matcher: HeaderMatcher): Rule {
-  return ({ headers }) => matcher.matches(headers);
+function headerRule(matcher: HeaderMatcher, reading: Reading): Rule {
+  return ({ headers }) => matcher.matchesReading(headers, reading);
+}
+
+/** Below a not: what must be sure to deny must be sure of the opposite there. */
+function opposite(reading: Reading): Reading {
+  if (reading === 'each') return reading;
+  return reading === 'some' ? 'every' : 'some';
 }
 
 function pathRule(matcher: StringMatcher): Rule {
