@@ -269,24 +269,29 @@ export class ConnectionManager
 
   /** The client had drain_timeout to see the end coming. */
   onDrainTimeout(): void {
-    if (this.#codec === null) this.connection.close(ConnectionCloseType.FlushWrite);
-    else this.#codec.startDrain();
+    this.#closeWhenSilent(this.#drainTimer);
+  }
+
+  onListenerDrainTimeout(): void {
+    if (!this.#isDraining) {
+      this.#isDraining = true;
+      this.config.stats.cxDrainClose++;
+    }
+    this.#closeWhenSilent(this.#listenerDrainTimer);
   }
 
   /**
-   * A client that used the connection a moment ago may be sending the next request: it hears of the end from its
-   * response. Only who is silent for a while is closed.
+   * A client that used the connection a moment ago may be sending the next request, and one that reads a response
+   * without Connection: close will: they hear of the end from the next head. Only who is silent is closed.
    */
-  onListenerDrainTimeout(): void {
-    const nowMs = this.config.clock.nowMs();
-    const silentMs = nowMs - this.#idleSinceMs;
-    const neededMs = Math.min(SILENT_MS, this.config.data.drainTimeoutMs);
-    if (this.#streams.length === 0 && silentMs < neededMs) {
-      this.#listenerDrainTimer?.start(neededMs - silentMs, nowMs);
-      return;
-    }
-    this.#isDraining = true;
-    this.onDrainTimeout();
+  #closeWhenSilent(timer: DeadlineTimer<ConnectionManager> | null): void {
+    const { clock, data } = this.config;
+    const nowMs = clock.nowMs();
+    const neededMs = Math.min(SILENT_MS, data.drainTimeoutMs);
+    const silentMs = this.#streams.length > 0 ? 0 : nowMs - this.#idleSinceMs;
+    if (silentMs < neededMs) timer?.start(neededMs - silentMs, nowMs);
+    else if (this.#codec === null) this.connection.close(ConnectionCloseType.FlushWrite);
+    else this.#codec.startDrain();
   }
 
   onIdleTimeout(): void {

@@ -19,8 +19,9 @@ export function isDrainClose(drain: DrainSequence, nowMs: number, random: () => 
 }
 
 /**
- * When a connection without requests closes, ms from now: spread evenly over what is left of the window, so that
- * clients do not all connect anew at once; with `immediate` after HCM.drain_timeout.
+ * When a connection without requests closes, ms from now: not before the window is over, because a client that
+ * still uses it hears of the end from a response, and then spread over as long again, so that clients do not all
+ * connect anew at once. With `immediate` after HCM.drain_timeout.
  */
 export function closeIdleAfterMs(
   drain: DrainSequence,
@@ -29,5 +30,5 @@ export function closeIdleAfterMs(
   random: () => number,
 ): number {
   if (drain.strategy === 'immediate') return drainTimeoutMs;
-  return Math.max(0, endMsOf(drain) - nowMs) * random();
+  return Math.max(0, endMsOf(drain) - nowMs + drain.windowMs * random());
 }

@@ -50,6 +50,11 @@ export interface ServerOptions {
 
 /** Between leaving the mesh and closing listeners: peers must hear of it and stop coming. */
 const LEAVE_GRACE_MS = 1500;
+/**
+ * In so much of the shutdown time every connection hears of the end. The rest is for the requests that are under
+ * way then, and for those that follow long responses which began without Connection: close.
+ */
+const SHUTDOWN_WINDOW_SHARE = 1 / 8;
 const MS_PER_SECOND = 1000;
 
 /** What a drain is about; see worker-channel.ts. */
@@ -154,8 +159,8 @@ export class Server implements ResourceSink, AdminSources {
     const graceMs = membership === null ? 0 : Math.min(LEAVE_GRACE_MS, shutdownTimeMs / 4);
     this.#timers
       .createTimer(() => {
-        // The second half is for requests that are under way when the last connections hear of the end.
-        const windowMs = Math.min(this.#options.drainTimeMs, (shutdownTimeMs - graceMs) / 2);
+        const leftMs = shutdownTimeMs - graceMs;
+        const windowMs = Math.min(this.#options.drainTimeMs, leftMs * SHUTDOWN_WINDOW_SHARE);
         const order = { inboundOnly: false, closeListeners: true, windowMs };
         void this.#drain(order).then(() => this.#finish(0));
       }, null)

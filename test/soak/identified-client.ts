@@ -1,0 +1,179 @@
+// The client of the soaks: an open loop at a fixed rate over one or two sidecars, with kept connections as any HTTP
+// client has them. It goes to the next sidecar only when it could not connect, because then nothing was sent;
+// whatever else goes wrong with a request is a loss. Never sends a request twice.
+
+import http from 'node:http';
+import { expectedBody } from './identified-upstream.ts';
+
+export interface ClientReport {
+  sent: number;
+  answered: number;
+  /** No response, or one that is not 200. */
+  lost: number;
+  /** A response that belongs to another request. */
+  crossed: number;
+  /** The right response, with less (or more) of a body than it has. */
+  truncated: number;
+  /** Turned away at connecting and sent to another sidecar. */
+  failovers: number;
+  /** Answer times, ms. */
+  p50Ms: number;
+  p99Ms: number;
+  maxMs: number;
+  /** The first few errors. */
+  readonly errors: string[];
+}
+
+export interface ClientOptions {
+  /** Read at each request. */
+  ports(): readonly number[];
+  readonly ratePerSecond: number;
+  readonly durationMs: number;
+  /** Every n-th request is a POST with a body; 0 = none. */
+  readonly postEvery: number;
+  /** So many streams of `streamMs` are kept open all the time, besides the rate. */
+  readonly streams: number;
+  readonly streamMs: number;
+  /** Kept connections per sidecar, at most. */
+  readonly maxConnections: number;
+}
+
+const TICK_MS = 5;
+const MAX_ERRORS = 10;
+const REQUEST_TIMEOUT_MS = 20_000;
+const MAX_ATTEMPTS = 50;
+const FAILOVER_PAUSE_MS = 20;
+
+/** Runs once, by run(). */
+export class IdentifiedClient {
+  readonly report: ClientReport = {
+    ...{ sent: 0, answered: 0, lost: 0, crossed: 0, truncated: 0, failovers: 0 },
+    ...{ p50Ms: 0, p99Ms: 0, maxMs: 0, errors: [] },
+  };
+  readonly #options: ClientOptions;
+  readonly #agents = new Map<number, http.Agent>();
+  readonly #timesMs: number[] = [];
+  #nextId = 1;
+  #open = 0;
+  #isStopped = false;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  /** Ids 1..lastId were sent. */
+  get lastId(): number {
+    return this.#nextId - 1;
+  }
+
+  /** Resolves when the last request is over. */
+  async run(): Promise<ClientReport> {
+    const { ratePerSecond, durationMs, streams } = this.#options;
+    for (let i = 0; i < streams; i++) void this.#keepStreaming();
+    const startMs = performance.now();
+    const total = Math.round((ratePerSecond * durationMs) / 1000);
+    let begun = 0;
+    while (begun < total) {
+      const due = Math.min(total, ((performance.now() - startMs) * ratePerSecond) / 1000);
+      for (; begun < due; begun++) void this.#request(0);
+      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    }
+    this.#isStopped = true;
+    while (this.#open > 0) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    for (const agent of this.#agents.values()) agent.destroy();
+    this.#timesMs.sort((a, b) => a - b);
+    const at = (share: number) =>
+      Math.round(this.#timesMs[Math.floor(share * (this.#timesMs.length - 1))] ?? 0);
+    this.report.p50Ms = at(0.5);
+    this.report.p99Ms = at(0.99);
+    this.report.maxMs = at(1);
+    return this.report;
+  }
+
+  async #keepStreaming(): Promise<void> {
+    while (!this.#isStopped) await this.#request(this.#options.streamMs);
+  }
+
+  /** Resolves when it is over, whatever came of it. */
+  async #request(streamMs: number): Promise<void> {
+    const id = this.#nextId++;
+    this.report.sent++;
+    this.#open++;
+    const startMs = performance.now();
+    try {
+      for (let attempt = 0; ; attempt++) {
+        const ports = this.#options.ports();
+        const port = ports[(id + attempt) % ports.length]!;
+        if (await this.#attempt(id, port, streamMs)) break;
+        this.report.failovers++;
+        if (attempt === MAX_ATTEMPTS) throw new Error('no sidecar could be reached');
+        if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, FAILOVER_PAUSE_MS));
+      }
+      if (streamMs === 0) this.#timesMs.push(performance.now() - startMs);
+    } catch (thrown) {
+      this.report.lost++;
+      if (this.report.errors.length < MAX_ERRORS) this.report.errors.push(`${id}: ${thrown}`);
+    }
+    this.#open--;
+  }
+
+  /** False = it could not connect. Rejects when the request was lost. */
+  #attempt(id: number, port: number, streamMs: number): Promise<boolean> {
+    const { postEvery } = this.#options;
+    const isPost = streamMs === 0 && postEvery > 0 && id % postEvery === 0;
+    const path = streamMs > 0 ? `/stream?id=${id}&ms=${streamMs}` : `/?id=${id}`;
+    return new Promise((resolve, reject) => {
+      const request = http.request({
+        ...{ host: '127.0.0.1', port, path, agent: this.#agent(port) },
+        method: isPost ? 'POST' : 'GET',
+        headers: { 'x-id': id },
+      });
+      let isReused = false;
+      request.on('socket', () => {
+        isReused = request.reusedSocket;
+      });
+      request.on('response', (response) => this.#onResponse(id, response, resolve, reject));
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ECONNREFUSED' && !isReused) resolve(false);
+        else reject(new Error(`${error.code} ${error.message} (reused: ${isReused})`));
+      });
+      request.setTimeout(REQUEST_TIMEOUT_MS, () => request.destroy(new Error('no answer')));
+      request.end(isPost ? expectedBody(id) : undefined);
+    });
+  }
+
+  #onResponse(
+    id: number,
+    response: http.IncomingMessage,
+    resolve: (isOver: boolean) => void,
+    reject: (error: Error) => void,
+  ): void {
+    let body = '';
+    response.setEncoding('latin1');
+    response.on('data', (chunk: string) => {
+      body += chunk;
+    });
+    response.on('error', reject);
+    response.on('end', () => {
+      const { report } = this;
+      if (response.statusCode !== 200) {
+        reject(new Error(`${response.statusCode} ${body}`));
+        return;
+      }
+      if (response.headers['x-id'] !== String(id)) report.crossed++;
+      else if (body !== expectedBody(id)) report.truncated++;
+      else report.answered++;
+      resolve(true);
+    });
+  }
+
+  #agent(port: number): http.Agent {
+    let agent = this.#agents.get(port);
+    if (agent === undefined) {
+      const maxSockets = this.#options.maxConnections + this.#options.streams;
+      agent = new http.Agent({ keepAlive: true, maxSockets, scheduling: 'lifo' });
+      this.#agents.set(port, agent);
+    }
+    return agent;
+  }
+}
