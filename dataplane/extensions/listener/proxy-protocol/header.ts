@@ -143,7 +143,7 @@ function parseTlvs(bytes: Buffer): ProxyProtocolTlv[] | null {
     const end = at + 3 + bytes.readUInt16BE(at + 1);
     if (end > bytes.length) return null;
     // A copy: the peeked buffer is large and lives on otherwise.
-    tlvs.push({ type: bytes[at]!, value: Uint8Array.prototype.slice.call(bytes, at + 3, end) });
+    tlvs.push({ type: bytes[at]!, value: new Uint8Array(bytes.subarray(at + 3, end)) });
     at = end;
   }
   return tlvs;
