@@ -11,6 +11,8 @@ import { tlsInspectorForTest } from '../../test/fakes/tls-inspector.ts';
 import type { FilterChainConfig, ListenerConfig } from '../api/config/listener.ts';
 import type { TlsInfo } from '../api/connection.ts';
 import type { ConnectionProperties } from '../api/listener-filter.ts';
+import { AcceptedHandle } from '../network/accepted-handle.ts';
+import { type AcceptedStreamHandle, acceptHandles } from '../network/stream-handle.ts';
 import { SecretStore } from '../tls/secret-store.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
 import {
@@ -86,6 +88,7 @@ describe('an accepted connection', () => {
       ),
       listenerFilters: [tlsInspectorForTest],
       serve: (served, socket, properties, tlsInfo) => {
+        assert.ok(socket instanceof net.Socket, 'a listener filter has read it');
         socket.once('data', (chunk: Buffer) => {
           onServed({
             chain: served.config.name,
@@ -103,8 +106,8 @@ describe('an accepted connection', () => {
       onRejected: (_properties, rejection) => rejections.push(rejection),
       onAcceptingEnded: () => {},
     };
-    server = net.createServer({ pauseOnConnect: true }, (socket) => {
-      new AcceptingConnection(listener, socket, {
+    const accept = (handle: AcceptedStreamHandle) =>
+      new AcceptingConnection(listener, new AcceptedHandle(handle), {
         remoteAddress: { ip: '127.0.0.1', port: 1 },
         directRemoteAddress: { ip: '127.0.0.1', port: 1 },
         localAddress: { ip: '127.0.0.1', port: 2 },
@@ -115,8 +118,9 @@ describe('an accepted connection', () => {
         dynamicMetadata: null,
         proxyProtocol: null,
       }).start();
-    });
+    server = net.createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    acceptHandles(server, accept, (errno) => assert.fail(String(errno)));
     port = (server.address() as AddressInfo).port;
   });
 

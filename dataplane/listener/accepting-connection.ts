@@ -16,6 +16,8 @@ import {
   ListenerFilterStatus,
 } from '../api/listener-filter.ts';
 import { ResponseFlag } from '../api/stream-info.ts';
+import type { AcceptedHandle } from '../network/accepted-handle.ts';
+import type { Transport } from '../network/transport.ts';
 import type { ChainConnection, FilterChain } from './filter-chain.ts';
 import type { FilterChainMatcher } from './filter-chain-match.ts';
 import { matchesPredicate } from './filter-predicate.ts';
@@ -47,12 +49,12 @@ export interface AcceptingListener {
   /** The chain is known and the transport is up. */
   serve(
     chain: FilterChain,
-    socket: Socket,
+    socket: Socket | Transport,
     properties: ConnectionProperties,
     tls: TlsInfo | null,
   ): void;
   /** use_original_dst: the listener of the restored address has taken the connection over. */
-  handOff(socket: Socket, peeked: PeekBuffer, properties: ConnectionProperties): boolean;
+  handOff(accepted: AcceptedHandle, peeked: PeekBuffer, properties: ConnectionProperties): boolean;
   onRejected(properties: ConnectionProperties, rejection: Rejection): void;
   /** `accepting` has become smaller. */
   onAcceptingEnded(): void;
@@ -61,7 +63,9 @@ export interface AcceptingListener {
 /** Lives only for the first moments of a connection, so closures are fine here. */
 export class AcceptingConnection implements ChainConnection {
   readonly #listener: AcceptingListener;
-  readonly #socket: Socket;
+  readonly #accepted: AcceptedHandle;
+  /** Null as long as nobody has to read before the connection is served. */
+  #socket: Socket | null = null;
   readonly #properties: ConnectionProperties;
   readonly #filters: readonly ListenerFilter[];
   readonly #disabled: ListenerConfig['listenerFilters'];
@@ -86,12 +90,12 @@ export class AcceptingConnection implements ChainConnection {
   /** `handedOff`: what another listener had peeked of it before it handed it over. */
   constructor(
     listener: AcceptingListener,
-    socket: Socket,
+    accepted: AcceptedHandle,
     properties: ConnectionProperties,
     handedOff: PeekBuffer | null = null,
   ) {
     this.#listener = listener;
-    this.#socket = socket;
+    this.#accepted = accepted;
     this.#properties = properties;
     this.#disabled = listener.config.listenerFilters;
     this.#filters = listener.listenerFilters.map((config) => config.createFilter());
@@ -108,21 +112,29 @@ export class AcceptingConnection implements ChainConnection {
   start(): void {
     this.#listener.stats.preCxActive++;
     this.#listener.accepting.add(this);
-    this.#socket.on('error', this.#onError);
     this.#runFilters();
     if (this.#done || this.#chain !== null || this.#nextFilter >= this.#filters.length) return;
     const { listenerFiltersTimeoutMs } = this.#listener.config;
     if (listenerFiltersTimeoutMs > 0) this.#timer.start(listenerFiltersTimeoutMs);
-    this.#socket.on('close', this.#onEnd);
-    this.#socket.on('end', this.#onEnd);
-    this.#socket.on('data', this.#onData);
-    // Accepted paused (pauseOnConnect): a listener alone does not start it.
-    this.#socket.resume();
+    const socket = this.#openSocket();
+    socket.on('close', this.#onEnd);
+    socket.on('end', this.#onEnd);
+    socket.on('data', this.#onData);
+    // It comes paused: a listener alone does not start it.
+    socket.resume();
   }
 
   /** ChainConnection: the chain it shakes hands for is closed; and for the listener's own end. */
   close(): void {
     this.#reject(0, '');
+  }
+
+  #openSocket(): Socket {
+    if (this.#socket === null) {
+      this.#socket = this.#accepted.toSocket();
+      this.#socket.on('error', this.#onError);
+    }
+    return this.#socket;
   }
 
   #peek(chunk: Buffer): void {
@@ -180,28 +192,31 @@ export class AcceptingConnection implements ChainConnection {
   /** Listener filters are done: hands the socket on, with all its bytes. */
   #choose(): void {
     this.#timer.stop();
-    this.#socket.off('data', this.#onData);
-    this.#socket.off('close', this.#onEnd);
-    this.#socket.off('end', this.#onEnd);
-    this.#socket.pause();
+    const socket = this.#socket;
+    if (socket !== null) {
+      socket.off('data', this.#onData);
+      socket.off('close', this.#onEnd);
+      socket.off('end', this.#onEnd);
+      socket.pause();
+    }
     this.#sawClientHello = this.#properties.transportProtocol === 'tls';
     if (this.#mayHandOff && this.#properties.localAddressRestored) {
-      this.#socket.off('error', this.#onError);
-      if (this.#listener.handOff(this.#socket, this.#peeked, this.#properties)) {
+      socket?.off('error', this.#onError);
+      if (this.#listener.handOff(this.#accepted, this.#peeked, this.#properties)) {
         this.#leave();
         return;
       }
-      this.#socket.on('error', this.#onError);
+      socket?.on('error', this.#onError);
     }
     const { data } = this.#peeked;
-    if (data.length > 0) this.#socket.unshift(data);
+    if (data.length > 0) this.#openSocket().unshift(data);
     const chain = this.#listener.matcher.match(this.#properties);
     if (chain === null) {
       this.#listener.stats.noFilterChainMatch++;
       this.#reject(ResponseFlag.NoRouteFound, 'filter_chain_not_found');
       return;
     }
-    if (chain.tls === null) this.#serve(chain, this.#socket, null);
+    if (chain.tls === null) this.#serve(chain, this.#socket ?? this.#accepted, null);
     else this.#handshake(chain, chain.tls);
   }
 
@@ -215,7 +230,7 @@ export class AcceptingConnection implements ChainConnection {
     }, this);
     if (timeoutMs > 0) timer.start(timeoutMs);
     const { serverName, applicationProtocols } = this.#properties;
-    tls.accept(this.#socket, serverName, this.#sawClientHello ? applicationProtocols : null, {
+    tls.accept(this.#openSocket(), serverName, this.#sawClientHello ? applicationProtocols : null, {
       onSecure: (tlsSocket, info) => {
         timer.stop();
         if (this.#done) {
@@ -232,7 +247,7 @@ export class AcceptingConnection implements ChainConnection {
     });
   }
 
-  #serve(chain: FilterChain, socket: Socket, tls: TlsInfo | null): void {
+  #serve(chain: FilterChain, socket: Socket | Transport, tls: TlsInfo | null): void {
     if (tls !== null && this.#properties.applicationProtocols.length === 0 && tls.alpn !== '') {
       this.#properties.applicationProtocols = [tls.alpn];
     }
@@ -246,7 +261,7 @@ export class AcceptingConnection implements ChainConnection {
     const filterChainName = this.#chain?.config.name ?? '';
     this.#timer.stop();
     this.#leave();
-    this.#socket.destroy();
+    this.#accepted.close();
     this.#listener.onRejected(this.#properties, {
       filterChainName,
       responseFlags,

@@ -12,8 +12,9 @@ import type { WorkerContext } from '../api/factory.ts';
 import type { ConnectionProperties, ListenerFilterConfig } from '../api/listener-filter.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { HttpStreamInfo } from '../hcm/stream-info.ts';
-import { plainIp } from '../network/address.ts';
+import type { AcceptedHandle } from '../network/accepted-handle.ts';
 import { SocketConnection } from '../network/connection.ts';
+import type { Transport } from '../network/transport.ts';
 import type { SecretStore } from '../tls/secret-store.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
 import {
@@ -206,23 +207,18 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
 
   // SocketAcceptor.
 
-  onSocket(socket: net.Socket, listenAddress: SocketAddress): void {
-    const { remoteAddress, remotePort, localAddress, localPort } = socket;
+  onAccepted(accepted: AcceptedHandle, listenAddress: SocketAddress): void {
+    // Peers of Unix sockets have no address; Envoy shows the listener's.
     const isUnix = isUnixSocket(listenAddress);
-    if (remoteAddress === undefined && !isUnix) {
+    const remote = isUnix ? listenAddress : accepted.remoteAddress();
+    const local = isUnix ? listenAddress : accepted.localAddress();
+    if (remote === null || local === null) {
       // Gone before we looked.
-      socket.destroy();
+      accepted.close();
       return;
     }
-    if (!this.#admit(socket, true)) return;
-    // Peers of Unix sockets have no address; Envoy shows the listener's.
-    const remote = isUnix
-      ? listenAddress
-      : { ip: plainIp(remoteAddress ?? ''), port: remotePort ?? 0 };
-    const local = isUnix
-      ? listenAddress
-      : { ip: plainIp(localAddress ?? ''), port: localPort ?? 0 };
-    new AcceptingConnection(this, socket, {
+    if (!this.#admit(accepted, true)) return;
+    new AcceptingConnection(this, accepted, {
       remoteAddress: remote,
       directRemoteAddress: remote,
       localAddress: local,
@@ -242,16 +238,16 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
 
   // AcceptingListener.
 
-  handOff(socket: net.Socket, peeked: PeekBuffer, properties: ConnectionProperties): boolean {
+  handOff(accepted: AcceptedHandle, peeked: PeekBuffer, properties: ConnectionProperties): boolean {
     const target = this.#owner.listenerFor(properties.localAddress);
     if (target === null || target === this) return false;
-    target.#takeOver(socket, peeked, properties);
+    target.#takeOver(accepted, peeked, properties);
     return true;
   }
 
   serve(
     chain: FilterChain,
-    socket: net.Socket,
+    socket: net.Socket | Transport,
     properties: ConnectionProperties,
     tls: TlsInfo | null,
   ): void {
@@ -277,6 +273,7 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
       stats: this.stats,
       clock,
       accessLogs: this.#accessLogs,
+      worker: this.#factories.context,
       bufferLimitBytes: this.config.perConnectionBufferLimitBytes,
     }).start();
   }
@@ -322,29 +319,29 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
     return info;
   }
 
-  #takeOver(socket: net.Socket, peeked: PeekBuffer, properties: ConnectionProperties): void {
+  #takeOver(accepted: AcceptedHandle, peeked: PeekBuffer, properties: ConnectionProperties): void {
     // The whole process has counted it already where it came in.
-    if (!this.#admit(socket, false)) return;
-    new AcceptingConnection(this, socket, properties, peeked).start();
+    if (!this.#admit(accepted, false)) return;
+    new AcceptingConnection(this, accepted, properties, peeked).start();
   }
 
   /** Counts the connection against the limits until its socket closes; false = refused and closed. */
-  #admit(socket: net.Socket, isNew: boolean): boolean {
+  #admit(accepted: AcceptedHandle, isNew: boolean): boolean {
     const global = isNew && !this.config.ignoreGlobalConnLimit ? this.#owner.globalLimit : null;
     if (global !== null && !global.tryAcquire()) {
       this.stats.globalCxOverflow++;
-      socket.destroy();
+      accepted.close();
       return false;
     }
     const { limit } = this;
     if (limit !== null && !limit.tryAcquire()) {
       this.stats.cxOverflow++;
       global?.release();
-      socket.destroy();
+      accepted.close();
       return false;
     }
     if (global !== null || limit !== null) {
-      socket.once('close', () => {
+      accepted.whenClosed(() => {
         global?.release();
         limit?.release();
       });

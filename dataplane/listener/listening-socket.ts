@@ -3,12 +3,15 @@
 
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
+import { getSystemErrorName } from 'node:util';
 import type { ListenAddress } from '../api/config/listener.ts';
 import type { SocketAddress } from '../api/connection.ts';
+import { AcceptedHandle } from '../network/accepted-handle.ts';
+import { type AcceptedStreamHandle, acceptHandles } from '../network/stream-handle.ts';
 
 /** The listener of a listening socket. */
 export interface SocketAcceptor {
-  onSocket(socket: net.Socket, address: SocketAddress): void;
+  onAccepted(accepted: AcceptedHandle, address: SocketAddress): void;
   /** accept(2) failed, as a rule because the process has no file descriptors left. */
   onAcceptError(error: NodeJS.ErrnoException): void;
 }
@@ -23,7 +26,6 @@ export interface ListenOptions {
 const MAX_CLOSING_TURNS = 16;
 /** A call from the poll phase sees only the turn after next from its beginning. */
 const MIN_CLOSING_TURNS = 2;
-const MS_PER_SECOND = 1000;
 
 export function isUnixSocket({ ip }: SocketAddress): boolean {
   return ip.startsWith('/') || ip.startsWith('@');
@@ -40,19 +42,7 @@ export class ListeningSocket {
     this.#wanted = address;
     this.#address = { ip: address.ip, port: address.port };
     this.#acceptor = acceptor;
-    const { keepaliveS } = address;
-    this.#server = net.createServer({
-      pauseOnConnect: true,
-      noDelay: true,
-      allowHalfOpen: true,
-      ...(keepaliveS === null
-        ? {}
-        : { keepAlive: true, keepAliveInitialDelay: keepaliveS * MS_PER_SECOND }),
-    });
-    this.#server.on('connection', (socket) => {
-      this.#acceptedInTurn++;
-      acceptor.onSocket(socket, this.#address);
-    });
+    this.#server = net.createServer();
   }
 
   /** The port is the real one after listen(). */
@@ -66,7 +56,11 @@ export class ListeningSocket {
       this.#server.once('error', reject);
       const onListening = (): void => {
         this.#server.removeListener('error', reject);
-        this.#server.on('error', (error) => this.#acceptor.onAcceptError(error));
+        acceptHandles(
+          this.#server,
+          (handle) => this.#onHandle(handle),
+          (errno) => this.#acceptor.onAcceptError(acceptError(errno)),
+        );
         resolve(this.#onListening());
       };
       try {
@@ -97,6 +91,14 @@ export class ListeningSocket {
     return { path: ip, backlog };
   }
 
+  #onHandle(handle: AcceptedStreamHandle): void {
+    const { keepaliveS } = this.#wanted;
+    this.#acceptedInTurn++;
+    handle.setNoDelay?.(true);
+    if (keepaliveS !== null) handle.setKeepAlive?.(true, keepaliveS);
+    this.#acceptor.onAccepted(new AcceptedHandle(handle), this.#address);
+  }
+
   #onListening(): SocketAddress {
     const { ip, mode } = this.#wanted;
     if (isUnixSocket(this.#wanted)) {
@@ -119,6 +121,11 @@ export class ListeningSocket {
     // Behind the next poll, in which libuv accepts until the queue is empty.
     setImmediate(() => this.#closeWhenQuiet(turn + 1, onClosed));
   }
+}
+
+function acceptError(errno: number): NodeJS.ErrnoException {
+  const code = getSystemErrorName(errno);
+  return Object.assign(new Error(`accept ${code}`), { code, errno, syscall: 'accept' });
 }
 
 /** Envoy does the same: a socket that nobody removed must not keep the next process from starting. */

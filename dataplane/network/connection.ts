@@ -6,7 +6,7 @@
 //
 // Raises exactly one RemoteClose or LocalClose, synchronously when close(NoFlush) is called.
 
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Timer, TimerService } from '../../common/timer.ts';
 import {
   type Connection,
@@ -17,13 +17,11 @@ import {
   type SocketAddress,
   type TlsInfo,
 } from '../api/connection.ts';
-import { plainIp } from './address.ts';
 import { enterReadEvent, leaveReadEvent, scheduleFlush } from './flush-queue.ts';
 import { HandleReader } from './handle-reader.ts';
 import { LARGE_SLAB_BYTES, type ReadSlab, slabOf } from './read-slab.ts';
 import { RecordReader } from './record-reader.ts';
 import {
-  handleOf,
   type StreamHandle,
   type WriteOwner,
   writeBuffer,
@@ -31,6 +29,7 @@ import {
   writeText,
 } from './stream-handle.ts';
 import type { ReadOwner, StreamReader } from './stream-reader.ts';
+import { SocketTransport, type Transport, type TransportOwner } from './transport.ts';
 
 /** Where received bytes go: a network filter chain, or a client codec. */
 export interface ReadSink {
@@ -81,9 +80,10 @@ const FLUSH_AT_BYTES = LARGE_SLAB_BYTES;
 /** A buffer up to this size behind a string is appended to it: one write beats one writev. */
 const JOIN_BYTES = 4 * 1024;
 const EMPTY = Buffer.alloc(0);
+const NO_ADDRESS: SocketAddress = { ip: '', port: 0 };
 
 /** See the head comment. The socket belongs to the connection, nobody else touches it. */
-export class SocketConnection implements Connection, ReadOwner, WriteOwner {
+export class SocketConnection implements Connection, ReadOwner, WriteOwner, TransportOwner {
   readonly id: number;
   remoteAddress: SocketAddress;
   readonly directRemoteAddress: SocketAddress;
@@ -102,7 +102,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
   /** Turns an error while connecting into transportFailureReason; the connector sets it. */
   transportErrorText: (error: NodeJS.ErrnoException) => string = plainErrorText;
 
-  #socket: Socket;
+  #transport: Transport;
   /** Null while connecting and once closed: nothing can be written. */
   #handle: StreamHandle | null = null;
   #reader: StreamReader | null = null;
@@ -140,8 +140,9 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
   /** Bytes not yet taken when the close timer was armed, to see progress. */
   #closeProgress = 0;
 
-  constructor(socket: Socket, options: SocketConnectionOptions) {
-    this.#socket = socket;
+  constructor(socket: Socket | Transport, options: SocketConnectionOptions) {
+    const transport = socket instanceof Socket ? new SocketTransport(socket) : socket;
+    this.#transport = transport;
     this.id = options.id;
     this.#timers = options.timers;
     this.#bufferLimitBytes = options.bufferLimitBytes ?? DEFAULT_BUFFER_LIMIT_BYTES;
@@ -151,13 +152,13 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
     this.tls = options.tls ?? null;
     this.requestedServerName = options.requestedServerName ?? '';
     this.nextProtocol = options.nextProtocol ?? '';
-    this.remoteAddress = options.remoteAddress ?? remoteAddressOf(socket);
+    this.remoteAddress = options.remoteAddress ?? transport.remoteAddress() ?? NO_ADDRESS;
     this.directRemoteAddress = options.directRemoteAddress ?? this.remoteAddress;
-    this.localAddress = options.localAddress ?? localAddressOf(socket);
+    this.localAddress = options.localAddress ?? transport.localAddress() ?? NO_ADDRESS;
     this.proxyProtocol = options.proxyProtocol ?? null;
     this.#state = options.connecting === true ? State.Connecting : State.Open;
-    this.#listen(socket);
-    if (this.#state === State.Open) this.#handle = handleOf(socket);
+    transport.attach(this);
+    if (this.#state === State.Open) this.#handle = transport.handle();
     if (options.readSink !== undefined && options.readSink !== null) {
       this.setReadSink(options.readSink);
     }
@@ -173,11 +174,9 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
   onConnected(): void {
     if (this.#state !== State.Connecting) return;
     this.#state = State.Open;
-    this.#handle = handleOf(this.#socket);
-    // Otherwise Node starts reading behind our back after 'connect'.
-    this.#socket.pause();
-    this.remoteAddress = remoteAddressOf(this.#socket, this.remoteAddress);
-    this.localAddress = localAddressOf(this.#socket);
+    this.#handle = this.#transport.handle();
+    this.remoteAddress = this.#transport.remoteAddress() ?? this.remoteAddress;
+    this.localAddress = this.#transport.localAddress() ?? NO_ADDRESS;
     this.#raise(ConnectionEvent.Connected);
     if (this.#state !== State.Open) return;
     if (this.#sink !== null) this.#startReading();
@@ -186,8 +185,8 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
 
   /** The connector: TLS now stands between us and the connected socket. Only while connecting. */
   replaceSocket(socket: Socket): void {
-    this.#socket = socket;
-    this.#listen(socket);
+    this.#transport = new SocketTransport(socket);
+    this.#transport.attach(this);
   }
 
   /** The connector: the peer is there but not acceptable. Raises RemoteClose. */
@@ -346,7 +345,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
     if (this.#state === State.Closed) return;
     if (type === ConnectionCloseType.AbortReset && this.#state !== State.Connecting) {
       // Only TCP has resets: no port is a Unix socket.
-      this.#sendsReset = this.tls === null && this.#socket.localPort !== undefined;
+      this.#sendsReset = this.tls === null && this.#transport.localAddress() !== null;
       this.#finish(ConnectionEvent.LocalClose);
       return;
     }
@@ -395,33 +394,22 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
 
   #sendFin(): void {
     this.#endAfterFlush = false;
-    this.#socket.end(() => this.#onFinSent());
+    this.#transport.sendFin();
   }
 
-  #onFinSent(): void {
+  /** The transport's. */
+  onFinSent(): void {
     if (this.#state !== State.Closing) return;
     if (!this.#waitForPeer || this.#remoteEnded) this.#finish(ConnectionEvent.LocalClose);
     else this.#armCloseTimer();
   }
 
-  /** One set of listeners per connection; per event or per request nothing is allocated here. */
-  #listen(socket: Socket): void {
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#onSocketError(error));
-    socket.on('close', () => this.#finish(ConnectionEvent.RemoteClose));
-    // Only an end that came before the reader; the rest is the reader's.
-    socket.on('end', () => this.onReadEnd());
-  }
-
   #startReading(): void {
     const handle = this.#handle;
     if (this.#reader !== null || handle === null) return;
-    const Reader = 'encrypted' in this.#socket ? RecordReader : HandleReader;
+    const Reader = this.#transport.isTls ? RecordReader : HandleReader;
     this.#reader = new Reader(handle, this, this.#bufferLimitBytes);
-    this.#socket.pause();
-    const early: unknown = this.#socket.read();
-    // read() starts reading, whatever pause() said.
-    handle.readStop();
-    if (early instanceof Buffer) this.#early = early;
+    this.#early = this.#transport.takeEarly();
     if (this.#readDisableCount === 0) this.#resumeReading();
   }
 
@@ -489,7 +477,8 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
     this.#finish(ConnectionEvent.RemoteClose);
   }
 
-  #onSocketError(error: NodeJS.ErrnoException): void {
+  /** The transport's. */
+  onTransportError(error: NodeJS.ErrnoException): void {
     this.wasReset = true;
     if (this.#state === State.Connecting) {
       if (this.transportFailureReason === '') {
@@ -498,7 +487,11 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
     } else if (this.tls !== null && error.code !== 'ECONNRESET' && error.code !== 'EPIPE') {
       this.transportFailureReason = `TLS_error:${error.message}`;
     }
-    // 'close' follows and finishes.
+  }
+
+  /** The transport's. */
+  onTransportClosed(): void {
+    this.#finish(ConnectionEvent.RemoteClose);
   }
 
   #finish(event: ConnectionEvent): void {
@@ -513,8 +506,8 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner {
     this.#handle = null;
     this.#early = null;
     this.#pendingSlabs = releaseSlabs(this.#pendingSlabs);
-    if (this.#sendsReset) this.#socket.resetAndDestroy();
-    else this.#socket.destroy();
+    if (this.#sendsReset) this.#transport.reset();
+    else this.#transport.close();
     this.#raise(event);
   }
 
@@ -548,15 +541,4 @@ function plainErrorText(error: NodeJS.ErrnoException): string {
 
 function onCloseTimer(connection: SocketConnection): void {
   connection.onCloseTimeout();
-}
-
-function remoteAddressOf(socket: Socket, fallback?: SocketAddress): SocketAddress {
-  const { remoteAddress, remotePort } = socket;
-  if (remoteAddress === undefined) return fallback ?? { ip: '', port: 0 };
-  return { ip: plainIp(remoteAddress), port: remotePort ?? 0 };
-}
-
-function localAddressOf(socket: Socket): SocketAddress {
-  const { localAddress, localPort } = socket;
-  return { ip: plainIp(localAddress ?? ''), port: localPort ?? 0 };
 }

@@ -5,7 +5,7 @@
 // None of it is documented by Node, so everything that we rely on is named here, looked up once and checked;
 // a Node without it is refused at start with a clear error, and stream-handle.test.ts fails on it first.
 
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 
 /** What Node attaches a write to that the kernel did not take at once. */
 export interface WriteRequest {
@@ -36,7 +36,39 @@ export interface StreamHandle {
   writev(request: WriteRequest, chunks: readonly unknown[], allBuffers: boolean): number;
 }
 
+/** What getpeername and getsockname fill in. */
+export interface HandleAddress {
+  address?: string;
+  port?: number;
+}
+
+/** The handle of an accepted connection, TCP or Pipe; a Pipe has neither addresses nor options. */
+export interface AcceptedStreamHandle extends StreamHandle {
+  getpeername?(found: HandleAddress): number;
+  getsockname?(found: HandleAddress): number;
+  setNoDelay?(on: boolean): number;
+  setKeepAlive?(on: boolean, delayS: number): number;
+  shutdown(request: ShutdownRequest): number;
+  reset?(): number;
+  close(): void;
+}
+
+interface ShutdownRequest {
+  oncomplete: (this: ShutdownRequest) => void;
+  owner: FinOwner;
+}
+
+/** Gets told that FIN is on its way, or never will be. */
+export interface FinOwner {
+  onFinSent(): void;
+}
+
+interface ListeningHandle {
+  onconnection: (status: number, handle?: AcceptedStreamHandle) => void;
+}
+
 interface StreamBinding {
+  readonly ShutdownWrap: new () => ShutdownRequest;
   readonly WriteWrap: new () => WriteRequest;
   readonly streamBaseState: Int32Array;
   readonly kReadBytesOrError: number;
@@ -116,6 +148,39 @@ function onComplete(this: WriteRequest, status: number): void {
   this.owner?.onWriteComplete(status);
 }
 
+/** FIN after all that was written. */
+export function shutdownHandle(handle: AcceptedStreamHandle, owner: FinOwner): void {
+  const request = new binding.ShutdownWrap();
+  request.oncomplete = onShutdown;
+  request.owner = owner;
+  // Not 0: there is nothing to shut down any more.
+  if (handle.shutdown(request) !== 0) owner.onFinSent();
+}
+
+function onShutdown(this: ShutdownRequest): void {
+  this.owner.onFinSent();
+}
+
+/**
+ * What `server` accepts from now on comes as bare handles, and 'connection' is not emitted. `errno` of a failed
+ * accept is negative. Call it when the server listens.
+ */
+export function acceptHandles(
+  server: Server,
+  onHandle: (handle: AcceptedStreamHandle) => void,
+  onError: (errno: number) => void,
+): void {
+  // net.Server keeps it in a field that Node's types leave out.
+  const { _handle: listening } = server as unknown as { readonly _handle?: ListeningHandle | null };
+  if (typeof listening?.onconnection !== 'function') {
+    throw new Error(unsupported('its servers have no onconnection'));
+  }
+  listening.onconnection = (status, handle) => {
+    if (handle === undefined) onError(status);
+    else onHandle(handle);
+  };
+}
+
 function loadBinding(): StreamBinding {
   // Not in Node's types; documented only as deprecated, and the only way to these two objects.
   const { binding: load } = process as unknown as {
@@ -125,6 +190,7 @@ function loadBinding(): StreamBinding {
   const found = load.call(process, 'stream_wrap');
   if (
     typeof found.WriteWrap !== 'function' ||
+    typeof found.ShutdownWrap !== 'function' ||
     !(found.streamBaseState instanceof Int32Array) ||
     typeof found.kReadBytesOrError !== 'number' ||
     typeof found.kLastWriteWasAsync !== 'number'
