@@ -150,6 +150,8 @@ export class HeadParser {
       }
     }
     if (this.isUpgrade) this.#refuseH2c();
+    // RFC 9110 9.3.8: a TRACE is echoed to whoever sent it, with the credentials of whoever made them send it.
+    if (method === 'TRACE') this.fields = withoutFields(this.fields, credentials);
     return pos;
   }
 
@@ -367,18 +369,9 @@ export class HeadParser {
 
   /** RFC 9113 dropped h2c upgrades and proxies must not pass them on (h2c smuggling): as if never said. */
   #refuseH2c(): void {
-    const { fields } = this;
-    if (fields[this.#upgradeIndex + 1]!.toLowerCase() !== 'h2c') return;
+    if (this.fields[this.#upgradeIndex + 1]!.toLowerCase() !== 'h2c') return;
     this.isUpgrade = false;
-    let to = 0;
-    for (let i = 0; i < fields.length; i += 2) {
-      const name = fields[i]!;
-      if (name === 'upgrade' || name === 'http2-settings' || name === 'connection') continue;
-      fields[to] = name;
-      fields[to + 1] = fields[i + 1]!;
-      to += 2;
-    }
-    fields.length = to;
+    this.fields = withoutFields(this.fields, h2cOffer);
   }
 
   #fail(error: CodecError): number {
@@ -394,6 +387,23 @@ export class HeadParser {
 export function canAdvance(unparsed: Buffer, data: Buffer): boolean {
   // A CR must be followed by LF, so the byte behind one is news as well.
   return unparsed[unparsed.length - 1] === CR || data.includes(LF) || data.includes(CR);
+}
+
+const h2cOffer: ReadonlySet<string> = new Set(['upgrade', 'http2-settings', 'connection']);
+const credentials: ReadonlySet<string> = new Set([
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+]);
+
+/** `fields` less those in `names`; a new list. */
+function withoutFields(fields: HeaderFields, names: ReadonlySet<string>): HeaderFields {
+  const kept: HeaderFields = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!;
+    if (!names.has(name)) kept.push(name, fields[i + 1]!);
+  }
+  return kept;
 }
 
 /** The method in bytes[start, end), or '' when Envoy would not take it. */
