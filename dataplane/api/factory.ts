@@ -159,6 +159,11 @@ export interface WorkerContext {
   readonly concurrency: number;
   /** Local node facts for header formats and logs. */
   readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
+  /**
+   * Code of ours threw where it may not. Counted (server.envoy_bug_failures) and logged; the caller gives up
+   * the request or connection that it was busy with, and nothing else.
+   */
+  reportBug(thrown: unknown): void;
   /** The current table of an RDS name; changes are told to `onUpdate`. Null until it arrived. */
   subscribeRoutes(name: string, onUpdate: (table: RouteTable) => void): RouteTable | null;
   /** Ends a subscription: the same arguments, once. */

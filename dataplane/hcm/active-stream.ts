@@ -6,7 +6,7 @@
 //
 // finish() runs exactly once, whatever ends the stream: stats, filters' onDestroy, access logs, release.
 
-import type { LogContext } from '../api/access-log.ts';
+import type { AccessLogger, LogContext } from '../api/access-log.ts';
 import {
   type CodecError,
   type RequestDecoder,
@@ -332,6 +332,10 @@ export class ActiveStream
 
   // ---- for the filter manager ----
 
+  reportBug(thrown: unknown): void {
+    this.#config.reportBug(thrown);
+  }
+
   route(): Route | null {
     if (this.#isRouteCached || !this.#isRoutable) return this.#route;
     this.#isRouteCached = true;
@@ -469,8 +473,16 @@ export class ActiveStream
     this.#timers.release();
     this.#filterManager.destroyFilters();
     info.connectionTerminationDetails = this.connection.connectionTerminationDetails;
-    for (let i = 0; i < accessLoggers.length; i++) accessLoggers[i]!.log(this);
+    for (let i = 0; i < accessLoggers.length; i++) this.#log(accessLoggers[i]!);
     this.#owner.onStreamFinished(this, this.#timers);
+  }
+
+  #log(logger: AccessLogger): void {
+    try {
+      logger.log(this);
+    } catch (thrown) {
+      this.#config.reportBug(thrown);
+    }
   }
 
   // ---- what access logs read ----

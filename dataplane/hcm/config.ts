@@ -33,7 +33,7 @@ export interface HcmParts {
   readonly accessLoggers: readonly AccessLogger[];
   readonly worker: Pick<
     WorkerContext,
-    'timers' | 'clock' | 'random' | 'stats' | 'healthchecksFail'
+    'timers' | 'clock' | 'random' | 'stats' | 'healthchecksFail' | 'reportBug'
   >;
   /** Listener.drain_type MODIFY_ONLY. Default false. */
   readonly ignoresHealthchecksFail?: boolean;
@@ -56,6 +56,8 @@ export class HttpConnectionManagerConfig {
   readonly clock: Clock;
   readonly timers: TimerService;
   readonly random: () => number;
+  /** WorkerContext.reportBug. */
+  readonly reportBug: (thrown: unknown) => void;
   readonly bufferLimitBytes: number;
   readonly plaintextOptions: ServerOptions;
   readonly tlsOptions: ServerOptions;
@@ -81,6 +83,7 @@ export class HttpConnectionManagerConfig {
     this.clock = worker.clock;
     this.timers = worker.timers;
     this.random = worker.random;
+    this.reportBug = (thrown) => worker.reportBug(thrown);
     this.bufferLimitBytes = parts.bufferLimitBytes ?? DEFAULT_BUFFER_LIMIT_BYTES;
     this.plaintextOptions = this.#serverOptions('http');
     this.tlsOptions = this.#serverOptions('https');

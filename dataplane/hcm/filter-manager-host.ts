@@ -20,6 +20,8 @@ export interface FilterEntry {
 export interface FilterManagerHost {
   readonly connection: Connection;
   readonly streamInfo: StreamInfo;
+  /** Code of ours threw: counted and logged. */
+  reportBug(thrown: unknown): void;
   route(): Route | null;
   clearRouteCache(): void;
   streamRandom(): number;

@@ -44,6 +44,8 @@ const DECODING = CallState.DecodeHeaders | CallState.DecodeData | CallState.Deco
 const ENCODING = CallState.EncodeHeaders | CallState.EncodeData | CallState.EncodeTrailers;
 
 const EMPTY = Buffer.alloc(0);
+/** In each of the three kinds of status the first way to stop, and the same number. */
+const STOPPED = FilterHeadersStatus.StopIteration satisfies FilterDataStatus & FilterTrailersStatus;
 const NO_BUFFERS: readonly Buffer[] = [];
 
 interface PreparedReply {
@@ -67,6 +69,8 @@ export class FilterManager implements FilterIteration {
   readonly #decoders: ActiveStreamFilter[];
   readonly #encoders: ActiveStreamFilter[];
   #isChainCreated: boolean;
+  /** A filter could not be made. */
+  #isChainBroken: boolean;
   #isDestroyed: boolean;
   #callState: number;
   /** The request has come in whole. */
@@ -101,6 +105,7 @@ export class FilterManager implements FilterIteration {
     this.#decoders = [];
     this.#encoders = [];
     this.#isChainCreated = false;
+    this.#isChainBroken = false;
     this.#isDestroyed = false;
     this.#callState = 0;
     this.#remoteComplete = false;
@@ -133,12 +138,28 @@ export class FilterManager implements FilterIteration {
         if (route.isFilterDisabled(entry.name)) continue;
         if (entry.disabled && route.perFilterConfig(entry.name) === null) continue;
       } else if (entry.disabled) continue;
-      const filter = new ActiveStreamFilter(this, entry.name, entry.config.createFilter());
+      const filter = this.#createFilter(entry);
+      // Without one of its filters a chain must let nothing pass.
+      if (filter === null) {
+        decoders.length = 0;
+        encoders.length = 0;
+        this.#isChainBroken = true;
+        return;
+      }
       if (filter.decoder !== null) filter.decoderIndex = decoders.push(filter) - 1;
       if (filter.encoder !== null) encoders.push(filter);
     }
     encoders.reverse();
     for (let i = 0; i < encoders.length; i++) encoders[i]!.encoderIndex = i;
+  }
+
+  #createFilter({ name, config }: FilterEntry): ActiveStreamFilter | null {
+    try {
+      return new ActiveStreamFilter(this, name, config.createFilter());
+    } catch (thrown) {
+      this.#host.reportBug(thrown);
+      return null;
+    }
   }
 
   /** Tells every filter that the stream is over. Nothing is called afterwards. */
@@ -147,10 +168,19 @@ export class FilterManager implements FilterIteration {
     this.#isDestroyed = true;
     this.#requestBody = null;
     this.#responseBody = null;
-    for (let i = 0; i < this.#decoders.length; i++) this.#decoders[i]!.onDestroy();
+    for (let i = 0; i < this.#decoders.length; i++) this.#destroyFilter(this.#decoders[i]!);
     for (let i = 0; i < this.#encoders.length; i++) {
       const filter = this.#encoders[i]!;
-      if (filter.decoderIndex === -1) filter.onDestroy();
+      if (filter.decoderIndex === -1) this.#destroyFilter(filter);
+    }
+  }
+
+  #destroyFilter(filter: ActiveStreamFilter): void {
+    try {
+      filter.onDestroy();
+    } catch (thrown) {
+      // The other filters must still hear of the end.
+      this.#host.reportBug(thrown);
     }
   }
 
@@ -167,6 +197,10 @@ export class FilterManager implements FilterIteration {
 
   /** The host: the head (host.requestHeaders) passed its checks, filters may have it. Once. */
   decodeHeaders(): void {
+    if (this.#isChainBroken) {
+      this.sendLocalReply(500, '', null, 'filter_exception');
+      return;
+    }
     this.#decodeHeadersFrom(0, this.#remoteComplete);
   }
 
@@ -197,7 +231,12 @@ export class FilterManager implements FilterIteration {
       const filter = decoders[i]!;
       filter.decodeEnded = endStream && bodyAddedBy === null;
       this.#callState |= CallState.DecodeHeaders;
-      const status = filter.decoder!.decodeHeaders(headers, filter.decodeEnded);
+      let status: FilterHeadersStatus;
+      try {
+        status = filter.decoder!.decodeHeaders(headers, filter.decodeEnded);
+      } catch (thrown) {
+        status = this.#onFilterThrew(thrown);
+      }
       this.#callState &= ~CallState.DecodeHeaders;
       if (this.#decodeAborted) {
         this.#sendPreparedReply();
@@ -232,7 +271,12 @@ export class FilterManager implements FilterIteration {
       if (filter.decodeEnded) return;
       filter.decodeEnded = endStream;
       this.#callState |= CallState.DecodeData;
-      const status = filter.decoder!.decodeData(data, endStream);
+      let status: FilterDataStatus;
+      try {
+        status = filter.decoder!.decodeData(data, endStream);
+      } catch (thrown) {
+        status = this.#onFilterThrew(thrown);
+      }
       this.#callState &= ~CallState.DecodeData;
       if (this.#decodeAborted) {
         this.#sendPreparedReply();
@@ -268,7 +312,12 @@ export class FilterManager implements FilterIteration {
       if (filter.decodeEnded) continue;
       filter.decodeEnded = true;
       this.#callState |= CallState.DecodeTrailers;
-      const status = filter.decoder!.decodeTrailers(trailers);
+      let status: FilterTrailersStatus;
+      try {
+        status = filter.decoder!.decodeTrailers(trailers);
+      } catch (thrown) {
+        status = this.#onFilterThrew(thrown);
+      }
       this.#callState &= ~CallState.DecodeTrailers;
       if (this.#decodeAborted) {
         this.#sendPreparedReply();
@@ -392,7 +441,12 @@ export class FilterManager implements FilterIteration {
       const filter = encoders[i]!;
       filter.encodeEnded = endStream && bodyAddedBy === null;
       this.#callState |= CallState.EncodeHeaders;
-      const status = filter.encoder!.encodeHeaders(headers, filter.encodeEnded);
+      let status: FilterHeadersStatus;
+      try {
+        status = filter.encoder!.encodeHeaders(headers, filter.encodeEnded);
+      } catch (thrown) {
+        status = this.#onFilterThrew(thrown);
+      }
       this.#callState &= ~CallState.EncodeHeaders;
       if (this.#encodeAborted || this.#isDestroyed) return;
       if (status !== FilterHeadersStatus.Continue) {
@@ -428,7 +482,12 @@ export class FilterManager implements FilterIteration {
       if (filter.encodeEnded) return;
       filter.encodeEnded = endStream;
       this.#callState |= CallState.EncodeData;
-      const status = filter.encoder!.encodeData(data, endStream);
+      let status: FilterDataStatus;
+      try {
+        status = filter.encoder!.encodeData(data, endStream);
+      } catch (thrown) {
+        status = this.#onFilterThrew(thrown);
+      }
       this.#callState &= ~CallState.EncodeData;
       if (this.#encodeAborted || this.#isDestroyed) return;
       if (status === FilterDataStatus.Continue) {
@@ -459,7 +518,12 @@ export class FilterManager implements FilterIteration {
       if (filter.encodeEnded) continue;
       filter.encodeEnded = true;
       this.#callState |= CallState.EncodeTrailers;
-      const status = filter.encoder!.encodeTrailers(trailers);
+      let status: FilterTrailersStatus;
+      try {
+        status = filter.encoder!.encodeTrailers(trailers);
+      } catch (thrown) {
+        status = this.#onFilterThrew(thrown);
+      }
       this.#callState &= ~CallState.EncodeTrailers;
       if (this.#encodeAborted || this.#isDestroyed) return;
       if (status === FilterTrailersStatus.Continue) {
@@ -534,6 +598,13 @@ export class FilterManager implements FilterIteration {
 
   encodingBuffer(): readonly Buffer[] {
     return this.#responseBody === null ? NO_BUFFERS : this.#responseBody.chunks;
+  }
+
+  /** A bug in one filter costs one request: the answer is 500, or, once it has begun, its abrupt end. */
+  #onFilterThrew(thrown: unknown): typeof STOPPED {
+    this.#host.reportBug(thrown);
+    this.sendLocalReply(500, '', null, 'filter_exception');
+    return STOPPED;
   }
 
   #completeResponse(): void {

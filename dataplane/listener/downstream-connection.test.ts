@@ -51,7 +51,6 @@ function chainOf(bufferLimitBytes = 1024) {
   filters[2]!.onBytes = StopIteration;
   const logs: LogContext[] = [];
   const connection = Object.assign(new FakeConnection(), {
-    bytesReceived: 3,
     bytesSent: 4,
     setReadSink() {},
   });
@@ -63,6 +62,7 @@ function chainOf(bufferLimitBytes = 1024) {
   };
   const info = new HttpStreamInfo(connection, '', '', 0, 0);
   const stats = new ListenerStats();
+  const bugs: unknown[] = [];
   // A socket and a chain as far as the runner uses them.
   const downstream = new DownstreamConnection(
     connection as unknown as SocketConnection,
@@ -73,6 +73,7 @@ function chainOf(bufferLimitBytes = 1024) {
       clock: timers.clock,
       accessLogs: [{ log: (context) => logs.push(context) }],
       bufferLimitBytes,
+      worker: { reportBug: (thrown) => bugs.push(thrown) },
     },
   );
   return {
@@ -80,6 +81,7 @@ function chainOf(bufferLimitBytes = 1024) {
     connection,
     filters,
     logs,
+    bugs,
     stats,
     send: (text: string, end = false) => downstream.onData(Buffer.from(text), end),
     seen: () => journal.splice(0),
@@ -154,8 +156,9 @@ test('after a filter has closed nobody behind it is asked', () => {
 });
 
 test('the listener logs each connection once, at its end, with its bytes', () => {
-  const { downstream, connection, logs } = chainOf();
+  const { downstream, connection, logs, send } = chainOf();
   downstream.start();
+  send('abc');
   assert.equal(logs.length, 0);
   connection.connectionTerminationDetails = 'why';
   connection.remoteClose();
@@ -165,4 +168,17 @@ test('the listener logs each connection once, at its end, with its bytes', () =>
     [streamInfo.bytesReceived, streamInfo.bytesSent, streamInfo.connectionTerminationDetails, type],
     [3, 4, 'why', 'NotSet'],
   );
+});
+
+test('JS-05 a throw in a network filter costs this connection, is counted and logged', () => {
+  const { downstream, filters, send, connection, bugs, logs } = chainOf();
+  downstream.start();
+  filters[1]!.onData = () => {
+    throw new Error('a bug');
+  };
+  send('x');
+  assert.equal(connection.isOpen(), false);
+  assert.equal(connection.connectionTerminationDetails, 'filter_exception');
+  assert.equal(bugs.length, 1);
+  assert.equal(logs.length, 1);
 });

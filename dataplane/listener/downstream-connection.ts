@@ -5,9 +5,10 @@ import type { Clock } from '../../common/clock.ts';
 import { type AccessLogger, connectionLogContext } from '../api/access-log.ts';
 import {
   type ConnectionCallbacks,
-  type ConnectionCloseType,
+  ConnectionCloseType,
   ConnectionEvent,
 } from '../api/connection.ts';
+import type { WorkerContext } from '../api/factory.ts';
 import {
   NetworkFilterStatus,
   type ReadFilter,
@@ -27,6 +28,7 @@ export interface DownstreamConnectionParts {
   readonly accessLogs: readonly AccessLogger[];
   /** per_connection_buffer_limit_bytes: so much is held for filters that stopped; 0 = no limit. */
   readonly bufferLimitBytes: number;
+  readonly worker: Pick<WorkerContext, 'reportBug'>;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -92,6 +94,7 @@ export class DownstreamConnection implements ReadSink, ReadFilterCallbacks, Conn
   }
 
   onData(data: Buffer, endStream: boolean): void {
+    this.streamInfo.bytesReceived += data.length;
     if (this.#stoppedAt < 0) {
       this.#run(0, data, endStream);
       return;
@@ -125,7 +128,18 @@ export class DownstreamConnection implements ReadSink, ReadFilterCallbacks, Conn
     // The filter that writes listens for itself.
   }
 
+  /** A bug in a network filter costs one connection. */
   #run(start: number, data: Buffer, endStream: boolean): void {
+    try {
+      this.#runFilters(start, data, endStream);
+    } catch (thrown) {
+      this.#parts.worker.reportBug(thrown);
+      this.connection.connectionTerminationDetails ||= 'filter_exception';
+      this.connection.close(ConnectionCloseType.NoFlush);
+    }
+  }
+
+  #runFilters(start: number, data: Buffer, endStream: boolean): void {
     const filters = this.#filters;
     const { connection } = this;
     this.#stoppedAt = -1;
@@ -169,7 +183,6 @@ export class DownstreamConnection implements ReadSink, ReadFilterCallbacks, Conn
     if (accessLogs.length === 0) return;
     const { streamInfo, connection } = this;
     streamInfo.endMs = nowMs;
-    streamInfo.bytesReceived = connection.bytesReceived;
     streamInfo.bytesSent = connection.bytesSent;
     streamInfo.connectionTerminationDetails ||= connection.connectionTerminationDetails;
     const context = connectionLogContext(streamInfo, 'NotSet');

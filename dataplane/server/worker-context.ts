@@ -24,8 +24,9 @@ import type { HttpFilterConfig } from '../api/http-filter.ts';
 import type { ListenerFilterConfig } from '../api/listener-filter.ts';
 import type { NetworkFilterConfig } from '../api/network-filter.ts';
 import type { RouteTable } from '../api/route.ts';
-import type { StatsStore } from '../api/stats.ts';
+import type { StatField, StatsStore } from '../api/stats.ts';
 import { HolderStore } from '../stats/store.ts';
+import { serverScope } from './server-stats.ts';
 import type { WorkerData } from './worker-channel.ts';
 
 /** The worker halves of all extensions (server/worker-extensions.ts has the list). */
@@ -50,6 +51,15 @@ function find<F>(factories: ReadonlyMap<string, F>, extension: string): F {
 /** How a route table is made from its data; router/ provides it. */
 export type BuildRouteTable = (data: RouteConfigData, context: WorkerContext) => RouteTable;
 
+/** Beside main's `server.*`. */
+class BugStats {
+  static readonly stats: readonly StatField[] = [
+    { field: 'failures', name: 'envoy_bug_failures', kind: 'counter' },
+  ];
+
+  failures = 0;
+}
+
 export class LiveWorkerContext implements WorkerContext {
   readonly clusterManager: ClusterManager;
   readonly stats: StatsStore = new HolderStore();
@@ -68,6 +78,7 @@ export class LiveWorkerContext implements WorkerContext {
   readonly #accessLog: ReadonlyMap<string, AccessLoggerFactory>;
   readonly #tables = new Map<string, RouteTable>();
   readonly #subscribers = new Map<string, Set<(table: RouteTable) => void>>();
+  readonly #bugs = new BugStats();
   #healthchecksFail = false;
 
   constructor(
@@ -87,7 +98,13 @@ export class LiveWorkerContext implements WorkerContext {
     this.#network = byName(factories.network);
     this.#listener = byName(factories.listener);
     this.#accessLog = byName(factories.accessLog);
+    this.stats.add(serverScope, this.#bugs);
     this.clusterManager = createClusterManager(this);
+  }
+
+  reportBug(thrown: unknown): void {
+    this.#bugs.failures++;
+    this.logger.error({ err: thrown }, 'a bug: the request or connection that met it was given up');
   }
 
   healthchecksFail(): boolean {

@@ -74,6 +74,11 @@ class WorkerThread {
     );
   }
 
+  /** The last net: whatever was going on is given up, everything else goes on. */
+  onUncaught(thrown: unknown): void {
+    this.#context.reportBug(thrown);
+  }
+
   handle(message: ToWorker): void {
     switch (message.type) {
       case 'shared-chunk':
@@ -172,5 +177,8 @@ if (parentPort === null) throw new Error('worker.ts runs as a worker thread only
 const port = parentPort;
 // Main makes workerData of this type (supervisor.ts).
 const thread = new WorkerThread(workerData as WorkerData, (message) => port.postMessage(message));
+// A throw in one callback (of a socket, a timer, TLS) must not take all other connections with it.
+process.on('uncaughtException', (thrown) => thread.onUncaught(thrown));
+process.on('unhandledRejection', (reason) => thread.onUncaught(reason));
 port.on('message', (message: ToWorker) => thread.handle(message));
 port.postMessage({ type: 'ready' } satisfies FromWorker);

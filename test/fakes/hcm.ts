@@ -1,6 +1,7 @@
 // One HTTP connection manager over a fake connection: requests go in as text, responses come out as text.
 // Filters are scripted; the last one answers as a router would.
 
+import { AssertionError } from 'node:assert';
 import type { LogContext } from '../../dataplane/api/access-log.ts';
 import type { HcmConfig } from '../../dataplane/api/config/hcm.ts';
 import type { HttpFilterContext, WorkerContext } from '../../dataplane/api/factory.ts';
@@ -211,6 +212,8 @@ export class HcmScenario {
   readonly config: HttpConnectionManagerConfig;
   readonly journal: string[] = [];
   readonly logs: LogLine[] = [];
+  /** What was thrown and contained. */
+  readonly bugs: unknown[] = [];
   readonly store: HolderStore;
   /** The filters of the latest stream by name. */
   readonly filters = new Map<string, ScriptedFilter>();
@@ -252,6 +255,10 @@ export class HcmScenario {
           clock: this.timers.clock,
           random: () => 0.5,
           stats: this.store,
+          reportBug: (thrown) => {
+            if (thrown instanceof AssertionError) throw thrown; // a test's, not ours
+            this.bugs.push(thrown);
+          },
           healthchecksFail: () => this.healthchecksFail,
         },
         ...(options.bufferLimitBytes === undefined
