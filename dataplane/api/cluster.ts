@@ -112,7 +112,19 @@ export interface Resource {
 export interface UpstreamStreamInfo {
   readonly protocol: Protocol;
   readonly connection: Connection;
+  /** The peer has closed the connection, and this is not the first stream that it was used for. */
+  wasReused(): boolean;
 }
+
+/** Which connections of a pool a request may use (ADR 11). */
+export const ConnectionUse = {
+  Any: 0,
+  /** It cannot be sent again: not on one that the peer may be about to close. */
+  Unrepeatable: 1,
+  /** It is sent again because a kept connection was closed: a new one, while the ceiling allows. */
+  New: 2,
+} as const;
+export type ConnectionUse = (typeof ConnectionUse)[keyof typeof ConnectionUse];
 
 /** Exactly one of the two is called, once, unless cancelled; possibly before newStream returns. */
 export interface HttpPoolCallbacks {
@@ -126,7 +138,11 @@ export interface HttpPool {
    * Null when onPoolReady/onPoolFailure was called already. The pool counts the stream from attaching it
    * until it ends or is reset (host and cluster rq_total, rq_active; ceilings of requests and pending).
    */
-  newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | null;
+  newStream(
+    decoder: ResponseDecoder,
+    callbacks: HttpPoolCallbacks,
+    use: ConnectionUse,
+  ): Cancellable | null;
 }
 
 /** A connection whose received bytes go where its user says; reading starts then. */
@@ -170,6 +186,8 @@ export interface ClusterTrafficStats {
   upstreamCxTxBytesTotal: number;
   upstreamCxProtocolError: number;
   upstreamCxMaxRequests: number;
+  /** Not Envoy's: requests sent again because the peer had closed a kept connection. */
+  upstreamRqStaleConnection: number;
   upstreamCxNoneHealthy: number;
   upstreamRqTotal: number;
   upstreamRqActive: number;

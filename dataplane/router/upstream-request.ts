@@ -8,13 +8,14 @@
 
 import type { Clock } from '../../common/clock.ts';
 import type { Timer, TimerService } from '../../common/timer.ts';
-import type {
-  Cancellable,
-  Cluster,
-  Host,
-  HttpPool,
-  HttpPoolCallbacks,
-  UpstreamStreamInfo,
+import {
+  type Cancellable,
+  type Cluster,
+  ConnectionUse,
+  type Host,
+  type HttpPool,
+  type HttpPoolCallbacks,
+  type UpstreamStreamInfo,
 } from '../api/cluster.ts';
 import {
   type RequestEncoder,
@@ -63,6 +64,11 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   readonly cluster: Cluster;
   readonly #parent: UpstreamRequestParent;
   readonly #headers: RequestHeaders;
+  #pool: HttpPool | null;
+  /** The whole of it is the head, and RFC 9110 9.2.2 lets it be sent twice. */
+  #isRepeatable: boolean;
+  #isSentAgain: boolean;
+  #info: UpstreamStreamInfo | null;
   #pending: Cancellable | null;
   #encoder: RequestEncoder | null;
   #connection: Connection | null;
@@ -99,6 +105,10 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     this.cluster = cluster;
     this.host = host;
     this.#headers = headers;
+    this.#pool = null;
+    this.#isRepeatable = false;
+    this.#isSentAgain = false;
+    this.#info = null;
     this.#pending = null;
     this.#encoder = null;
     this.#connection = null;
@@ -121,8 +131,14 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
 
   /** Begins the try. The answer may come before this returns. */
   start(pool: HttpPool, endStream: boolean): void {
+    this.#pool = pool;
     this.#headersEnd = endStream;
-    const pending = pool.newStream(this, this);
+    this.#isRepeatable = endStream && isIdempotent(this.#headers.method);
+    this.#begin(pool, this.#isRepeatable ? ConnectionUse.Any : ConnectionUse.Unrepeatable);
+  }
+
+  #begin(pool: HttpPool, use: ConnectionUse): void {
+    const pending = pool.newStream(this, this, use);
     // Null, or called back already: then there is nothing to cancel.
     if (this.#encoder === null && !this.#isOver) this.#pending = pending;
   }
@@ -194,6 +210,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     this.#pending = null;
     this.#encoder = encoder;
     this.#connection = info.connection;
+    this.#info = info;
     this.hostAttempted = true;
     const parent = this.#parent;
     const { streamInfo } = parent;
@@ -269,12 +286,31 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   /** A codec's own details are for its log; clients are told of the transport only. */
   onResetStream(reason: StreamResetReason): void {
     if (this.#isOver) return;
+    if (reason === StreamResetReason.ConnectionTermination && this.#sendAgain()) return;
     const transportFailureReason = this.#connection?.transportFailureReason ?? '';
     if (transportFailureReason !== '') {
       this.#parent.streamInfo.upstreamTransportFailureReason = transportFailureReason;
     }
     this.#finish();
     this.#parent.onUpstreamReset(reason, transportFailureReason, this);
+  }
+
+  /**
+   * The peer closed a kept connection while the request was on its way to it, and answered nothing: the usual
+   * race with its idle timeout. Once, on a new connection; ADR 11 says for which requests.
+   */
+  #sendAgain(): boolean {
+    const pool = this.#pool;
+    if (!this.#isRepeatable || this.#isSentAgain || pool === null) return false;
+    if (this.#info?.wasReused() !== true || this.#encoder?.bytesReceived() !== 0) return false;
+    this.#isSentAgain = true;
+    this.cluster.stats.upstreamRqStaleConnection++;
+    this.#encoder = null;
+    this.#connection = null;
+    this.started = false;
+    this.#encodeComplete = false;
+    this.#begin(pool, ConnectionUse.New);
+    return true;
   }
 
   onAboveWriteBufferHighWatermark(): void {
@@ -364,6 +400,20 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
 }
 
 const EMPTY = Buffer.alloc(0);
+
+function isIdempotent(method: string): boolean {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+    case 'OPTIONS':
+    case 'TRACE':
+    case 'PUT':
+    case 'DELETE':
+      return true;
+    default:
+      return false;
+  }
+}
 
 function onPerTryTimer(request: UpstreamRequest): void {
   request.onTimer(false);

@@ -11,7 +11,7 @@ import {
   placedHost,
   seededRandom,
 } from '../../test/fakes/cluster-config.ts';
-import type { Cluster, Host } from '../api/cluster.ts';
+import { type Cluster, ConnectionUse, type Host } from '../api/cluster.ts';
 import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
 import { RequestHeaders } from '../api/headers.ts';
 import { takeSnapshot } from '../stats/snapshot.ts';
@@ -113,6 +113,7 @@ function get(cluster: Cluster, path = '/'): Promise<string> {
         },
         onPoolFailure: (_reason, text) => reject(new Error(text)),
       },
+      ConnectionUse.Any,
     );
   });
 }

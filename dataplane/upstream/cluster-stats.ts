@@ -49,6 +49,7 @@ const counters = [
   'upstreamRqRetryLimitExceeded',
   'upstreamRqRetrySuccess',
   'upstreamRqRetryOverflow',
+  'upstreamRqStaleConnection',
   'upstreamFlowControlPausedReadingTotal',
   'upstreamFlowControlResumedReadingTotal',
   'upstreamFlowControlBackedUpTotal',
@@ -86,6 +87,7 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamCxCloseNotify = 0;
   upstreamCxProtocolError = 0;
   upstreamCxMaxRequests = 0;
+  upstreamRqStaleConnection = 0;
   upstreamCxNoneHealthy = 0;
   upstreamRqTotal = 0;
   upstreamRqActive = 0;

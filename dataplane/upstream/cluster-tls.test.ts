@@ -8,6 +8,7 @@ import { TimerWheel } from '../../common/timer.ts';
 import { anyHost, clusterConfig, placedHost } from '../../test/fakes/cluster-config.ts';
 import { TestCa } from '../../test/fakes/pki.ts';
 import { upstreamTls, validationData } from '../../test/fakes/tls.ts';
+import { ConnectionUse } from '../api/cluster.ts';
 import { type RequestEncoder, StreamResetReason } from '../api/codec.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import { RequestHeaders } from '../api/headers.ts';
@@ -83,6 +84,7 @@ function setUp(port: number, given: Partial<ClusterConfig>, hostname = '') {
             resolve(text);
           },
         },
+        ConnectionUse.Any,
       );
     });
   const stat = (name: string) =>

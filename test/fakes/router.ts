@@ -89,8 +89,8 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
   }
 
   /** `GET /p` with these fields; `endStream` false = a body follows. */
-  request(fields: string[] = [], endStream = true): this {
-    this.#headers = new RequestHeaders('GET', '/p', 'a.com', 'http', fields);
+  request(fields: string[] = [], endStream = true, method = 'GET'): this {
+    this.#headers = new RequestHeaders(method, '/p', 'a.com', 'http', fields);
     this.filter.decodeHeaders(this.#headers, endStream);
     return this;
   }
@@ -102,7 +102,7 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
 
   /** `503 UH no_healthy_upstream: no healthy upstream`, `(no answer)`, `reset ...`. */
   summary(): string {
-    const flags = responseFlagsText(this.streamInfo.responseFlags);
+    const flags = responseFlagsText(this.streamInfo.responseFlags, false);
     const details = this.streamInfo.responseCodeDetails;
     if (this.isReset) return `reset ${flags} ${details}`;
     if (this.answer === null) return '(no answer)';

@@ -4,6 +4,7 @@ import type {
   Cancellable,
   Cluster,
   ClusterManager,
+  ConnectionUse,
   Host,
   HttpPool,
   HttpPoolCallbacks,
@@ -103,16 +104,30 @@ export class FakeTry implements RequestEncoder, Cancellable {
   isCancelled = false;
   resetBy: StreamResetReason | null = null;
   readDisableCount = 0;
+  isOnReusedConnection = false;
+  /** Of the response. */
+  received = 0;
+  readonly use: ConnectionUse;
 
-  constructor(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks, host: FakeHost) {
+  constructor(
+    decoder: ResponseDecoder,
+    callbacks: HttpPoolCallbacks,
+    host: FakeHost,
+    use: ConnectionUse,
+  ) {
     this.decoder = decoder;
     this.#callbacks = callbacks;
     this.host = host;
+    this.use = use;
   }
 
   ready(): this {
     const connection = new FakeConnection();
-    this.#callbacks.onPoolReady(this, this.host, { protocol: 'HTTP/1.1', connection });
+    this.#callbacks.onPoolReady(this, this.host, {
+      protocol: 'HTTP/1.1',
+      connection,
+      wasReused: () => this.isOnReusedConnection,
+    });
     return this;
   }
 
@@ -151,7 +166,7 @@ export class FakeTry implements RequestEncoder, Cancellable {
   }
 
   bytesReceived(): number {
-    return 0;
+    return this.received;
   }
 
   encodeHeaders(headers: RequestHeaders, endStream: boolean): void {
@@ -229,9 +244,9 @@ export class FakeCluster implements Cluster {
 
   httpPool(host: Host): HttpPool {
     return {
-      newStream: (decoder, callbacks) => {
+      newStream: (decoder, callbacks, use) => {
         // Hosts come from this cluster.
-        const attempt = new FakeTry(decoder, callbacks, host as FakeHost);
+        const attempt = new FakeTry(decoder, callbacks, host as FakeHost, use);
         this.tries.push(attempt);
         if (this.failAtOnce === null) return attempt;
         attempt.fail(this.failAtOnce);

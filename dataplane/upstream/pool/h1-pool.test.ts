@@ -7,7 +7,12 @@ import {
   placedHost,
 } from '../../../test/fakes/cluster-config.ts';
 import { FakeTimers } from '../../../test/fakes/timers.ts';
-import type { HttpPoolCallbacks } from '../../api/cluster.ts';
+import {
+  ConnectionUse,
+  type Host,
+  type HttpPoolCallbacks,
+  type UpstreamStreamInfo,
+} from '../../api/cluster.ts';
 import { type RequestEncoder, type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
 import type { ThresholdsConfig, UpstreamHttpConfig } from '../../api/config/cluster.ts';
 import { ConnectionCloseType } from '../../api/connection.ts';
@@ -29,16 +34,20 @@ class Caller implements HttpPoolCallbacks, ResponseDecoder {
   status = 0;
   ended = false;
   reset: StreamResetReason | null = null;
+  info: UpstreamStreamInfo | null = null;
+  wasReusedAtReset: boolean | null = null;
   failure: StreamResetReason | null = null;
   failureReason = '';
   /** Runs inside onPoolFailure, as a retry does. */
   onFailed: () => void = () => {};
 
-  onPoolReady(encoder: RequestEncoder): void {
+  onPoolReady(encoder: RequestEncoder, _host: Host, info: UpstreamStreamInfo): void {
     this.encoder = encoder;
+    this.info = info;
     encoder.setCallbacks({
       onResetStream: (reason) => {
         this.reset = reason;
+        this.wasReusedAtReset = info.wasReused();
       },
       onAboveWriteBufferHighWatermark() {},
       onBelowWriteBufferLowWatermark() {},
@@ -109,9 +118,9 @@ function setUp(thresholds: Partial<ThresholdsConfig> = {}, http: Partial<Upstrea
   );
   const state = { drained: 0 };
   const pool = new H1Pool(context, host, 0, { onPoolDrained: () => state.drained++ });
-  const request = (): Caller => {
+  const request = (use: ConnectionUse = ConnectionUse.Any): Caller => {
     const caller = new Caller();
-    pool.newStream(caller, caller);
+    pool.newStream(caller, caller, use);
     return caller;
   };
   /** A pool with one idle connection. */
@@ -149,7 +158,7 @@ test('the next request takes the ready connection at once, and pending is not co
   const { connections, stats, pool, warm } = setUp();
   warm();
   const caller = new Caller();
-  assert.equal(pool.newStream(caller, caller), null);
+  assert.equal(pool.newStream(caller, caller, ConnectionUse.Any), null);
   assert.notEqual(caller.encoder, null);
   assert.equal(connections.length, 1);
   assert.equal(stats.upstreamRqPendingTotal, 1, "the first one's");
@@ -254,7 +263,7 @@ test('a connect timeout is told as such', () => {
 test('a cancelled request leaves the queue; its connection serves the next one', () => {
   const { connections, stats, pool, request, counts } = setUp();
   const caller = new Caller();
-  const handle = pool.newStream(caller, caller);
+  const handle = pool.newStream(caller, caller, ConnectionUse.Any);
   handle?.cancel();
   handle?.cancel();
   assert.equal(stats.upstreamRqCancelled, 1);
@@ -269,7 +278,7 @@ test('a caller that is cancelled while others fail hears nothing', () => {
   const { connections, pool, request } = setUp();
   const first = request();
   const second = new Caller();
-  const handle = pool.newStream(second, second);
+  const handle = pool.newStream(second, second, ConnectionUse.Any);
   first.onFailed = () => handle?.cancel();
   connections[0]!.refuse();
   assert.equal(second.failure, null);
@@ -418,4 +427,48 @@ test('draining keeps the connection that somebody waits for', () => {
   connections[0]!.receive(OK);
   assert.equal(caller.status, 200);
   assert.equal(connections[0]!.isOpen(), false);
+});
+
+test('a request that cannot be sent again takes a connection only in the first half of the idle timeout', () => {
+  const { timers, connections, request, warm } = setUp({}, { idleTimeoutMs: 1000 });
+  const kept = warm();
+  timers.advance(500);
+  kept.takeWritten();
+  request(ConnectionUse.Unrepeatable);
+  assert.match(kept.written, /^GET/);
+  kept.receive(OK);
+  timers.advance(501);
+  const late = request(ConnectionUse.Unrepeatable);
+  assert.equal(kept.isOpen(), false, 'made room');
+  assert.equal(connections.length, 2);
+  connections[1]!.connect();
+  assert.notEqual(late.encoder, null);
+});
+
+test('a request that is sent again gets a new connection, at the ceiling a kept one', () => {
+  const { connections, request, warm } = setUp({ maxConnections: 2 });
+  const kept = warm();
+  kept.takeWritten();
+  request(ConnectionUse.New);
+  assert.equal(connections.length, 2);
+  assert.equal(kept.written, '');
+  request(ConnectionUse.New);
+  assert.match(kept.written, /^GET/);
+});
+
+test('a stream knows whether the peer has closed a connection that was used before', () => {
+  const { connections, request, warm } = setUp();
+  const first = request();
+  connections[0]!.connect();
+  connections[0]!.remoteClose();
+  assert.equal(first.info?.wasReused(), false, 'its first stream');
+  const kept = warm();
+  const second = request();
+  assert.equal(second.info?.wasReused(), false, 'it is open');
+  kept.remoteClose();
+  assert.equal(second.wasReusedAtReset, true);
+  const again = warm();
+  const third = request();
+  again.close(ConnectionCloseType.NoFlush);
+  assert.equal(third.wasReusedAtReset, false, 'we closed it');
 });

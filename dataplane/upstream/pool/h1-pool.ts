@@ -3,11 +3,12 @@
 // allocates nothing but the codec's stream.
 
 import type { Timer } from '../../../common/timer.ts';
-import type {
-  Cancellable,
-  HttpPool,
-  HttpPoolCallbacks,
-  UpstreamStreamInfo,
+import {
+  type Cancellable,
+  ConnectionUse,
+  type HttpPool,
+  type HttpPoolCallbacks,
+  type UpstreamStreamInfo,
 } from '../../api/cluster.ts';
 import {
   type CodecError,
@@ -22,6 +23,12 @@ import type { ClientConnectionCallbacks } from '../../http/h1/options.ts';
 import { ConnectionPool } from './pool.ts';
 import { PoolClient } from './pool-client.ts';
 import type { PoolConnection, PoolContext, PoolHost, PoolOwner } from './pool-context.ts';
+
+/**
+ * Peers tend to have the idle timeout that we were given, and close on their own clock. A request that cannot be
+ * sent again takes a connection only in this first part of it.
+ */
+const FRESH_SHARE = 0.5;
 
 /** See the file head. */
 export class H1Pool extends ConnectionPool<HttpPoolCallbacks> implements HttpPool {
@@ -42,11 +49,33 @@ export class H1Pool extends ConnectionPool<HttpPoolCallbacks> implements HttpPoo
     this.#idleTimeoutMs = context.config.http.idleTimeoutMs;
   }
 
-  newStream(decoder: ResponseDecoder, callbacks: HttpPoolCallbacks): Cancellable | null {
-    const client = this.#ready.pop();
+  newStream(
+    decoder: ResponseDecoder,
+    callbacks: HttpPoolCallbacks,
+    use: ConnectionUse,
+  ): Cancellable | null {
+    const client = use === ConnectionUse.Any ? this.#ready.pop() : this.#takeReady(use);
     if (client === undefined) return this.enqueue(callbacks, decoder);
     this.#attach(client, decoder, callbacks);
     return null;
+  }
+
+  /** Like #ready.pop() for requests that must not meet a connection that the peer is closing. */
+  #takeReady(use: ConnectionUse): H1Client | undefined {
+    const newest = this.#ready.at(-1);
+    if (newest === undefined) return undefined;
+    const { connections } = this.resources;
+    if (use === ConnectionUse.New) {
+      return connections.count() < connections.max() ? undefined : this.#ready.pop();
+    }
+    const idleMs = this.context.clock.nowMs() - newest.idleSinceMs;
+    if (this.#idleTimeoutMs === 0 || idleMs <= this.#idleTimeoutMs * FRESH_SHARE) {
+      return this.#ready.pop();
+    }
+    // Makes room below the ceiling; the others are older still.
+    this.#ready.pop();
+    newest.closeNow();
+    return undefined;
   }
 
   protected override createClient(connection: PoolConnection): PoolClient {
@@ -170,6 +199,7 @@ class H1Client extends PoolClient implements ClientConnectionCallbacks, Upstream
   readonly protocol = 'HTTP/1.1';
   idleSinceMs = 0;
   requestCount = 0;
+  #isClosedByPeer = false;
   readonly #pool: H1Pool;
   readonly #context: PoolContext;
   /** Null until connected. */
@@ -213,6 +243,10 @@ class H1Client extends PoolClient implements ClientConnectionCallbacks, Upstream
     return this.#stream !== null;
   }
 
+  wasReused(): boolean {
+    return this.#isClosedByPeer && this.requestCount > 1;
+  }
+
   onMaxDuration(): void {
     this.#pool.onMaxDuration(this);
   }
@@ -224,6 +258,7 @@ class H1Client extends PoolClient implements ClientConnectionCallbacks, Upstream
       this.#pool.onClientConnected(this);
       return;
     }
+    this.#isClosedByPeer = event === ConnectionEvent.RemoteClose;
     this.#durationTimer?.stop();
     const stream = this.#stream;
     if (stream !== null) {
