@@ -59,6 +59,13 @@ export interface RequestDecoder {
 
 /** Codec, server side: writes one response. */
 export interface ResponseEncoder extends Stream {
+  /** What the request asks to switch to: `CONNECT`, or the value of Upgrade; '' = nothing. */
+  readonly upgradeType: string;
+  /**
+   * The codec switches when a head of 101 (2xx to CONNECT) goes through encodeHeaders; until then it holds what
+   * comes. False: the request has a body, and will stay a plain request.
+   */
+  readonly canTunnel: boolean;
   /** 100, 102, 103; 101 goes through encodeHeaders with endStream false. */
   encode1xxHeaders(headers: ResponseHeaders): void;
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void;

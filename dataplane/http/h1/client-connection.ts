@@ -2,6 +2,7 @@
 // Owned by a pool, which forwards to it what the connection says. Sans I/O but for Connection.
 //
 //   idle --newStream--> head (1xx heads may come first) --> body --> idle, if canReuse()
+//                              '--101, or 2xx to CONNECT--> tunnel --> closed
 //
 // Bytes while idle, or behind the end of a response, mean that the peer and we disagree about where
 // messages end: the connection is closed and they are never taken for an answer (reliability UP-06/07).
@@ -13,7 +14,7 @@ import {
   StreamResetReason,
 } from '../../api/codec.ts';
 import { type Connection, ConnectionCloseType, ConnectionEvent } from '../../api/connection.ts';
-import { ResponseHeaders } from '../../api/headers.ts';
+import { ResponseHeaders, removeField } from '../../api/headers.ts';
 import type { ReadSink } from '../../network/connection.ts';
 import { keepBytes } from '../../network/read-slab.ts';
 import { BodyDecoder, BodyEvent } from './body-decoder.ts';
@@ -97,8 +98,22 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
   }
 
   /** Bytes from the connection. Small chunks of a chunked body may be moved together inside `data`. */
-  dispatch(data: Buffer, _endStream: boolean): void {
+  dispatch(data: Buffer, endStream: boolean): void {
     if (this.#isDone) return;
+    if (data.length > 0) this.#read(data);
+    if (endStream) this.#onEndStream();
+  }
+
+  /** FIN with half-close on: the upstream's side of a tunnel has ended. */
+  #onEndStream(): void {
+    const stream = this.#active;
+    if (stream === null || !stream.isTunnel || stream.responseComplete) return;
+    stream.responseComplete = true;
+    stream.decoder.decodeData(EMPTY, true);
+    if (this.#active === stream && stream.requestComplete) this.#finishStream(stream);
+  }
+
+  #read(data: Buffer): void {
     let bytes = data;
     const unparsed = this.#unparsed;
     if (unparsed !== null) {
@@ -139,13 +154,15 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
     if (stream === null || wasDone) return;
     this.#active = null;
     if (stream.responseComplete) {
-      stream.detach();
+      if (stream.isTunnel && !stream.requestComplete) {
+        stream.fail(StreamResetReason.ConnectionTermination, '');
+      } else stream.detach();
       return;
     }
     const isUntilClose = stream.responseStarted && this.#body.isUntilClose();
     if (event === ConnectionEvent.RemoteClose) {
       // The end of the connection is the end of such a body, if it was an orderly end.
-      if (isUntilClose && this.connection.wasReset !== true) {
+      if (isUntilClose && !stream.isTunnel && this.connection.wasReset !== true) {
         stream.responseComplete = true;
         stream.decoder.decodeData(EMPTY, true);
         stream.detach();
@@ -194,6 +211,10 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
     }
     stream.received += after - start;
     const { status, contentLength, isChunked } = parser;
+    if (status === 101 ? stream.isUpgrade : stream.isConnect && status >= 200 && status < 300) {
+      this.#openTunnel(stream);
+      return after;
+    }
     if (status < 200) {
       if (status === 101) this.#protocolError(unexpected101);
       else if (++this.#informational > MAX_INFORMATIONAL_RESPONSES) {
@@ -224,6 +245,17 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
       this.#onResponseComplete(stream, bytes, after);
     } else stream.decoder.decodeHeaders(headers, false);
     return after;
+  }
+
+  /** RFC 9110 9.3.6: framing headers of a response that opens a tunnel mean nothing. */
+  #openTunnel(stream: ClientStream): void {
+    this.#keepAlive = false;
+    removeField(parser.fields, 'content-length');
+    const headers = new ResponseHeaders(parser.status, parser.fields);
+    this.#body.startUntilClose();
+    stream.responseStarted = true;
+    stream.startTunnel();
+    stream.decoder.decodeHeaders(headers, false);
   }
 
   /** As in ServerConnection: few, large pieces, and the last one carries endStream. */

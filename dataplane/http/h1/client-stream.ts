@@ -1,17 +1,12 @@
 // One request and its response on an HTTP/1 client connection: the RequestEncoder that the router
 // writes to. Made by ClientConnection, which does the reading.
 
-import {
-  type RequestEncoder,
-  type ResponseDecoder,
-  type StreamCallbacks,
-  StreamResetReason,
-} from '../../api/codec.ts';
+import { type RequestEncoder, type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
 import type { Connection } from '../../api/connection.ts';
-import type { RequestHeaders, Trailers } from '../../api/headers.ts';
+import { findField, type RequestHeaders, type Trailers } from '../../api/headers.ts';
 import { contentLengthOf, Framing, headerLine, headerLines, isBodilessMethod } from './encoder.ts';
-import { MessageWriter } from './message-writer.ts';
 import type { ClientOptions } from './options.ts';
+import { Http1Stream } from './stream.ts';
 
 /** What a stream asks of its connection. */
 export interface ClientStreamOwner {
@@ -22,51 +17,53 @@ export interface ClientStreamOwner {
 }
 
 /** See the file head. Writes after its end or reset are ignored. */
-export class ClientStream implements RequestEncoder {
-  callbacks: StreamCallbacks | null = null;
+export class ClientStream extends Http1Stream implements RequestEncoder {
   readonly decoder: ResponseDecoder;
-  isHead = false;
-  requestStarted = false;
-  requestComplete = false;
-  /** The final response's head has gone up. */
-  responseStarted = false;
-  responseComplete = false;
-  received = 0;
+  isHead: boolean;
+  isConnect: boolean;
+  /** The request asks for another protocol: 101 is an answer to it. */
+  isUpgrade: boolean;
+  requestStarted: boolean;
   readonly #owner: ClientStreamOwner;
-  readonly #writer: MessageWriter;
-  #readDisableCount = 0;
-  #isReset = false;
 
   constructor(owner: ClientStreamOwner, decoder: ResponseDecoder) {
-    this.#owner = owner;
+    super(owner.connection);
     this.decoder = decoder;
-    this.#writer = new MessageWriter(owner.connection);
-  }
-
-  setCallbacks(callbacks: StreamCallbacks): void {
-    this.callbacks = callbacks;
+    this.isHead = false;
+    this.isConnect = false;
+    this.isUpgrade = false;
+    this.requestStarted = false;
+    this.#owner = owner;
   }
 
   encodeHeaders(headers: RequestHeaders, endStream: boolean): void {
-    if (this.#isReset || this.requestStarted) return;
+    if (this.isReset || this.requestStarted) return;
     this.requestStarted = true;
     const { method, fields } = headers;
     const { properCaseHeaderKeys } = this.#owner.options;
     this.isHead = method === 'HEAD';
+    this.isConnect = method === 'CONNECT';
     const contentLength = contentLengthOf(fields);
     let framing: Framing = Framing.None;
     let framingLine = '';
     if (contentLength !== -1) framing = Framing.Length;
-    else if (!endStream) {
-      framing = Framing.Chunked;
-      framingLine = headerLine('transfer-encoding', 'chunked', properCaseHeaderKeys);
-    } else if (!isBodilessMethod(method)) {
-      framingLine = headerLine('content-length', '0', properCaseHeaderKeys);
+    else if (endStream) {
+      if (!isBodilessMethod(method)) {
+        framingLine = headerLine('content-length', '0', properCaseHeaderKeys);
+      }
+    } else {
+      // The connection manager lets these two through only where they may become tunnels; what goes into
+      // the tunnel waits for the answer.
+      this.isUpgrade = !this.isConnect && findField(fields, 'upgrade') !== -1;
+      if (!this.isConnect && !this.isUpgrade) {
+        framing = Framing.Chunked;
+        framingLine = headerLine('transfer-encoding', 'chunked', properCaseHeaderKeys);
+      }
     }
-    const target = method === 'CONNECT' ? headers.authority : headers.path;
+    const target = this.isConnect ? headers.authority : headers.path;
     const host = headerLine('host', headers.authority, properCaseHeaderKeys);
     const lines = headerLines(fields, properCaseHeaderKeys);
-    this.#writer.head(
+    this.writer.head(
       `${method} ${target} HTTP/1.1\r\n${host}${lines}${framingLine}\r\n`,
       framing,
       contentLength,
@@ -76,8 +73,8 @@ export class ClientStream implements RequestEncoder {
   }
 
   encodeData(data: Buffer, endStream: boolean): void {
-    if (this.#isReset || this.requestComplete) return;
-    if (!this.#writer.data(data)) {
+    if (this.isReset || this.requestComplete) return;
+    if (!this.writer.data(data)) {
       this.#brokenBody();
       return;
     }
@@ -85,12 +82,12 @@ export class ClientStream implements RequestEncoder {
   }
 
   encodeTrailers(trailers: Trailers): void {
-    if (this.#isReset || this.requestComplete) return;
+    if (this.isReset || this.requestComplete) return;
     this.#end(this.#owner.options.enableTrailers ? trailers : null);
   }
 
   #end(trailers: Trailers | null): void {
-    if (!this.#writer.end(trailers, this.#owner.options.properCaseHeaderKeys)) {
+    if (!this.writer.end(trailers, this.#owner.options.properCaseHeaderKeys)) {
       this.#brokenBody();
       return;
     }
@@ -106,39 +103,9 @@ export class ClientStream implements RequestEncoder {
   }
 
   /** Closes the connection. The caller gets no onResetStream for its own reset. */
-  resetStream(_reason: StreamResetReason): void {
-    if (this.#isReset) return;
+  override resetStream(_reason: StreamResetReason): void {
+    if (this.isReset) return;
     this.detach();
     this.#owner.onStreamReset(this);
-  }
-
-  /** The connection: the stream is over, tell nobody any more. */
-  detach(): void {
-    this.#isReset = true;
-    for (; this.#readDisableCount > 0; this.#readDisableCount--) {
-      this.#owner.connection.readDisable(false);
-    }
-  }
-
-  /** The connection: the transport or the codec ended the stream; tells the router. */
-  fail(reason: StreamResetReason, details: string): void {
-    if (this.#isReset) return;
-    this.detach();
-    this.callbacks?.onResetStream(reason, details);
-  }
-
-  readDisable(disable: boolean): void {
-    if (this.#isReset) return;
-    if (!disable && this.#readDisableCount === 0) return;
-    this.#readDisableCount += disable ? 1 : -1;
-    this.#owner.connection.readDisable(disable);
-  }
-
-  bytesSent(): number {
-    return this.#writer.bytes;
-  }
-
-  bytesReceived(): number {
-    return this.received;
   }
 }

@@ -9,7 +9,7 @@
 // A parser holds the result of its last call only; one per worker is enough, codecs read it at once.
 
 import type { CodecError } from '../../api/codec.ts';
-import type { HeaderFields } from '../../api/headers.ts';
+import { getJoinedField, type HeaderFields } from '../../api/headers.ts';
 import { hashStep, internName, TOKEN_LOWER, underscoreSeen } from '../header-names.ts';
 import { MAX_LEADING_CRLF_BYTES } from './limits.ts';
 import { isValidAuthority, parseRequestTarget, requestTarget } from './request-target.ts';
@@ -153,6 +153,11 @@ export class HeadParser {
     // RFC 9110 9.3.8: a TRACE is echoed to whoever sent it, with the credentials of whoever made them send it.
     if (method === 'TRACE') this.fields = withoutFields(this.fields, credentials);
     return pos;
+  }
+
+  /** Value of Upgrade, of several joined; call it when isUpgrade. */
+  upgradeType(): string {
+    return getJoinedField(this.fields, 'upgrade') ?? '';
   }
 
   /** Parses a response head; same results. */

@@ -16,6 +16,7 @@ export class MessageWriter {
   #remaining = 0;
   /** HEAD, 204, 304: the head may announce a body, but none is sent. */
   #suppressBody = false;
+  #isTunnel = false;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -27,6 +28,13 @@ export class MessageWriter {
     this.#remaining = contentLength;
     this.#suppressBody = suppressBody;
     this.text(text);
+  }
+
+  /** What is written from here on has no framing, and its end is the FIN of this direction. */
+  startTunnel(): void {
+    this.#framing = Framing.UntilClose;
+    this.#suppressBody = false;
+    this.#isTunnel = true;
   }
 
   /** Writes text that is not body: an informational head. */
@@ -62,6 +70,10 @@ export class MessageWriter {
 
   /** Ends the body; `trailers` null = none. False: less than Content-Length said. */
   end(trailers: Trailers | null, properCase: boolean): boolean {
+    if (this.#isTunnel) {
+      this.#connection.endWrite();
+      return true;
+    }
     if (this.#suppressBody) return true;
     if (this.#framing === Framing.Chunked) this.text(lastChunk(trailers, properCase));
     return this.#framing !== Framing.Length || this.#remaining === 0;

@@ -2,6 +2,7 @@
 // Owned by the HCM, which forwards to it what the connection says. Sans I/O but for Connection.
 //
 //   head --> [newStream, decodeHeaders] --> body --> waiting for the response --> head of the next
+//                                                          '--101, or 2xx to CONNECT--> tunnel --> closed
 //
 // One request at a time: what a client pipelines stays in #unparsed until the response before it is
 // complete, and past MAX_PIPELINED_BYTES the connection is not read. The codec closes the connection
@@ -30,6 +31,18 @@ const lowVersion: CodecError = Object.freeze({
   status: 426,
   details: 'low_version',
   message: 'HTTP/1.0 is not accepted',
+});
+
+/** RFC 9110 9.3.6: content in a CONNECT has no meaning; what is behind its head belongs to the tunnel. */
+const connectWithLength: CodecError = Object.freeze({
+  status: 400,
+  details: 'http1.content_length_not_allowed',
+  message: 'unsupported content length',
+});
+const chunkedConnect: CodecError = Object.freeze({
+  status: 501,
+  details: 'http1.invalid_transfer_encoding',
+  message: 'unsupported transfer encoding',
 });
 
 const limitsOf = new WeakMap<ServerOptions, HeadLimits>();
@@ -82,10 +95,25 @@ export class ServerConnection implements ServerStreamOwner {
 
   /**
    * Bytes from the connection. Small chunks of a chunked body may be moved together inside `data`.
-   * `endStream` is ignored: without half-close a client's FIN is a RemoteClose.
+   * `endStream` comes in tunnels only: without half-close a client's FIN is a RemoteClose.
    */
-  dispatch(data: Buffer, _endStream: boolean): void {
+  dispatch(data: Buffer, endStream: boolean): void {
     if (this.#isDone) return;
+    if (data.length > 0) this.#read(data);
+    if (endStream) this.#onEndStream();
+  }
+
+  #onEndStream(): void {
+    // What came before the tunnel was open goes first.
+    this.resumePipelined();
+    const stream = this.#active;
+    if (stream === null || !stream.isTunnel || stream.requestComplete) return;
+    stream.requestComplete = true;
+    stream.decoder?.decodeData(EMPTY, true);
+    if (this.#active === stream && stream.responseComplete) this.#finishTunnel(stream);
+  }
+
+  #read(data: Buffer): void {
     let bytes = data;
     const unparsed = this.#unparsed;
     if (unparsed !== null) {
@@ -157,14 +185,25 @@ export class ServerConnection implements ServerStreamOwner {
     this.#closeAfterResponse = true;
   }
 
+  onTunnel(stream: ServerStream): void {
+    if (this.#active !== stream) return;
+    this.#body.startUntilClose();
+    this.#resumeReading();
+    if (this.#unparsed !== null) setImmediate(resume, this);
+  }
+
   onResponseComplete(stream: ServerStream): void {
     if (this.#active !== stream) return;
+    if (stream.isTunnel) {
+      if (stream.requestComplete) this.#finishTunnel(stream);
+      return;
+    }
     if (!stream.requestComplete || this.#closeAfterResponse) {
       this.#active = null;
       stream.detach();
       // Unread bytes may be on their way: give the client time to read the answer before an RST.
       this.#close(
-        stream.requestComplete && stream.decoder !== null
+        stream.requestComplete && stream.decoder !== null && stream.upgradeType === ''
           ? ConnectionCloseType.FlushWrite
           : ConnectionCloseType.FlushWriteAndDelay,
       );
@@ -242,8 +281,6 @@ export class ServerConnection implements ServerStreamOwner {
     if (parser.connectionClose || (isHttp10 && !parser.connectionKeepAlive)) {
       this.#closeAfterResponse = true;
     }
-    // What follows a CONNECT was meant for a tunnel that does not exist; never read it as a request.
-    if (method === 'CONNECT') this.#closeAfterResponse = true;
     const headers = new RequestHeaders(
       method,
       parser.path,
@@ -252,15 +289,26 @@ export class ServerConnection implements ServerStreamOwner {
       parser.fields,
     );
 
-    const stream = new ServerStream(this, method, isHttp10);
-    stream.received = after - start;
     const hasBody = isChunked || contentLength > 0;
+    let upgradeType = '';
+    if (method === 'CONNECT') {
+      if (hasBody) {
+        this.#codecError(isChunked ? chunkedConnect : connectWithLength);
+        return bytes.length;
+      }
+      upgradeType = method;
+    } else if (parser.isUpgrade && !isHttp10) upgradeType = parser.upgradeType();
+    // What follows is for the tunnel, if there will be one: never read it as a request.
+    if (upgradeType !== '') this.#closeAfterResponse = true;
+    const canTunnel = upgradeType !== '' && !hasBody;
+    const stream = new ServerStream(this, method, isHttp10, upgradeType, canTunnel);
+    stream.received = after - start;
     if (isChunked) this.#body.startChunked();
     else if (hasBody) this.#body.startLength(contentLength);
     this.#active = stream;
     stream.requestComplete = !hasBody;
     stream.decoder = this.#callbacks.newStream(stream);
-    stream.decoder.decodeHeaders(headers, !hasBody);
+    stream.decoder.decodeHeaders(headers, !hasBody && !canTunnel);
     return after;
   }
 
@@ -339,20 +387,31 @@ export class ServerConnection implements ServerStreamOwner {
   #finishStream(stream: ServerStream): void {
     this.#active = null;
     stream.detach();
-    if (this.#readDisabled) {
-      this.#readDisabled = false;
-      this.connection.readDisable(false);
-    }
+    this.#resumeReading();
     // The next pipelined request waits for the next turn: this one's finish is still on the stack, and
     // a client with ten thousand of them must not keep the others waiting (reliability row SL-08).
     if (this.#isDispatching) this.#yieldBeforeNext = true;
     else if (this.#unparsed !== null) setImmediate(resume, this);
   }
 
-  /** For resume() below. */
+  #resumeReading(): void {
+    if (!this.#readDisabled) return;
+    this.#readDisabled = false;
+    this.connection.readDisable(false);
+  }
+
+  /** Both directions have ended. */
+  #finishTunnel(stream: ServerStream): void {
+    this.#active = null;
+    stream.detach();
+    this.#close(ConnectionCloseType.FlushWrite);
+  }
+
+  /** For resume() below: pipelined requests, or what came for a tunnel before it was open. */
   resumePipelined(): void {
     const bytes = this.#unparsed;
-    if (this.#isDone || this.#active !== null || bytes === null) return;
+    if (this.#isDone || bytes === null || this.#isDispatching) return;
+    if (this.#active !== null && !this.#active.isTunnel) return;
     this.#unparsed = null;
     this.#run(bytes);
   }
@@ -360,7 +419,7 @@ export class ServerConnection implements ServerStreamOwner {
   #codecError(error: CodecError): void {
     this.#isDone = true;
     this.#closeAfterResponse = true;
-    const stream = new ServerStream(this, '', false);
+    const stream = new ServerStream(this, '', false, '', false);
     stream.requestComplete = true;
     this.#active = stream;
     this.protocol = 'HTTP/1.1';

@@ -1,17 +1,12 @@
 // One request and its response on an HTTP/1 server connection: the ResponseEncoder that the HCM writes
 // to. Made by ServerConnection, which does the reading.
 
-import {
-  type RequestDecoder,
-  type ResponseEncoder,
-  type StreamCallbacks,
-  StreamResetReason,
-} from '../../api/codec.ts';
+import { type RequestDecoder, type ResponseEncoder, StreamResetReason } from '../../api/codec.ts';
 import type { Connection } from '../../api/connection.ts';
 import { findField, type ResponseHeaders, type Trailers } from '../../api/headers.ts';
 import { contentLengthOf, Framing, headerLine, headerLines, statusLine } from './encoder.ts';
-import { MessageWriter } from './message-writer.ts';
 import type { ServerOptions } from './options.ts';
+import { Http1Stream } from './stream.ts';
 
 /** What a stream asks of its connection. */
 export interface ServerStreamOwner {
@@ -22,51 +17,56 @@ export interface ServerStreamOwner {
   /** The connection ends after this response. */
   closeAfterResponse(): void;
   onResponseComplete(stream: ServerStream): void;
+  /** The response's head has made the stream a tunnel. */
+  onTunnel(stream: ServerStream): void;
   onStreamReset(stream: ServerStream): void;
 }
 
 /** See the file head. Writes after its end or reset are ignored. */
-export class ServerStream implements ResponseEncoder {
-  callbacks: StreamCallbacks | null = null;
+export class ServerStream extends Http1Stream implements ResponseEncoder {
   /** Null until the HCM was told of the stream, and after a codec error. */
-  decoder: RequestDecoder | null = null;
+  decoder: RequestDecoder | null;
+  readonly upgradeType: string;
+  readonly canTunnel: boolean;
   readonly isHead: boolean;
   readonly isHttp10: boolean;
   readonly isConnect: boolean;
-  requestComplete = false;
-  responseStarted = false;
-  responseComplete = false;
-  received = 0;
   readonly #owner: ServerStreamOwner;
-  readonly #writer: MessageWriter;
-  #readDisableCount = 0;
-  #isReset = false;
 
-  constructor(owner: ServerStreamOwner, method: string, isHttp10: boolean) {
-    this.#owner = owner;
-    this.#writer = new MessageWriter(owner.connection);
+  constructor(
+    owner: ServerStreamOwner,
+    method: string,
+    isHttp10: boolean,
+    upgradeType: string,
+    canTunnel: boolean,
+  ) {
+    super(owner.connection);
+    this.decoder = null;
+    this.upgradeType = upgradeType;
+    this.canTunnel = canTunnel;
     this.isHead = method === 'HEAD';
-    this.isConnect = method === 'CONNECT';
     this.isHttp10 = isHttp10;
-  }
-
-  setCallbacks(callbacks: StreamCallbacks): void {
-    this.callbacks = callbacks;
+    this.isConnect = method === 'CONNECT';
+    this.#owner = owner;
   }
 
   encode1xxHeaders(headers: ResponseHeaders): void {
     // RFC 9110 15.2: an HTTP/1.0 client does not know 1xx.
-    if (this.#isReset || this.responseStarted || this.isHttp10) return;
+    if (this.isReset || this.responseStarted || this.isHttp10) return;
     const { properCaseHeaderKeys } = this.#owner.options;
     const lines = headerLines(headers.fields, properCaseHeaderKeys);
-    this.#writer.text(`${statusLine(headers.status, false)}${lines}\r\n`);
+    this.writer.text(`${statusLine(headers.status, false)}${lines}\r\n`);
   }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
-    if (this.#isReset || this.responseStarted) return;
+    if (this.isReset || this.responseStarted) return;
     this.responseStarted = true;
     const owner = this.#owner;
     const { fields, status } = headers;
+    if (this.canTunnel && !endStream && isTunnelStatus(this.isConnect, status)) {
+      this.#openTunnel(headers);
+      return;
+    }
     const { properCaseHeaderKeys } = owner.options;
     // The rest of a request that is answered early cannot be told from a next one (Envoy: same).
     if (!this.requestComplete) owner.closeAfterResponse();
@@ -97,13 +97,22 @@ export class ServerStream implements ResponseEncoder {
       else if (this.isHttp10) head += headerLine('connection', 'keep-alive', properCaseHeaderKeys);
     }
     head += `${framingLine}\r\n`;
-    this.#writer.head(head, framing, contentLength, this.isHead || isBodiless);
+    this.writer.head(head, framing, contentLength, this.isHead || isBodiless);
     if (endStream) this.#end(null);
   }
 
+  /** No framing lines, and no Connection line but the one of the upgrade itself. */
+  #openTunnel({ status, fields }: ResponseHeaders): void {
+    const owner = this.#owner;
+    const lines = headerLines(fields, owner.options.properCaseHeaderKeys);
+    this.startTunnel();
+    this.writer.text(`${statusLine(status, this.isHttp10)}${lines}\r\n`);
+    owner.onTunnel(this);
+  }
+
   encodeData(data: Buffer, endStream: boolean): void {
-    if (this.#isReset || this.responseComplete) return;
-    if (!this.#writer.data(data)) {
+    if (this.isReset || this.responseComplete) return;
+    if (!this.writer.data(data)) {
       this.resetStream(StreamResetReason.LocalReset);
       return;
     }
@@ -111,13 +120,13 @@ export class ServerStream implements ResponseEncoder {
   }
 
   encodeTrailers(trailers: Trailers): void {
-    if (this.#isReset || this.responseComplete) return;
+    if (this.isReset || this.responseComplete) return;
     this.#end(this.#owner.options.enableTrailers ? trailers : null);
   }
 
   #end(trailers: Trailers | null): void {
     // A body shorter than its Content-Length: the client must see it broken, not padded by what follows.
-    if (!this.#writer.end(trailers, this.#owner.options.properCaseHeaderKeys)) {
+    if (!this.writer.end(trailers, this.#owner.options.properCaseHeaderKeys)) {
       this.#owner.closeAfterResponse();
     }
     this.responseComplete = true;
@@ -125,40 +134,14 @@ export class ServerStream implements ResponseEncoder {
   }
 
   /** Closes the connection behind what was written. The caller gets no onResetStream for its own reset. */
-  resetStream(_reason: StreamResetReason): void {
-    if (this.#isReset) return;
+  override resetStream(_reason: StreamResetReason): void {
+    if (this.isReset) return;
     this.detach();
     this.#owner.onStreamReset(this);
   }
+}
 
-  /** The connection: the stream is over, tell nobody any more. */
-  detach(): void {
-    this.#isReset = true;
-    // Gives back what readDisable took: a stream must not leave its connection deaf.
-    for (; this.#readDisableCount > 0; this.#readDisableCount--) {
-      this.#owner.connection.readDisable(false);
-    }
-  }
-
-  /** The connection: the transport or the codec ended the stream; tells the HCM. */
-  fail(reason: StreamResetReason, details: string): void {
-    if (this.#isReset) return;
-    this.detach();
-    this.callbacks?.onResetStream(reason, details);
-  }
-
-  readDisable(disable: boolean): void {
-    if (this.#isReset) return;
-    if (!disable && this.#readDisableCount === 0) return;
-    this.#readDisableCount += disable ? 1 : -1;
-    this.#owner.connection.readDisable(disable);
-  }
-
-  bytesSent(): number {
-    return this.#writer.bytes;
-  }
-
-  bytesReceived(): number {
-    return this.received;
-  }
+/** Whether a response of `status` opens the tunnel that a CONNECT (else an Upgrade) asked for. */
+export function isTunnelStatus(isConnect: boolean, status: number): boolean {
+  return isConnect ? status >= 200 && status < 300 : status === 101;
 }
