@@ -150,6 +150,15 @@ test('flags are printed in the order in which a request meets them', () => {
     text('%RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG%', failed),
     'URX,UF UpstreamRetryLimitExceeded,UpstreamConnectionFailure',
   );
+  const connection = { ...failed, type: 'TcpConnectionEnd' } as const;
+  assert.equal(
+    text('%RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG% %ACCESS_LOG_TYPE%', connection),
+    'UF,URX UpstreamConnectionFailure,UpstreamRetryLimitExceeded TcpConnectionEnd',
+  );
+});
+
+test('why we closed a connection is there to be logged', () => {
+  assert.equal(text('%DOWNSTREAM_LOCAL_CLOSE_REASON%'), 'over_connection_limit');
 });
 
 test('blanks in details become underscores', () => {

@@ -222,8 +222,10 @@ const definitions: Readonly<Record<string, Definition>> = {
   }),
   CONNECTION_TERMINATION_DETAILS: text((c) => orNull(c.streamInfo.connectionTerminationDetails)),
   DOWNSTREAM_LOCAL_CLOSE_REASON: text((c) => noSpaces(c.streamInfo.downstreamLocalCloseReason)),
-  RESPONSE_FLAGS: text((c) => responseFlagsText(c.streamInfo.responseFlags)),
-  RESPONSE_FLAGS_LONG: text((c) => responseFlagsLongText(c.streamInfo.responseFlags)),
+  RESPONSE_FLAGS: text((c) => responseFlagsText(c.streamInfo.responseFlags, c.type !== undefined)),
+  RESPONSE_FLAGS_LONG: text((c) =>
+    responseFlagsLongText(c.streamInfo.responseFlags, c.type !== undefined),
+  ),
   BYTES_RECEIVED: number((c) => c.streamInfo.bytesReceived),
   BYTES_SENT: number((c) => c.streamInfo.bytesSent),
   DURATION: number((c) => duration(c.streamInfo.startMs, c.streamInfo.endMs)),

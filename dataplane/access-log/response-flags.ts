@@ -38,27 +38,53 @@ const names: readonly (readonly [bit: number, short: string, long: string])[] = 
   [ResponseFlag.DownstreamConnectionTermination, 'DC', 'DownstreamConnectionTermination'],
 ];
 
-// Few combinations ever occur: each text is made once.
-const shortTexts = new Map<number, string>([[0, '-']]);
-const longTexts = new Map<number, string>([[0, '-']]);
+/** A connection of tcp_proxy tries first and then sees that it has tried often enough. */
+const connectionNames = [...names].sort(
+  ([a], [b]) => Number(isRetryLimit(a)) - Number(isRetryLimit(b)),
+);
 
-/** `UO,UC`; `-` when none is set. */
-export function responseFlagsText(flags: number): string {
-  return shortTexts.get(flags) ?? remember(shortTexts, flags, 1);
+function isRetryLimit(bit: number): boolean {
+  return bit === ResponseFlag.UpstreamRetryLimitExceeded;
+}
+
+/** Texts of flags in one order. Few combinations ever occur: each is made once. */
+class FlagTexts {
+  readonly #order: typeof names;
+  readonly #column: 1 | 2;
+  readonly #texts = new Map<number, string>([[0, '-']]);
+
+  constructor(order: typeof names, column: 1 | 2) {
+    this.#order = order;
+    this.#column = column;
+  }
+
+  get(flags: number): string {
+    return this.#texts.get(flags) ?? this.#remember(flags);
+  }
+
+  #remember(flags: number): string {
+    const text = this.#order
+      .filter(([bit]) => (flags & bit) !== 0)
+      .map((entry) => entry[this.#column])
+      .join(',');
+    this.#texts.set(flags, text);
+    return text;
+  }
+}
+
+const shortTexts = new FlagTexts(names, 1);
+const longTexts = new FlagTexts(names, 2);
+const shortTextsOfConnections = new FlagTexts(connectionNames, 1);
+const longTextsOfConnections = new FlagTexts(connectionNames, 2);
+
+/** `UO,UC` of a request, or of a connection; `-` when none is set. */
+export function responseFlagsText(flags: number, isConnection: boolean): string {
+  return (isConnection ? shortTextsOfConnections : shortTexts).get(flags);
 }
 
 /** `UpstreamOverflow,UpstreamConnectionTermination`; `-` when none is set. */
-export function responseFlagsLongText(flags: number): string {
-  return longTexts.get(flags) ?? remember(longTexts, flags, 2);
-}
-
-function remember(texts: Map<number, string>, flags: number, column: 1 | 2): string {
-  const text = names
-    .filter(([bit]) => (flags & bit) !== 0)
-    .map((entry) => entry[column])
-    .join(',');
-  texts.set(flags, text);
-  return text;
+export function responseFlagsLongText(flags: number, isConnection: boolean): string {
+  return (isConnection ? longTextsOfConnections : longTexts).get(flags);
 }
 
 /** Bits of short names; unknown names have none. */

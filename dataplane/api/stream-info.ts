@@ -61,7 +61,7 @@ export interface StreamInfo {
   downstreamLocalCloseReason: string;
   /** OR of ResponseFlag bits. */
   responseFlags: number;
-  /** Body bytes. */
+  /** Body bytes; of a connection, all bytes that came out of its transport. */
   bytesReceived: number;
   bytesSent: number;
 

@@ -148,7 +148,13 @@ async function proxy(given: Given) {
     filter.initializeReadFilterCallbacks({ connection, streamInfo, continueReading() {} });
     filter.onNewConnection();
     if (connection.isOpen()) {
-      connection.setReadSink({ onData: (bytes, end) => void filter.onData(bytes, end) });
+      connection.setReadSink({
+        // What listener/downstream-connection.ts does.
+        onData: (bytes, end) => {
+          streamInfo.bytesReceived += bytes.length;
+          filter.onData(bytes, end);
+        },
+      });
     }
   });
   return {

@@ -53,6 +53,7 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks {
   #early: Buffer[] = [];
   #sawClientEnd = false;
   #sawUpstreamEnd = false;
+  #rxBytes = 0;
   #isDone = false;
   #isUpstreamGone = false;
   #isFlushing = false;
@@ -216,8 +217,8 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks {
   onData(data: Buffer, endStream: boolean): NetworkFilterStatus {
     const { stats } = this.#shared;
     this.#noteActivity();
-    this.#callbacks.streamInfo.bytesReceived += data.length;
     stats.rxBytesTotal += data.length;
+    this.#rxBytes += data.length;
     this.#sawClientEnd ||= endStream;
     const upstream = this.#upstream;
     if (upstream === null) {
@@ -296,7 +297,10 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks {
     this.#early = [];
     this.#connecting?.cancel();
     this.#connecting = null;
-    this.#shared.stats.live.delete(this);
+    const { stats } = this.#shared;
+    stats.live.delete(this);
+    // What a filter before us held and never let through is counted too, as in Envoy.
+    stats.rxBytesTotal += this.#callbacks.streamInfo.bytesReceived - this.#rxBytes;
     this.#closeUpstream(event);
     this.#shared.log(this.#callbacks.streamInfo, 'TcpConnectionEnd');
   }
