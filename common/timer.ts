@@ -147,7 +147,14 @@ export class TimerWheel implements TimerService {
         // One that an earlier one of this batch stopped or re-armed is no longer due.
         if (timer.slot !== DUE) continue;
         timer.slot = NOT_ARMED;
-        timer.run();
+        try {
+          timer.run();
+        } catch (thrown) {
+          // The others of this batch are due as well; whoever listens for uncaught exceptions hears of this one.
+          queueMicrotask(() => {
+            throw thrown;
+          });
+        }
       }
     }
   }

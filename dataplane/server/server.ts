@@ -30,6 +30,7 @@ import { ListenerRegistry } from './listener-registry.ts';
 import { ServerStats, serverScope, serverStateNumber } from './server-stats.ts';
 import { Supervisor } from './supervisor.ts';
 import { trimHeap } from './trim-heap.ts';
+import { heartBeatMemory, Watchdog } from './watchdog.ts';
 import type { FromWorker } from './worker-channel.ts';
 
 export interface ServerOptions {
@@ -77,6 +78,7 @@ export class Server implements ResourceSink, AdminSources {
   readonly #listeners: ListenerRegistry;
   readonly #certificates = new CertificateInventory();
   #admin: AdminServer | null = null;
+  #watchdog: Watchdog | null = null;
   #ads: AdsConnection | null = null;
   #state: ServerState = 'PRE_INITIALIZING';
   #healthchecksFail = false;
@@ -120,9 +122,12 @@ export class Server implements ResourceSink, AdminSources {
   async run(): Promise<number> {
     const { bootstrap, concurrency } = this.#options;
     for (const { path, message } of bootstrap.warnings) this.#logger.warn({ path }, message);
+    const heartBeats = heartBeatMemory(concurrency);
+    this.#watchdog = new Watchdog(heartBeats, this.#clock, this.#timers, this.#stats);
     try {
       await this.#startAdmin();
       await this.#supervisor.start(concurrency, {
+        heartBeats,
         logLevel: this.#logLevel,
         drainTimeMs: this.#options.drainTimeMs,
         drainStrategy: this.#options.drainStrategy,
@@ -228,6 +233,10 @@ export class Server implements ResourceSink, AdminSources {
 
   state(): ServerState {
     return this.#healthchecksFail ? 'DRAINING' : this.#state;
+  }
+
+  isStuck(): boolean {
+    return this.#watchdog?.isAnyWorkerStuck() ?? false;
   }
 
   uptimeSeconds(): number {
@@ -419,6 +428,7 @@ export class Server implements ResourceSink, AdminSources {
     this.#clusters.close();
     await this.#options.membership?.client.leave();
     await this.#supervisor.stop();
+    this.#watchdog?.[Symbol.dispose]();
     this.#admin?.close();
   }
 }

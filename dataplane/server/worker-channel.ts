@@ -26,6 +26,8 @@ export interface WorkerData {
     readonly max: number;
   } | null;
   readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
+  /** See watchdog.ts. */
+  readonly heartBeats: SharedArrayBuffer;
   /** 32 random bytes of this process: a session ticket of one worker opens in all of them. */
   readonly ticketSeed: Uint8Array;
 }

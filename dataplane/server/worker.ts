@@ -11,6 +11,7 @@ import { SecretStore } from '../tls/secret-store.ts';
 import { WorkerClusterManager } from '../upstream/cluster-manager.ts';
 import { createClusterTls } from '../upstream/cluster-tls.ts';
 import { SharedChunks } from '../upstream/shared-state.ts';
+import { HeartBeat } from './watchdog.ts';
 import type { FromWorker, QueryReplies, ToWorker, WorkerData } from './worker-channel.ts';
 import { LiveWorkerContext } from './worker-context.ts';
 import { buildRouteTable, workerFactories } from './worker-extensions.ts';
@@ -52,6 +53,7 @@ class WorkerThread {
         return clusters;
       },
     );
+    new HeartBeat(data.heartBeats, data.workerIndex, this.#context.clock, this.#context.timers);
     // The context's constructor has just called back.
     this.#clusters = clusters as unknown as WorkerClusterManager;
     this.#listeners = new ListenerManager(

@@ -23,6 +23,7 @@ export function adminPages(sources: AdminSources, wallMs: () => number): readonl
       params: [],
       handle: () => {
         const state = sources.state();
+        if (state === 'LIVE' && sources.isStuck()) return text('STUCK\n', 503);
         return text(`${state}\n`, state === 'LIVE' ? 200 : 503);
       },
     },

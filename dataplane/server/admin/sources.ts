@@ -42,6 +42,8 @@ export interface DrainRequest {
 
 export interface AdminSources {
   state(): ServerState;
+  /** A worker does not answer: whatever the state, requests wait. */
+  isStuck(): boolean;
   /** Seconds since start. */
   uptimeSeconds(): number;
   stats(): Promise<StatEntry[]>;
