@@ -11,12 +11,17 @@
 import type { CodecError } from '../../api/codec.ts';
 import { getJoinedField, type HeaderFields } from '../../api/headers.ts';
 import { hashStep, internName, TOKEN_LOWER, underscoreSeen } from '../header-names.ts';
+import { joinedInRequests, joinedInResponses, joinRepeated } from '../joined-names.ts';
 import { MAX_LEADING_CRLF_BYTES } from './limits.ts';
 import { isValidAuthority, parseRequestTarget, requestTarget } from './request-target.ts';
 
 /** Result of a parse that did not get to the end of the head. */
 export const NEED_MORE = 0;
 export const PARSE_ERROR = -1;
+
+/** What is parsed. */
+const Part = { Request: 0, Response: 1, Trailers: 2 } as const;
+type Part = (typeof Part)[keyof typeof Part];
 
 /** What bounds a head; one object per listener or cluster. */
 export interface HeadLimits {
@@ -58,6 +63,14 @@ const methods = new Map(
 );
 const MAX_METHOD_LENGTH = 16;
 
+/**
+ * lastHeadWith[low bits of a name's hash] = number of the last head with such a name. Says for nearly nothing
+ * that no name stands twice in a head, which is the rule (numbers below 2^53 stay exact).
+ */
+const MARKS = 1024;
+const lastHeadWith = new Float64Array(MARKS);
+let headNumber = 0;
+
 /** Where values lie in the head being parsed: [start0, end0, start1, ...]. Grows, never shrinks. */
 let valueSpans = new Int32Array(512);
 /** Their names. */
@@ -92,7 +105,6 @@ export class HeadParser {
   #hostCount = 0;
   #teSeen = false;
   #transferEncoding = '';
-  #upgradeIndex = -1;
 
   /** Parses a request head at `start`; returns the position after it, NEED_MORE or PARSE_ERROR. */
   parseRequest(bytes: Buffer, start: number, limits: HeadLimits): number {
@@ -130,7 +142,7 @@ export class HeadParser {
     if (pos + 1 === end) return NEED_MORE;
     if (bytes[pos + 1] !== LF) return this.#fail(bareCr);
 
-    pos = this.#headerBlock(bytes, headStart, pos + 2, limits, true);
+    pos = this.#headerBlock(bytes, headStart, pos + 2, limits, Part.Request);
     if (pos <= 0) return pos;
 
     // Framing errors after syntax errors: the same order whether the head came whole or in pieces.
@@ -184,7 +196,7 @@ export class HeadParser {
     if (bytes[pos] !== CR) return this.#fail(badStatusLine);
     if (pos + 1 === end) return NEED_MORE;
     if (bytes[pos + 1] !== LF) return this.#fail(bareCr);
-    pos = this.#headerBlock(bytes, start, pos + 2, limits, false);
+    pos = this.#headerBlock(bytes, start, pos + 2, limits, Part.Response);
     if (pos <= 0) return pos;
     this.status = status;
     const framing = this.#responseFraming();
@@ -193,7 +205,7 @@ export class HeadParser {
 
   /** Parses a trailer section (header lines and the empty line) into `fields`. */
   parseTrailers(bytes: Buffer, start: number, limits: HeadLimits): number {
-    return this.#headerBlock(bytes, start, start, limits, false);
+    return this.#headerBlock(bytes, start, start, limits, Part.Trailers);
   }
 
   /** `HTTP/1.x` at `start`; position after it, NEED_MORE or PARSE_ERROR. */
@@ -220,7 +232,7 @@ export class HeadParser {
     headStart: number,
     blockStart: number,
     limits: HeadLimits,
-    isRequest: boolean,
+    part: Part,
   ): number {
     this.#reset();
     // Not a byte past the limit is judged: a head that is too large is that, whatever else stands in it.
@@ -228,6 +240,8 @@ export class HeadParser {
     const { maxHeadersCount, underscores } = limits;
     let count = 0;
     let kept = 0;
+    let mayRepeat = false;
+    const head = ++headNumber;
     let pos = blockStart;
     for (;;) {
       if (pos === end) break;
@@ -244,13 +258,19 @@ export class HeadParser {
         if (pos + 1 === end) break;
         if (bytes[pos + 1] !== LF) return this.#fail(bareCr);
         if (pos + 2 - headStart > limits.maxHeadBytes) return this.#fail(headTooLarge);
-        this.#slices(bytes, headStart, pos, kept, isRequest);
+        this.#slices(bytes, headStart, pos, kept, part);
+        if (mayRepeat && part !== Part.Trailers) {
+          joinRepeated(this.fields, part === Part.Request ? joinedInRequests : joinedInResponses);
+        }
         return pos + 2;
       }
       if (bytes[pos] !== COLON) return this.#fail(bytes[pos] === LF ? bareLf : badHeaderName);
       if (++count > maxHeadersCount) return this.#fail(tooManyHeaders);
       const name = internName(bytes, nameStart, pos, hash);
       const isUnderscored = underscoreSeen;
+      const mark = hash & (MARKS - 1);
+      if (lastHeadWith[mark] === head) mayRepeat = true;
+      lastHeadWith[mark] = head;
       pos++;
       while (pos < end && (bytes[pos] === SP || bytes[pos] === TAB)) pos++;
       const valueStart = pos;
@@ -276,23 +296,24 @@ export class HeadParser {
   }
 
   /** Second pass: values become slices of one string, and the ones that frame are looked at. */
-  #slices(bytes: Buffer, start: number, end: number, count: number, isRequest: boolean): void {
+  #slices(bytes: Buffer, start: number, end: number, count: number, part: Part): void {
     const text = bytes.toString('latin1', start, end);
     this.#text = text;
     const fields: string[] = [];
+    let hasUpgrade = false;
     for (let i = 0; i < count; i++) {
       const name = spanNames[i]!;
       const value = text.substring(valueSpans[i * 2]! - start, valueSpans[i * 2 + 1]! - start);
       switch (name.length) {
         case 4:
-          if (name === 'host' && isRequest) {
+          if (name === 'host' && part === Part.Request) {
             this.#hostCount++;
             this.authority = value;
             continue;
           }
           break;
         case 7:
-          if (name === 'upgrade') this.#upgradeIndex = fields.length;
+          if (name === 'upgrade') hasUpgrade = true;
           break;
         case 10:
           if (name === 'connection') this.#connection(value);
@@ -319,7 +340,7 @@ export class HeadParser {
       fields.push(name, value);
     }
     this.fields = fields;
-    if (this.#upgradeIndex === -1) this.isUpgrade = false;
+    if (!hasUpgrade) this.isUpgrade = false;
   }
 
   #reset(): void {
@@ -333,7 +354,6 @@ export class HeadParser {
     this.#hostCount = 0;
     this.#teSeen = false;
     this.#transferEncoding = '';
-    this.#upgradeIndex = -1;
   }
 
   #connection(value: string): void {
@@ -374,7 +394,7 @@ export class HeadParser {
 
   /** RFC 9113 dropped h2c upgrades and proxies must not pass them on (h2c smuggling): as if never said. */
   #refuseH2c(): void {
-    if (this.fields[this.#upgradeIndex + 1]!.toLowerCase() !== 'h2c') return;
+    if (getJoinedField(this.fields, 'upgrade')?.toLowerCase() !== 'h2c') return;
     this.isUpgrade = false;
     this.fields = withoutFields(this.fields, h2cOffer);
   }
