@@ -3,7 +3,7 @@
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import { pemOf } from '../../common/der.ts';
+import { pemBlocks, pemOf } from '../../common/der.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const rsaAlgorithm = {
@@ -22,6 +22,8 @@ export interface TestCertificate {
 }
 
 export interface LeafNames {
+  /** SPKI of a key that the test has made; then the certificate comes with an empty private key. */
+  readonly publicKeyPem?: string;
   /** Default 'ec', P-256. */
   readonly key?: 'ec' | 'rsa';
   readonly uri?: readonly string[];
@@ -117,11 +119,7 @@ export class TestCa {
   }
 
   async issue(names: LeafNames): Promise<TestCertificate> {
-    const keys = await webcrypto.subtle.generateKey(
-      names.key === 'rsa' ? rsaAlgorithm : algorithm,
-      true,
-      ['sign', 'verify'],
-    );
+    const keys = await leafKeys(names);
     const alternativeNames: x509.JsonGeneralName[] = [
       ...(names.uri ?? []).map((value) => ({ type: 'url' as const, value })),
       ...(names.dns ?? []).map((value) => ({ type: 'dns' as const, value })),
@@ -156,10 +154,31 @@ export class TestCa {
       },
       webcrypto,
     );
-    const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+    const privateKeyPem =
+      keys.privateKey === null
+        ? ''
+        : pemOf(
+            Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)),
+            'PRIVATE KEY',
+          );
     return {
       certificatePem: certificate.toString('pem'),
-      privateKeyPem: pemOf(pkcs8, 'PRIVATE KEY'),
+      privateKeyPem,
     };
   }
+}
+
+async function leafKeys({ key, publicKeyPem }: LeafNames): Promise<{
+  readonly publicKey: webcrypto.CryptoKey;
+  readonly privateKey: webcrypto.CryptoKey | null;
+}> {
+  if (publicKeyPem !== undefined) {
+    const [spki] = pemBlocks(publicKeyPem, 'PUBLIC KEY');
+    const publicKey = await webcrypto.subtle.importKey('spki', spki!, rsaAlgorithm, true, [
+      'verify',
+    ]);
+    return { publicKey, privateKey: null };
+  }
+  const algorithmOfKey = key === 'rsa' ? rsaAlgorithm : algorithm;
+  return webcrypto.subtle.generateKey(algorithmOfKey, true, ['sign', 'verify']);
 }

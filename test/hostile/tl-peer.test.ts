@@ -301,7 +301,10 @@ describe('servers of a cluster', () => {
       trusting(serverRule),
     );
     assert.match(wrong.answer, /^HTTP\/1\.1 503/);
-    assert.match(wrong.log, /UF .*TLS_error:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_verify_SAN_list/);
+    assert.match(
+      wrong.log,
+      /UF .*TLS_error:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_verify_SAN_list/,
+    );
     assert.deepEqual([wrong.requests, wrong.san], [0, 1]);
   });
 
