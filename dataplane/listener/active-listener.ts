@@ -5,7 +5,7 @@ import type net from 'node:net';
 import type { Logger } from '../../common/logger.ts';
 import type { TimerService } from '../../common/timer.ts';
 import { type AccessLogger, connectionLogContext } from '../api/access-log.ts';
-import type { FilterChainConfig, ListenerConfig } from '../api/config/listener.ts';
+import type { FilterChainConfig, ListenAddress, ListenerConfig } from '../api/config/listener.ts';
 import type { SocketAddress, TlsInfo } from '../api/connection.ts';
 import { type DrainSequence, immediateDrain } from '../api/drain.ts';
 import type { WorkerContext } from '../api/factory.ts';
@@ -78,6 +78,7 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
   readonly #draining = new Set<FilterChain>();
   #accessLogs: readonly AccessLogger[];
   #sockets: ListeningSocket[] = [];
+  #addresses: readonly SocketAddress[];
   /** Sockets that still empty their accept queue. */
   #closingSockets = 0;
   #onQuiet: (() => void)[] = [];
@@ -95,6 +96,7 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
     const { context } = factories;
     this.timers = context.timers;
     this.#logger = context.logger;
+    this.#addresses = [config.address, ...config.additionalAddresses];
     this.#workerStats = new WorkerListenerStats(this.stats);
     const scope = listenerScope(config.statPrefix);
     context.stats.add(scope, this.stats);
@@ -110,8 +112,7 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
 
   /** Main address first; ports are the real ones after listen(). */
   get addresses(): readonly SocketAddress[] {
-    if (this.#sockets.length > 0) return this.#sockets.map(({ address }) => address);
-    return [this.config.address, ...this.config.additionalAddresses];
+    return this.#addresses;
   }
 
   get connectionCount(): number {
@@ -122,15 +123,26 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
     return this.#factories.context.clock.nowMs();
   }
 
-  /** Binds every address that this worker has to; rejects with the system's error, and then none is bound. */
-  async listen(): Promise<readonly SocketAddress[]> {
+  /**
+   * Binds every address that this worker has to, or takes the socket of `former`, the listener that this one
+   * replaces. Rejects with the system's error, and then nothing is bound or taken.
+   */
+  async listen(former: ActiveListener | null): Promise<readonly SocketAddress[]> {
     const { config } = this;
     const reported: SocketAddress[] = [];
     const sockets: ListeningSocket[] = [];
+    const standingSockets = former === null ? [] : former.#sockets;
+    const taken = new Map<ListeningSocket, ListenAddress>();
     try {
       for (const address of [config.address, ...config.additionalAddresses]) {
         if (!this.#isBoundHere(address)) {
           reported.push({ ip: address.ip, port: address.port });
+          continue;
+        }
+        const standing = standingSockets.find((socket) => socket.isFor(address));
+        if (standing !== undefined) {
+          taken.set(standing, address);
+          reported.push(standing.address);
           continue;
         }
         const socket = new ListeningSocket(address, this);
@@ -146,7 +158,10 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
       for (const socket of sockets) socket.closeNow();
       throw thrown;
     }
-    this.#sockets = sockets;
+    for (const [socket, address] of taken) socket.handOver(address, this);
+    if (former !== null) former.#sockets = former.#sockets.filter((socket) => !taken.has(socket));
+    this.#sockets = [...taken.keys(), ...sockets];
+    this.#addresses = reported;
     return reported;
   }
 

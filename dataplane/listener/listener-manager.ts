@@ -9,7 +9,6 @@ import type { DrainSequence, DrainStrategy } from '../api/drain.ts';
 import { ActiveListener, type ListenerFactories, type ListenerOwner } from './active-listener.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import { DrainingStats, listenerManagerScope } from './listener-stats.ts';
-import { isUnixSocket } from './listening-socket.ts';
 
 export interface ListenerManagerOptions {
   /** Envoy's --drain-time-s, for replaced and removed listeners, ms. */
@@ -49,9 +48,10 @@ export class ListenerManager implements ListenerOwner {
   }
 
   /**
-   * Adds a listener, updates it in place when its sockets stay as they are, or binds the new ones first and
-   * then drains the old one. Resolves with the bound addresses; rejects when one cannot be bound, and
-   * then the former listener of that name goes on as it was. `count`: memory of its connection count.
+   * Adds a listener, updates it in place when its sockets stay as they are, or makes a new one that takes over
+   * the sockets it can use and binds the others, and then drains the old one. Resolves with the bound
+   * addresses; rejects when one cannot be bound, and then the former listener of that name goes on as it
+   * was. `count`: memory of its connection count.
    */
   async addOrUpdate(
     config: ListenerConfig,
@@ -67,15 +67,11 @@ export class ListenerManager implements ListenerOwner {
       return former.addresses;
     }
     const listener = new ActiveListener(config, limit, this.#factories, this);
-    // A socket that cannot be shared has to be free first.
-    const mustStop = former !== undefined && sharesExclusively(former.config, config);
-    if (mustStop) former.stopListening();
     let addresses: readonly SocketAddress[];
     try {
-      addresses = await listener.listen();
+      addresses = await listener.listen(former ?? null);
     } catch (thrown) {
       listener.dispose();
-      if (mustStop) await former.listen();
       throw thrown;
     }
     this.#listeners.set(config.name, listener);
@@ -176,18 +172,6 @@ function socketKey(config: ListenerConfig): string {
   const { tcpBacklogSize, statPrefix } = config;
   const parts = [address, additionalAddresses, bindToPort, enableReusePort, tcpBacklogSize];
   return JSON.stringify([...parts, statPrefix]);
-}
-
-/** Both want an address that only one socket can have: a Unix socket's, or one without SO_REUSEPORT. */
-function sharesExclusively(former: ListenerConfig, wanted: ListenerConfig): boolean {
-  const isExclusive = (address: SocketAddress) =>
-    isUnixSocket(address) || !former.enableReusePort || !wanted.enableReusePort;
-  const wantedAddresses = [wanted.address, ...wanted.additionalAddresses];
-  return [former.address, ...former.additionalAddresses].some(
-    (address) =>
-      isExclusive(address) &&
-      wantedAddresses.some(({ ip, port }) => ip === address.ip && port === address.port),
-  );
 }
 
 /** 0.0.0.0 takes IPv4, :: takes both families as far as they come to it. */

@@ -22,8 +22,11 @@ export interface ListenOptions {
   readonly reusePort: boolean;
 }
 
-/** So many turns of the event loop are spent on emptying the accept queue. */
-const MAX_CLOSING_TURNS = 16;
+/**
+ * So many turns of the event loop are spent on emptying the accept queue: libuv accepts one connection in
+ * each, and a queue is at most net.core.somaxconn long.
+ */
+const MAX_CLOSING_TURNS = 4096;
 /** A call from the poll phase sees only the turn after next from its beginning. */
 const MIN_CLOSING_TURNS = 2;
 
@@ -33,8 +36,8 @@ export function isUnixSocket({ ip }: SocketAddress): boolean {
 
 export class ListeningSocket {
   readonly #server: net.Server;
-  readonly #wanted: ListenAddress;
-  readonly #acceptor: SocketAcceptor;
+  #wanted: ListenAddress;
+  #acceptor: SocketAcceptor;
   #address: SocketAddress;
   #acceptedInTurn = 0;
 
@@ -71,6 +74,22 @@ export class ListeningSocket {
     });
   }
 
+  /** Whether it is what listening on `address` would make. */
+  isFor({ ip, port, ipv4Compat }: ListenAddress): boolean {
+    const { address } = this;
+    return address.ip === ip && address.port === port && this.#wanted.ipv4Compat === ipv4Compat;
+  }
+
+  /**
+   * What it accepts from now on is `acceptor`'s. Unlike a second socket on the same address and the end of the
+   * first, this loses nobody who waits in the accept queue. The backlog stays what it was.
+   */
+  handOver(address: ListenAddress, acceptor: SocketAcceptor): void {
+    this.#wanted = address;
+    this.#acceptor = acceptor;
+    this.#applyMode();
+  }
+
   /** `onClosed` once nothing more will be accepted; connections that stand are left alone. */
   close(onClosed: () => void): void {
     this.#closeWhenQuiet(0, onClosed);
@@ -100,14 +119,18 @@ export class ListeningSocket {
   }
 
   #onListening(): SocketAddress {
-    const { ip, mode } = this.#wanted;
-    if (isUnixSocket(this.#wanted)) {
-      if (mode !== 0) chmodSync(ip, mode);
-    } else {
+    const { ip } = this.#wanted;
+    if (isUnixSocket(this.#wanted)) this.#applyMode();
+    else {
       // A TCP server's address is always an AddressInfo.
       this.#address = { ip, port: (this.#server.address() as net.AddressInfo).port };
     }
     return this.#address;
+  }
+
+  #applyMode(): void {
+    const { ip, mode } = this.#wanted;
+    if (mode !== 0) chmodSync(ip, mode);
   }
 
   #closeWhenQuiet(turn: number, onClosed: () => void): void {
@@ -118,7 +141,7 @@ export class ListeningSocket {
       return;
     }
     this.#acceptedInTurn = 0;
-    // Behind the next poll, in which libuv accepts until the queue is empty.
+    // Behind the next poll.
     setImmediate(() => this.#closeWhenQuiet(turn + 1, onClosed));
   }
 }
