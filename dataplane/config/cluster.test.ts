@@ -63,6 +63,9 @@ describe('compileCluster', () => {
       proxyTlvAsPoolKey: false,
       bindAddresses: [],
       ignoreHealthOnHostRemoval: false,
+      closeConnectionsOnHostHealthFailure: false,
+      connectionPoolPerDownstreamConnection: false,
+      preconnect: { perUpstreamRatio: 1, predictiveRatio: 1 },
     });
   });
 

@@ -80,6 +80,13 @@ export function compileCluster(
             compilation,
           ),
     ignoreHealthOnHostRemoval: cluster.ignore_health_on_host_removal ?? false,
+    closeConnectionsOnHostHealthFailure: cluster.close_connections_on_host_health_failure ?? false,
+    connectionPoolPerDownstreamConnection:
+      cluster.connection_pool_per_downstream_connection ?? false,
+    preconnect: {
+      perUpstreamRatio: wrapperOr(cluster.preconnect_policy?.per_upstream_preconnect_ratio, 1),
+      predictiveRatio: wrapperOr(cluster.preconnect_policy?.predictive_preconnect_ratio, 1),
+    },
   };
 }
 

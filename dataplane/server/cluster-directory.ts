@@ -49,6 +49,8 @@ export class ClusterDirectory {
       onClusterRemoved: (name) => supervisor.broadcast({ type: 'cluster-remove', name }),
       onPlaced: (assignment) => supervisor.broadcast({ type: 'assignment', assignment }),
       onWarm: () => {},
+      onHostHealthFailure: (cluster, { chunk, slot }) =>
+        supervisor.broadcast({ type: 'host-health-failure', cluster, host: { chunk, slot } }),
       onOutlierEvent: (line) => parts.onOutlierEvent(line),
     });
   }

@@ -42,6 +42,12 @@ export type ToWorker =
     }
   | { readonly type: 'cluster-remove'; readonly name: string }
   | { readonly type: 'assignment'; readonly assignment: PlacedAssignment }
+  /** The host in that slot was ejected. */
+  | {
+      readonly type: 'host-health-failure';
+      readonly cluster: string;
+      readonly host: { readonly chunk: number; readonly slot: number };
+    }
   | { readonly type: 'secret'; readonly secret: SecretData }
   | { readonly type: 'route'; readonly config: RouteConfigData }
   | { readonly type: 'route-remove'; readonly name: string }

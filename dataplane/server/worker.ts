@@ -11,6 +11,7 @@ import { SecretStore } from '../tls/secret-store.ts';
 import { WorkerClusterManager } from '../upstream/cluster-manager.ts';
 import { createClusterTls } from '../upstream/cluster-tls.ts';
 import { SharedChunks } from '../upstream/shared-state.ts';
+import { containFaults } from './contain-faults.ts';
 import { HeartBeat } from './watchdog.ts';
 import type { FromWorker, QueryReplies, ToWorker, WorkerData } from './worker-channel.ts';
 import { LiveWorkerContext } from './worker-context.ts';
@@ -94,6 +95,9 @@ class WorkerThread {
         return;
       case 'assignment':
         this.#clusters.applyAssignment(message.assignment);
+        return;
+      case 'host-health-failure':
+        this.#clusters.onHostHealthFailure(message.cluster, message.host);
         return;
       case 'secret':
         this.#secrets.set(message.secret);
@@ -179,8 +183,6 @@ if (parentPort === null) throw new Error('worker.ts runs as a worker thread only
 const port = parentPort;
 // Main makes workerData of this type (supervisor.ts).
 const thread = new WorkerThread(workerData as WorkerData, (message) => port.postMessage(message));
-// A throw in one callback (of a socket, a timer, TLS) must not take all other connections with it.
-process.on('uncaughtException', (thrown) => thread.onUncaught(thrown));
-process.on('unhandledRejection', (reason) => thread.onUncaught(reason));
+containFaults((thrown) => thread.onUncaught(thrown));
 port.on('message', (message: ToWorker) => thread.handle(message));
 port.postMessage({ type: 'ready' } satisfies FromWorker);

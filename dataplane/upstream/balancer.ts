@@ -48,6 +48,8 @@ export class Balancer {
   #hosts: readonly UpstreamHost[] = [];
   #overprovisioningFactor = 140;
   #state: BalancerState | null = null;
+  /** Picked by peek() for requests to come, in order. */
+  readonly #peeked: UpstreamHost[] = [];
 
   constructor(config: ClusterConfig, stats: ClusterStats, random: Random) {
     this.#config = config;
@@ -58,17 +60,30 @@ export class Balancer {
   setHosts(hosts: readonly UpstreamHost[], overprovisioningFactor: number): void {
     this.#hosts = hosts;
     this.#overprovisioningFactor = overprovisioningFactor;
-    this.#state = null;
+    this.invalidate();
   }
 
   /** Some host's health changed. */
   invalidate(): void {
     this.#state = null;
+    this.#peeked.length = 0;
+  }
+
+  /**
+   * The host of a request that has not come yet: the next choose() will give it. Null = none that can be told
+   * before (least request decides by the load of the moment), or enough have been told.
+   */
+  peek(): UpstreamHost | null {
+    if (this.#config.lbPolicy === 'LEAST_REQUEST') return null;
+    if (this.#peeked.length >= this.#hosts.length) return null;
+    const host = this.#pick();
+    if (host !== null) this.#peeked.push(host);
+    return host;
   }
 
   /** Null = no usable host. A host that the context refuses is replaced up to its retry count. */
   choose(context: LoadBalancerContext): UpstreamHost | null {
-    let host = this.#pick();
+    let host = this.#peeked.length > 0 ? this.#peeked.shift()! : this.#pick();
     for (let i = 0; i < context.hostSelectionRetryCount && host !== null; i++) {
       if (!context.shouldSelectAnotherHost(host)) return host;
       host = this.#pick();

@@ -11,6 +11,7 @@ import {
   placedHost,
   seededRandom,
 } from '../../test/fakes/cluster-config.ts';
+import { FakeConnection } from '../../test/fakes/connection.ts';
 import { type Cluster, ConnectionUse, type Host } from '../api/cluster.ts';
 import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
 import { RequestHeaders } from '../api/headers.ts';
@@ -84,7 +85,11 @@ after(() => {
 });
 
 /** Sends a GET; resolves with the body. */
-function get(cluster: Cluster, path = '/'): Promise<string> {
+function get(
+  cluster: Cluster,
+  path = '/',
+  downstream: FakeConnection | null = null,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const host = cluster.chooseHost(anyHost);
     if (host === null) {
@@ -92,7 +97,7 @@ function get(cluster: Cluster, path = '/'): Promise<string> {
       return;
     }
     let body = '';
-    cluster.httpPool(host, 0).newStream(
+    cluster.httpPool(host, 0, '', downstream).newStream(
       {
         decode1xxHeaders() {},
         decodeHeaders() {},
@@ -252,3 +257,73 @@ test('an assignment for an unknown cluster is ignored', () => {
   manager.applyAssignment(assignment(placedHost('10.0.0.1', 1)));
   assert.equal(users(1), 0);
 });
+
+test('connection_pool_per_downstream_connection: what one client uses, no other does', async () => {
+  const { manager, add, stat } = setUp();
+  const cluster = add({ connectionPoolPerDownstreamConnection: true });
+  manager.applyAssignment(assignment(placedHost('127.0.0.1', 1, { port })));
+  const [one, other] = [new FakeConnection(), new FakeConnection()];
+  await get(cluster, '/', one);
+  await get(cluster, '/', other);
+  assert.equal(stat('upstream_cx_total'), 2);
+  await get(cluster, '/', one);
+  await get(cluster, '/', other);
+  assert.equal(stat('upstream_cx_total'), 2, 'each has kept its own');
+  manager.closeAll();
+});
+
+test('predictive_preconnect_ratio connects to the hosts whose turn comes next', async () => {
+  const { manager, add, stat } = setUp();
+  const cluster = add({ preconnect: { perUpstreamRatio: 1, predictiveRatio: 2 } });
+  manager.applyAssignment(
+    assignment(placedHost('127.0.0.1', 1, { port }), placedHost('127.0.0.2', 2, { port: 1 })),
+  );
+  const first = cluster.chooseHost(anyHost)!;
+  cluster.httpPool(first, 0);
+  assert.equal(stat('upstream_cx_total'), 2, 'twice the request that comes now');
+  const next = [cluster.chooseHost(anyHost)!, cluster.chooseHost(anyHost)!];
+  assert.deepEqual(
+    next.map(({ stats }) => stats.cxTotal),
+    [1, 1],
+  );
+  manager.closeAll();
+});
+
+test('least request cannot tell who comes next, so nothing is preconnected', () => {
+  const { manager, add, stat } = setUp();
+  const preconnect = { perUpstreamRatio: 1, predictiveRatio: 3 };
+  const cluster = add({ lbPolicy: 'LEAST_REQUEST', preconnect });
+  manager.applyAssignment(assignment(placedHost('127.0.0.1', 1, { port })));
+  cluster.httpPool(cluster.chooseHost(anyHost)!, 0);
+  assert.equal(stat('upstream_cx_total'), 0);
+});
+
+test('an ejected host loses its idle connections at once', async () => {
+  const { manager, add, stat } = setUp();
+  const cluster = add();
+  manager.applyAssignment(assignment(placedHost('127.0.0.1', 1, { port })));
+  await get(cluster);
+  assert.equal(stat('upstream_cx_active'), 1);
+  manager.onHostHealthFailure('orders', { chunk: 0, slot: 9 });
+  assert.equal(stat('upstream_cx_active'), 1, 'another host');
+  manager.onHostHealthFailure('orders', { chunk: 0, slot: 1 });
+  assert.equal(stat('upstream_cx_active'), 0);
+});
+
+for (const closes of [false, true]) {
+  const what = closes ? 'closes' : 'leaves';
+  test(`close_connections_on_host_health_failure ${closes}: an ejection ${what} TCP connections in use`, async () => {
+    const { manager, add, stat } = setUp();
+    const cluster = add({ closeConnectionsOnHostHealthFailure: closes });
+    manager.applyAssignment(assignment(placedHost('127.0.0.1', 1, { port })));
+    await new Promise<void>((resolve, reject) => {
+      cluster.tcpPool(cluster.chooseHost(anyHost)!, 0).newConnection({
+        onPoolReady: () => resolve(),
+        onPoolFailure: (_reason, text) => reject(new Error(text)),
+      });
+    });
+    manager.onHostHealthFailure('orders', { chunk: 0, slot: 1 });
+    assert.equal(stat('upstream_cx_active'), closes ? 0 : 1);
+    manager.closeAll();
+  });
+}

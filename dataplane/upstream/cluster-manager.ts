@@ -58,6 +58,11 @@ export class WorkerClusterManager implements ClusterManager {
     cluster.applyAssignment(assignment);
   }
 
+  /** A host of a cluster was ejected. */
+  onHostHealthFailure(cluster: string, host: SlotAddress): void {
+    this.#clusters.get(cluster)?.onHostHealthFailure(host);
+  }
+
   /** For /clusters. */
   hostReports(): HostReport[] {
     const reports: HostReport[] = [];

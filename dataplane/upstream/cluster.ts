@@ -54,6 +54,9 @@ export interface ClusterParts {
   createTls(config: ClusterConfig): ClusterTls | null;
 }
 
+/** Envoy's. */
+const MAX_PRECONNECTS_PER_REQUEST = 3;
+
 /** See the file head. */
 export class UpstreamCluster implements Cluster {
   readonly config: ClusterConfig;
@@ -130,12 +133,43 @@ export class UpstreamCluster implements Cluster {
     const { pools } = host as UpstreamHost;
     const usesAutoSni = this.#tls !== null && this.config.http.autoSni;
     const serverName = usesAutoSni ? serverNameOf(authority) : '';
+    if (this.config.preconnect.predictiveRatio > 1) this.#preconnect(priority);
     if (this.config.proxyProtocol !== null && downstream !== null) {
       const info = proxyInfoOf(downstream);
-      const key = proxyHeaderKey(info, this.config.proxyTlvAsPoolKey);
+      const key = this.#downstreamKey(
+        downstream,
+        proxyHeaderKey(info, this.config.proxyTlvAsPoolKey),
+      );
       return pools.httpProxied(priority, serverName, info, key);
     }
+    if (this.config.connectionPoolPerDownstreamConnection && downstream !== null) {
+      return pools.httpProxied(priority, serverName, null, this.#downstreamKey(downstream, ''));
+    }
     return serverName === '' ? pools.http(priority) : pools.httpNamed(priority, serverName);
+  }
+
+  #downstreamKey({ id }: Connection, key: string): string {
+    return this.config.connectionPoolPerDownstreamConnection ? `${key} ${id}` : key;
+  }
+
+  /** predictive_preconnect_ratio; Envoy: ClusterManagerImpl::maybePreconnect. */
+  #preconnect(priority: ResourcePriority): void {
+    const { stats } = this;
+    const ratio = this.config.preconnect.predictiveRatio;
+    for (let i = 0; i < MAX_PRECONNECTS_PER_REQUEST; i++) {
+      const wanted = stats.upstreamRqPendingActive + stats.upstreamRqActive + 1;
+      if (wanted * ratio <= stats.upstreamCxActive) return;
+      const host = this.#balancer.peek();
+      if (host === null || !host.pools.http(priority).preconnect(ratio)) return;
+    }
+  }
+
+  /** From main: the host was ejected. Unknown ones are ignored (it left the set meanwhile). */
+  onHostHealthFailure({ chunk, slot }: SlotAddress): void {
+    for (const host of this.#hosts.values()) {
+      if (host.placed.chunk !== chunk || host.placed.slot !== slot) continue;
+      host.pools.onHealthFailure(this.config.closeConnectionsOnHostHealthFailure);
+    }
   }
 
   tcpPool(host: Host, priority: ResourcePriority, downstream: Connection | null = null): TcpPool {

@@ -93,6 +93,9 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     proxyTlvAsPoolKey: false,
     bindAddresses: [],
     ignoreHealthOnHostRemoval: false,
+    closeConnectionsOnHostHealthFailure: false,
+    connectionPoolPerDownstreamConnection: false,
+    preconnect: { perUpstreamRatio: 1, predictiveRatio: 1 },
     ...given,
   };
 }

@@ -38,6 +38,12 @@ export interface ClusterConfig {
   /** Source addresses of upstream sockets, at most one per family; empty = any. */
   readonly bindAddresses: readonly string[];
   readonly ignoreHealthOnHostRemoval: boolean;
+  /** Ejected hosts: HTTP connections always end behind their request, this closes TCP ones too. */
+  readonly closeConnectionsOnHostHealthFailure: boolean;
+  /** Each downstream connection has HTTP pools of its own. */
+  readonly connectionPoolPerDownstreamConnection: boolean;
+  /** preconnect_policy: connections per request that runs or waits, 1..3; 1 = on demand. HTTP only. */
+  readonly preconnect: { readonly perUpstreamRatio: number; readonly predictiveRatio: number };
   /** timeout budgets etc. are not here on purpose: add fields when config/ supports them. */
 }
 

@@ -39,7 +39,14 @@ export const clusterSupport: SupportGroup = {
       upstream_bind_config: 'yes',
       upstream_connection_options: 'yes',
       ignore_health_on_host_removal: 'yes',
+      close_connections_on_host_health_failure: 'yes',
+      connection_pool_per_downstream_connection: { note: 'HTTP pools' },
+      preconnect_policy: 'yes',
       wait_for_warm_on_init: only(true),
+    },
+    [`${cluster}.Cluster.PreconnectPolicy`]: {
+      per_upstream_preconnect_ratio: { note: 'HTTP pools' },
+      predictive_preconnect_ratio: { note: 'HTTP pools; round robin and random' },
     },
     [`${cluster}.Cluster.EdsClusterConfig`]: fields('eds_config', 'service_name'),
     [`${cluster}.Cluster.CommonLbConfig`]: fields(

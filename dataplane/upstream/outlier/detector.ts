@@ -25,8 +25,8 @@ export interface OutlierDetectorOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: TimerService;
-  /** Flags of some host changed: bump the health epoch, recount membership. */
-  onHealthChanged(): void;
+  /** Flags of a host changed: bump the health epoch, recount membership. `ejected`: its address, null = it is back. */
+  onHealthChanged(ejected: string | null): void;
   /** One line of the event log, without line end. */
   onEventLine(line: string): void;
 }
@@ -122,7 +122,7 @@ export class OutlierDetector {
       const jitterMs = Math.trunc(random() * (config.maxEjectionTimeJitterMs + 1));
       host.state = ejected(before, config, clock.nowMs(), jitterMs);
       this.#setFlag(host, true);
-      this.#options.onHealthChanged();
+      this.#options.onHealthChanged(host.address);
     }
     const line = ejectLine(this.#logged(host, before), kind, isEnforced, clock.wallMs());
     this.#options.onEventLine(line);
@@ -134,7 +134,7 @@ export class OutlierDetector {
     this.#options.stats.ejectionsActive--;
     for (const word of Object.values(counterWord)) writeWord(host.slot, word, 0);
     this.#setFlag(host, false);
-    this.#options.onHealthChanged();
+    this.#options.onHealthChanged(null);
     const line = unejectLine(this.#logged(host, before), this.#options.clock.wallMs());
     this.#options.onEventLine(line);
   }

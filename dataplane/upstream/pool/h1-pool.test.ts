@@ -14,7 +14,11 @@ import {
   type UpstreamStreamInfo,
 } from '../../api/cluster.ts';
 import { type RequestEncoder, type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
-import type { ThresholdsConfig, UpstreamHttpConfig } from '../../api/config/cluster.ts';
+import type {
+  ClusterConfig,
+  ThresholdsConfig,
+  UpstreamHttpConfig,
+} from '../../api/config/cluster.ts';
 import { ConnectionCloseType } from '../../api/connection.ts';
 import { RequestHeaders } from '../../api/headers.ts';
 import { Http1CodecStats } from '../../http/h1/codec-stats.ts';
@@ -77,7 +81,11 @@ class Caller implements HttpPoolCallbacks, ResponseDecoder {
   }
 }
 
-function setUp(thresholds: Partial<ThresholdsConfig> = {}, http: Partial<UpstreamHttpConfig> = {}) {
+function setUp(
+  thresholds: Partial<ThresholdsConfig> = {},
+  http: Partial<UpstreamHttpConfig> = {},
+  preconnect: Partial<ClusterConfig['preconnect']> = {},
+) {
   const timers = new FakeTimers();
   const chunks = new SharedChunks();
   chunks.create();
@@ -91,7 +99,11 @@ function setUp(thresholds: Partial<ThresholdsConfig> = {}, http: Partial<Upstrea
   const stats = new ClusterStats();
   const connections: FakePoolConnection[] = [];
   const context: PoolContext = {
-    config: { ...base, http: { ...base.http, ...http } },
+    config: {
+      ...base,
+      http: { ...base.http, ...http },
+      preconnect: { ...base.preconnect, ...preconnect },
+    },
     stats,
     resources,
     clock: timers.clock,
@@ -117,7 +129,7 @@ function setUp(thresholds: Partial<ThresholdsConfig> = {}, http: Partial<Upstrea
     context,
   );
   const state = { drained: 0 };
-  const pool = new H1Pool(context, host, 0, { onPoolDrained: () => state.drained++ });
+  const pool = new H1Pool(context, host, 0, { onPoolEmpty: () => state.drained++ });
   const request = (use: ConnectionUse = ConnectionUse.Any): Caller => {
     const caller = new Caller();
     pool.newStream(caller, caller, use);
@@ -471,4 +483,35 @@ test('a stream knows whether the peer has closed a connection that was used befo
   const third = request();
   again.close(ConnectionCloseType.NoFlush);
   assert.equal(third.wasReusedAtReset, false, 'we closed it');
+});
+
+test('per_upstream_preconnect_ratio keeps so many connections per request that runs or waits', () => {
+  const { connections, host, request } = setUp({}, {}, { perUpstreamRatio: 2 });
+  request();
+  assert.equal(connections.length, 2);
+  connections[0]!.connect();
+  connections[1]!.connect();
+  request();
+  assert.equal(connections.length, 4, 'two requests run');
+  host.update({ ...host.placed, health: 'unhealthy' });
+  request();
+  connections[2]!.connect();
+  assert.equal(connections.length, 4, 'nothing is done ahead for an unhealthy host');
+});
+
+test('preconnecting stops at max_connections and after three connections per event', () => {
+  assert.equal(setUpBusy({ maxConnections: 2 }), 2);
+  assert.equal(setUpBusy({}), 3);
+
+  function setUpBusy(thresholds: Partial<ThresholdsConfig>): number {
+    const { connections, request } = setUp(thresholds, {}, { perUpstreamRatio: 3 });
+    request();
+    return connections.length;
+  }
+});
+
+test('a pool without connections has no timer', () => {
+  const { timers, warm } = setUp({}, { idleTimeoutMs: 1000 });
+  warm().remoteClose();
+  assert.equal(timers.armedCount(), 0);
 });

@@ -35,18 +35,24 @@ export class H1Pool extends ConnectionPool<HttpPoolCallbacks> implements HttpPoo
   /** Longest idle first. */
   readonly #ready: H1Client[] = [];
   readonly #idleTimeoutMs: number;
+  protected override readonly preconnectRatio: number;
   #idleTimer: Timer | null = null;
 
   constructor(
     context: PoolContext,
     host: PoolHost,
     priority: 0 | 1,
-    owner: PoolOwner,
+    owner: PoolOwner<ConnectionPool<HttpPoolCallbacks>>,
     serverName = '',
     downstream: ProxyProtocolInfo | null = null,
   ) {
     super(context, host, priority, owner, serverName, downstream);
     this.#idleTimeoutMs = context.config.http.idleTimeoutMs;
+    this.preconnectRatio = context.config.preconnect.perUpstreamRatio;
+  }
+
+  protected override readyCount(): number {
+    return this.#ready.length;
   }
 
   newStream(
@@ -57,6 +63,7 @@ export class H1Pool extends ConnectionPool<HttpPoolCallbacks> implements HttpPoo
     const client = use === ConnectionUse.Any ? this.#ready.pop() : this.#takeReady(use);
     if (client === undefined) return this.enqueue(callbacks, decoder);
     this.#attach(client, decoder, callbacks);
+    if (this.preconnectRatio > 1) this.connectForPending();
     return null;
   }
 
@@ -115,6 +122,7 @@ export class H1Pool extends ConnectionPool<HttpPoolCallbacks> implements HttpPoo
   onClientClosed(client: H1Client, event: ConnectionEvent, hadRequest: boolean): void {
     const at = this.#ready.indexOf(client);
     if (at !== -1) this.#ready.splice(at, 1);
+    if (this.#ready.length === 0) this.#idleTimer?.stop();
     if (client.connectedMs >= 0) this.stats.recordRqPerCx(client.requestCount);
     this.onClosed(client, event, hadRequest);
   }

@@ -1,27 +1,30 @@
 // The pools of one host in one worker, made at first use, and their end.
 
-import type { ResourcePriority } from '../../api/cluster.ts';
+import type { HttpPoolCallbacks, ResourcePriority, TcpPoolCallbacks } from '../../api/cluster.ts';
 import type { ProxyProtocolInfo } from '../../api/connection.ts';
 import { H1Pool } from './h1-pool.ts';
+import type { ConnectionPool } from './pool.ts';
 import type { PoolContext, PoolHost, PoolOwner } from './pool-context.ts';
 import { TcpConnectionPool } from './tcp-pool.ts';
 
 /** auto_sni names come from clients' Host headers; more than this and the oldest pool is drained. */
 const MAX_NAMED_POOLS = 64;
-/** The same for upstream_proxy_protocol, where each downstream connection has a pool of its own. */
+/** The same where each downstream connection has a pool of its own. */
 const MAX_PROXY_POOLS = 1024;
+
+type AnyPool = ConnectionPool<HttpPoolCallbacks> | ConnectionPool<TcpPoolCallbacks>;
 
 /** Index of a priority's pool. */
 type Pools<Pool> = [Pool | null, Pool | null];
 
-export class HostPools implements PoolOwner {
+export class HostPools implements PoolOwner<AnyPool> {
   readonly #context: PoolContext;
   readonly #host: PoolHost;
   readonly #http: Pools<H1Pool> = [null, null];
   readonly #tcp: Pools<TcpConnectionPool> = [null, null];
   /** By priority and SNI; null unless auto_sni is used. */
   #named: Map<string, H1Pool> | null = null;
-  /** By priority, SNI and PROXY header; null unless upstream_proxy_protocol is used. */
+  /** By priority, SNI and PROXY header or downstream connection; null unless a cluster wants such pools. */
   #proxied: Map<string, H1Pool | TcpConnectionPool> | null = null;
   /** Drained and not yet empty, and no longer reachable above. */
   readonly #leaving = new Set<H1Pool | TcpConnectionPool>();
@@ -47,15 +50,19 @@ export class HostPools implements PoolOwner {
     if (named.size >= MAX_NAMED_POOLS) this.#dropOldest<H1Pool>(named);
     pool = new H1Pool(this.#context, this.#host, priority, this, serverName);
     if (this.#isDraining) pool.drain();
+    pool.name = key;
     named.set(key, pool);
     return pool;
   }
 
-  /** Connections whose PROXY header names `downstream`; `key` says which headers are equal. */
+  /**
+   * Connections whose PROXY header names `downstream`, null = without a header; one pool per `key`, which says what
+   * downstream connections share.
+   */
   httpProxied(
     priority: ResourcePriority,
     serverName: string,
-    downstream: ProxyProtocolInfo,
+    downstream: ProxyProtocolInfo | null,
     key: string,
   ): H1Pool {
     const name = `http ${priority} ${serverName} ${key}`;
@@ -84,6 +91,7 @@ export class HostPools implements PoolOwner {
     this.#proxied ??= new Map();
     if (this.#proxied.size >= MAX_PROXY_POOLS) this.#dropOldest(this.#proxied);
     if (this.#isDraining) pool.drain();
+    pool.name = name;
     this.#proxied.set(name, pool);
   }
 
@@ -102,7 +110,7 @@ export class HostPools implements PoolOwner {
     this.#isDraining = true;
     this.#onEmpty = onEmpty;
     for (const pool of this.#all()) pool.drain();
-    this.onPoolDrained();
+    this.#tellIfEmpty();
   }
 
   /** close_connections_on_host_set_change. */
@@ -110,13 +118,30 @@ export class HostPools implements PoolOwner {
     for (const pool of this.#all()) pool.drainConnections();
   }
 
+  /** The host was found unhealthy; `closesTcp`: close_connections_on_host_health_failure. */
+  onHealthFailure(closesTcp: boolean): void {
+    for (const pool of this.#all()) {
+      if (closesTcp && pool instanceof TcpConnectionPool) pool.closeAll();
+      else pool.drainConnections();
+    }
+  }
+
   /** The worker ends. */
   closeAll(): void {
     for (const pool of this.#all()) pool.closeAll();
   }
 
-  onPoolDrained(): void {
-    for (const pool of this.#leaving) if (pool.isEmpty()) this.#leaving.delete(pool);
+  /** Pools with a name go when they are empty: names come from clients. */
+  onPoolEmpty(pool: AnyPool): void {
+    // The sets hold nothing but these pools.
+    const mine = pool as H1Pool | TcpConnectionPool;
+    this.#leaving.delete(mine);
+    if (this.#named?.get(pool.name) === pool) this.#named.delete(pool.name);
+    if (this.#proxied?.get(pool.name) === pool) this.#proxied.delete(pool.name);
+    this.#tellIfEmpty();
+  }
+
+  #tellIfEmpty(): void {
     if (!this.#isDraining || this.#onEmpty === null) return;
     for (const pool of this.#all()) if (!pool.isEmpty()) return;
     const onEmpty = this.#onEmpty;
@@ -138,7 +163,7 @@ export class HostPools implements PoolOwner {
     named.delete(key);
     this.#leaving.add(pool);
     pool.drain();
-    this.onPoolDrained();
+    if (pool.isEmpty()) this.#leaving.delete(pool);
   }
 
   #all(): (H1Pool | TcpConnectionPool)[] {

@@ -12,6 +12,7 @@ import type { SharedHostStats } from '../host-stats.ts';
 /** A host as pools need it. */
 export interface PoolHost extends Host {
   readonly stats: SharedHostStats;
+  health(): 'healthy' | 'degraded' | 'unhealthy';
 }
 
 /** A connection that may still be connecting (network/connector.ts makes them). */
@@ -35,7 +36,7 @@ export interface PoolContext {
   connect(host: PoolHost, serverName: string, downstream: ProxyProtocolInfo | null): PoolConnection;
 }
 
-/** Told when a draining pool has become empty. */
-export interface PoolOwner {
-  onPoolDrained(): void;
+/** Told when a pool has lost its last connection and nothing waits in it. */
+export interface PoolOwner<Pool> {
+  onPoolEmpty(pool: Pool): void;
 }

@@ -28,7 +28,9 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
   protected readonly pending = new PendingList<Callbacks>();
   protected readonly clients = new Set<PoolClient>();
   protected isDraining = false;
-  readonly #owner: PoolOwner;
+  /** Its name among the pools of the host; '' = it stays when it is empty. */
+  name = '';
+  readonly #owner: PoolOwner<ConnectionPool<Callbacks>>;
   readonly #serverName: string;
   readonly #downstream: ProxyProtocolInfo | null;
   #connecting = 0;
@@ -37,7 +39,7 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
     context: PoolContext,
     host: PoolHost,
     priority: 0 | 1,
-    owner: PoolOwner,
+    owner: PoolOwner<ConnectionPool<Callbacks>>,
     serverName: string,
     downstream: ProxyProtocolInfo | null,
   ) {
@@ -132,12 +134,43 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
 
   // -- connections --------------------------------------------------------------------------------
 
-  /** Connects until every waiting request has a connection under way, as far as ceilings allow. */
+  /**
+   * Connects until every waiting request has a connection under way, and beyond that as preconnect_policy wants, as
+   * far as ceilings allow.
+   */
   protected connectForPending(): void {
-    for (let i = 0; i < MAX_CONNECTS_PER_EVENT && this.pending.size > this.#connecting; i++) {
+    for (let i = 0; i < MAX_CONNECTS_PER_EVENT && this.#wantsConnection(); i++) {
       if (!this.#connect()) return;
     }
   }
+
+  #wantsConnection(): boolean {
+    if (this.pending.size > this.#connecting) return true;
+    const { preconnectRatio } = this;
+    if (preconnectRatio <= 1 || this.isDraining || this.host.health() !== 'healthy') return false;
+    return this.#isBelow(preconnectRatio, 0);
+  }
+
+  /** Envoy's ConnPoolImplBase::shouldConnect. */
+  #isBelow(ratio: number, anticipated: number): boolean {
+    const ready = this.readyCount();
+    const active = this.clients.size - this.#connecting - ready;
+    const provisioned = this.#connecting + ready + active;
+    return (this.pending.size + active + anticipated) * ratio > provisioned;
+  }
+
+  /** predictive_preconnect_ratio: makes a connection for a request that may come here; false = none wanted. */
+  preconnect(ratio: number): boolean {
+    if (this.isDraining || this.host.health() !== 'healthy' || !this.#isBelow(ratio, 1))
+      return false;
+    return this.#connect();
+  }
+
+  /** Connected and without a request. */
+  protected abstract readyCount(): number;
+
+  /** preconnect_policy.per_upstream_preconnect_ratio of this pool. */
+  protected abstract readonly preconnectRatio: number;
 
   /** How many connections are under way beyond those that somebody waits for. */
   protected excessConnecting(): number {
@@ -208,7 +241,7 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
   }
 
   protected tellIfDrained(): void {
-    if (this.isDraining && this.isEmpty()) this.#owner.onPoolDrained();
+    if (this.isEmpty()) this.#owner.onPoolEmpty(this);
   }
 }
 

@@ -10,12 +10,19 @@ import type { PoolConnection } from './pool-context.ts';
 
 /** See the file head. */
 export class TcpConnectionPool extends ConnectionPool<TcpPoolCallbacks> implements TcpPool {
+  protected override readonly preconnectRatio = 1;
+
   newConnection(callbacks: TcpPoolCallbacks): Cancellable | null {
     return this.enqueue(callbacks, null);
   }
 
   protected override createClient(connection: PoolConnection): PoolClient {
     return new TcpClient(this, connection, this.context.clock.nowMs());
+  }
+
+  /** Each is made for one borrower. */
+  protected override readyCount(): number {
+    return 0;
   }
 
   onClientConnected(client: TcpClient): void {

@@ -57,6 +57,7 @@ function setUp() {
       told.push(`placed ${assignment.hosts.map(({ address }) => address).join(' ')}`);
     },
     onWarm: (name) => told.push(`warm ${name}`),
+    onHostHealthFailure: (name, { slot }) => told.push(`unhealthy ${name} ${slot}`),
     onOutlierEvent: () => told.push('event'),
   });
   const add = (given: Partial<ClusterConfig>) =>

@@ -25,6 +25,8 @@ export interface SupervisionParts {
   onPlaced(assignment: PlacedAssignment): void;
   /** Once per cluster, after its first onPlaced (or instead of it: an EDS timeout). */
   onWarm(name: string): void;
+  /** A host was ejected: its connections are not to be used on. */
+  onHostHealthFailure(cluster: string, host: SlotAddress): void;
   /** A line for outlier_detection.event_log_path, without line end. */
   onOutlierEvent(line: string): void;
 }

@@ -160,7 +160,7 @@ export class SupervisedCluster {
       clock,
       random,
       timers,
-      onHealthChanged: () => this.#onHealthChanged(),
+      onHealthChanged: (ejected) => this.#onHealthChanged(ejected),
       onEventLine: onOutlierEvent,
     });
   }
@@ -172,10 +172,12 @@ export class SupervisedCluster {
     );
   }
 
-  #onHealthChanged(): void {
+  #onHealthChanged(ejected: string | null): void {
     const { words, base } = this.#parts.chunks.ref(this.slot);
     Atomics.add(words, base + ClusterWord.HealthEpoch, 1);
     this.#countMembership();
+    const host = this.#table.hosts().find((placed) => hostAddress(placed) === ejected);
+    if (host !== undefined) this.#parts.onHostHealthFailure(this.#config.name, host);
   }
 
   #countMembership(): void {
