@@ -10,7 +10,7 @@ import {
   ServerHarness,
 } from '../fakes/http1.ts';
 import { parseStream } from '../garden/strict-parser.ts';
-import { everyCut, feedClient, feedServer, randomCuts } from './feed.ts';
+import { everyCut, feedClient, feedServer, ROOMY, randomCuts } from './feed.ts';
 import { mutateHttp1 } from './mutate-http1.ts';
 import type { FuzzTarget } from './target.ts';
 
@@ -43,7 +43,7 @@ async function checkReEmitted(request: RecordedRequest): Promise<void> {
     headers.method === 'CONNECT' ? headers.authority : headers.path,
   );
   assert.equal(requests[0]?.body.toString('latin1'), request.body);
-  const again = await feedServer(Buffer.from(output, 'latin1'), [], false);
+  const again = await feedServer(Buffer.from(output, 'latin1'), [], false, ROOMY);
   assert.equal(again.errors.length, 0, `refused its own output\n${output}`);
   assert.equal(again.requests.length, 1);
   assert.equal(again.requests[0]?.body, request.body);
@@ -78,7 +78,7 @@ function checkResponse(response: RecordedResponse): void {
   encoder.encodeHeaders(new ResponseHeaders(headers.status, headers.fields), response.body === '');
   if (response.body !== '') encoder.encodeData(Buffer.from(response.body, 'latin1'), true);
   const output = Buffer.from(server.connection.output, 'latin1');
-  const again = feedClient(output, [], 'GET');
+  const again = feedClient(output, [], 'GET', ROOMY);
   assert.equal(again.errors, 0, `refused its own output\n${server.connection.output}`);
   assert.equal(again.response.headers?.status, headers.status);
   assert.equal(again.response.body, response.body);

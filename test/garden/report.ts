@@ -86,7 +86,7 @@ const lines = [
   'gets those bytes on a connection of its own, and is the upstream of the sidecar for the same payload. In front',
   'of one echoing back end each, the peers say by method, target, length and checksum of the body which requests they',
   'saw, and a last request behind each stream shows whether they found its end. **No peer may see other boundaries',
-  'than we did**: `npm run test:interop` holds that for this table, 900 variants of the lines that frame and 400',
+  'than we did**: `npm run test:interop` holds that for this table, 1,000 variants of the lines that frame and 400',
   'mutations, `node test/garden/run.ts` for 100,000. In the control of that test naive outputs (CL.TE, bare LF, a body',
   'without a length) must be caught.',
   '',
