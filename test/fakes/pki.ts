@@ -77,6 +77,15 @@ export class TestCa {
     return new TestCa(certificate, keys);
   }
 
+  /** Its own certificate with its key, for tools that sign by themselves. */
+  async export(): Promise<TestCertificate> {
+    const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', this.#keys.privateKey);
+    return {
+      certificatePem: this.certificatePem,
+      privateKeyPem: pemOf(Buffer.from(pkcs8), 'PRIVATE KEY'),
+    };
+  }
+
   /** A CA below this one; its `certificatePem` goes behind the leafs that it issues. */
   async intermediate(name: string): Promise<TestCa> {
     const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
