@@ -26,6 +26,7 @@ import type { AdsConnection } from './ads-connection.ts';
 import { CertificateInventory } from './certificates.ts';
 import { ClusterDirectory } from './cluster-directory.ts';
 import { configDump } from './config-dump.ts';
+import { defaultConnectionLimit } from './descriptor-limit.ts';
 import { ListenerRegistry } from './listener-registry.ts';
 import { ServerStats, serverScope, serverStateNumber } from './server-stats.ts';
 import { Supervisor } from './supervisor.ts';
@@ -121,6 +122,7 @@ export class Server implements ResourceSink, AdminSources {
   /** Starts, serves until shutdown; the exit code. Rejects when it cannot start. */
   async run(): Promise<number> {
     const { bootstrap, concurrency } = this.#options;
+    const maxConnections = bootstrap.maxDownstreamConnections ?? defaultConnectionLimit();
     for (const { path, message } of bootstrap.warnings) this.#logger.warn({ path }, message);
     const heartBeats = heartBeatMemory(concurrency);
     this.#watchdog = new Watchdog(heartBeats, this.#clock, this.#timers, this.#stats);
@@ -132,9 +134,7 @@ export class Server implements ResourceSink, AdminSources {
         drainTimeMs: this.#options.drainTimeMs,
         drainStrategy: this.#options.drainStrategy,
         globalConnectionLimit:
-          bootstrap.maxDownstreamConnections === null
-            ? null
-            : { count: connectionCountMemory(), max: bootstrap.maxDownstreamConnections },
+          maxConnections === null ? null : { count: connectionCountMemory(), max: maxConnections },
         node: {
           id: bootstrap.node.id,
           cluster: bootstrap.node.cluster,

@@ -9,6 +9,7 @@ import { silentLogger } from '../../common/logger.ts';
 import type { ClusterManager } from '../../dataplane/api/cluster.ts';
 import type { ListenerConfig } from '../../dataplane/api/config/listener.ts';
 import { ListenerManager } from '../../dataplane/listener/listener-manager.ts';
+import { heartBeatMemory } from '../../dataplane/server/watchdog.ts';
 import { LiveWorkerContext } from '../../dataplane/server/worker-context.ts';
 import { buildRouteTable, workerFactories } from '../../dataplane/server/worker-extensions.ts';
 import { HolderStore } from '../../dataplane/stats/store.ts';
@@ -50,6 +51,8 @@ class TestWorker {
         drainStrategy: 'immediate',
         globalConnectionLimit: null,
         node: { id: '', cluster: '', zone: '' },
+        heartBeats: heartBeatMemory(1),
+        ticketSeed: new Uint8Array(32),
       },
       silentLogger(),
       workerFactories,
