@@ -26,6 +26,8 @@ const CLIENT_TIMEOUT_MS = 8000;
 const PEER_TIMEOUT_MS = 2500;
 const PATIENT_TIMEOUT_MS = 15_000;
 const REPLAYS_AT_ONCE = 4;
+/** More payloads without an answer mean that the proxy is broken altogether; to play on would take hours. */
+const MAX_UNANSWERED = 10;
 
 export interface GardenOptions {
   /** Payloads at once, per profile. */
@@ -66,6 +68,7 @@ export class Garden {
   /** Outputs that the peers have judged already, by digest. */
   readonly #replayed = new Map<string, Map<string, Verdict>>();
   readonly #played = new Set<string>();
+  #unanswered = 0;
 
   private constructor(
     peers: readonly Peer[],
@@ -97,8 +100,14 @@ export class Garden {
       ...lanes,
       ...peers.map(({ name, port }): Lane => ({ name, profile: 'open', upstreamPort: port })),
     ];
-    const sidecar = await startGardenSidecar(all, options.requestTimeoutMs);
-    return new Garden(peers, sidecar, recorders, lanes);
+    try {
+      const sidecar = await startGardenSidecar(all, options.requestTimeoutMs);
+      return new Garden(peers, sidecar, recorders, lanes);
+    } catch (thrown) {
+      // Whatever runs would keep this process alive.
+      await Promise.all([...peers, ...recorders.values()].map((part) => end(part)));
+      throw thrown;
+    }
   }
 
   /** Plays all payloads; the results are in their order. */
@@ -140,6 +149,10 @@ export class Garden {
         const bytes = Buffer.concat([payloads[i]?.bytes ?? sentinel, sentinel]);
         const port = this.#sidecar.ports.get(lane.name) ?? 0;
         const conversation = await converse(port, bytes, false, CLIENT_TIMEOUT_MS);
+        // Every payload ends in an answer, if only to the sentinel.
+        if (conversation.answers.length === 0 && ++this.#unanswered > MAX_UNANSWERED) {
+          throw new Error(`the proxy answers nothing; the last was: ${payloads[i]?.name}`);
+        }
         const recorded = await recorder.take();
         handled[i] = { conversation, recorded };
         const key = `${lane.name} ${conversation.localPort}`;
@@ -160,6 +173,9 @@ export class Garden {
         if (rest === 'malformed' || reason !== '') {
           result.problems.push(ours(`${profile}: the proxy's output: ${reason}`));
         }
+      }
+      if (conversation.answers.length === 0) {
+        result.problems.push(ours(`${profile}: the proxy closed without an answer`));
       }
       if (!conversation.closed) result.problems.push(ours(`${profile}: the proxy never closed`));
       const answered = conversation.answers.flatMap(({ echo }) => (echo === null ? [] : [echo]));
@@ -337,6 +353,10 @@ function startOf(bytes: Buffer): string {
 
 function requestOf(echo: string): string {
   return echo.split(' ', 2).join(' ');
+}
+
+function end(part: Peer | Recorder): Promise<void> {
+  return 'stop' in part ? part.stop() : part.close();
 }
 
 function ours(text: string): Problem {

@@ -179,7 +179,8 @@ export async function startPeer(name: string): Promise<Peer | null> {
   const file = join(folder, 'config');
   writeFileSync(file, kind.config(port, backend.port, folder));
   const child = spawn(binary, kind.args(file, port, folder), { stdio: ['ignore', 'pipe', 'pipe'] });
-  const kill = () => child.kill('SIGKILL');
+  // TERM, because some of them have workers to take along.
+  const kill = () => child.kill('SIGTERM');
   process.once('exit', kill);
   let output = '';
   const keep = (chunk: Buffer) => {

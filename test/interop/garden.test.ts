@@ -21,18 +21,21 @@ describe('mini-garden', () => {
 
   before(async () => {
     const garden = await Garden.open({ lanes: 6, requestTimeoutMs: 500 });
-    results = await garden.play([
-      ...corpusPayloads(),
-      ...framingVariants(),
-      ...mutatedPayloads(SEED, 0, MUTATIONS),
-    ]);
-    for (const { name, port } of garden.peers) {
-      for (const control of controls) {
-        const verdict = await askPeer(port, control.bytes, control.echoes, 'nothing');
-        controlled.push({ peer: name, control, verdict });
+    try {
+      results = await garden.play([
+        ...corpusPayloads(),
+        ...framingVariants(),
+        ...mutatedPayloads(SEED, 0, MUTATIONS),
+      ]);
+      for (const { name, port } of garden.peers) {
+        for (const control of controls) {
+          const verdict = await askPeer(port, control.bytes, control.echoes, 'nothing');
+          controlled.push({ peer: name, control, verdict });
+        }
       }
+    } finally {
+      logProblems = await garden.close();
     }
-    logProblems = await garden.close();
   });
 
   /** As text, for a message that says which payload and what. */
