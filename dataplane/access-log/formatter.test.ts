@@ -157,6 +157,17 @@ test('flags are printed in the order in which a request meets them', () => {
   );
 });
 
+test('a server name that is none is marked and cannot break out of its line', () => {
+  for (const [name, expected] of [
+    ['a_b.c-d', 'a_b.c-d'],
+    ['', '-'],
+    ['a b\r\nx: y', 'invalid:a_b__x__y'],
+  ] as const) {
+    const of = context({ streamInfo: streamInfo({ requestedServerName: name }) });
+    assert.equal(text('%REQUESTED_SERVER_NAME%', of), expected);
+  }
+});
+
 test('why we closed a connection is there to be logged', () => {
   assert.equal(text('%DOWNSTREAM_LOCAL_CLOSE_REASON%'), 'over_connection_limit');
 });

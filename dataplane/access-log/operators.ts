@@ -148,6 +148,14 @@ function tlsOperators(
   };
 }
 
+const notOfAName = /[^\w.-]/g;
+
+/** A server name is whatever the client says: a log line or a header gets nothing but a name of it, as in Envoy. */
+function cleanServerName(name: string): string {
+  const clean = name.replaceAll(notOfAName, '_');
+  return clean === name ? name : `invalid:${clean}`;
+}
+
 function timeReader(pattern: string, read: (info: StreamInfo) => number): ReadText | string {
   const compiled = compileTimePattern(pattern);
   if (compiled === null) return `unknown conversion in the time format '${pattern}'`;
@@ -275,7 +283,7 @@ const definitions: Readonly<Record<string, Definition>> = {
   CONNECTION_ID: number((c) => c.streamInfo.connectionId),
   STREAM_ID: text((c) => c.requestHeaders?.get('x-request-id') ?? null),
   UNIQUE_ID: text(() => randomUUID()),
-  REQUESTED_SERVER_NAME: text((c) => orNull(c.streamInfo.requestedServerName)),
+  REQUESTED_SERVER_NAME: text((c) => orNull(cleanServerName(c.streamInfo.requestedServerName))),
   FILTER_CHAIN_NAME: text((c) => orNull(c.streamInfo.filterChainName)),
   ...tlsOperators('DOWNSTREAM', (info) => info.downstreamTls),
   ...tlsOperators('UPSTREAM', (info) => info.upstreamTls),
