@@ -1,6 +1,6 @@
 // Supported fields of tcp_proxy and of the network filters before it.
 
-import { fields, type SupportGroup } from './table.ts';
+import { fields, only, type SupportGroup } from './table.ts';
 
 const filters = 'envoy.extensions.filters.network';
 const tcpProxy = `${filters}.tcp_proxy.v3.TcpProxy`;
@@ -14,6 +14,7 @@ export const tcpSupport: SupportGroup = {
       ...fields('max_downstream_connection_duration'),
       ...fields('max_downstream_connection_duration_jitter_percentage', 'access_log_options'),
       ...fields('access_log_flush_interval', 'flush_access_log_on_connected'),
+      tunneling_config: { note: 'over HTTP/1.1' },
       hash_policy: { note: 'source_ip; there is no balancer yet that chooses by it' },
     },
     [`${tcpProxy}.TcpAccessLogOptions`]: fields(
@@ -21,6 +22,11 @@ export const tcpSupport: SupportGroup = {
       'flush_access_log_on_connected',
       'flush_access_log_on_start',
     ),
+    [`${tcpProxy}.TunnelingConfig`]: {
+      ...fields('hostname', 'use_post', 'post_path', 'headers_to_add'),
+      propagate_response_headers: only(false),
+      propagate_response_trailers: only(false),
+    },
     'envoy.type.v3.HashPolicy': fields('source_ip'),
     'envoy.type.v3.HashPolicy.SourceIp': {},
     [`${tcpProxy}.WeightedCluster`]: fields('clusters'),

@@ -19,6 +19,7 @@ test('what is not said has the defaults of Envoy', () => {
     backoff: null,
     maxDownstreamConnectionDurationMs: 0,
     maxDurationJitterPercent: 0,
+    tunneling: null,
     accessLogs: [],
     accessLogOptions: { onStart: false, onConnected: false, intervalMs: 0 },
   });

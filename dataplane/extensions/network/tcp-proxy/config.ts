@@ -1,12 +1,18 @@
 // envoy.filters.network.tcp_proxy: main-thread half.
 
 import type { FieldError, Result } from '../../../../common/result.ts';
-import type { BackoffStrategyProto, TcpProxyProto } from '../../../../proto/gen/types.ts';
+import type {
+  BackoffStrategyProto,
+  TcpProxyProto,
+  TcpProxyTunnelingConfigProto,
+} from '../../../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../../../proto/well-known.ts';
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
 import { compileAccessLogs } from '../../../compile/access-log.ts';
 import { Compilation, mapItems } from '../../../compile/compilation.ts';
-import type { AccessLogOptionsData, TcpProxyData } from './data.ts';
+import { checkFormat } from '../../../compile/format.ts';
+import { compileHeaderValueOption } from '../../../compile/header-mutations.ts';
+import type { AccessLogOptionsData, TcpProxyData, TunnelingData } from './data.ts';
 
 const HOUR_MS = 3_600_000;
 /** Envoy: max_interval is ten times base_interval unless it is given. */
@@ -30,6 +36,7 @@ export const tcpProxy: ExtensionConfigFactory<TcpProxyProto> = {
       maxDownstreamConnectionDurationMs: durationMsOr(config.max_downstream_connection_duration, 0),
       maxDurationJitterPercent:
         config.max_downstream_connection_duration_jitter_percentage?.value ?? 0,
+      tunneling: compileTunneling(config.tunneling_config, compilation),
       accessLogs: compileAccessLogs(config.access_log, 'access_log', compilation),
       accessLogOptions: compileAccessLogOptions(config, compilation),
     };
@@ -75,6 +82,26 @@ function compileBackoff(
     );
   }
   return { baseMs, maxMs };
+}
+
+function compileTunneling(
+  config: TcpProxyTunnelingConfigProto | undefined,
+  compilation: Compilation,
+): TunnelingData | null {
+  if (config === undefined) return null;
+  const { hostname = '', use_post: usePost = false, post_path: postPath = '' } = config;
+  checkFormat(hostname, 'tunneling_config.hostname', compilation);
+  if (postPath !== '' && !usePost) {
+    compilation.fail('tunneling_config.post_path', 'only with use_post');
+  }
+  return {
+    hostname,
+    usePost,
+    postPath: postPath === '' ? '/' : postPath,
+    headersToAdd: mapItems(config.headers_to_add, 'tunneling_config.headers_to_add', (option, at) =>
+      compileHeaderValueOption(option, at, compilation),
+    ),
+  };
 }
 
 function compileAccessLogOptions(

@@ -2,6 +2,7 @@
 // makes it, filter.ts reads it.
 
 import type { ExtensionData } from '../../../api/factory.ts';
+import type { HeaderMutationData } from '../../../api/matcher-data.ts';
 
 export interface TcpProxyData {
   /** Stats hang below `tcp.<statPrefix>`. */
@@ -20,8 +21,20 @@ export interface TcpProxyData {
   readonly maxDownstreamConnectionDurationMs: number;
   /** 0 to 100: so much of the duration, by chance, is added to it. */
   readonly maxDurationJitterPercent: number;
+  /** Null = a plain connection. */
+  readonly tunneling: TunnelingData | null;
   readonly accessLogs: readonly ExtensionData[];
   readonly accessLogOptions: AccessLogOptionsData;
+}
+
+/** tunneling_config: through an HTTP request. */
+export interface TunnelingData {
+  /** A format; the target of CONNECT, the Host of POST. */
+  readonly hostname: string;
+  readonly usePost: boolean;
+  /** Default `/`. */
+  readonly postPath: string;
+  readonly headersToAdd: readonly HeaderMutationData[];
 }
 
 /** access_log_options: lines besides the one at the end. */

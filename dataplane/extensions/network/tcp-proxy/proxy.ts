@@ -17,9 +17,11 @@ import {
   ResourcePriority,
   type TcpPoolCallbacks,
   type TcpPoolConnection,
+  type UpstreamStreamInfo,
 } from '../../../api/cluster.ts';
 import { StreamResetReason } from '../../../api/codec.ts';
 import {
+  type Connection,
   type ConnectionCallbacks,
   ConnectionCloseType,
   ConnectionEvent,
@@ -32,13 +34,16 @@ import {
 import { ResponseFlag } from '../../../api/stream-info.ts';
 import { keepBytes } from '../../../network/read-slab.ts';
 import type { TcpProxyShared } from './shared.ts';
+import { Tunnel, type TunnelOwner } from './tunnel.ts';
+import type { TunnelRequest } from './tunnel-request.ts';
+import type { ProxyUpstream } from './upstream.ts';
 
 /** Numbers in `tcp_initializion_failure:<n>`, Envoy's spelling of the close reason. */
 const Failure = { Connect: 0, NoHealthyUpstream: 1, ResourceLimit: 2, NoRoute: 3 } as const;
 type Failure = (typeof Failure)[keyof typeof Failure];
 
 /** One per downstream connection. */
-export class TcpProxy implements ReadFilter, TcpPoolCallbacks {
+export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner {
   readonly #shared: TcpProxyShared;
   /** Set before anything else is called. */
   #callbacks!: ReadFilterCallbacks;
@@ -48,7 +53,7 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks {
   #attempts = 0;
   #backoff: JitteredBackoff | null = null;
   #backoffTimer: Timer | null = null;
-  #upstream: TcpPoolConnection | null = null;
+  #upstream: ProxyUpstream | null = null;
   /** Came before the upstream connection; at most what listener filters had read. */
   #early: Buffer[] = [];
   #sawClientEnd = false;
@@ -130,9 +135,35 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks {
       return;
     }
     streamInfo.upstreamRequestAttemptCount = ++this.#attempts;
-    this.#connecting = cluster
-      .tcpPool(host, ResourcePriority.Default, this.#callbacks.connection)
-      .newConnection(this);
+    const { tunnelRequest } = this.#shared;
+    if (tunnelRequest === null) {
+      this.#connecting = cluster
+        .tcpPool(host, ResourcePriority.Default, this.#callbacks.connection)
+        .newConnection(this);
+    } else this.#openTunnel(tunnelRequest, cluster, host);
+  }
+
+  #openTunnel(request: TunnelRequest, cluster: Cluster, host: Host): void {
+    const { streamInfo } = this.#callbacks;
+    const headers = request.headers(streamInfo);
+    if (headers === null) {
+      streamInfo.connectionTerminationDetails = 'tunneling_request_invalid';
+      this.#fail(ResponseFlag.DownstreamProtocolError, Failure.NoRoute);
+      return;
+    }
+    const tunnel = new Tunnel(this, headers);
+    this.#connecting = tunnel;
+    // An answer that never comes is idleness too; connect_timeout is over by then.
+    if (this.#idleTimer === null) this.#startIdleTimer();
+    tunnel.start(cluster, host, this.#callbacks.connection);
+  }
+
+  onTunnelFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void {
+    this.onPoolFailure(reason, transportFailureReason, host);
+  }
+
+  onTunnelReady(tunnel: Tunnel, host: Host, { connection }: UpstreamStreamInfo): void {
+    this.#join(tunnel, connection, host);
   }
 
   onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void {
@@ -170,20 +201,25 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks {
   }
 
   onPoolReady(upstream: TcpPoolConnection, host: Host): void {
-    const { connection, streamInfo } = this.#callbacks;
-    this.#connecting = null;
-    this.#upstream = upstream;
-    this.#noteHost(host);
-    streamInfo.upstreamLocalAddress = upstream.localAddress;
-    streamInfo.upstreamTls = upstream.tls;
-    streamInfo.upstreamConnectionId = upstream.id;
-    streamInfo.upstreamTransportFailureReason = '';
-    host.outlier.putResult(OutlierResult.LocalOriginConnectSuccessFinal);
     upstream.enableHalfClose(true);
     upstream.addConnectionCallbacks(new UpstreamSide(this));
     upstream.setReadSink(new UpstreamSink(this));
     // Bytes that wait for a slow upstream wait as long as an idle connection may.
     upstream.setDelayedCloseTimeout(this.#shared.data.idleTimeoutMs);
+    this.#join(upstream, upstream, host);
+  }
+
+  /** `transport` is what `upstream` goes over: itself, or the HTTP connection of a tunnel. */
+  #join(upstream: ProxyUpstream, transport: Connection, host: Host): void {
+    const { connection, streamInfo } = this.#callbacks;
+    this.#connecting = null;
+    this.#upstream = upstream;
+    this.#noteHost(host);
+    streamInfo.upstreamLocalAddress = transport.localAddress;
+    streamInfo.upstreamTls = transport.tls;
+    streamInfo.upstreamConnectionId = transport.id;
+    streamInfo.upstreamTransportFailureReason = '';
+    host.outlier.putResult(OutlierResult.LocalOriginConnectSuccessFinal);
     this.#startIdleTimer();
     if (this.#shared.data.accessLogOptions.onConnected) {
       this.#shared.log(streamInfo, 'TcpUpstreamConnected');
@@ -334,7 +370,7 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks {
     const { idleTimeoutMs } = this.#shared.data;
     this.#noteActivity();
     if (idleTimeoutMs === 0) return;
-    this.#idleTimer = this.#shared.context.timers.createTimer(onIdleTimer, this);
+    this.#idleTimer ??= this.#shared.context.timers.createTimer(onIdleTimer, this);
     this.#idleTimer.start(idleTimeoutMs);
   }
 

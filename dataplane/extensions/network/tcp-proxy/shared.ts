@@ -12,6 +12,7 @@ import type { WorkerContext } from '../../../api/factory.ts';
 import { FilterStateKey, type StreamInfo } from '../../../api/stream-info.ts';
 import type { TcpProxyData } from './data.ts';
 import { TcpProxyStats, tcpProxyScope } from './stats.ts';
+import { TunnelRequest } from './tunnel-request.ts';
 
 const anyHost: LoadBalancerContext = {
   hashKey: null,
@@ -24,6 +25,8 @@ export class TcpProxyShared {
   readonly data: TcpProxyData;
   readonly context: WorkerContext;
   readonly stats = new TcpProxyStats();
+  /** Null = no tunnelling. */
+  readonly tunnelRequest: TunnelRequest | null;
   readonly #accessLogs: readonly AccessLogger[];
   readonly #totalWeight: number;
 
@@ -31,6 +34,7 @@ export class TcpProxyShared {
     this.data = data;
     this.context = context;
     this.#accessLogs = data.accessLogs.map((log) => context.createAccessLogger(log));
+    this.tunnelRequest = data.tunneling === null ? null : new TunnelRequest(data.tunneling);
     this.#totalWeight = data.clusters.reduce((sum, { weight }) => sum + weight, 0);
     context.stats.add(tcpProxyScope(data.statPrefix), this.stats);
   }
