@@ -35,8 +35,9 @@ const tls13CipherSuites = [
 ];
 const defaultCurves = ['X25519', 'P-256'];
 
-/** What tls.TLSSocket calls with the name a client asks for (options.SNICallback). */
+/** What tls.TLSSocket calls with the name a client asks for (options.SNICallback), as its method. */
 export type SniCallback = (
+  this: tls.TLSSocket,
   serverName: string,
   callback: (error: Error | null, context?: tls.SecureContext) => void,
 ) => void;
@@ -87,7 +88,13 @@ export class CurrentContext {
         tls.createSecureContext(certificateOptions([certificate]));
       }
       this.#default = this.#contextOf(this.#names.choose(''));
-      this.sniCallback = (serverName, callback) => callback(null, this.contextFor(serverName));
+      const byName = (serverName: string, isEcdsaCapable: boolean) =>
+        this.#oneCertificateFor(serverName, isEcdsaCapable);
+      // Node takes one certificate of the context that it is given here, so it must be the right one.
+      this.sniCallback = function (serverName, callback) {
+        const isEcdsaCapable = this.getSharedSigalgs().some((name) => name.startsWith('ECDSA'));
+        callback(null, byName(serverName, isEcdsaCapable));
+      };
     }
   }
 
@@ -95,6 +102,14 @@ export class CurrentContext {
   contextFor(serverName: string): tls.SecureContext {
     if (this.#names === null || serverName === '') return this.#default;
     return this.#contextOf(this.#names.choose(serverName));
+  }
+
+  #oneCertificateFor(serverName: string, isEcdsaCapable: boolean): tls.SecureContext {
+    const names = this.#names;
+    if (names === null) return this.#default;
+    const { ecdsa, rsa } = names.choose(serverName);
+    const takesEcdsa = ecdsa !== -1 && (isEcdsaCapable || rsa === -1);
+    return this.#contextOf(takesEcdsa ? { ecdsa, rsa: -1 } : { ecdsa: -1, rsa });
   }
 
   /** At most one per pair of certificates, however many names clients make up. */

@@ -16,6 +16,9 @@ import { SocketTlsInfo } from './tls-info.ts';
 interface KeptSession {
   readonly serverName: string;
   readonly session: Buffer;
+  readonly protocol: string | null;
+  /** Whom it was made with: Node does not tell the certificate of a resumed server. */
+  readonly peer: X509Certificate | undefined;
 }
 
 /** A finished handshake, judged. */
@@ -28,6 +31,17 @@ export interface VerifiedServer {
 
 const passed: VerificationResult = { failure: null, reason: '' };
 
+/** What a connection has to remember from its handshake until it ends. */
+interface ClientHandshake {
+  readonly context: CurrentContext;
+  readonly serverName: string;
+  /** Of the session that is offered, then of the handshake. */
+  peer: X509Certificate | undefined;
+  isVerified: boolean;
+  /** Came before the verdict; TLS 1.2 does that. */
+  earlySession: Buffer | null;
+}
+
 /** One per cluster and worker. */
 export class UpstreamTlsContext {
   readonly #config: UpstreamTlsConfig;
@@ -39,6 +53,7 @@ export class UpstreamTlsContext {
   #verifier: PeerVerifier | null = null;
   /** Newest last, at most max_session_keys; of the current context only. */
   #sessions: KeptSession[] = [];
+  readonly #handshakes = new WeakMap<tls.TLSSocket, ClientHandshake>();
 
   constructor(config: UpstreamTlsConfig, secrets: SecretStore, stats: SslStats) {
     this.#config = config;
@@ -85,11 +100,19 @@ export class UpstreamTlsContext {
     if (sni !== '') options.servername = sni;
     if (this.#config.alpnProtocols.length > 0)
       options.ALPNProtocols = [...this.#config.alpnProtocols];
-    const session = this.#takeSession(sni);
-    if (session !== null) options.session = session;
+    const kept = this.#takeSession(sni);
+    if (kept !== null) options.session = kept.session;
     const tlsSocket = tls.connect(options);
+    const handshake: ClientHandshake = {
+      context,
+      serverName: sni,
+      peer: kept?.peer,
+      isVerified: false,
+      earlySession: null,
+    };
+    this.#handshakes.set(tlsSocket, handshake);
     if (this.#config.maxSessionKeys > 0) {
-      tlsSocket.on('session', (made: Buffer) => this.#keepSession(tlsSocket, context, sni, made));
+      tlsSocket.on('session', (made: Buffer) => this.#keepSession(tlsSocket, handshake, made));
     }
     this.#keyLog?.watch(tlsSocket, socket.localAddress, socket.remoteAddress);
     return tlsSocket;
@@ -100,14 +123,21 @@ export class UpstreamTlsContext {
    * per socket.
    */
   verify(socket: tls.TLSSocket): VerifiedServer {
-    const peer = socket.getPeerX509Certificate();
+    const isResumed = socket.isSessionReused();
+    const handshake = this.#handshakes.get(socket);
+    const peer = isResumed ? handshake?.peer : socket.getPeerX509Certificate();
     const verifier = this.#verifier;
     const result =
-      verifier === null
-        ? passed
-        : verifier.verify(peer, authorizationCode(socket), socket.isSessionReused());
+      verifier === null ? passed : verifier.verify(peer, authorizationCode(socket), isResumed);
     if (result.failure === null) this.#stats.countHandshake(socket);
     else this.#stats.countFailure(result.failure);
+    if (handshake !== undefined && result.failure === null) {
+      handshake.peer = peer;
+      handshake.isVerified = true;
+      const { earlySession } = handshake;
+      handshake.earlySession = null;
+      if (earlySession !== null) this.#keepSession(socket, handshake, earlySession);
+    }
     const serverName = typeof socket.servername === 'string' ? socket.servername : '';
     const local = this.#verifierOf?.onlyLeaf ?? null;
     const tlsInfo = new SocketTlsInfo(socket, serverName, peer, local, verifier !== null);
@@ -120,26 +150,27 @@ export class UpstreamTlsContext {
     this.#sessions = [];
   }
 
-  #takeSession(serverName: string): Buffer | null {
+  #takeSession(serverName: string): KeptSession | null {
     for (let i = this.#sessions.length - 1; i >= 0; i--) {
       const kept = this.#sessions[i]!; // i is below its length
       if (kept.serverName !== serverName) continue;
       // RFC 8446 C.4: a TLS 1.3 ticket used twice links the two connections for who listens.
-      if (this.#config.maxVersion === 'TLSv1.3') this.#sessions.splice(i, 1);
-      return kept.session;
+      if (kept.protocol === 'TLSv1.3') this.#sessions.splice(i, 1);
+      return kept;
     }
     return null;
   }
 
-  #keepSession(
-    socket: tls.TLSSocket,
-    context: CurrentContext,
-    serverName: string,
-    session: Buffer,
-  ): void {
-    // Not of a peer that was refused, nor of one that was judged by rules of yesterday.
-    if (socket.destroyed || context !== this.#verifierOf) return;
-    this.#sessions.push({ serverName, session });
+  /** Never of a server that was not let through. */
+  #keepSession(socket: tls.TLSSocket, handshake: ClientHandshake, session: Buffer): void {
+    if (!handshake.isVerified) {
+      handshake.earlySession = session;
+      return;
+    }
+    // Nor of one that was judged by the rules of yesterday.
+    if (handshake.context !== this.#verifierOf) return;
+    const { serverName, peer } = handshake;
+    this.#sessions.push({ serverName, session, protocol: socket.getProtocol(), peer });
     if (this.#sessions.length > this.#config.maxSessionKeys) this.#sessions.shift();
   }
 
