@@ -23,6 +23,11 @@ interface Ports {
   readonly echo: number;
   readonly resets: number;
   readonly dead: number;
+  /** Answers CONNECT and POST; `deny` in the target: with 403. */
+  readonly tunnels: number;
+  /** Where this proxy ends tunnels of CONNECT, and where the other one does. */
+  readonly terminator: number;
+  readonly otherTerminator: number;
 }
 
 const filter = (type: string, body = ''): string =>
@@ -106,6 +111,34 @@ static_resources:
     ),
     listener('sni', inspector, filter('sni_cluster.v3.SniCluster'), proxy('sni', 'echo')),
     listener(
+      'connect',
+      '',
+      proxy(
+        'connect',
+        'tunnels',
+        'tunneling_config: { hostname: "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%:443", headers_to_add: [{ header: { key: x-a, value: "%PROTOCOL%b" } }] }',
+      ),
+    ),
+    listener(
+      'post',
+      '',
+      proxy(
+        'post',
+        'tunnels',
+        'tunneling_config: { hostname: "inner:443", use_post: true, post_path: /in }',
+      ),
+    ),
+    listener(
+      'deny',
+      '',
+      proxy(
+        'deny',
+        'tunnels',
+        'tunneling_config: { hostname: "deny:443" }, max_connect_attempts: 2',
+      ),
+    ),
+    listener('via', '', proxy('via', 'other', 'tunneling_config: { hostname: "any:443" }')),
+    listener(
       'logs',
       '',
       proxy(
@@ -114,15 +147,42 @@ static_resources:
         'access_log_options: { flush_access_log_on_start: true, flush_access_log_on_connected: true }',
       ),
     ),
-  ].join('')}
+  ].join('')}${terminator(ports.terminator)}
   clusters:${[
     cluster('echo', ports.echo),
     cluster('resets', ports.resets),
     cluster('dead', ports.dead),
+    cluster('tunnels', ports.tunnels),
+    cluster('other', ports.otherTerminator),
     cluster('empty', null),
     cluster('full', ports.echo, 'circuit_breakers: { thresholds: [{ max_connections: 0 }] }'),
   ].join('')}
 `;
+}
+
+/** A connection manager that ends tunnels: what comes out goes to `echo`. */
+function terminator(port: number): string {
+  return `
+    - name: terminator
+      address: { socket_address: { address: 127.0.0.1, port_value: ${port} } }
+      filter_chains:
+        - filters:
+            - name: hcm
+              typed_config:
+                "@type": ${network}.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: terminator
+                upgrade_configs: [{ upgrade_type: CONNECT }]
+                route_config:
+                  name: local
+                  virtual_hosts:
+                    - name: all
+                      domains: ["*"]
+                      routes:
+                        - match: { connect_matcher: {} }
+                          route: { cluster: echo, upgrade_configs: [{ upgrade_type: CONNECT, connect_config: {} }] }
+                http_filters:
+                  - name: envoy.filters.http.router
+                    typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }`;
 }
 
 interface Seen {
@@ -150,6 +210,33 @@ function talk(port: number, text: string, half = false): Promise<Seen> {
       ended = error.code ?? error.message;
     });
     socket.on('close', () => resolve({ received, ended }));
+  });
+}
+
+/** Requests for tunnels, heads and whatever came behind them. */
+const tunnelRequests: string[] = [];
+
+function answerTunnel(socket: net.Socket): void {
+  let text = '';
+  let isOpen = false;
+  socket.on('end', () => socket.end());
+  socket.on('data', (chunk) => {
+    if (isOpen) {
+      // Chunks of a POST are chunks of its answer too.
+      socket.write(chunk);
+      return;
+    }
+    text += String(chunk);
+    const end = text.indexOf('\r\n\r\n') + 4;
+    if (end < 4) return;
+    tunnelRequests.push(text.slice(0, end));
+    if (text.includes('deny')) {
+      socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno');
+      return;
+    }
+    isOpen = true;
+    const chunked = text.startsWith('POST') ? 'transfer-encoding: chunked\r\n' : '';
+    socket.write(`HTTP/1.1 200 OK\r\n${chunked}\r\n${text.slice(end)}`);
   });
 }
 
@@ -209,14 +296,18 @@ describe('tcp_proxy and network filters as Envoy has them', { skip: skipWithout(
   }
 
   before(async () => {
-    const ports: Ports = {
+    const ports = {
       echo: await serve((socket) => socket.pipe(socket)),
       resets: await serve((socket) => socket.on('data', () => socket.resetAndDestroy())),
       dead: await freePort(),
+      tunnels: await serve(answerTunnel),
     };
     const logOf = (name: string) => join(directory, `${name}.log`);
-    envoy = await startEnvoy(bootstrap(ports, logOf('envoy')), logOf('envoy'));
-    remora = await startRemora(bootstrap(ports, logOf('remora')), logOf('remora'));
+    const [one, other] = [await freePort(), await freePort()];
+    const ofEnvoy: Ports = { ...ports, terminator: one, otherTerminator: other };
+    const ofRemora: Ports = { ...ports, terminator: other, otherTerminator: one };
+    envoy = await startEnvoy(bootstrap(ofEnvoy, logOf('envoy')), logOf('envoy'));
+    remora = await startRemora(bootstrap(ofRemora, logOf('remora')), logOf('remora'));
   });
 
   after(async () => {
@@ -288,6 +379,26 @@ describe('tcp_proxy and network filters as Envoy has them', { skip: skipWithout(
   same('rbac, continuous', 'judged', 1, /^rbc\./, (port) => talk(port, 'abc', true));
   same('sni_cluster, a name without cluster', 'sni', 1, /^tcp\.sni\./, (port) =>
     knockTls(port, 'nobody.example'),
+  );
+  /** What the tunnel's end was asked since the last time. */
+  const asked = () => tunnelRequests.splice(0);
+  same('tunnelling by CONNECT', 'connect', 1, /^tcp\.connect\./, async (port) => [
+    await talk(port, 'abc', true),
+    asked(),
+  ]);
+  same('tunnelling by POST', 'post', 1, /^tcp\.post\./, async (port) => [
+    await talk(port, 'abc', true),
+    asked(),
+  ]);
+  same(
+    'a tunnel that is refused',
+    'deny',
+    1,
+    /^(tcp\.deny\.|cluster\.tunnels\.upstream_cx_connect_attempts)/,
+    async (port) => [await talk(port, ''), asked()],
+  );
+  same('through a tunnel that the other of the two ends', 'via', 1, /^tcp\.via\./, (port) =>
+    talk(port, 'x'.repeat(300_000), true),
   );
   same('log lines at start and when connected', 'logs', 3, /^tcp\.logs\./, (port) =>
     talk(port, 'abc', true),

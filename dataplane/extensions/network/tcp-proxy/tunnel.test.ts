@@ -105,6 +105,7 @@ test('another answer than 2xx is a failed attempt: UF, and URX at the last', asy
     ResponseFlag.UpstreamConnectionFailure | ResponseFlag.UpstreamRetryLimitExceeded,
   );
   assert.equal(info.upstreamRequestAttemptCount, 2);
+  assert.equal(info.upstreamTransportFailureReason, 'tunnel_response:403');
   assert.equal(info.downstreamLocalCloseReason, 'tcp_initializion_failure:0');
   assert.equal(stat('cluster.orders.upstream_cx_connect_attempts_exceeded'), 1);
   assert.equal(stat('tcp.db.downstream_cx_tx_bytes_total'), 0, 'nothing of the answer went down');

@@ -91,7 +91,7 @@ export class Tunnel
     if (this.#state !== State.HeadSent || host === null || info === null) return;
     if (status < 200 || status > 299) {
       this.#reset();
-      this.#owner.onTunnelFailure(StreamResetReason.RemoteReset, '', host);
+      this.#owner.onTunnelFailure(StreamResetReason.RemoteReset, `tunnel_response:${status}`, host);
       return;
     }
     this.#state = State.Open;
