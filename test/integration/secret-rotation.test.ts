@@ -289,5 +289,7 @@ async function serialsInUse(sidecar: Sidecar): Promise<string[]> {
   const { certificates } = JSON.parse(await sidecar.admin('/certs')) as {
     certificates: { cert_chain?: { serial_number: string }[] }[];
   };
-  return certificates.flatMap((one) => (one.cert_chain ?? []).map((entry) => entry.serial_number));
+  // One entry per context, as in Envoy; both clusters of the client show the same.
+  const serials = certificates.flatMap((one) => one.cert_chain ?? []);
+  return [...new Set(serials.map((entry) => entry.serial_number))];
 }
