@@ -2,10 +2,10 @@
 // do with those that say nothing, and handing over by restored destination.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
 import { TestCa } from '../fakes/pki.ts';
@@ -188,6 +188,57 @@ describe('listeners of two workers', () => {
 
   test('filter_disabled keeps a listener filter from running', async () => {
     assert.equal(await ask({ port: sidecar.port('partly') }), 'partly');
+  });
+});
+
+describe('a listener with TLS', () => {
+  test('counts a handshake that never ends, and gives its place in the limit back', async () => {
+    const ca = await TestCa.create();
+    const leaf = await ca.issue({ dns: ['l.test'] });
+    const log = join(mkdtempSync(join(os.tmpdir(), 'remora-tls-')), 'log');
+    const pem = (text: string) => `{ inline_string: ${JSON.stringify(text)} }`;
+    const sidecar = await startSidecar(`
+layered_runtime: { layers: [{ name: s, static_layer: { envoy.resource_limits.listener.l.connection_limit: 2 } }] }
+static_resources:
+  listeners:
+  - name: l
+    stat_prefix: l
+    address: ${ip('127.0.0.1')}
+    access_log: [{ name: a, typed_config: { "@type": ${type}.access_loggers.file.v3.FileAccessLog, path: ${log}, log_format: { text_format_source: { inline_string: "%FILTER_CHAIN_NAME% %CONNECTION_TERMINATION_DETAILS%\\n" } } } }]
+    filter_chains:
+    - name: secure
+      transport_socket_connect_timeout: 0.2s
+      transport_socket: { name: s, typed_config: { "@type": ${type}.transport_sockets.tls.v3.DownstreamTlsContext, common_tls_context: { tls_certificates: [{ certificate_chain: ${pem(leaf.certificatePem)}, private_key: ${pem(leaf.privateKeyPem)} }] } } }
+      filters: [${http('l')}]
+`);
+    const port = sidecar.port('l');
+    const connected = (): Promise<tls.TLSSocket> =>
+      new Promise((resolve, reject) => {
+        const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () =>
+          resolve(socket),
+        );
+        socket.once('error', reject);
+      });
+    const silent = net.connect(port, '127.0.0.1');
+    silent.on('error', () => {});
+    const served = await connected();
+    await assert.rejects(connected(), 'two are as many as there may be');
+    await new Promise((resolve) => silent.once('close', resolve).resume());
+    const timeouts = 'listener.l.downstream_cx_transport_socket_connect_timeout';
+    await sidecar.untilStat(timeouts, (value) => value === 1);
+    const next = await connected();
+    served.destroy();
+    next.destroy();
+    await sidecar.untilStat('listener.l.downstream_cx_active', (value) => value === 0);
+    for (let i = 0; i < 6; i++) {
+      const again = await connected();
+      await new Promise((resolve) => again.end().once('close', resolve).resume());
+      await sidecar.untilStat('listener.l.downstream_cx_active', (value) => value === 0);
+    }
+    await sidecar.stop();
+    const lines = readFileSync(log, 'utf8').trim().split('\n');
+    assert.equal(lines[0], 'secure transport socket timeout was reached');
+    rmSync(dirname(log), { recursive: true });
   });
 });
 
