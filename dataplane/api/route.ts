@@ -13,6 +13,8 @@ export interface Route {
   readonly clusterName: string;
   /** Overrides HCM's stream_idle_timeout: null = not set, 0 = none. */
   readonly idleTimeoutMs: number | null;
+  /** Overrides HCM's max_stream_duration: null = not set, 0 = none. */
+  readonly maxStreamDurationMs: number | null;
   /**
    * The override of the HTTP filter with that configured name, as its worker half made it (most
    * specific of weighted cluster, route, virtual host, route configuration); null = none.
@@ -30,6 +32,8 @@ export interface Route {
     request: RequestHeaders | null,
     streamInfo: StreamInfo,
   ): void;
+  /** upgrade_configs: whether the route lets a switch to `type` (lower-case) through; null = it does not say. */
+  upgradeEnabled(type: string): boolean | null;
   /** True when typed_per_filter_config disables that filter for this route. */
   isFilterDisabled(filterName: string): boolean;
 }

@@ -15,7 +15,7 @@ import type {
   RouteActionData,
   WeightedClusterData,
 } from '../api/config/route.ts';
-import type { Compilation } from './compilation.ts';
+import { type Compilation, mapItems } from './compilation.ts';
 import { readText } from './data-source.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
 import { compileRegexRewrite, headerName, runtimeOverride } from './matchers.ts';
@@ -93,7 +93,51 @@ function compileForward(
       action.max_stream_duration?.max_stream_duration === undefined
         ? null
         : durationMs(action.max_stream_duration.max_stream_duration),
+    ...compileUpgrades(action, path, compilation),
   };
+}
+
+type Upgrades = Pick<ForwardActionData, 'upgrades' | 'connect'>;
+
+function compileUpgrades(
+  action: RouteActionProto,
+  path: string,
+  compilation: Compilation,
+): Upgrades {
+  const upgrades: Upgrades['upgrades'][number][] = [];
+  let connect: Upgrades['connect'] = null;
+  mapItems(action.upgrade_configs, `${path}.upgrade_configs`, (config, at) => {
+    const type = upgradeType(config.upgrade_type, at, compilation);
+    if (upgrades.some((other) => other.type === type)) {
+      compilation.fail(`${at}.upgrade_type`, `Duplicate upgrade ${config.upgrade_type}`);
+    }
+    upgrades.push({ type, enabled: wrapperOr(config.enabled, true) });
+    if (config.connect_config === undefined) return;
+    if (type !== 'connect') {
+      const text = `Non-CONNECT upgrade type ${config.upgrade_type} has ConnectConfig`;
+      compilation.fail(`${at}.connect_config`, text);
+    }
+    const { proxy_protocol_config: header, allow_post: allowPost } = config.connect_config;
+    const version = header === undefined ? null : header.version === 'V2' ? 2 : 1;
+    if (header?.pass_through_tlvs !== undefined || (header?.added_tlvs ?? []).length > 0) {
+      const field = `${at}.connect_config.proxy_protocol_config`;
+      compilation.fail(field, 'pass_through_tlvs and added_tlvs are not supported here');
+    }
+    connect = { allowPost: allowPost ?? false, proxyProtocolVersion: version };
+  });
+  return { upgrades, connect };
+}
+
+/** Lower-case: upgrade types are compared without regard to case. */
+export function upgradeType(
+  type: string | undefined,
+  path: string,
+  compilation: Compilation,
+): string {
+  const lower = (type ?? '').toLowerCase();
+  if (lower === 'connect-udp')
+    compilation.fail(`${path}.upgrade_type`, 'CONNECT-UDP is not supported');
+  return lower;
 }
 
 function compileClusterSpecifier(

@@ -40,6 +40,7 @@ function compilePath(
   path: string,
   compilation: Compilation,
 ): RouteMatchData['path'] {
+  if (match.connect_matcher !== undefined) return { kind: 'connect', value: '' };
   if (match.prefix !== undefined) return { kind: 'prefix', value: match.prefix };
   if (match.path !== undefined) return { kind: 'path', value: match.path };
   if (match.path_separated_prefix !== undefined) {

@@ -48,6 +48,8 @@ describe('compileRouteConfiguration', () => {
         retryPolicy: null,
         priority: 0,
         maxStreamDurationMs: null,
+        upgrades: [],
+        connect: null,
       },
       requestHeaders: none,
       responseHeaders: none,
@@ -141,6 +143,19 @@ describe('compileRouteConfiguration', () => {
     assert.deepEqual(errors('{name: r, validate_clusters: false}'), []);
   });
 
+  it('compiles upgrades, and what ends a CONNECT here', () => {
+    const { match, action } = compiledRoute(
+      '{match: {connect_matcher: {}}, route: {cluster: c, upgrade_configs: [{upgrade_type: WebSocket, enabled: false}, {upgrade_type: CONNECT, connect_config: {allow_post: true, proxy_protocol_config: {version: V2}}}]}}',
+    );
+    assert.deepEqual(match.path, { kind: 'connect', value: '' });
+    assert.ok(action.kind === 'route');
+    assert.deepEqual(action.upgrades, [
+      { type: 'websocket', enabled: false },
+      { type: 'connect', enabled: true },
+    ]);
+    assert.deepEqual(action.connect, { allowPost: true, proxyProtocolVersion: 2 });
+  });
+
   it('refuses a larger direct response than allowed', () => {
     const direct = withRoute(
       '{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: abcde}}}',
@@ -208,6 +223,18 @@ describe('compileRouteConfiguration', () => {
       'what is not built yet',
       forward('hash_policy: [{header: {header_name: a}}], request_mirror_policies: [{cluster: m}]'),
       ['route.hash_policy: not supported yet', 'route.request_mirror_policies: not supported yet'],
+    ],
+    [
+      'upgrades that cannot be meant',
+      forward(
+        'upgrade_configs: [{upgrade_type: foo, connect_config: {}}, {upgrade_type: FOO}, {upgrade_type: CONNECT-UDP}, {upgrade_type: CONNECT, connect_config: {proxy_protocol_config: {pass_through_tlvs: {}}}}]',
+      ),
+      [
+        'route.upgrade_configs[0].connect_config: Non-CONNECT upgrade type foo has ConnectConfig',
+        'route.upgrade_configs[1].upgrade_type: Duplicate upgrade FOO',
+        'route.upgrade_configs[2].upgrade_type: CONNECT-UDP is not supported',
+        'route.upgrade_configs[3].connect_config.proxy_protocol_config: pass_through_tlvs and added_tlvs are not supported here',
+      ],
     ],
     [
       'a format with an unknown operator',

@@ -20,12 +20,14 @@ import {
   getField,
   type RequestHeaders,
   ResponseHeaders,
+  removeField,
   setField,
   type Trailers,
 } from '../api/headers.ts';
 import type { Route, RouteTable } from '../api/route.ts';
 import { type Protocol, ResponseFlag } from '../api/stream-info.ts';
 import { reasonPhrase } from '../http/codes.ts';
+import { isTunnelStatus } from '../http/tunnel.ts';
 import type { HttpConnectionManagerConfig } from './config.ts';
 import { FilterManager } from './filter-manager.ts';
 import type { FilterManagerHost } from './filter-manager-host.ts';
@@ -40,6 +42,7 @@ import type { LocalReplyRewriter } from './local-reply-rewrite.ts';
 import { normalizeHost, normalizePath, PathAction } from './path-checks.ts';
 import { HttpStreamInfo } from './stream-info.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
+import { isBrokenHandshake } from './upgrades.ts';
 
 /** What a stream asks of its connection. */
 export interface StreamOwner {
@@ -84,6 +87,14 @@ export class ActiveStream
   /** The codec has been given the end of the response, or was told to reset: what follows is no abort. */
   #isEnding: boolean;
   #isFinished: boolean;
+  /** The request to switch protocols was let through. */
+  #isUpgrade: boolean;
+  /** The protocol is switched: the directions end one by one. */
+  #isTunnel: boolean;
+  /** The upstream's direction has ended, the client's has not. */
+  #isTunnelHalfOpen: boolean;
+  /** Upgrade of the 101, '' = none. */
+  #tunnelProtocol: string;
 
   constructor(owner: StreamOwner, encoder: ResponseEncoder) {
     const { config } = owner;
@@ -111,6 +122,10 @@ export class ActiveStream
     this.#isLastResponse = false;
     this.#isEnding = false;
     this.#isFinished = false;
+    this.#isUpgrade = false;
+    this.#isTunnel = false;
+    this.#isTunnelHalfOpen = false;
+    this.#tunnelProtocol = '';
     this.#timers.stream = this;
     config.stats.rqTotal++;
     config.stats.rqActive++;
@@ -132,6 +147,9 @@ export class ActiveStream
     // The codec makes the stream when the head is complete, so this is the same moment.
     if (endStream) info.lastDownstreamRxByteMs = info.startMs;
     this.#filterManager.noteRequestEnd(endStream);
+    const { upgradeType } = this.encoder;
+    const connectionField = upgradeType === '' ? null : getField(headers.fields, 'connection');
+    scan.keepsExpect = this.#config.data.proxy100Continue;
     scanRequest(headers.fields, scan);
     if (!scan.isValid) {
       this.requestHeaders = null;
@@ -141,7 +159,6 @@ export class ActiveStream
     if (scan.expectsContinue) this.#sendContinue();
     if (scan.dropsHost) headers.authority = '';
     if (!this.#checkTarget(headers)) return;
-    const { upgrade } = scan;
     normalizeHost(headers, this.#config.data, this.connection.localAddress.port);
     const client = this.#config.forwarded.apply(
       headers,
@@ -156,13 +173,18 @@ export class ActiveStream
     info.downstreamRemoteAddress = client;
     this.#isRoutable = true;
     const route = this.route();
+    // Without a route the answer is 404, whatever was asked for.
+    if (upgradeType !== '' && !this.#acceptUpgrade(headers, connectionField) && route !== null) {
+      this.#refuseUpgrade();
+      return;
+    }
     this.#filterManager.createFilterChain();
     if (route !== null) {
-      if (upgrade !== '') {
-        this.#refuseUpgrade();
-        return;
-      }
       if (route.idleTimeoutMs !== null) this.#overrideIdleTimeout(route.idleTimeoutMs);
+      if (route.maxStreamDurationMs !== null) {
+        // From the start of the stream, which is this moment.
+        this.#timers.overrideMaxDuration(route.maxStreamDurationMs, info.startMs);
+      }
     }
     this.#filterManager.decodeHeaders();
   }
@@ -171,7 +193,9 @@ export class ActiveStream
     const info = this.streamInfo;
     info.bytesReceived += data.length;
     if (endStream) info.lastDownstreamRxByteMs = this.#config.clock.nowMs();
+    if (endStream && this.#isTunnelHalfOpen) this.#isEnding = true;
     this.#filterManager.decodeData(data, endStream);
+    if (endStream && this.#isTunnelHalfOpen) this.#finish();
   }
 
   decodeTrailers(trailers: Trailers): void {
@@ -279,11 +303,39 @@ export class ActiveStream
     this.#filterManager.sendLocalReply(status, '', null, details);
   }
 
+  /** Lets a request to switch protocols through, with the headers that ask for it, to filters of its own. */
+  #acceptUpgrade(headers: RequestHeaders, connectionField: string | null): boolean {
+    const { upgradeType, canTunnel } = this.encoder;
+    if (!canTunnel || isBrokenHandshake(upgradeType, headers)) return false;
+    const { upgrades, stats } = this.#config;
+    const filters = upgrades.filtersFor(upgradeType, this.route());
+    if (filters === null) return false;
+    this.#isUpgrade = true;
+    stats.cxUpgradesTotal++;
+    stats.cxUpgradesActive++;
+    const { fields } = headers;
+    // It says 0, and what follows is no content.
+    removeField(fields, 'content-length');
+    if (headers.method !== 'CONNECT') {
+      fields.push('connection', connectionField ?? 'upgrade', 'upgrade', upgradeType);
+    }
+    this.#filterManager.createFilterChain(filters);
+    return true;
+  }
+
   #refuseUpgrade(): void {
     // What follows an upgrade request may be in another protocol: never read it as a request.
     this.#isLastResponse = true;
     this.#config.stats.rqWsOnNonWsRoute++;
     this.#refuse(403, 'upgrade_failed');
+  }
+
+  /** Dropped unless proxy_100_continue: the client has had a 100 already (Envoy: the same for 103). */
+  encode1xxHeaders(headers: ResponseHeaders): void {
+    if (!this.#config.data.proxy100Continue) return;
+    scanResponse(headers.fields);
+    this.#config.stats.chargeResponse(headers.status);
+    this.encoder.encode1xxHeaders(headers);
   }
 
   #sendContinue(): void {
@@ -400,6 +452,7 @@ export class ActiveStream
     const config = this.#config;
     const { data, stats } = config;
     const { fields } = headers;
+    if (this.#isUpgrade && !endStream) this.#noteTunnel(headers);
     const seen = scanResponse(fields);
     if ((seen & ResponseSeen.Date) === 0) fields.push('date', config.date.text());
     if ((seen & ResponseSeen.Server) === 0) {
@@ -411,12 +464,18 @@ export class ActiveStream
     }
     this.#echoRequestId(headers);
     if (data.via !== '') appendVia(headers, data.via, (seen & ResponseSeen.Via) !== 0);
-    if (!this.#filterManager.isRemoteComplete()) {
-      this.#isLastResponse = true;
-      stats.rqResponseBeforeRqComplete++;
-    }
-    if (this.#owner.shouldCloseAfterResponse() || this.#isLastResponse) {
-      fields.push('connection', 'close');
+    if (this.#isTunnel) {
+      if (this.#tunnelProtocol !== '') {
+        fields.push('connection', 'upgrade', 'upgrade', this.#tunnelProtocol);
+      }
+    } else {
+      if (!this.#filterManager.isRemoteComplete()) {
+        this.#isLastResponse = true;
+        stats.rqResponseBeforeRqComplete++;
+      }
+      if (this.#owner.shouldCloseAfterResponse() || this.#isLastResponse) {
+        fields.push('connection', 'close');
+      }
     }
     stats.chargeResponse(headers.status);
     this.streamInfo.responseCode = headers.status;
@@ -425,6 +484,14 @@ export class ActiveStream
     if (endStream) this.streamInfo.lastDownstreamTxByteMs = nowMs;
     this.#isEnding = endStream;
     this.encoder.encodeHeaders(headers, endStream);
+  }
+
+  /** From this response's head on the stream is a tunnel, if its status says so. */
+  #noteTunnel({ status, fields }: ResponseHeaders): void {
+    if (!isTunnelStatus(this.encoder.upgradeType === 'CONNECT', status)) return;
+    this.#isTunnel = true;
+    this.#filterManager.openTunnel();
+    this.#tunnelProtocol = status === 101 ? (getField(fields, 'upgrade') ?? '') : '';
   }
 
   #echoRequestId(headers: ResponseHeaders): void {
@@ -439,7 +506,7 @@ export class ActiveStream
   encodeData(data: Buffer, endStream: boolean): void {
     this.streamInfo.bytesSent += data.length;
     if (endStream) this.streamInfo.lastDownstreamTxByteMs = this.#config.clock.nowMs();
-    this.#isEnding = endStream;
+    this.#isEnding = endStream && (!this.#isTunnel || this.#filterManager.isRemoteComplete());
     this.encoder.encodeData(data, endStream);
   }
 
@@ -450,6 +517,10 @@ export class ActiveStream
   }
 
   onResponseComplete(): void {
+    if (this.#isTunnel && !this.#filterManager.isRemoteComplete()) {
+      this.#isTunnelHalfOpen = true;
+      return;
+    }
     this.#finish();
   }
 
@@ -469,6 +540,7 @@ export class ActiveStream
     const nowMs = clock.nowMs();
     info.endMs = nowMs;
     stats.rqActive--;
+    if (this.#isUpgrade) stats.cxUpgradesActive--;
     stats.rqTime.record(nowMs - info.startMs);
     this.#timers.release();
     this.#filterManager.destroyFilters();

@@ -11,12 +11,14 @@ import type { RouteTable } from '../api/route.ts';
 import type { StatsStore } from '../api/stats.ts';
 import type { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import type { ServerOptions } from '../http/h1/options.ts';
+import { compileStringMatcher } from '../matcher/string-matcher.ts';
 import { DateHeader } from './date-header.ts';
 import { closeIdleAfterMs, endMsOf, isDrainClose } from './drain-close.ts';
 import type { FilterEntry } from './filter-manager-host.ts';
 import { ForwardedPolicy } from './forwarded.ts';
 import { LocalReplyRewriter } from './local-reply-rewrite.ts';
 import { type HcmStats, hcmStatHolders } from './stats.ts';
+import { Upgrades } from './upgrades.ts';
 
 /** Envoy: per_connection_buffer_limit_bytes of listeners, default. */
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
@@ -30,6 +32,8 @@ export interface DrainableConnection {
 /** What a connection manager is made with besides its HcmConfig. */
 export interface HcmParts {
   readonly filters: readonly FilterEntry[];
+  /** Of HcmConfig.upgrades, at the same places; null = `filters`. */
+  readonly upgradeFilters?: readonly (readonly FilterEntry[] | null)[];
   readonly accessLoggers: readonly AccessLogger[];
   readonly worker: Pick<
     WorkerContext,
@@ -46,6 +50,7 @@ export interface HcmParts {
 export class HttpConnectionManagerConfig {
   readonly data: HcmConfig;
   readonly filters: readonly FilterEntry[];
+  readonly upgrades: Upgrades;
   readonly accessLoggers: readonly AccessLogger[];
   readonly stats: HcmStats;
   readonly codecStats: Http1CodecStats;
@@ -71,6 +76,7 @@ export class HttpConnectionManagerConfig {
     const { worker } = parts;
     this.data = data;
     this.filters = parts.filters;
+    this.upgrades = new Upgrades(data.upgrades, parts.upgradeFilters ?? [], parts.filters);
     this.accessLoggers = parts.accessLoggers;
     this.#store = worker.stats;
     const holders = hcmStatHolders(worker.stats, data.statPrefix);
@@ -132,6 +138,7 @@ export class HttpConnectionManagerConfig {
     this.#store.remove(this.stats);
     this.#store.remove(this.codecStats);
     for (const { config } of this.filters) config.dispose?.();
+    for (const { config } of this.upgrades.ownFilters()) config.dispose?.();
   }
 
   addConnection(connection: DrainableConnection): void {
@@ -147,11 +154,8 @@ export class HttpConnectionManagerConfig {
     const { data } = this;
     return {
       scheme,
-      acceptHttp10: data.http1.acceptHttp10,
-      defaultHostForHttp10: data.http1.defaultHostForHttp10,
-      allowAbsoluteUrl: data.http1.allowAbsoluteUrl,
-      enableTrailers: data.http1.enableTrailers,
-      properCaseHeaderKeys: data.http1.properCaseHeaderKeys,
+      ...data.http1,
+      ignoredUpgrades: data.http1.ignoredUpgrades.map(compileStringMatcher),
       headersWithUnderscoresAction: data.headersWithUnderscoresAction,
       maxRequestHeadersKb: data.maxRequestHeadersKb,
       maxHeadersCount: data.maxHeadersCount,

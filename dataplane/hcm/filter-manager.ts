@@ -80,6 +80,8 @@ export class FilterManager implements FilterIteration {
   /** The response's head has left the encoder chain. */
   #responseStarted: boolean;
   #encodeComplete: boolean;
+  /** The request may go on behind the end of the response. */
+  #isTunnel: boolean;
   /** A local reply came from inside a callback: iteration must not go on. */
   #decodeAborted: boolean;
   #encodeAborted: boolean;
@@ -112,6 +114,7 @@ export class FilterManager implements FilterIteration {
     this.#localComplete = false;
     this.#responseStarted = false;
     this.#encodeComplete = false;
+    this.#isTunnel = false;
     this.#decodeAborted = false;
     this.#encodeAborted = false;
     this.#preparedReply = null;
@@ -125,10 +128,9 @@ export class FilterManager implements FilterIteration {
   }
 
   /** Makes the stream's filters; harmless when done already. The route decides which take part. */
-  createFilterChain(): void {
+  createFilterChain(entries: readonly FilterEntry[] = this.#entries): void {
     if (this.#isChainCreated) return;
     this.#isChainCreated = true;
-    const entries = this.#entries;
     const decoders = this.#decoders;
     const encoders = this.#encoders;
     const route = this.#host.route();
@@ -207,10 +209,19 @@ export class FilterManager implements FilterIteration {
   /** The host: a piece of the request's body. */
   decodeData(data: Buffer, endStream: boolean): void {
     this.#remoteComplete = endStream;
-    // Answered already: the rest of the request is of no interest to filters.
-    if (this.#localComplete || this.#isDestroyed) return;
+    if (this.#isAnswered() || this.#isDestroyed) return;
     if (this.#requestReplay !== null) this.#requestReplay.push(keepBytes(data));
     else this.#decodeDataFrom(0, data, endStream);
+  }
+
+  /** The host: the response that is about to be encoded opens a tunnel, whose directions end one by one. */
+  openTunnel(): void {
+    this.#isTunnel = true;
+  }
+
+  /** Then the rest of the request is of no interest to filters. */
+  #isAnswered(): boolean {
+    return this.#localComplete && !this.#isTunnel;
   }
 
   /** The host: trailers, which end the request. */
@@ -337,7 +348,7 @@ export class FilterManager implements FilterIteration {
 
   continueDecoding(filter: ActiveStreamFilter): void {
     // Answered meanwhile: there is nobody to go on for.
-    if (this.#localComplete || this.#isDestroyed) return;
+    if (this.#isAnswered() || this.#isDestroyed) return;
     const state = filter.decodeState;
     if (state === IterationState.Continue) return;
     filter.decodeState = IterationState.Continue;
@@ -347,7 +358,7 @@ export class FilterManager implements FilterIteration {
       const isHeadAll =
         this.#remoteComplete && this.#requestBody === null && this.#requestTrailers === null;
       this.#decodeHeadersFrom(next, isHeadAll);
-      if (this.#localComplete || this.#isDestroyed) return;
+      if (this.#isAnswered() || this.#isDestroyed) return;
     }
     // A filter that stopped all has seen no body yet.
     const from = state >= IterationState.StopAllBuffer ? filter.decoderIndex : next;
@@ -369,7 +380,7 @@ export class FilterManager implements FilterIteration {
       const isLast = i === chunks.length - 1;
       const endStream = isLast && this.#remoteComplete && this.#requestTrailers === null;
       this.#decodeDataFrom(from, chunks[i]!, endStream);
-      if (this.#localComplete || this.#isDestroyed) break;
+      if (this.#isAnswered() || this.#isDestroyed) break;
     }
     if (isOutermost) this.#requestReplay = null;
   }
@@ -403,6 +414,11 @@ export class FilterManager implements FilterIteration {
   }
 
   // ---- response path ----
+
+  /** No filter of ours looks at them. */
+  encode1xxHeaders(headers: ResponseHeaders): void {
+    this.#host.encode1xxHeaders(headers);
+  }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean, details: string): void {
     // A local reply may have been first: then the router's answer comes too late.
@@ -621,7 +637,11 @@ export class FilterManager implements FilterIteration {
     details: string,
     grpcStatus: number | null = null,
   ): void {
-    if (this.#isDestroyed || this.#encodeComplete) return;
+    if (this.#isDestroyed) return;
+    if (this.#encodeComplete) {
+      if (this.#isTunnel) this.#host.resetStream();
+      return;
+    }
     if ((this.#callState & DECODING) !== 0) this.#decodeAborted = true;
     else if ((this.#callState & ENCODING) !== 0) this.#encodeAborted = true;
     this.streamInfo.responseCodeDetails = details;

@@ -15,10 +15,10 @@ export class RequestScan {
   via = -1;
   /** Any `x-envoy-*` header is left. */
   hasEnvoyHeaders = false;
+  /** Set by the caller: `Expect: 100-continue` is left to the upstream. */
+  keepsExpect = false;
   /** `Expect: 100-continue` was there (and is removed). */
   expectsContinue = false;
-  /** Value of `upgrade` when `connection` names it and it is not h2c, else ''. */
-  upgrade = '';
   /** `connection` names `host`: the request counts as one without Host. */
   dropsHost = false;
   /** False: `connection` names what it must not; answer 400. */
@@ -55,11 +55,9 @@ export function scanRequest(fields: HeaderFields, scan: RequestScan): void {
   scan.via = -1;
   scan.hasEnvoyHeaders = false;
   scan.expectsContinue = false;
-  scan.upgrade = '';
   scan.dropsHost = false;
   scan.isValid = true;
   let connection = '';
-  let upgrade = '';
   let referer = -1;
   let kept = 0;
   const { length } = fields;
@@ -77,16 +75,18 @@ export function scanRequest(fields: HeaderFields, scan: RequestScan): void {
         if (name === 'via' && scan.via === -1) scan.via = kept;
         break;
       case 6:
-        if (name === 'expect' && fields[i + 1]!.toLowerCase() === '100-continue') {
+        if (
+          name === 'expect' &&
+          !scan.keepsExpect &&
+          fields[i + 1]!.toLowerCase() === '100-continue'
+        ) {
           scan.expectsContinue = true;
           continue;
         }
         break;
       case 7:
-        if (name === 'upgrade') {
-          upgrade = fields[i + 1]!;
-          continue;
-        }
+        // The codec has read it (ResponseEncoder.upgradeType).
+        if (name === 'upgrade') continue;
         if (name === 'referer') referer = referer === -1 ? kept : -2;
         break;
       case 10:
@@ -135,7 +135,7 @@ export function scanRequest(fields: HeaderFields, scan: RequestScan): void {
     kept += 2;
   }
   if (kept !== length) fields.length = kept;
-  if (connection !== '') readConnection(fields, scan, connection, upgrade);
+  if (connection !== '') readConnection(fields, scan, connection);
   if (referer !== -1) checkReferer(fields, scan, referer === -2);
 }
 
@@ -151,12 +151,7 @@ function isReferer(value: string): boolean {
 }
 
 /** What `connection` names beyond the usual goes away with it. */
-function readConnection(
-  fields: HeaderFields,
-  scan: RequestScan,
-  connection: string,
-  upgrade: string,
-): void {
+function readConnection(fields: HeaderFields, scan: RequestScan, connection: string): void {
   const plain = connection.toLowerCase();
   if (plain === 'keep-alive' || plain === 'close') return;
   const tokens = plain.split(',');
@@ -167,12 +162,8 @@ function readConnection(
   let removed = 0;
   for (const raw of tokens) {
     const token = raw.trim();
-    if (token === '' || token === 'close' || token === 'keep-alive' || token === 'te') continue;
-    if (token === 'upgrade') {
-      // h2c is declined by ignoring it, as RFC 9113 3.1 allows.
-      if (upgrade.toLowerCase() !== 'h2c') scan.upgrade = upgrade;
-      continue;
-    }
+    if (token === '' || token === 'close' || token === 'keep-alive') continue;
+    if (token === 'te' || token === 'upgrade') continue;
     if (NEVER_NOMINATED.has(token) || token.startsWith(':')) {
       scan.isValid = false;
       return;

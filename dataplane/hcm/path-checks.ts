@@ -45,14 +45,16 @@ export function normalizeHost(headers: RequestHeaders, config: HcmConfig, localP
   if (config.stripTrailingHostDot) {
     headers.authority = headers.authority.replace(/\.(?=(?::[0-9]*)?$)/, '');
   }
-  if (!config.stripAnyHostPort && !config.stripMatchingHostPort) return;
+  // As in Envoy: a CONNECT is nothing without its port.
+  const stripAny = config.stripAnyHostPort && headers.method !== 'CONNECT';
+  if (!stripAny && !config.stripMatchingHostPort) return;
   const { authority } = headers;
   const colon = authority.lastIndexOf(':');
   // The colons of a bracketed IPv6 address are not a port's.
   if (colon === -1 || authority.lastIndexOf(']') > colon) return;
   const port = authority.slice(colon + 1);
   if (!/^[0-9]+$/.test(port)) return;
-  if (config.stripAnyHostPort || Number(port) === localPort) {
+  if (stripAny || Number(port) === localPort) {
     headers.authority = authority.slice(0, colon);
   }
 }

@@ -31,6 +31,8 @@ export class HcmStats implements CollectsMore {
     counter('cxDestroyActiveRq', 'downstream_cx_destroy_active_rq'),
     counter('cxDestroyLocalActiveRq', 'downstream_cx_destroy_local_active_rq'),
     counter('cxDestroyRemoteActiveRq', 'downstream_cx_destroy_remote_active_rq'),
+    counter('cxUpgradesTotal', 'downstream_cx_upgrades_total'),
+    gauge('cxUpgradesActive', 'downstream_cx_upgrades_active'),
     counter('cxProtocolError', 'downstream_cx_protocol_error'),
     counter('cxIdleTimeout', 'downstream_cx_idle_timeout'),
     counter('cxMaxDurationReached', 'downstream_cx_max_duration_reached'),
@@ -71,6 +73,8 @@ export class HcmStats implements CollectsMore {
   cxDestroyActiveRq = 0;
   cxDestroyLocalActiveRq = 0;
   cxDestroyRemoteActiveRq = 0;
+  cxUpgradesTotal = 0;
+  cxUpgradesActive = 0;
   cxProtocolError = 0;
   cxIdleTimeout = 0;
   cxMaxDurationReached = 0;

@@ -15,7 +15,10 @@ const KIND_BITS = 2;
 const KIND_MASK = 3;
 const SLASH = 0x2f;
 
-const kindOf: Readonly<Record<RouteMatchData['path']['kind'], number>> = {
+/** A route without a path (`connect`) has no place here. */
+type PathKind = Exclude<RouteMatchData['path']['kind'], 'connect'>;
+
+const kindOf: Readonly<Record<PathKind, number>> = {
   prefix: Kind.Prefix,
   path: Kind.Exact,
   path_separated_prefix: Kind.Separated,
@@ -52,12 +55,7 @@ export class PathIndex {
   readonly #regexes: (CompiledRegex | undefined)[] = [];
 
   /** `path` = what a matching path is, or begins with; for a regex its literal beginning. */
-  add(
-    route: number,
-    kind: RouteMatchData['path']['kind'],
-    path: string,
-    regex: CompiledRegex | null,
-  ): void {
+  add(route: number, kind: PathKind, path: string, regex: CompiledRegex | null): void {
     if (regex !== null) this.#regexes[route] = regex;
     const node = this.#nodeOf(path);
     node.routes ??= [];

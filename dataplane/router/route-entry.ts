@@ -90,12 +90,21 @@ export class RouteEntry implements Route {
     return this.forward === null ? null : this.forward.idleTimeoutMs;
   }
 
+  get maxStreamDurationMs(): number | null {
+    return this.forward === null ? null : this.forward.maxStreamDurationMs;
+  }
+
   perFilterConfig(filterName: string): unknown {
     return this.#filterConfigs.get(filterName);
   }
 
   allPerFilterConfigs(filterName: string): readonly unknown[] {
     return this.#filterConfigs.getAll(filterName);
+  }
+
+  upgradeEnabled(type: string): boolean | null {
+    const upgrades = this.forward?.upgrades ?? [];
+    return upgrades.find((upgrade) => upgrade.type === type)?.enabled ?? null;
   }
 
   isFilterDisabled(filterName: string): boolean {
@@ -137,7 +146,10 @@ export class RouteEntry implements Route {
     if (this.forward !== null && this.forward.hostRewrite.kind !== 'none') {
       this.#rewriteHost(headers, this.forward);
     }
-    if (this.#pathRewrite !== null) this.#pathRewrite.apply(headers, keepOriginalPath);
+    // A CONNECT has none.
+    if (this.#pathRewrite !== null && headers.path !== '') {
+      this.#pathRewrite.apply(headers, keepOriginalPath);
+    }
   }
 
   /** auto_host_rewrite: the chosen endpoint's hostname becomes the authority. */

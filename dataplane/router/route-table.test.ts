@@ -49,6 +49,7 @@ function naiveMatches(match: RouteMatchData, headers: RequestHeaders, random: nu
     prefix: () => path.startsWith(value),
     path: () => path === value,
     path_separated_prefix: () => path === value || path.startsWith(`${value}/`),
+    connect: () => false,
     safe_regex: () => new RegExp(`^(?:${match.path.value})$`, 's').test(bare),
   }[match.path.kind]();
   if (!pathMatches) return false;

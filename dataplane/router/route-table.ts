@@ -108,6 +108,8 @@ const lookup: Lookup = { headers: null as never, random: 0 };
 class VirtualHostRoutes implements RouteConditions<Lookup> {
   readonly #targets: (RouteEntry | WeightedClusters)[] = [];
   readonly #conditions: (Conditions | null)[] = [];
+  /** Those with connect_matcher, in their order. */
+  readonly #connectRoutes: number[] = [];
   readonly #index = new PathIndex();
   /** Routes that ignore case, with lower-case paths; null = there are none. */
   #lowerIndex: PathIndex | null = null;
@@ -119,6 +121,7 @@ class VirtualHostRoutes implements RouteConditions<Lookup> {
     this.#requireTls = data.requireTls;
     this.#tlsRedirect = data.requireTls === 'NONE' ? null : tlsRedirect(data, level);
     data.routes.forEach((route, number) => {
+      if (route.match.path.kind === 'connect') this.#connectRoutes.push(number);
       this.#targets.push(compileTarget(route, host));
       this.#conditions.push(compileConditions(route.match));
       this.#addPath(route, number);
@@ -132,13 +135,23 @@ class VirtualHostRoutes implements RouteConditions<Lookup> {
     const path = end === whole.length ? whole : whole.slice(0, end);
     lookup.headers = headers;
     lookup.random = random;
+    if (headers.method === 'CONNECT') return this.#matchConnect(headers, random);
     const none = this.#targets.length;
     let found = this.#index.find(path, none, this, lookup);
     if (this.#lowerIndex !== null) {
       found = this.#lowerIndex.find(path.toLowerCase(), found, this, lookup);
     }
-    if (found === none) return null;
-    const target = this.#targets[found]!;
+    return found === none ? null : this.#target(found, headers, random);
+  }
+
+  /** A CONNECT has no path, so that only connect_matcher can match it. */
+  #matchConnect(headers: RequestHeaders, random: number): RouteEntry | null {
+    const found = this.#connectRoutes.find((route) => this.holds(route, lookup));
+    return found === undefined ? null : this.#target(found, headers, random);
+  }
+
+  #target(number: number, headers: RequestHeaders, random: number): RouteEntry {
+    const target = this.#targets[number]!;
     return target instanceof RouteEntry ? target : target.choose(headers, random);
   }
 
@@ -155,6 +168,7 @@ class VirtualHostRoutes implements RouteConditions<Lookup> {
 
   #addPath({ match }: RouteData, number: number): void {
     const { kind, value } = match.path;
+    if (kind === 'connect') return;
     if (kind === 'safe_regex') {
       this.#index.add(number, kind, literalPrefix(value), compileRegex(value));
       return;

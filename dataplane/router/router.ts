@@ -12,8 +12,10 @@ import { httpStatusOfGrpc, parseGrpcStatus } from '../access-log/grpc-status.ts'
 import {
   type Cluster,
   type Host,
+  type HttpPool,
   type LoadBalancerContext,
   OutlierResult,
+  type ResourcePriority,
 } from '../api/cluster.ts';
 import { StreamResetReason } from '../api/codec.ts';
 import {
@@ -34,6 +36,7 @@ import {
   type StreamDecoderFilterCallbacks,
 } from '../api/http-filter.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
+import { isTunnelStatus } from '../http/tunnel.ts';
 import { keepBytes } from '../network/read-slab.ts';
 import type { RouterConfig } from './config.ts';
 import { RequestTrait, requestTraits } from './control-headers.ts';
@@ -45,6 +48,7 @@ import {
   RetryStatus,
 } from './retry/state.ts';
 import { RouteEntry } from './route-entry.ts';
+import { TcpUpstreamPool } from './tcp-upstream.ts';
 import { finalTimeouts, setExpectedTimeout, type Timeouts } from './timeouts.ts';
 import { UpstreamRequest, type UpstreamRequestParent } from './upstream-request.ts';
 
@@ -89,6 +93,9 @@ export class RouterFilter
   #isGrpcDeferred: boolean;
   /** Answered, or gone. */
   #isDone: boolean;
+  #isTunnel: boolean;
+  /** Of a tunnel whose other direction goes on. */
+  #isUpstreamEnded: boolean;
   #timeoutTimer: Timer | null;
   #timeoutStatus: number;
   /** How often the client is too slow, less how often it no longer is. */
@@ -115,6 +122,8 @@ export class RouterFilter
     this.#responseStarted = false;
     this.#isGrpcDeferred = false;
     this.#isDone = false;
+    this.#isTunnel = false;
+    this.#isUpstreamEnded = false;
     this.#timeoutTimer = null;
     this.#timeoutStatus = 504;
     this.#downstreamFull = 0;
@@ -169,6 +178,10 @@ export class RouterFilter
     this.#callbacks.addDownstreamWatermarkCallbacks(this);
     this.#startTry(cluster, host, endStream);
     if (endStream) this.#onRequestComplete();
+    // The end of such a request is the end of its tunnel: the answer is waited for from now on.
+    else if (!this.#isDone && isWebSocketUpgrade(headers)) {
+      this.#startGlobalTimeout(this.#config.timers);
+    }
     return FilterHeadersStatus.StopIteration;
   }
 
@@ -284,14 +297,19 @@ export class RouterFilter
     const request = new UpstreamRequest(this, cluster, host, this.#headers!);
     this.#upstream = request;
     for (let i = 0; i < this.#downstreamFull; i++) request.readDisable(true);
+    request.start(this.#poolOf(cluster, host, priority), endStream);
+  }
+
+  #poolOf(cluster: Cluster, host: Host, priority: ResourcePriority): HttpPool {
+    const { connection } = this.#callbacks;
+    const { method, authority } = this.#headers!;
+    const connect = this.#route!.forward!.connect;
+    if (connect !== null && (method === 'CONNECT' || (connect.allowPost && method === 'POST'))) {
+      const pool = cluster.tcpPool(host, priority, connection);
+      return new TcpUpstreamPool(pool, connect.proxyProtocolVersion, connection);
+    }
     // auto_sni takes the server name from the request as it goes out.
-    const pool = cluster.httpPool(
-      host,
-      priority,
-      this.#headers!.authority,
-      this.#callbacks.connection,
-    );
-    request.start(pool, endStream);
+    return cluster.httpPool(host, priority, authority, connection);
   }
 
   /** The back-off is over. */
@@ -422,7 +440,14 @@ export class RouterFilter
     if (attempts > 0) setField(headers.fields, ATTEMPT_COUNT, String(attempts));
     this.#responseStarted = true;
     if (endStream) this.#onUpstreamComplete(request);
+    else if (isTunnelStatus(this.#headers!.method === 'CONNECT', status)) this.#openTunnel();
     this.#callbacks.encodeHeaders(headers, endStream, 'via_upstream');
+  }
+
+  /** From here on the two directions end one by one, and only idle timeouts and durations apply. */
+  #openTunnel(): void {
+    this.#isTunnel = true;
+    if (this.#timeoutTimer !== null) this.#timeoutTimer.stop();
   }
 
   onUpstreamData(data: Buffer, request: UpstreamRequest, endStream: boolean): void {
@@ -485,7 +510,11 @@ export class RouterFilter
 
   #onUpstreamComplete(request: UpstreamRequest): void {
     const completeMs = this.#requestCompleteMs;
-    if (completeMs !== -1 && this.#config.dynamicStats) {
+    if (this.#isTunnel && completeMs === -1) {
+      this.#isUpstreamEnded = true;
+      return;
+    }
+    if (completeMs !== -1 && !this.#isTunnel && this.#config.dynamicStats) {
       this.#cluster!.stats.recordRqTime(this.streamInfo.lastUpstreamRxByteMs - completeMs);
     }
     this.#isDone = true;
@@ -500,11 +529,19 @@ export class RouterFilter
     const { clock, timers } = this.#config;
     this.#requestCompleteMs = clock.nowMs();
     if (this.#isDone) return;
-    if (this.globalMs > 0) {
-      this.#timeoutTimer = timers.createTimer(onGlobalTimeout, this);
-      this.#timeoutTimer.start(this.globalMs);
+    if (this.#isTunnel) {
+      if (this.#isUpstreamEnded && this.#upstream !== null)
+        this.#onUpstreamComplete(this.#upstream);
+      return;
     }
+    this.#startGlobalTimeout(timers);
     if (this.#upstream !== null) this.#upstream.onRequestComplete();
+  }
+
+  #startGlobalTimeout(timers: TimerService): void {
+    if (this.globalMs <= 0) return;
+    this.#timeoutTimer = timers.createTimer(onGlobalTimeout, this);
+    this.#timeoutTimer.start(this.globalMs);
   }
 
   /** For the timer, which calls a module function. */
@@ -538,6 +575,19 @@ export class RouterFilter
     if (this.#maybeRetryReset(StreamResetReason.LocalReset, request)) return;
     this.#chargeAbort(this.#timeoutStatus, request);
     this.#replyTimeout(isIdle ? 'upstream_per_try_idle_timeout' : 'upstream_per_try_timeout');
+  }
+
+  /** max_stream_duration of the cluster. */
+  onMaxStreamDuration(request: UpstreamRequest): void {
+    if (this.#isDone) return;
+    request.cluster.stats.upstreamRqMaxDurationReached++;
+    this.#upstream = null;
+    request.reset();
+    if (this.#maybeRetryReset(StreamResetReason.LocalReset, request)) return;
+    this.streamInfo.responseFlags |= ResponseFlag.UpstreamMaxStreamDurationReached;
+    const status = this.isRequestComplete() ? 504 : 408;
+    const text = 'upstream max stream duration reached';
+    this.#reply(status, text, null, 'upstream_max_stream_duration_reached');
   }
 
   #replyTimeout(details: string): void {
@@ -673,6 +723,10 @@ export class RouterFilter
 
 function onGlobalTimeout(filter: RouterFilter): void {
   filter.onGlobalTimeout();
+}
+
+function isWebSocketUpgrade({ fields }: RequestHeaders): boolean {
+  return getField(fields, 'upgrade')?.toLowerCase() === 'websocket';
 }
 
 function overloaded(response: ResponseHeaders): void {

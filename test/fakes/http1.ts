@@ -44,6 +44,9 @@ class CodecTransport implements Connection {
   output = '';
   closedWith: ConnectionCloseType | null = null;
   readDisableCount = 0;
+  halfClose = false;
+  /** endWrite came. */
+  localEnded = false;
   readonly callbacks: ConnectionCallbacks[] = [];
 
   write(data: Buffer | string): void {
@@ -68,9 +71,13 @@ class CodecTransport implements Connection {
 
   setDelayedCloseTimeout(): void {}
 
-  enableHalfClose(_enabled: boolean): void {}
+  enableHalfClose(enabled: boolean): void {
+    this.halfClose = enabled;
+  }
 
-  endWrite(): void {}
+  endWrite(): void {
+    this.localEnded = true;
+  }
 
   addConnectionCallbacks(callbacks: ConnectionCallbacks): void {
     this.callbacks.push(callbacks);
@@ -92,6 +99,10 @@ export function serverOptions(overrides: Partial<ServerOptions> = {}): ServerOpt
     headersWithUnderscoresAction: 'ALLOW',
     maxRequestHeadersKb: 60,
     maxHeadersCount: 100,
+    preserveCase: null,
+    allowChunkedLength: false,
+    allowCustomMethods: false,
+    ignoredUpgrades: [],
     streamErrorOnInvalidHttpMessage: false,
     stats: new Http1CodecStats(),
     ...overrides,
@@ -102,6 +113,9 @@ export function clientOptions(overrides: Partial<ClientOptions> = {}): ClientOpt
   return {
     enableTrailers: true,
     properCaseHeaderKeys: false,
+    preserveCase: null,
+    allowChunkedLength: false,
+    sendFullyQualifiedUrl: false,
     maxResponseHeadersKb: 60,
     maxHeadersCount: 100,
     stats: new Http1CodecStats(),

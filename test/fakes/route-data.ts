@@ -48,6 +48,8 @@ export function forwardAction(overrides: Partial<ForwardActionData> = {}): Route
     retryPolicy: null,
     priority: 0,
     maxStreamDurationMs: null,
+    upgrades: [],
+    connect: null,
     ...overrides,
   };
 }

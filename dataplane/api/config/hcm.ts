@@ -2,8 +2,9 @@
 // from extensions.filters.network.http_connection_manager.v3.HttpConnectionManager. Defaults = Envoy's.
 
 import type { ExtensionData } from '../factory.ts';
-import type { HeaderMutationsData } from '../matcher-data.ts';
+import type { HeaderMutationsData, StringMatcherData } from '../matcher-data.ts';
 import type { AccessLogFilterData, AccessLogFormatData } from './access-log.ts';
+import type { Http1Data } from './http1.ts';
 import type { RouteConfigData } from './route.ts';
 
 /** One of original_ip_detection_extensions. */
@@ -60,6 +61,12 @@ export interface HcmConfig {
     | { readonly kind: 'inline'; readonly config: RouteConfigData }
     | { readonly kind: 'rds'; readonly name: string };
   readonly httpFilters: readonly (ExtensionData & { readonly disabled: boolean })[];
+  /** upgrade_configs; `type` is lower-case, filters null = httpFilters. */
+  readonly upgrades: readonly {
+    readonly type: string;
+    readonly enabled: boolean;
+    readonly filters: HcmConfig['httpFilters'] | null;
+  }[];
   readonly accessLogs: readonly ExtensionData[];
   /** `server` header; default 'envoy'. */
   readonly serverName: string;
@@ -108,13 +115,18 @@ export interface HcmConfig {
   readonly stripTrailingHostDot: boolean;
   readonly headersWithUnderscoresAction: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
   readonly suppressEnvoyHeaders: boolean;
-  readonly http1: {
+  readonly http1: Http1Data & {
     readonly acceptHttp10: boolean;
     readonly defaultHostForHttp10: string;
-    readonly enableTrailers: boolean;
     readonly allowAbsoluteUrl: boolean;
-    readonly properCaseHeaderKeys: boolean;
+    readonly allowCustomMethods: boolean;
+    /** Protocols that are taken out of `upgrade`. */
+    readonly ignoredUpgrades: readonly StringMatcherData[];
   };
+  /** 100 and other informational responses of upstreams go to clients, and `expect` to upstreams. */
+  readonly proxy100Continue: boolean;
+  /** The end of maxConnectionDuration waits for a response that can say `connection: close`. */
+  readonly http1SafeMaxConnectionDuration: boolean;
   /** KiB, default 60. */
   readonly maxRequestHeadersKb: number;
   /** Default 100. */

@@ -57,7 +57,9 @@ export interface RouteMatchData {
     | { readonly kind: 'prefix'; readonly value: string }
     | { readonly kind: 'path'; readonly value: string }
     | { readonly kind: 'path_separated_prefix'; readonly value: string }
-    | { readonly kind: 'safe_regex'; readonly value: string };
+    | { readonly kind: 'safe_regex'; readonly value: string }
+    /** CONNECT requests, whatever their authority. */
+    | { readonly kind: 'connect'; readonly value: '' };
   /** Default true; not for regex. */
   readonly caseSensitive: boolean;
   readonly headers: readonly HeaderMatcherData[];
@@ -104,6 +106,18 @@ export interface ForwardActionData {
   readonly retryPolicy: RetryPolicyData | null;
   readonly priority: 0 | 1;
   readonly maxStreamDurationMs: number | null;
+  /** upgrade_configs. */
+  readonly upgrades: readonly { readonly type: string; readonly enabled: boolean }[];
+  /** Null = CONNECT is forwarded as one; else it ends here and its bytes go to the cluster's host. */
+  readonly connect: ConnectData | null;
+}
+
+/** RouteAction.UpgradeConfig.ConnectConfig. */
+export interface ConnectData {
+  /** POST is taken for a CONNECT too. */
+  readonly allowPost: boolean;
+  /** Version of the PROXY header that begins the connection to the host; null = none. */
+  readonly proxyProtocolVersion: 1 | 2 | null;
 }
 
 export interface WeightedClusterData {

@@ -182,9 +182,12 @@ export const networkFilterSupport: SupportGroup = {
       ...fields('set_current_client_cert_details', 'normalize_path', 'merge_slashes'),
       ...fields('path_with_escaped_slashes_action', 'strip_matching_host_port'),
       ...fields('strip_any_host_port', 'strip_trailing_host_dot'),
-      ...fields('stream_error_on_invalid_http_message'),
+      ...fields('stream_error_on_invalid_http_message', 'proxy_100_continue'),
+      ...fields('http1_safe_max_connection_duration'),
+      upgrade_configs: { note: 'CONNECT-UDP is refused' },
       add_user_agent: only(false),
     },
+    [`${hcm}.HttpConnectionManager.UpgradeConfig`]: fields('upgrade_type', 'filters', 'enabled'),
     [`${hcm}.HttpConnectionManager.InternalAddressConfig`]: fields('unix_sockets', 'cidr_ranges'),
     [`${hcm}.HttpConnectionManager.SetCurrentClientCertDetails`]: {
       ...fields('subject', 'dns', 'uri', 'cert', 'issuer', 'format'),

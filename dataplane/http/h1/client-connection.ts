@@ -17,6 +17,7 @@ import { type Connection, ConnectionCloseType, ConnectionEvent } from '../../api
 import { ResponseHeaders, removeField } from '../../api/headers.ts';
 import type { ReadSink } from '../../network/connection.ts';
 import { keepBytes } from '../../network/read-slab.ts';
+import { isTunnelStatus } from '../tunnel.ts';
 import { BodyDecoder, BodyEvent } from './body-decoder.ts';
 import { ClientStream, type ClientStreamOwner } from './client-stream.ts';
 import { canAdvance, type HeadLimits, HeadParser, NEED_MORE, PARSE_ERROR } from './head-parser.ts';
@@ -24,6 +25,8 @@ import { MAX_INFORMATIONAL_RESPONSES } from './limits.ts';
 import type { ClientConnectionCallbacks, ClientOptions } from './options.ts';
 
 const EMPTY = Buffer.alloc(0);
+/** So long the end of a tunnel waits for a peer that takes nothing of what is left. */
+const TUNNEL_CLOSE_TIMEOUT_MS = 5000;
 /** Chunks up to this size are moved together. */
 const JOIN_BYTES = 1024;
 
@@ -40,10 +43,21 @@ function headLimits(options: ClientOptions): HeadLimits {
       maxHeadersCount: options.maxHeadersCount,
       underscores: 'ALLOW',
       allowAbsoluteUrl: false,
+      allowChunkedLength: options.allowChunkedLength,
+      allowCustomMethods: false,
+      ignoredUpgrades: [],
+      preserveCase: options.preserveCase,
     };
     limitsOf.set(options, limits);
   }
   return limits;
+}
+
+/** The head that was parsed last. */
+function parsedHeaders(): ResponseHeaders {
+  const headers = new ResponseHeaders(parser.status, parser.fields);
+  headers.spelling = parser.spelling;
+  return headers;
 }
 
 /** One per upstream connection; see the file head. */
@@ -211,7 +225,7 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
     }
     stream.received += after - start;
     const { status, contentLength, isChunked } = parser;
-    if (status === 101 ? stream.isUpgrade : stream.isConnect && status >= 200 && status < 300) {
+    if ((stream.isConnect || stream.isUpgrade) && isTunnelStatus(stream.isConnect, status)) {
       this.#openTunnel(stream);
       return after;
     }
@@ -219,7 +233,7 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
       if (status === 101) this.#protocolError(unexpected101);
       else if (++this.#informational > MAX_INFORMATIONAL_RESPONSES) {
         this.#protocolError(tooManyInformational);
-      } else stream.decoder.decode1xxHeaders(new ResponseHeaders(status, parser.fields));
+      } else stream.decoder.decode1xxHeaders(parsedHeaders());
       return after;
     }
     if (status === 204 && (isChunked || contentLength > 0)) {
@@ -236,7 +250,7 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
       else if (untilClose) this.#body.startUntilClose();
       else this.#body.startLength(contentLength);
     }
-    const headers = new ResponseHeaders(status, parser.fields);
+    const headers = parsedHeaders();
     stream.responseStarted = true;
     if (!this.#keepAlive) this.#callbacks.onGoAway();
     if (hasNoBody) {
@@ -251,10 +265,11 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
   #openTunnel(stream: ClientStream): void {
     this.#keepAlive = false;
     removeField(parser.fields, 'content-length');
-    const headers = new ResponseHeaders(parser.status, parser.fields);
+    const headers = parsedHeaders();
     this.#body.startUntilClose();
     stream.responseStarted = true;
     stream.startTunnel();
+    this.connection.setDelayedCloseTimeout(TUNNEL_CLOSE_TIMEOUT_MS);
     stream.decoder.decodeHeaders(headers, false);
   }
 
@@ -328,6 +343,12 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
   #finishStream(stream: ClientStream): void {
     this.#active = null;
     stream.detach();
+    if (stream.isTunnel) {
+      // Not idle, but over: what was written last must still get out, then the pool hears of the close.
+      this.#isDone = true;
+      this.connection.close(ConnectionCloseType.FlushWrite);
+      return;
+    }
     this.#callbacks.onIdle();
   }
 

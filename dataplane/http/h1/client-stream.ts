@@ -4,7 +4,14 @@
 import { type RequestEncoder, type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
 import type { Connection } from '../../api/connection.ts';
 import { findField, type RequestHeaders, type Trailers } from '../../api/headers.ts';
-import { contentLengthOf, Framing, headerLine, headerLines, isBodilessMethod } from './encoder.ts';
+import {
+  contentLengthOf,
+  Framing,
+  headerLine,
+  headerLines,
+  isBodilessMethod,
+  nameStyle,
+} from './encoder.ts';
 import type { ClientOptions } from './options.ts';
 import { Http1Stream } from './stream.ts';
 
@@ -40,7 +47,8 @@ export class ClientStream extends Http1Stream implements RequestEncoder {
     if (this.isReset || this.requestStarted) return;
     this.requestStarted = true;
     const { method, fields } = headers;
-    const { properCaseHeaderKeys } = this.#owner.options;
+    const { options } = this.#owner;
+    const style = nameStyle(headers.spelling, options.properCaseHeaderKeys);
     this.isHead = method === 'HEAD';
     this.isConnect = method === 'CONNECT';
     const contentLength = contentLengthOf(fields);
@@ -49,7 +57,7 @@ export class ClientStream extends Http1Stream implements RequestEncoder {
     if (contentLength !== -1) framing = Framing.Length;
     else if (endStream) {
       if (!isBodilessMethod(method)) {
-        framingLine = headerLine('content-length', '0', properCaseHeaderKeys);
+        framingLine = headerLine('content-length', '0', style);
       }
     } else {
       // The connection manager lets these two through only where they may become tunnels; what goes into
@@ -57,12 +65,15 @@ export class ClientStream extends Http1Stream implements RequestEncoder {
       this.isUpgrade = !this.isConnect && findField(fields, 'upgrade') !== -1;
       if (!this.isConnect && !this.isUpgrade) {
         framing = Framing.Chunked;
-        framingLine = headerLine('transfer-encoding', 'chunked', properCaseHeaderKeys);
+        framingLine = headerLine('transfer-encoding', 'chunked', style);
       }
     }
-    const target = this.isConnect ? headers.authority : headers.path;
-    const host = headerLine('host', headers.authority, properCaseHeaderKeys);
-    const lines = headerLines(fields, properCaseHeaderKeys);
+    let target = this.isConnect ? headers.authority : headers.path;
+    if (options.sendFullyQualifiedUrl && !this.isConnect) {
+      target = `${headers.scheme}://${headers.authority}${target}`;
+    }
+    const host = headerLine('host', headers.authority, style);
+    const lines = headerLines(fields, style);
     this.writer.head(
       `${method} ${target} HTTP/1.1\r\n${host}${lines}${framingLine}\r\n`,
       framing,
@@ -87,7 +98,7 @@ export class ClientStream extends Http1Stream implements RequestEncoder {
   }
 
   #end(trailers: Trailers | null): void {
-    if (!this.writer.end(trailers, this.#owner.options.properCaseHeaderKeys)) {
+    if (!this.writer.end(trailers)) {
       this.#brokenBody();
       return;
     }

@@ -69,18 +69,19 @@ export class MessageWriter {
   }
 
   /** Ends the body; `trailers` null = none. False: less than Content-Length said. */
-  end(trailers: Trailers | null, properCase: boolean): boolean {
+  end(trailers: Trailers | null): boolean {
     if (this.#isTunnel) {
       this.#connection.endWrite();
       return true;
     }
     if (this.#suppressBody) return true;
-    if (this.#framing === Framing.Chunked) this.text(lastChunk(trailers, properCase));
+    if (this.#framing === Framing.Chunked) this.text(lastChunk(trailers));
     return this.#framing !== Framing.Length || this.#remaining === 0;
   }
 }
 
-function lastChunk(trailers: HeaderFields | null, properCase: boolean): string {
+/** Envoy's header_key_format does not reach trailers. */
+function lastChunk(trailers: HeaderFields | null): string {
   if (trailers === null || trailers.length === 0) return '0\r\n\r\n';
-  return `0\r\n${headerLines(trailers, properCase)}\r\n`;
+  return `0\r\n${headerLines(trailers, 'lower')}\r\n`;
 }

@@ -86,15 +86,6 @@ test('U-05 another scheme than http and https is refused', () => {
   refuses('GET http://u@b/zz HTTP/1.1\r\nHost: a\r\n\r\n', 400, 'http1.invalid_url');
 });
 
-test('U-06 CONNECT is never a tunnel: what follows is not read and the connection closes', () => {
-  const { requests, connection } = serve(`CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n${GET}\r\n`);
-  assert.equal(requests.length, 1);
-  assert.equal(requests[0]!.headers!.authority, 'a:443');
-  assert.equal(requests[0]!.headers!.path, '');
-  assert.match(connection.output, /connection: close/);
-  assert.notEqual(connection.closedWith, null);
-});
-
 test('U-08 * is for OPTIONS only', () => {
   refuses('GET * HTTP/1.1\r\nHost: a\r\n\r\n', 400, 'http1.invalid_url');
   assert.equal(serve('OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n').requests[0]!.headers!.path, '*');

@@ -55,6 +55,10 @@ function headLimits(options: ServerOptions): HeadLimits {
       maxHeadersCount: options.maxHeadersCount,
       underscores: options.headersWithUnderscoresAction,
       allowAbsoluteUrl: options.allowAbsoluteUrl,
+      allowChunkedLength: options.allowChunkedLength,
+      allowCustomMethods: options.allowCustomMethods,
+      ignoredUpgrades: options.ignoredUpgrades,
+      preserveCase: options.preserveCase,
     };
     limitsOf.set(options, limits);
   }
@@ -288,6 +292,7 @@ export class ServerConnection implements ServerStreamOwner {
       options.scheme,
       parser.fields,
     );
+    headers.spelling = parser.spelling;
 
     const hasBody = isChunked || contentLength > 0;
     let upgradeType = '';

@@ -4,7 +4,16 @@
 import { type RequestDecoder, type ResponseEncoder, StreamResetReason } from '../../api/codec.ts';
 import type { Connection } from '../../api/connection.ts';
 import { findField, type ResponseHeaders, type Trailers } from '../../api/headers.ts';
-import { contentLengthOf, Framing, headerLine, headerLines, statusLine } from './encoder.ts';
+import { isTunnelStatus } from '../tunnel.ts';
+import {
+  contentLengthOf,
+  Framing,
+  headerLine,
+  headerLines,
+  type NameStyle,
+  nameStyle,
+  statusLine,
+} from './encoder.ts';
 import type { ServerOptions } from './options.ts';
 import { Http1Stream } from './stream.ts';
 
@@ -53,9 +62,8 @@ export class ServerStream extends Http1Stream implements ResponseEncoder {
   encode1xxHeaders(headers: ResponseHeaders): void {
     // RFC 9110 15.2: an HTTP/1.0 client does not know 1xx.
     if (this.isReset || this.responseStarted || this.isHttp10) return;
-    const { properCaseHeaderKeys } = this.#owner.options;
-    const lines = headerLines(headers.fields, properCaseHeaderKeys);
-    this.writer.text(`${statusLine(headers.status, false)}${lines}\r\n`);
+    const lines = headerLines(headers.fields, this.#nameStyle(headers));
+    this.writer.text(`${statusLine(headers.status, false, reasonOf(headers))}${lines}\r\n`);
   }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
@@ -67,7 +75,7 @@ export class ServerStream extends Http1Stream implements ResponseEncoder {
       this.#openTunnel(headers);
       return;
     }
-    const { properCaseHeaderKeys } = owner.options;
+    const style = this.#nameStyle(headers);
     // The rest of a request that is answered early cannot be told from a next one (Envoy: same).
     if (!this.requestComplete) owner.closeAfterResponse();
     const connectionAt = findField(fields, 'connection');
@@ -82,19 +90,19 @@ export class ServerStream extends Http1Stream implements ResponseEncoder {
     if (contentLength !== -1) framing = Framing.Length;
     else if (isBodiless || (this.isConnect && status < 300)) framing = Framing.None;
     else if (endStream && !this.isHead) {
-      framingLine = headerLine('content-length', '0', properCaseHeaderKeys);
+      framingLine = headerLine('content-length', '0', style);
     } else if (this.isHttp10) {
       framing = Framing.UntilClose;
       owner.closeAfterResponse();
     } else {
       framing = Framing.Chunked;
-      framingLine = headerLine('transfer-encoding', 'chunked', properCaseHeaderKeys);
+      framingLine = headerLine('transfer-encoding', 'chunked', style);
     }
 
-    let head = statusLine(status, this.isHttp10) + headerLines(fields, properCaseHeaderKeys);
+    let head = statusLine(status, this.isHttp10, reasonOf(headers)) + headerLines(fields, style);
     if (connectionAt === -1) {
-      if (owner.isClosing()) head += headerLine('connection', 'close', properCaseHeaderKeys);
-      else if (this.isHttp10) head += headerLine('connection', 'keep-alive', properCaseHeaderKeys);
+      if (owner.isClosing()) head += headerLine('connection', 'close', style);
+      else if (this.isHttp10) head += headerLine('connection', 'keep-alive', style);
     }
     head += `${framingLine}\r\n`;
     this.writer.head(head, framing, contentLength, this.isHead || isBodiless);
@@ -102,12 +110,17 @@ export class ServerStream extends Http1Stream implements ResponseEncoder {
   }
 
   /** No framing lines, and no Connection line but the one of the upgrade itself. */
-  #openTunnel({ status, fields }: ResponseHeaders): void {
+  #openTunnel(headers: ResponseHeaders): void {
     const owner = this.#owner;
-    const lines = headerLines(fields, owner.options.properCaseHeaderKeys);
+    const lines = headerLines(headers.fields, this.#nameStyle(headers));
     this.startTunnel();
-    this.writer.text(`${statusLine(status, this.isHttp10)}${lines}\r\n`);
+    const { status } = headers;
+    this.writer.text(`${statusLine(status, this.isHttp10, reasonOf(headers))}${lines}\r\n`);
     owner.onTunnel(this);
+  }
+
+  #nameStyle(headers: ResponseHeaders): NameStyle {
+    return nameStyle(headers.spelling, this.#owner.options.properCaseHeaderKeys);
   }
 
   encodeData(data: Buffer, endStream: boolean): void {
@@ -126,7 +139,7 @@ export class ServerStream extends Http1Stream implements ResponseEncoder {
 
   #end(trailers: Trailers | null): void {
     // A body shorter than its Content-Length: the client must see it broken, not padded by what follows.
-    if (!this.writer.end(trailers, this.#owner.options.properCaseHeaderKeys)) {
+    if (!this.writer.end(trailers)) {
       this.#owner.closeAfterResponse();
     }
     this.responseComplete = true;
@@ -141,7 +154,6 @@ export class ServerStream extends Http1Stream implements ResponseEncoder {
   }
 }
 
-/** Whether a response of `status` opens the tunnel that a CONNECT (else an Upgrade) asked for. */
-export function isTunnelStatus(isConnect: boolean, status: number): boolean {
-  return isConnect ? status >= 200 && status < 300 : status === 101;
+function reasonOf({ spelling }: ResponseHeaders): string {
+  return spelling === null ? '' : spelling.reasonPhrase;
 }

@@ -25,6 +25,7 @@ describe('the config half of the HTTP connection manager', () => {
       statPrefix: 's',
       codecType: 'AUTO',
       accessLogs: [],
+      upgrades: [],
       streamErrorOnInvalidHttpMessage: false,
       localReply: null,
       suppressEnvoyHeaders: false,
@@ -77,7 +78,13 @@ describe('the config half of the HTTP connection manager', () => {
         enableTrailers: false,
         allowAbsoluteUrl: true,
         properCaseHeaderKeys: false,
+        preserveCase: null,
+        allowChunkedLength: false,
+        allowCustomMethods: false,
+        ignoredUpgrades: [],
       },
+      proxy100Continue: false,
+      http1SafeMaxConnectionDuration: false,
     });
   });
 
@@ -131,13 +138,27 @@ describe('the config half of the HTTP connection manager', () => {
       ],
     ],
     [
-      'HTTP/2, upgrades and tracing',
-      `${minimal}, codec_type: HTTP2, http2_protocol_options: {}, upgrade_configs: [{upgrade_type: websocket}], tracing: {}`,
+      'an upgrade twice, and CONNECT-UDP',
+      `${minimal}, upgrade_configs: [{upgrade_type: foo}, {upgrade_type: FOO}, {upgrade_type: CONNECT-UDP}]`,
+      [
+        'upgrade_configs[1].upgrade_type: multiple upgrade configs with the same name: FOO',
+        'upgrade_configs[2].upgrade_type: CONNECT-UDP is not supported',
+      ],
+    ],
+    [
+      'an upgrade whose filters do not end in a router',
+      `${minimal}, upgrade_configs: [{upgrade_type: foo, filters: [${fault}]}]`,
+      [
+        'upgrade_configs[0].filters[0]: non-terminal filter named fault of type envoy.filters.http.fault is the last filter',
+      ],
+    ],
+    [
+      'HTTP/2 and tracing',
+      `${minimal}, codec_type: HTTP2, http2_protocol_options: {}, tracing: {}`,
       [
         'codec_type: not supported yet (HTTP2)',
         'tracing: not supported yet',
         'http2_protocol_options: not supported yet',
-        'upgrade_configs: not supported yet',
       ],
     ],
     [

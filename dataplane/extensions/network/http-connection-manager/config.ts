@@ -10,7 +10,10 @@ import { compileAccessLogs } from '../../../compile/access-log.ts';
 import { checkTerminal } from '../../../compile/chain.ts';
 import { Compilation, mapItems, namedAny } from '../../../compile/compilation.ts';
 import { requireAds } from '../../../compile/config-source.ts';
+import { compileHttp1Options } from '../../../compile/http1.ts';
+import { compileStringMatcher } from '../../../compile/matchers.ts';
 import { compileRouteConfiguration } from '../../../compile/route.ts';
+import { upgradeType } from '../../../compile/route-action.ts';
 import { compileIdentity } from './identity.ts';
 import { compileLocalReply } from './local-reply.ts';
 
@@ -34,7 +37,7 @@ export const httpConnectionManager: ExtensionConfigFactory<HttpConnectionManager
 };
 
 function compileHcm(config: HttpConnectionManagerProto, compilation: Compilation): HcmConfig {
-  const httpFilters = compileHttpFilters(config, compilation);
+  const httpFilters = compileHttpFilters(config.http_filters, 'http_filters', compilation);
   if (config.common_http_protocol_options?.max_response_headers_kb !== undefined) {
     const at = 'common_http_protocol_options.max_response_headers_kb';
     compilation.fail(at, 'not supported yet (on listeners)');
@@ -44,14 +47,21 @@ function compileHcm(config: HttpConnectionManagerProto, compilation: Compilation
     codecType: config.codec_type === 'HTTP1' ? 'HTTP1' : 'AUTO',
     routes: compileRoutes(config, compilation),
     httpFilters,
+    upgrades: compileUpgrades(config, compilation),
     accessLogs: compileAccessLogs(config.access_log, 'access_log', compilation),
-    streamErrorOnInvalidHttpMessage: wrapperOr(config.stream_error_on_invalid_http_message, false),
+    streamErrorOnInvalidHttpMessage: wrapperOr(
+      config.http_protocol_options?.override_stream_error_on_invalid_http_message ??
+        config.stream_error_on_invalid_http_message,
+      false,
+    ),
+    proxy100Continue: config.proxy_100_continue ?? false,
+    http1SafeMaxConnectionDuration: config.http1_safe_max_connection_duration ?? false,
     suppressEnvoyHeaders: suppressesEnvoyHeaders(httpFilters),
     ...compileIdentity(config, compilation),
     localReply: compileLocalReply(config.local_reply_config, compilation),
     ...compileNormalization(config),
     ...compileLimits(config),
-    http1: compileHttp1(config),
+    http1: compileHttp1(config, compilation),
   };
 }
 
@@ -72,13 +82,36 @@ function compileRoutes(
   };
 }
 
-function compileHttpFilters(
+function compileUpgrades(
   config: HttpConnectionManagerProto,
+  compilation: Compilation,
+): HcmConfig['upgrades'] {
+  const types = new Set<string>();
+  return mapItems(config.upgrade_configs, 'upgrade_configs', (upgrade, path) => {
+    const type = upgradeType(upgrade.upgrade_type, path, compilation);
+    if (types.has(type)) {
+      const text = `multiple upgrade configs with the same name: ${upgrade.upgrade_type}`;
+      compilation.fail(`${path}.upgrade_type`, text);
+    }
+    types.add(type);
+    const filters = upgrade.filters ?? [];
+    return {
+      type,
+      enabled: wrapperOr(upgrade.enabled, true),
+      filters:
+        filters.length === 0 ? null : compileHttpFilters(filters, `${path}.filters`, compilation),
+    };
+  });
+}
+
+function compileHttpFilters(
+  filters: readonly HttpFilterProto[] | undefined,
+  listPath: string,
   compilation: Compilation,
 ): HcmConfig['httpFilters'] {
   const compiled: HcmConfig['httpFilters'][number][] = [];
   const paths: string[] = [];
-  mapItems(config.http_filters, 'http_filters', (filter: HttpFilterProto, path) => {
+  mapItems(filters, listPath, (filter: HttpFilterProto, path) => {
     const named = namedAny(filter);
     if (filter.is_optional === true && !compilation.context.isKnown('http-filter', named)) {
       compilation.context.warn(path, `optional filter '${named.name}' is unknown and left out`);
@@ -91,7 +124,7 @@ function compileHttpFilters(
   });
   // With an error in one of the filters the chain is not what the user meant: nothing to say about it.
   if (compilation.errors.length === 0) {
-    checkTerminal('http-filter', compiled, paths, 'http_filters', compilation);
+    checkTerminal('http-filter', compiled, paths, listPath, compilation);
     if (compiled.at(-1)?.disabled === true) {
       compilation.fail(`${paths.at(-1)}.disabled`, 'the last (terminal) filter cannot be disabled');
     }
@@ -169,13 +202,22 @@ function compileLimits(config: HttpConnectionManagerProto): Limits {
   };
 }
 
-function compileHttp1(config: HttpConnectionManagerProto): HcmConfig['http1'] {
+function compileHttp1(
+  config: HttpConnectionManagerProto,
+  compilation: Compilation,
+): HcmConfig['http1'] {
   const options = config.http_protocol_options;
+  const at = 'http_protocol_options';
   return {
+    ...compileHttp1Options(options, at, compilation),
     acceptHttp10: options?.accept_http_10 ?? false,
     defaultHostForHttp10: options?.default_host_for_http_10 ?? '',
-    enableTrailers: options?.enable_trailers ?? false,
     allowAbsoluteUrl: wrapperOr(options?.allow_absolute_url, true),
-    properCaseHeaderKeys: options?.header_key_format?.proper_case_words !== undefined,
+    allowCustomMethods: options?.allow_custom_methods ?? false,
+    ignoredUpgrades: mapItems(
+      options?.ignore_http_11_upgrade,
+      `${at}.ignore_http_11_upgrade`,
+      (matcher, path) => compileStringMatcher(matcher, path, compilation),
+    ),
   };
 }

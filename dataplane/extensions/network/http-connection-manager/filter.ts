@@ -36,12 +36,17 @@ export class HcmFilterConfig implements NetworkFilterConfig {
       routes.kind === 'inline'
         ? buildRouteTable(routes.config, worker)
         : worker.subscribeRoutes(routes.name, this.#onRoutes);
-    this.manager = new HttpConnectionManagerConfig(data, table, {
-      filters: data.httpFilters.map((filter) => ({
+    const createFilters = (filters: HcmConfig['httpFilters']) =>
+      filters.map((filter) => ({
         name: filter.name,
         config: worker.createHttpFilter(filter, context),
         disabled: filter.disabled,
-      })),
+      }));
+    this.manager = new HttpConnectionManagerConfig(data, table, {
+      filters: createFilters(data.httpFilters),
+      upgradeFilters: data.upgrades.map(({ filters }) =>
+        filters === null ? null : createFilters(filters),
+      ),
       accessLoggers: data.accessLogs.map((log) => worker.createAccessLogger(log)),
       worker,
       ignoresHealthchecksFail,
