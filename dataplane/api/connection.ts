@@ -85,7 +85,7 @@ export interface Connection {
   readonly directRemoteAddress?: SocketAddress;
   readonly localAddress: SocketAddress;
   /** What came in a PROXY header; absent or null = none came. */
-  readonly proxyProtocol?: ProxyProtocolInfo | null;
+  proxyProtocol?: ProxyProtocolInfo | null;
   /** Null on plaintext. */
   readonly tls: TlsInfo | null;
   /** SNI that a listener filter or the handshake saw, else ''. */

@@ -88,7 +88,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
   remoteAddress: SocketAddress;
   readonly directRemoteAddress: SocketAddress;
   localAddress: SocketAddress;
-  readonly proxyProtocol: ProxyProtocolInfo | null;
+  proxyProtocol: ProxyProtocolInfo | null;
   tls: TlsInfo | null;
   requestedServerName: string;
   nextProtocol: string;

@@ -132,6 +132,7 @@ export async function proxy(given: Given) {
     backoff: null,
     maxDownstreamConnectionDurationMs: 0,
     maxDurationJitterPercent: 0,
+    proxyProtocolTlvs: [],
     tunneling: null,
     accessLogOptions: { onStart: false, onConnected: false, intervalMs: 0 },
     accessLogs: [{ name: 'log', extension: 'log', data: null }],

@@ -17,6 +17,11 @@ const network = 'type.googleapis.com/envoy.extensions.filters.network';
 const inspector =
   'listener_filters: [{ name: f, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector } }]';
 const anyone = '{ p q: { permissions: [{ any: true }], principals: [{ any: true }] } }';
+const tlvs = 'proxy_protocol_tlvs: [{ type: 226, value: YWJj }, { type: 227, value: eA== }]';
+const proxyListener =
+  'listener_filters: [{ name: f, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol, pass_through_tlvs: {} } }]';
+const proxyHeaders =
+  'transport_socket: { name: envoy.transport_sockets.upstream_proxy_protocol, typed_config: { "@type": type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport, config: { version: V2, pass_through_tlvs: {} }, transport_socket: { name: envoy.transport_sockets.raw_buffer, typed_config: { "@type": type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer } } } }';
 const LOG_TIMEOUT_MS = 10_000;
 
 interface Ports {
@@ -25,6 +30,8 @@ interface Ports {
   readonly dead: number;
   /** Answers CONNECT and POST; `deny` in the target: with 403. */
   readonly tunnels: number;
+  /** Tells the client the TLVs of its PROXY header. */
+  readonly tlvs: number;
   /** Where this proxy ends tunnels of CONNECT, and where the other one does. */
   readonly terminator: number;
   readonly otherTerminator: number;
@@ -137,6 +144,8 @@ static_resources:
         'tunneling_config: { hostname: "deny:443" }, max_connect_attempts: 2',
       ),
     ),
+    listener('tlvs', '', proxy('tlvs', 'tlvs', tlvs)),
+    listener('kept', proxyListener, proxy('kept', 'tlvs', tlvs)),
     listener('via', '', proxy('via', 'other', 'tunneling_config: { hostname: "any:443" }')),
     listener(
       'logs',
@@ -154,6 +163,7 @@ static_resources:
     cluster('dead', ports.dead),
     cluster('tunnels', ports.tunnels),
     cluster('other', ports.otherTerminator),
+    cluster('tlvs', ports.tlvs, proxyHeaders),
     cluster('empty', null),
     cluster('full', ports.echo, 'circuit_breakers: { thresholds: [{ max_connections: 0 }] }'),
   ].join('')}
@@ -301,6 +311,13 @@ describe('tcp_proxy and network filters as Envoy has them', { skip: skipWithout(
       resets: await serve((socket) => socket.on('data', () => socket.resetAndDestroy())),
       dead: await freePort(),
       tunnels: await serve(answerTunnel),
+      tlvs: await serve((socket) =>
+        socket.on('data', (chunk: Buffer) => {
+          // Signature, head and two IPv4 ends are 28 bytes.
+          const end = 16 + chunk.readUInt16BE(14);
+          socket.end(`${chunk.length} ${chunk.toString('hex', 28, end)}`);
+        }),
+      ),
     };
     const logOf = (name: string) => join(directory, `${name}.log`);
     const [one, other] = [await freePort(), await freePort()];
@@ -396,6 +413,14 @@ describe('tcp_proxy and network filters as Envoy has them', { skip: skipWithout(
     1,
     /^(tcp\.deny\.|cluster\.tunnels\.upstream_cx_connect_attempts)/,
     async (port) => [await talk(port, ''), asked()],
+  );
+  same('TLVs of tcp_proxy in the PROXY header', 'tlvs', 1, /^tcp\.tlvs\./, async (port) => {
+    const seen = await talk(port, '');
+    assert.match(seen.received, / e20003616263e3000178$/);
+    return seen;
+  });
+  same('TLVs beside a PROXY header of the client', 'kept', 1, /^tcp\.kept\./, (port) =>
+    talk(port, 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n'),
   );
   same('through a tunnel that the other of the two ends', 'via', 1, /^tcp\.via\./, (port) =>
     talk(port, 'x'.repeat(300_000), true),

@@ -15,6 +15,8 @@ export const tcpSupport: SupportGroup = {
       ...fields('max_downstream_connection_duration_jitter_percentage', 'access_log_options'),
       ...fields('access_log_flush_interval', 'flush_access_log_on_connected'),
       tunneling_config: { note: 'over HTTP/1.1' },
+      proxy_protocol_tlvs: { note: 'static values' },
+      proxy_protocol_tlv_merge_policy: only('ADD_IF_ABSENT'),
       hash_policy: { note: 'source_ip; there is no balancer yet that chooses by it' },
     },
     [`${tcpProxy}.TcpAccessLogOptions`]: fields(

@@ -19,6 +19,7 @@ test('what is not said has the defaults of Envoy', () => {
     backoff: null,
     maxDownstreamConnectionDurationMs: 0,
     maxDurationJitterPercent: 0,
+    proxyProtocolTlvs: [],
     tunneling: null,
     accessLogs: [],
     accessLogOptions: { onStart: false, onConnected: false, intervalMs: 0 },
@@ -55,7 +56,11 @@ test('what is not there is refused by name', () => {
     ['on_demand', 'on_demand: {timeout: 1s}'],
     ['downstream_idle_timeout', 'downstream_idle_timeout: 1s'],
     ['upstream_idle_timeout', 'upstream_idle_timeout: 1s'],
-    ['proxy_protocol_tlvs', 'proxy_protocol_tlvs: [{type: 1, value: YQ==}]'],
+    [
+      'proxy_protocol_tlvs[0].format_string',
+      'proxy_protocol_tlvs: [{type: 1, format_string: {text_format_source: {inline_string: a}}}]',
+    ],
+    ['proxy_protocol_tlv_merge_policy', 'proxy_protocol_tlv_merge_policy: APPEND_IF_EXISTS_OR_ADD'],
     ['hash_policy[0].filter_state', 'hash_policy: [{filter_state: {key: k}}]'],
     ['upstream_connect_mode', 'upstream_connect_mode: ON_DOWNSTREAM_DATA'],
   ] as const) {

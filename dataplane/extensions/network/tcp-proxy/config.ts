@@ -12,6 +12,7 @@ import { compileAccessLogs } from '../../../compile/access-log.ts';
 import { Compilation, mapItems } from '../../../compile/compilation.ts';
 import { checkFormat } from '../../../compile/format.ts';
 import { compileHeaderValueOption } from '../../../compile/header-mutations.ts';
+import { compileTlvs } from '../../../compile/proxy-tlvs.ts';
 import type { AccessLogOptionsData, TcpProxyData, TunnelingData } from './data.ts';
 
 const HOUR_MS = 3_600_000;
@@ -36,6 +37,11 @@ export const tcpProxy: ExtensionConfigFactory<TcpProxyProto> = {
       maxDownstreamConnectionDurationMs: durationMsOr(config.max_downstream_connection_duration, 0),
       maxDurationJitterPercent:
         config.max_downstream_connection_duration_jitter_percentage?.value ?? 0,
+      proxyProtocolTlvs: compileTlvs(
+        config.proxy_protocol_tlvs,
+        'proxy_protocol_tlvs',
+        compilation,
+      ),
       tunneling: compileTunneling(config.tunneling_config, compilation),
       accessLogs: compileAccessLogs(config.access_log, 'access_log', compilation),
       accessLogOptions: compileAccessLogOptions(config, compilation),

@@ -1,6 +1,7 @@
 // Compiled envoy.filters.network.tcp_proxy (extensions.filters.network.tcp_proxy.v3.TcpProxy): config.ts
 // makes it, filter.ts reads it.
 
+import type { ProxyProtocolTlv } from '../../../api/connection.ts';
 import type { ExtensionData } from '../../../api/factory.ts';
 import type { HeaderMutationData } from '../../../api/matcher-data.ts';
 
@@ -21,6 +22,8 @@ export interface TcpProxyData {
   readonly maxDownstreamConnectionDurationMs: number;
   /** 0 to 100: so much of the duration, by chance, is added to it. */
   readonly maxDurationJitterPercent: number;
+  /** Passed on in the PROXY header of a cluster that sends one, unless the client came with a header of its own. */
+  readonly proxyProtocolTlvs: readonly ProxyProtocolTlv[];
   /** Null = a plain connection. */
   readonly tunneling: TunnelingData | null;
   readonly accessLogs: readonly ExtensionData[];

@@ -99,6 +99,10 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner {
       this.#logTimer = context.timers.createTimer(onLogInterval, this);
       this.#logTimer.start(intervalMs);
     }
+    if (data.proxyProtocolTlvs.length > 0) {
+      const { remoteAddress, localAddress } = connection;
+      connection.proxyProtocol ??= { remoteAddress, localAddress, tlvs: data.proxyProtocolTlvs };
+    }
     this.#clusterName = this.#shared.pickCluster(streamInfo);
     this.#establish();
     return this.#isDone ? NetworkFilterStatus.StopIteration : NetworkFilterStatus.Continue;

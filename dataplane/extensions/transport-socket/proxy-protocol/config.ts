@@ -12,10 +12,10 @@ import type {
 } from '../../../api/config/cluster.ts';
 import type { UpstreamTlsConfig } from '../../../api/config/tls.ts';
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
-import { Compilation, mapItems, namedAny } from '../../../compile/compilation.ts';
+import { Compilation, namedAny } from '../../../compile/compilation.ts';
+import { compileTlvs } from '../../../compile/proxy-tlvs.ts';
 
 const name = 'envoy.transport_sockets.upstream_proxy_protocol';
-const MAX_TLV_BYTES = 65_535;
 
 /** ProxyProtocolUpstreamTransport -> UpstreamProxySocketData. */
 export const upstreamProxyProtocolSocket: ExtensionConfigFactory<ProxyProtocolUpstreamTransportProto> =
@@ -58,14 +58,6 @@ function compileHeader(
     version: config.version === 'V2' ? 2 : 1,
     passThroughTlvs:
       pass === undefined ? [] : pass.match_type === 'INCLUDE' ? (pass.tlv_type ?? []) : 'all',
-    addedTlvs: mapItems(config.added_tlvs, 'config.added_tlvs', (tlv, at) => {
-      const type = tlv.type ?? 0;
-      const value = tlv.value ?? Buffer.alloc(0);
-      if (type > 255) compilation.fail(`${at}.type`, 'must be < 256');
-      if (value.length > MAX_TLV_BYTES) {
-        compilation.fail(`${at}.value`, `must not be longer than ${MAX_TLV_BYTES} bytes`);
-      }
-      return { type, value: Uint8Array.from(value) };
-    }),
+    addedTlvs: compileTlvs(config.added_tlvs, 'config.added_tlvs', compilation),
   };
 }
