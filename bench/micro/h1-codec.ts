@@ -24,6 +24,10 @@ const limits: HeadLimits = {
   maxHeadersCount: 100,
   underscores: 'ALLOW',
   allowAbsoluteUrl: true,
+  allowChunkedLength: false,
+  allowCustomMethods: false,
+  ignoredUpgrades: [],
+  preserveCase: null,
 };
 
 function measure(name: string, run: () => number): void {
@@ -56,12 +60,12 @@ const answer = new ResponseHeaders(200, parser.fields);
 const sink = Buffer.alloc(8192);
 // latin1Write flattens the text, as writing it to a socket does.
 measure('write request, 12 headers', () => {
-  const text = `${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.authority}\r\n${headerLines(request.fields, false)}\r\n`;
+  const text = `${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.authority}\r\n${headerLines(request.fields, 'lower')}\r\n`;
   return sink.write(text, 'latin1');
 });
 measure('write response, 5 headers', () =>
   sink.write(
-    `${statusLine(answer.status, false)}${headerLines(answer.fields, false)}\r\n`,
+    `${statusLine(answer.status, false, '')}${headerLines(answer.fields, 'lower')}\r\n`,
     'latin1',
   ),
 );

@@ -31,11 +31,15 @@ const timers = new TimerWheel();
 const stats = new Http1CodecStats();
 const serverOptions = {
   scheme: 'http',
+  allowCustomMethods: false,
+  ignoredUpgrades: [],
   acceptHttp10: false,
   defaultHostForHttp10: '',
   allowAbsoluteUrl: true,
   enableTrailers: true,
   properCaseHeaderKeys: false,
+  preserveCase: null,
+  allowChunkedLength: false,
   headersWithUnderscoresAction: 'ALLOW',
   maxRequestHeadersKb: 60,
   maxHeadersCount: 100,
@@ -45,6 +49,9 @@ const serverOptions = {
 const clientOptions = {
   enableTrailers: true,
   properCaseHeaderKeys: false,
+  preserveCase: null,
+  allowChunkedLength: false,
+  sendFullyQualifiedUrl: false,
   maxResponseHeadersKb: 60,
   maxHeadersCount: 100,
   stats,

@@ -36,6 +36,7 @@ export type Category =
   | 'retry-host-predicate'
   | 'original-ip-detection'
   | 'request-id'
+  | 'header-formatter'
   | 'cert-validator';
 
 /** Plain data: what structured clone carries to a worker unchanged. */

@@ -64,6 +64,19 @@ export function removeField(fields: HeaderFields, name: string): number {
   return removed;
 }
 
+/**
+ * How a peer spelled the names of its head; the codec that writes it spells them so again. Made only where a
+ * header_key_format asks for it (Envoy: preserve_case); never changed after that.
+ */
+export interface HeaderSpelling {
+  /** Lower-case name -> as first spelled. */
+  readonly names: ReadonlyMap<string, string>;
+  /** Names that are not in `names`: `X-Request-Id` instead of `x-request-id`. */
+  readonly isOtherwiseProper: boolean;
+  /** Of a response, '' = the standard one. */
+  readonly reasonPhrase: string;
+}
+
 /** A request's head. `get` and `set` also take the pseudo names `:method`, `:path`, `:authority`, `:scheme`. */
 export class RequestHeaders {
   method: string;
@@ -73,6 +86,8 @@ export class RequestHeaders {
   authority: string;
   scheme: string;
   fields: HeaderFields;
+  /** Null = lower-case, or what the codec's header_key_format says. */
+  spelling: HeaderSpelling | null;
 
   constructor(
     method: string,
@@ -86,6 +101,7 @@ export class RequestHeaders {
     this.authority = authority;
     this.scheme = scheme;
     this.fields = fields;
+    this.spelling = null;
   }
 
   get(name: string): string | null {
@@ -136,10 +152,13 @@ export class RequestHeaders {
 export class ResponseHeaders {
   status: number;
   fields: HeaderFields;
+  /** Null = lower-case, or what the codec's header_key_format says. */
+  spelling: HeaderSpelling | null;
 
   constructor(status: number, fields: HeaderFields) {
     this.status = status;
     this.fields = fields;
+    this.spelling = null;
   }
 
   get(name: string): string | null {

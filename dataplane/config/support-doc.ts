@@ -16,6 +16,7 @@ const categoryTitles: Readonly<Record<Category, string>> = {
   'retry-host-predicate': 'retry host predicate',
   'original-ip-detection': 'original IP detection',
   'request-id': 'request id',
+  'header-formatter': 'header formatter',
   'cert-validator': 'certificate validator',
 };
 

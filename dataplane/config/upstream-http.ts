@@ -13,6 +13,7 @@ import type {
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
 import type { UpstreamHttpConfig } from '../api/config/cluster.ts';
 import { type Compilation, mapEntryPath } from '../compile/compilation.ts';
+import { compileHttp1Options } from '../compile/http1.ts';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const HOUR_MS = 3_600_000;
@@ -86,31 +87,21 @@ export function compileUpstreamHttp(
       'not supported yet (HTTP/2 to upstreams, other than for a cluster that only envoy_grpc names)',
     );
   }
-  if (common.max_stream_duration !== undefined) {
-    compilation.fail(
-      joinPath(options.commonPath, 'max_stream_duration'),
-      'not supported yet (on clusters)',
-    );
-  }
-  if (http1.enable_trailers === true) {
-    compilation.fail(
-      joinPath(options.http1Path, 'enable_trailers'),
-      'not supported yet (on clusters)',
-    );
-  }
   const maxRequests = common.max_requests_per_connection ?? cluster.max_requests_per_connection;
   return {
     idleTimeoutMs: durationMsOr(common.idle_timeout, HOUR_MS),
     maxRequestsPerConnection: wrapperOr(maxRequests, 0),
     maxConnectionDurationMs: durationMsOr(common.max_connection_duration, 0),
+    maxStreamDurationMs: durationMsOr(common.max_stream_duration, 0),
     maxResponseHeadersKb: wrapperOr(
       common.max_response_headers_kb,
       DEFAULT_MAX_RESPONSE_HEADERS_KB,
     ),
     maxHeadersCount: wrapperOr(common.max_headers_count, DEFAULT_MAX_HEADERS_COUNT),
-    headerCase: http1.header_key_format?.proper_case_words === undefined ? 'lower' : 'proper',
-    acceptHttp10: http1.accept_http_10 ?? false,
-    allowAbsoluteUrl: wrapperOr(http1.allow_absolute_url, true),
+    http1: {
+      ...compileHttp1Options(http1, options.http1Path, compilation),
+      sendFullyQualifiedUrl: http1.send_fully_qualified_url ?? false,
+    },
     protocol: 'HTTP/1.1',
     autoSni: options.upstream.auto_sni ?? false,
     autoSanValidation: options.upstream.auto_san_validation ?? false,

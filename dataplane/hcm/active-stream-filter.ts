@@ -49,6 +49,7 @@ export interface FilterIteration {
   addEncodedData(filter: ActiveStreamFilter, data: Buffer): void;
   decodingBuffer(): readonly Buffer[];
   encodingBuffer(): readonly Buffer[];
+  encode1xxHeaders(headers: ResponseHeaders): void;
   encodeHeaders(headers: ResponseHeaders, endStream: boolean, details: string): void;
   encodeData(data: Buffer, endStream: boolean): void;
   encodeTrailers(trailers: Trailers): void;
@@ -164,8 +165,9 @@ export class ActiveStreamFilter
     return this.#iteration.encodingBuffer();
   }
 
-  /** Dropped: the manager has answered Expect itself (Envoy: proxy_100_continue is off). */
-  encode1xxHeaders(_headers: ResponseHeaders): void {}
+  encode1xxHeaders(headers: ResponseHeaders): void {
+    this.#iteration.encode1xxHeaders(headers);
+  }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean, details: string): void {
     this.#iteration.encodeHeaders(headers, endStream, details);

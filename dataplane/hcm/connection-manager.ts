@@ -105,6 +105,7 @@ export class ConnectionManager
       stats.cxSslActive++;
     }
     connection.addConnectionCallbacks(this);
+    connection.setDelayedCloseTimeout(data.delayedCloseTimeoutMs);
     config.addConnection(this);
     if (data.idleTimeoutMs > 0) {
       this.#idleTimer = this.#timer(onIdleTimeout);
@@ -301,7 +302,10 @@ export class ConnectionManager
 
   onMaxDuration(): void {
     this.config.stats.cxMaxDurationReached++;
-    this.#endKeepAlive();
+    // A request that is on its way then finds the connection open.
+    if (this.config.data.http1SafeMaxConnectionDuration && this.#codec !== null)
+      this.#isDraining = true;
+    else this.#endKeepAlive();
   }
 
   onHeadersTimeout(): void {

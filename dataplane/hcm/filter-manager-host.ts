@@ -36,6 +36,7 @@ export interface FilterManagerHost {
   onRequestDataTooLarge(): void;
   onResponseDataTooLarge(): void;
   /** The sinks of the encoder chain. */
+  encode1xxHeaders(headers: ResponseHeaders): void;
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void;
   encodeData(data: Buffer, endStream: boolean): void;
   encodeTrailers(trailers: Trailers): void;

@@ -6,6 +6,7 @@ import { fileAccessLog } from '../extensions/access-log/file/config.ts';
 import { stderrAccessLog } from '../extensions/access-log/stderr/config.ts';
 import { stdoutAccessLog } from '../extensions/access-log/stdout/config.ts';
 import { spiffeValidator } from '../extensions/cert-validator/spiffe/config.ts';
+import { preserveCase } from '../extensions/header-formatter/preserve-case/config.ts';
 import { fault } from '../extensions/http/fault/config.ts';
 import { headerMutation } from '../extensions/http/header-mutation/config.ts';
 import { rbac } from '../extensions/http/rbac/config.ts';
@@ -65,5 +66,6 @@ export const builtInExtensions: readonly AnyFactory[] = [
   xffDetection,
   customHeaderDetection,
   uuidRequestId,
+  preserveCase,
   spiffeValidator,
 ];

@@ -262,8 +262,7 @@ export class UpstreamCluster implements Cluster {
       timers,
       resources: this.#resources,
       codecOptions: {
-        enableTrailers: false,
-        properCaseHeaderKeys: config.http.headerCase === 'proper',
+        ...config.http.http1,
         maxResponseHeadersKb: config.http.maxResponseHeadersKb,
         maxHeadersCount: config.http.maxHeadersCount,
         stats: this.codecStats,

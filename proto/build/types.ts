@@ -55,6 +55,7 @@ const roots: readonly string[] = [
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
   'envoy.extensions.http.original_ip_detection.xff.v3.XffConfig',
   'envoy.extensions.http.original_ip_detection.custom_header.v3.CustomHeaderConfig',
+  'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig',
   'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig',
   'envoy.admin.v3.ConfigDump',
   'envoy.admin.v3.BootstrapConfigDump',

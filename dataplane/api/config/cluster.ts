@@ -2,6 +2,7 @@
 // to the workers as it is. Times in ms. Defaults are Envoy's and are already filled in.
 
 import type { ProxyProtocolTlv } from '../connection.ts';
+import type { Http1Data } from './http1.ts';
 import type { UpstreamTlsConfig } from './tls.ts';
 
 export interface ClusterConfig {
@@ -110,11 +111,11 @@ export interface UpstreamHttpConfig {
   /** 0 = unlimited. */
   readonly maxRequestsPerConnection: number;
   readonly maxConnectionDurationMs: number;
+  /** Of one try, from its connection to the end of the response; 0 = none. */
+  readonly maxStreamDurationMs: number;
   readonly maxResponseHeadersKb: number;
   readonly maxHeadersCount: number;
-  readonly headerCase: 'lower' | 'proper';
-  readonly acceptHttp10: boolean;
-  readonly allowAbsoluteUrl: boolean;
+  readonly http1: Http1Data & { readonly sendFullyQualifiedUrl: boolean };
   /** 'HTTP/1.1' only for now. */
   readonly protocol: 'HTTP/1.1';
   /** HttpProtocolOptions.upstream_http_protocol_options.auto_sni / auto_san_validation. */

@@ -41,6 +41,10 @@ const trailerLimits: HeadLimits = {
   maxHeadersCount: MAX_TRAILER_COUNT,
   underscores: 'ALLOW',
   allowAbsoluteUrl: false,
+  allowChunkedLength: false,
+  allowCustomMethods: false,
+  ignoredUpgrades: [],
+  preserveCase: null,
 };
 
 const trailerParser = new HeadParser();

@@ -2,7 +2,7 @@
 // decide the framing and do the writing. Header order is that of the list, the codec's own framing
 // lines come last, and a request has its host first: exactly what Envoy sends.
 
-import type { HeaderFields } from '../../api/headers.ts';
+import type { HeaderFields, HeaderSpelling } from '../../api/headers.ts';
 import { reasonPhrase } from '../codes.ts';
 
 /** How a message's body is delimited on the wire. */
@@ -21,8 +21,9 @@ export type Framing = (typeof Framing)[keyof typeof Framing];
 const statusLines11: string[] = [];
 const statusLines10: string[] = [];
 
-/** `HTTP/1.1 200 OK\r\n` */
-export function statusLine(status: number, isHttp10: boolean): string {
+/** `HTTP/1.1 200 OK\r\n`; `reason` '' = the standard phrase. */
+export function statusLine(status: number, isHttp10: boolean, reason: string): string {
+  if (reason !== '') return `HTTP/1.${isHttp10 ? 0 : 1} ${status} ${reason}\r\n`;
   const cache = isHttp10 ? statusLines10 : statusLines11;
   let line = cache[status];
   if (line === undefined) {
@@ -36,19 +37,36 @@ export function statusLine(status: number, isHttp10: boolean): string {
  * The header lines of `fields` without the final empty line. `transfer-encoding` is never copied: it
  * describes the hop it came from, and the codec writes its own.
  */
-export function headerLines(fields: HeaderFields, properCase: boolean): string {
+export function headerLines(fields: HeaderFields, style: NameStyle): string {
   let text = '';
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!;
     if (name === 'transfer-encoding') continue;
-    text += `${properCase ? properCaseName(name) : name}: ${fields[i + 1]!}\r\n`;
+    text += `${style === 'lower' ? name : styledName(name, style)}: ${fields[i + 1]!}\r\n`;
   }
   return text;
 }
 
 /** One line of the codec's own. */
-export function headerLine(name: string, value: string, properCase: boolean): string {
-  return `${properCase ? properCaseName(name) : name}: ${value}\r\n`;
+export function headerLine(name: string, value: string, style: NameStyle): string {
+  return `${styledName(name, style)}: ${value}\r\n`;
+}
+
+/** How names are written. */
+export type NameStyle = 'lower' | 'proper' | HeaderSpelling;
+
+/** The peer's own spelling wins over the codec's option, as in Envoy. */
+export function nameStyle(spelling: HeaderSpelling | null, properCase: boolean): NameStyle {
+  if (spelling !== null) return spelling;
+  return properCase ? 'proper' : 'lower';
+}
+
+function styledName(name: string, style: NameStyle): string {
+  if (style === 'lower') return name;
+  if (style === 'proper') return properCaseName(name);
+  const spelled = style.names.get(name);
+  if (spelled !== undefined) return spelled;
+  return style.isOtherwiseProper ? properCaseName(name) : name;
 }
 
 const MAX_PROPER_CASE_NAMES = 1024;

@@ -9,7 +9,15 @@
 // A parser holds the result of its last call only; one per worker is enough, codecs read it at once.
 
 import type { CodecError } from '../../api/codec.ts';
-import { getJoinedField, type HeaderFields } from '../../api/headers.ts';
+import type { PreserveCaseData } from '../../api/config/http1.ts';
+import {
+  getJoinedField,
+  type HeaderFields,
+  type HeaderSpelling,
+  removeField,
+  setField,
+} from '../../api/headers.ts';
+import type { StringMatcher } from '../../matcher/string-matcher.ts';
 import { hashStep, internName, TOKEN_LOWER, underscoreSeen } from '../header-names.ts';
 import { joinedInRequests, joinedInResponses, joinRepeated } from '../joined-names.ts';
 import { MAX_LEADING_CRLF_BYTES } from './limits.ts';
@@ -30,6 +38,11 @@ export interface HeadLimits {
   readonly underscores: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
   /** Default true. */
   readonly allowAbsoluteUrl: boolean;
+  readonly allowChunkedLength: boolean;
+  readonly allowCustomMethods: boolean;
+  readonly ignoredUpgrades: readonly StringMatcher[];
+  /** Null = names are not wanted as they were spelled. */
+  readonly preserveCase: PreserveCaseData | null;
 }
 
 const CR = 13;
@@ -71,8 +84,8 @@ const MARKS = 1024;
 const lastHeadWith = new Float64Array(MARKS);
 let headNumber = 0;
 
-/** Where values lie in the head being parsed: [start0, end0, start1, ...]. Grows, never shrinks. */
-let valueSpans = new Int32Array(512);
+/** Where lines lie in the head being parsed: [name0, value0, end of value0, name1, ...]. Grows, never shrinks. */
+let spans = new Int32Array(512);
 /** Their names. */
 const spanNames: string[] = [];
 
@@ -98,6 +111,8 @@ export class HeadParser {
   isUpgrade = false;
   /** An h2c offer was in the request and has been removed from the fields. */
   droppedHeaders = 0;
+  /** With HeadLimits.preserveCase. */
+  spelling: HeaderSpelling | null = null;
   error: CodecError = noError;
 
   /** The whole head; the last one stays referenced until the next, which is bounded. */
@@ -123,7 +138,7 @@ export class HeadParser {
     if (pos === end) return NEED_MORE;
     if (bytes[pos] !== SP) return this.#fail(badMethod);
     const method = methodAt(bytes, headStart, pos);
-    if (method === '') return this.#fail(badMethod);
+    if (method === '' && !limits.allowCustomMethods) return this.#fail(badMethod);
 
     const targetStart = ++pos;
     while (pos < end && TARGET_CHAR[bytes[pos]!] === 1) pos++;
@@ -147,9 +162,9 @@ export class HeadParser {
 
     // Framing errors after syntax errors: the same order whether the head came whole or in pieces.
     if (this.#hostCount > 1) return this.#fail(twoHosts);
-    const framing = this.#requestFraming();
+    const framing = this.#requestFraming(limits);
     if (framing !== null) return this.#fail(framing);
-    this.method = method;
+    this.method = method === '' ? bytes.toString('latin1', headStart, targetStart - 1) : method;
     const target = this.#text.substring(targetStart - headStart, targetEnd - headStart);
     if (target.charCodeAt(0) === 0x2f && method !== 'CONNECT') this.path = target;
     else {
@@ -161,7 +176,7 @@ export class HeadParser {
         this.authority = requestTarget.authority;
       }
     }
-    if (this.isUpgrade) this.#refuseH2c();
+    if (this.isUpgrade) this.#ignoreUpgrades(limits.ignoredUpgrades);
     // RFC 9110 9.3.8: a TRACE is echoed to whoever sent it, with the credentials of whoever made them send it.
     if (method === 'TRACE') this.fields = withoutFields(this.fields, credentials);
     return pos;
@@ -199,7 +214,7 @@ export class HeadParser {
     pos = this.#headerBlock(bytes, start, pos + 2, limits, Part.Response);
     if (pos <= 0) return pos;
     this.status = status;
-    const framing = this.#responseFraming();
+    const framing = this.#responseFraming(limits);
     return framing === null ? pos : this.#fail(framing);
   }
 
@@ -259,6 +274,7 @@ export class HeadParser {
         if (bytes[pos + 1] !== LF) return this.#fail(bareCr);
         if (pos + 2 - headStart > limits.maxHeadBytes) return this.#fail(headTooLarge);
         this.#slices(bytes, headStart, pos, kept, part);
+        if (limits.preserveCase !== null) this.#spell(limits.preserveCase, headStart, kept);
         if (mayRepeat && part !== Part.Trailers) {
           joinRepeated(this.fields, part === Part.Request ? joinedInRequests : joinedInResponses);
         }
@@ -287,9 +303,10 @@ export class HeadParser {
         if (underscores === 'REJECT_REQUEST') return this.#fail(unexpectedUnderscore);
         continue;
       }
-      if (kept * 2 === valueSpans.length) valueSpans = grown(valueSpans);
-      valueSpans[kept * 2] = valueStart;
-      valueSpans[kept * 2 + 1] = valueEnd;
+      if (kept * 3 + 3 > spans.length) spans = grown(spans);
+      spans[kept * 3] = nameStart;
+      spans[kept * 3 + 1] = valueStart;
+      spans[kept * 3 + 2] = valueEnd;
       spanNames[kept++] = name;
     }
     return end - headStart > limits.maxHeadBytes ? this.#fail(headTooLarge) : NEED_MORE;
@@ -303,7 +320,7 @@ export class HeadParser {
     let hasUpgrade = false;
     for (let i = 0; i < count; i++) {
       const name = spanNames[i]!;
-      const value = text.substring(valueSpans[i * 2]! - start, valueSpans[i * 2 + 1]! - start);
+      const value = text.substring(spans[i * 3 + 1]! - start, spans[i * 3 + 2]! - start);
       switch (name.length) {
         case 4:
           if (name === 'host' && part === Part.Request) {
@@ -351,6 +368,7 @@ export class HeadParser {
     this.connectionKeepAlive = false;
     this.isUpgrade = false;
     this.droppedHeaders = 0;
+    this.spelling = null;
     this.#hostCount = 0;
     this.#teSeen = false;
     this.#transferEncoding = '';
@@ -369,11 +387,10 @@ export class HeadParser {
     }
   }
 
-  #requestFraming(): CodecError | null {
+  #requestFraming(limits: HeadLimits): CodecError | null {
     if (this.#teSeen) {
       if (this.minorVersion === 0) return transferEncodingInHttp10;
-      if (this.contentLength !== -1) return lengthAndChunked;
-      const bad = judgeTransferEncoding(this.#transferEncoding);
+      const bad = this.#chunkedFraming(limits);
       if (bad !== null) return bad;
       this.isChunked = true;
     }
@@ -382,21 +399,68 @@ export class HeadParser {
     return null;
   }
 
-  #responseFraming(): CodecError | null {
+  #responseFraming(limits: HeadLimits): CodecError | null {
     if (this.contentLength < -1) return badContentLength;
     if (!this.#teSeen) return null;
-    if (this.contentLength !== -1) return lengthAndChunked;
-    const bad = judgeTransferEncoding(this.#transferEncoding);
+    const bad = this.#chunkedFraming(limits);
     if (bad !== null) return bad;
     this.isChunked = true;
     return null;
   }
 
+  #chunkedFraming(limits: HeadLimits): CodecError | null {
+    if (this.contentLength === -1) return judgeTransferEncoding(this.#transferEncoding);
+    if (!limits.allowChunkedLength || this.contentLength < 0) return lengthAndChunked;
+    const bad = judgeTransferEncoding(this.#transferEncoding);
+    if (bad !== null) return bad;
+    // RFC 9112 6.1: chunked counts, the length goes, and nothing is read behind the message.
+    removeField(this.fields, 'content-length');
+    this.contentLength = -1;
+    this.connectionClose = true;
+    return null;
+  }
+
+  #spell(
+    { isOtherwiseProper, forwardReasonPhrase }: PreserveCaseData,
+    start: number,
+    count: number,
+  ): void {
+    const text = this.#text;
+    const names = new Map<string, string>();
+    for (let i = 0; i < count; i++) {
+      const name = spanNames[i]!;
+      const at = spans[i * 3]! - start;
+      if (!names.has(name)) names.set(name, text.substring(at, at + name.length));
+    }
+    const reasonPhrase = forwardReasonPhrase
+      ? (/^HTTP\/1\.\d \d{3} ([^\r]*)/.exec(text)?.[1] ?? '')
+      : '';
+    this.spelling = { names, isOtherwiseProper, reasonPhrase };
+  }
+
   /** RFC 9113 dropped h2c upgrades and proxies must not pass them on (h2c smuggling): as if never said. */
   #refuseH2c(): void {
-    if (getJoinedField(this.fields, 'upgrade')?.toLowerCase() !== 'h2c') return;
     this.isUpgrade = false;
     this.fields = withoutFields(this.fields, h2cOffer);
+  }
+
+  /** Takes out what nobody may be asked for; the request is then served as if it had not offered it. */
+  #ignoreUpgrades(ignored: readonly StringMatcher[]): void {
+    const upgrade = getJoinedField(this.fields, 'upgrade') ?? '';
+    if (upgrade.toLowerCase() === 'h2c') {
+      this.#refuseH2c();
+      return;
+    }
+    if (ignored.length === 0) return;
+    const kept = upgrade
+      .split(',')
+      .map((protocol) => protocol.trim())
+      .filter((protocol) => !ignored.some((matcher) => matcher.match(protocol)));
+    if (kept.length > 0) setField(this.fields, 'upgrade', kept.join(','));
+    else {
+      this.isUpgrade = false;
+      this.fields = withoutFields(this.fields, upgradeOffer);
+    }
   }
 
   #fail(error: CodecError): number {
@@ -414,6 +478,7 @@ export function canAdvance(unparsed: Buffer, data: Buffer): boolean {
   return unparsed[unparsed.length - 1] === CR || data.includes(LF) || data.includes(CR);
 }
 
+const upgradeOffer: ReadonlySet<string> = new Set(['upgrade', 'connection']);
 const h2cOffer: ReadonlySet<string> = new Set(['upgrade', 'http2-settings', 'connection']);
 const credentials: ReadonlySet<string> = new Set([
   'authorization',

@@ -2,6 +2,8 @@
 // cluster: built once, never per connection. Limits that no setting has are in limits.ts.
 
 import type { CodecError } from '../../api/codec.ts';
+import type { PreserveCaseData } from '../../api/config/http1.ts';
+import type { StringMatcher } from '../../matcher/string-matcher.ts';
 import type { Http1CodecStats } from './codec-stats.ts';
 
 /** Server side (downstream). Envoy: core.v3.Http1ProtocolOptions and fields of the HCM. */
@@ -20,6 +22,14 @@ export interface ServerOptions {
   readonly properCaseHeaderKeys: boolean;
   /** Envoy: headers_with_underscores_action, default ALLOW. */
   readonly headersWithUnderscoresAction: 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
+  /** Null = not kept. Envoy: header_key_format.stateful_formatter. */
+  readonly preserveCase: PreserveCaseData | null;
+  /** Content-Length beside `chunked` is dropped instead of refused, and the connection closed; default false. */
+  readonly allowChunkedLength: boolean;
+  /** Any token is a method; default false: Envoy's list. */
+  readonly allowCustomMethods: boolean;
+  /** Upgrades that are taken out of the request as if it had not asked. */
+  readonly ignoredUpgrades: readonly StringMatcher[];
   /** Whole header block, KiB; default 60. */
   readonly maxRequestHeadersKb: number;
   /** Default 100. */
@@ -37,6 +47,11 @@ export interface ClientOptions {
   /** Default false: no trailers are sent, received ones are checked and dropped. */
   readonly enableTrailers: boolean;
   readonly properCaseHeaderKeys: boolean;
+  /** Null = not kept. Envoy: header_key_format.stateful_formatter. */
+  readonly preserveCase: PreserveCaseData | null;
+  readonly allowChunkedLength: boolean;
+  /** `GET http://host/path` instead of `GET /path`. */
+  readonly sendFullyQualifiedUrl: boolean;
   /** Envoy: max_response_headers_kb, HTTP/1 default 80. */
   readonly maxResponseHeadersKb: number;
   /** Default 100. */

@@ -111,6 +111,9 @@ function setUp(
     codecOptions: {
       enableTrailers: false,
       properCaseHeaderKeys: false,
+      preserveCase: null,
+      allowChunkedLength: false,
+      sendFullyQualifiedUrl: false,
       maxResponseHeadersKb: 60,
       maxHeadersCount: 100,
       stats: new Http1CodecStats(),
