@@ -45,10 +45,15 @@ test('an RSA and an ECDSA certificate of one name stand beside each other', asyn
   );
 });
 
-test('full_scan_certs_on_sni_mismatch looks at all certificates', async () => {
+test('full_scan_certs_on_sni_mismatch looks at all certificates when no name matches', async () => {
   const names = new ServerNames([await rsaLeaf('a.test'), await leaf('b.test')], true);
   assert.deepEqual(names.choose('other.test'), { ecdsa: 1, rsa: 0 });
-  assert.deepEqual(names.choose('a.test'), { ecdsa: 1, rsa: 0 });
+  assert.deepEqual(names.choose('a.test'), { ecdsa: -1, rsa: 0 });
+});
+
+test('who cannot take the ECDSA certificate of a name gets the first one', async () => {
+  const names = new ServerNames([await rsaLeaf('a.test'), await leaf('b.test')], false);
+  assert.deepEqual(names.choose('b.test'), { ecdsa: 1, rsa: 0 });
 });
 
 test('names like __proto__ are just names', async () => {

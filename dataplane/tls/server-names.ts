@@ -1,5 +1,6 @@
 // Which of several server certificates a client gets: by SNI, exact before wildcard, and one per kind of key
-// so that OpenSSL can take the ECDSA one where the client can. The rules are Envoy's default selector's.
+// so that OpenSSL can take the ECDSA one where the client can. The rules are those of Envoy's default
+// selector, except that names are compared without case (RFC 6066).
 
 import type { X509Certificate } from 'node:crypto';
 import { subjectAltNames } from './subject-alt-names.ts';
@@ -41,14 +42,11 @@ export class ServerNames {
     const name = serverName.toLowerCase();
     const exact = this.#exact.get(name);
     const dot = name.indexOf('.', 1);
-    const wildcard = dot === -1 ? undefined : this.#wildcard.get(name.slice(dot));
-    if (exact === undefined && wildcard === undefined) {
-      return this.#scansAllOnMismatch ? this.#any : this.#first;
-    }
-    const ecdsa = pick(exact?.ecdsa, wildcard?.ecdsa);
-    const rsa = pick(exact?.rsa, wildcard?.rsa);
-    if (!this.#scansAllOnMismatch) return { ecdsa, rsa };
-    return { ecdsa: pick(ecdsa, this.#any.ecdsa), rsa: pick(rsa, this.#any.rsa) };
+    const matched = exact ?? (dot === -1 ? undefined : this.#wildcard.get(name.slice(dot)));
+    if (matched === undefined) return this.#scansAllOnMismatch ? this.#any : this.#first;
+    const { ecdsa, rsa } = matched;
+    // Who cannot take the ECDSA certificate of the name gets the first one, whatever it is called.
+    return rsa === -1 ? { ecdsa, rsa: this.#first.rsa } : matched;
   }
 
   #add(name: string, kind: keyof CertificateChoice, index: number): void {
@@ -63,12 +61,6 @@ export class ServerNames {
     // The first of a kind keeps the name, as in Envoy.
     if (choice[kind] === -1) choice[kind] = index;
   }
-}
-
-/** The first that is an index. */
-function pick(first: number | undefined, second: number | undefined): number {
-  if (first !== undefined && first !== -1) return first;
-  return second ?? -1;
 }
 
 function kindOf(leaf: X509Certificate): keyof CertificateChoice {
