@@ -163,13 +163,12 @@ describe('compileListener', () => {
       'what is not built yet',
       withChains(
         `{filters: [${TCP}]}`,
-        ', use_original_dst: true, transparent: true, freebind: true, tcp_fast_open_queue_length: 3, max_connections_to_accept_per_socket_event: 1',
+        ', use_original_dst: true, transparent: true, freebind: true, tcp_fast_open_queue_length: 3',
       ),
       [
         'transparent: not supported yet (true)',
         'freebind: not supported yet (true)',
         'tcp_fast_open_queue_length: not supported yet',
-        'max_connections_to_accept_per_socket_event: not supported yet',
         'use_original_dst: not supported without a proxy_protocol listener filter before it: Node has no SO_ORIGINAL_DST',
       ],
     ],

@@ -35,6 +35,8 @@ export interface AdsConnectionOptions {
 
 export interface AdsConnection {
   dump(): readonly DumpedResource[];
+  /** /config_dump then shows it as the resource's error_state, until a good version comes. */
+  reportFailure(kind: DumpedResource['kind'], name: string, details: string): void;
   stop(): void;
 }
 
@@ -65,6 +67,7 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
   client.start();
   return {
     stop: () => client.stop(),
+    reportFailure: (kind, name, details) => client.reportFailure(kind, name, details),
     dump: () =>
       client.dump().map((entry) => ({
         kind: entry.kind,

@@ -94,7 +94,7 @@ describe('ListenerRegistry', () => {
     const { added, modified, inPlaceUpdated, createSuccess, active, warming } = registry.stats;
     assert.deepEqual(
       { added, modified, inPlaceUpdated, createSuccess, active, warming },
-      { added: 1, modified: 2, inPlaceUpdated: 1, createSuccess: 3, active: 1, warming: 0 },
+      { added: 1, modified: 2, inPlaceUpdated: 1, createSuccess: 6, active: 1, warming: 0 },
     );
   });
 
@@ -123,6 +123,15 @@ describe('ListenerRegistry', () => {
     );
     assert.equal(registry.stats.createFailure, 1);
     assert.equal(registry.stats.warming, 0);
+  });
+
+  it('counts what has stopped once per listener', async () => {
+    await registry.addOrUpdate(listener('l', 80), true);
+    await registry.addOrUpdate(listener('m', 81, 'a', ', traffic_direction: INBOUND'), true);
+    registry.countStopped(true);
+    assert.equal(registry.stats.stopped, 1);
+    registry.countStopped(false);
+    assert.equal(registry.stats.stopped, 2);
   });
 
   it('removes once, and in order', async () => {

@@ -25,6 +25,8 @@ export class ListenerRegistry {
   readonly #supervisor: Supervisor;
   readonly #logger: Logger;
   readonly #entries = new Map<string, Entry>();
+  /** Those that no longer accept. */
+  readonly #stopped = new Set<string>();
   /** Changes are applied one after the other: an update must not overtake the add before it. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -44,9 +46,20 @@ export class ListenerRegistry {
     return done;
   }
 
+  /** The workers stop accepting for good: all listeners, or the inbound ones. */
+  countStopped(inboundOnly: boolean): void {
+    for (const { config } of this.#entries.values()) {
+      if (inboundOnly && config.trafficDirection !== 'INBOUND') continue;
+      if (this.#stopped.has(config.name)) continue;
+      this.#stopped.add(config.name);
+      this.stats.stopped++;
+    }
+  }
+
   remove(name: string): void {
     this.#queue = this.#queue.then(() => {
       if (!this.#entries.delete(name)) return;
+      this.#stopped.delete(name);
       this.stats.removed++;
       this.stats.active = this.#entries.size;
       this.#supervisor.broadcast({ type: 'listener-remove', name });
@@ -63,7 +76,8 @@ export class ListenerRegistry {
     const addresses = await this.#listenEverywhere(config, connectionCount).finally(() => {
       this.stats.warming--;
     });
-    this.stats.createSuccess++;
+    // Envoy counts each worker.
+    this.stats.createSuccess += this.#supervisor.count;
     if (former === undefined) this.stats.added++;
     else {
       this.stats.modified++;

@@ -167,6 +167,7 @@ export class Server implements ResourceSink, AdminSources {
         const leftMs = shutdownTimeMs - graceMs;
         const windowMs = Math.min(this.#options.drainTimeMs, leftMs * SHUTDOWN_WINDOW_SHARE);
         const order = { inboundOnly: false, closeListeners: true, windowMs };
+        this.#listeners.countStopped(false);
         void this.#drain(order).then(() => this.#finish(0));
       }, null)
       .start(graceMs);
@@ -207,7 +208,9 @@ export class Server implements ResourceSink, AdminSources {
   applyListener(listener: ListenerConfig): void {
     this.#certificates.setListener(listener);
     this.#listeners.addOrUpdate(listener, true).catch((thrown: unknown) => {
-      this.#logger.error({ error: errorText(thrown) }, 'listener cannot be added');
+      const error = errorText(thrown);
+      this.#ads?.reportFailure('listener', listener.name, error);
+      this.#logger.error({ error }, 'listener cannot be added');
     });
   }
 
@@ -317,6 +320,7 @@ export class Server implements ResourceSink, AdminSources {
 
   drainListeners({ inboundOnly, graceful, skipExit }: DrainRequest): void {
     const stopListening = (): void => {
+      this.#listeners.countStopped(inboundOnly);
       this.#supervisor.broadcast({ type: 'stop-listening', inboundOnly });
     };
     if (!graceful) {

@@ -115,6 +115,22 @@ test('the dump shows what is held, in use, waiting and refused', () => {
   );
 });
 
+test('what could not be put to use is shown as an error until a good version comes', () => {
+  const { server, client } = setUpXdsClient();
+  client.start();
+  server.call.connect();
+  server.call.delta('cluster', [resourceOf('cluster', 'a', { name: 'a' })]);
+  client.reportFailure('cluster', 'a', 'address already in use');
+  client.reportFailure('cluster', 'unknown', 'is ignored');
+  const errors = () => client.dump().map(({ name, error }) => [name, error?.details ?? '']);
+  assert.deepEqual(errors(), [['a', 'address already in use']]);
+  server.call.delta('cluster', [edsCluster('a')]);
+  assert.deepEqual(
+    errors().filter(([name]) => name === 'a'),
+    [['a', '']],
+  );
+});
+
 test('stats have the names of Envoy', () => {
   const { server, client, collect } = setUpXdsClient();
   client.start();

@@ -134,6 +134,15 @@ export class XdsClient implements MuxOwner {
       .map((entry) => ({ ...entry, isReleased: this.#tracker.isReleased(entry.kind, entry.name) }));
   }
 
+  /** A resource that was good and acknowledged could not be put to use (an address that is taken). */
+  reportFailure(kind: ResourceKind, name: string, details: string): void {
+    const held = this.#store.get(kind, name);
+    if (held === undefined) return;
+    const { bytes, version } = held;
+    const atMs = this.#options.clock.wallMs();
+    this.#store.reject(kind, name, { bytes, version, details, atMs });
+  }
+
   // --- MuxOwner ---
 
   send(message: Buffer): void {

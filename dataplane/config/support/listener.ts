@@ -25,6 +25,9 @@ export const listenerSupport: SupportGroup = {
       reuse_port: only(true),
       enable_reuse_port: { note: 'false: one worker accepts for all' },
       tcp_keepalive: 'yes',
+      max_connections_to_accept_per_socket_event: {
+        note: 'always holds: libuv accepts one connection per turn of the event loop',
+      },
       socket_options: {
         note: 'those that Node sets: SO_KEEPALIVE, TCP_KEEPIDLE; SO_REUSEADDR, SO_REUSEPORT and TCP_NODELAY are always on',
       },
