@@ -266,3 +266,32 @@ test('secrets come by SDS, are missed until they do, and a rotation serves the n
   assert.equal(context.isReady(), true);
   listener.close();
 });
+
+test('a client that ends its half in the middle of the handshake is gone, and its connection closed', async () => {
+  const ca = await TestCa.create();
+  const context = new DownstreamTlsContext(
+    server([inlineCertificate(await ca.issue({ dns: ['a.test'] }))], null),
+    new SecretStore(),
+    new SslStats(),
+  );
+  // As listeners accept: the peer's FIN alone does not end the socket.
+  const listener = net.createServer({ allowHalfOpen: true });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const refused = new Promise<string>((resolve) => {
+    listener.once('connection', (socket) => {
+      context.accept(socket, '', null, {
+        onSecure: () => resolve('secure'),
+        onRefused: resolve,
+      });
+    });
+  });
+  const peer = net.connect((listener.address() as net.AddressInfo).port, '127.0.0.1');
+  // The head of a ClientHello record that never comes.
+  peer.end(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00]));
+  const closed = new Promise<void>((resolve) => peer.once('close', () => resolve()));
+  peer.on('error', () => {});
+  peer.resume();
+  assert.equal(await refused, 'remote close during TLS handshake');
+  await closed;
+  listener.close();
+});

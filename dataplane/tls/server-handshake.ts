@@ -66,6 +66,10 @@ export function startServerHandshake(
   });
   tlsSocket.on('error', (error: Error) => fail(`TLS_error:${error.message}`));
   tlsSocket.once('close', () => fail('remote close during TLS handshake'));
+  // Accepted sockets stay half open: the peer's FIN alone would leave this one for ever.
+  tlsSocket.once('end', () => {
+    if (!settled) tlsSocket.destroy();
+  });
   tlsSocket.once('secure', () => {
     if (settled) return;
     settled = true;
