@@ -233,7 +233,8 @@ function answerTunnel(socket: net.Socket): void {
   socket.on('data', (chunk) => {
     if (isOpen) {
       // Chunks of a POST are chunks of its answer too.
-      socket.write(chunk);
+      if (String(chunk).includes('reset')) socket.resetAndDestroy();
+      else socket.write(chunk);
       return;
     }
     text += String(chunk);
@@ -403,6 +404,19 @@ describe('tcp_proxy and network filters as Envoy has them', { skip: skipWithout(
     await talk(port, 'abc', true),
     asked(),
   ]);
+  test('a tunnel that breaks off is a reset here, a clean end there (docs/differences.md)', async () => {
+    const seen = [];
+    for (const proxy of [envoy, remora]) {
+      const { ended } = await talk(proxy.port('connect'), 'reset');
+      const lines = await logLines(proxy, 'connect', 2);
+      seen.push([ended, lines.some((line) => line.includes(' [UR] '))]);
+    }
+    asked();
+    assert.deepEqual(seen, [
+      ['end', false],
+      ['ECONNRESET', true],
+    ]);
+  });
   same('tunnelling by POST', 'post', 1, /^tcp\.post\./, async (port) => [
     await talk(port, 'abc', true),
     asked(),
