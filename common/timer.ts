@@ -10,7 +10,7 @@ export interface TimerService {
 }
 
 export interface Timer {
-  /** (Re-)arms to fire in `delayMs` (>= 0) from now. */
+  /** (Re-)arms to fire in `delayMs` from now; what is no number or negative counts as 0. */
   start(delayMs: number): void;
   /** Disarms; harmless when not armed. */
   stop(): void;
@@ -43,7 +43,8 @@ class WheelTimer implements Timer {
 
   start(delayMs: number): void {
     this.stop();
-    if (delayMs < REAL_TIMER_BELOW_MS) {
+    // This way round because NaN is not less than anything either.
+    if (!(delayMs >= REAL_TIMER_BELOW_MS)) {
       this.real = setTimeout(fireReal, Math.max(0, delayMs), this);
       return;
     }

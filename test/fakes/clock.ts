@@ -24,4 +24,9 @@ export class FakeClock implements Clock {
     this.#nowMs += ms;
     this.#wallMs += ms;
   }
+
+  /** Somebody sets the date; monotonic time does not notice. */
+  jumpWall(ms: number): void {
+    this.#wallMs += ms;
+  }
 }

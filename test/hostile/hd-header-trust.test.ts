@@ -26,7 +26,7 @@ async function forwarded(scene: HostileScene, bytes: string): Promise<ParsedRequ
   return request;
 }
 
-describe('suite F: header trust at the edge', () => {
+describe('suite F: header trust at the edge', { timeout: 120_000 }, () => {
   let scene: HostileScene;
   before(async () => {
     scene = await HostileScene.start({
@@ -98,7 +98,7 @@ describe('suite F: header trust at the edge', () => {
   });
 });
 
-describe('suite F: header trust behind a trusted hop', () => {
+describe('suite F: header trust behind a trusted hop', { timeout: 120_000 }, () => {
   let scene: HostileScene;
   before(async () => {
     scene = await HostileScene.start({
@@ -118,7 +118,7 @@ describe('suite F: header trust behind a trusted hop', () => {
   });
 });
 
-describe('suite F: RBAC', () => {
+describe('suite F: RBAC', { timeout: 120_000 }, () => {
   let denying: HostileScene;
   let inverted: HostileScene;
   let empty: HostileScene;
@@ -232,7 +232,7 @@ describe('suite F: RBAC', () => {
   });
 });
 
-describe('suite F: response splitting', () => {
+describe('suite F: response splitting', { timeout: 120_000 }, () => {
   let scene: HostileScene;
   before(async () => {
     scene = await HostileScene.start({

@@ -164,7 +164,7 @@ const rows: readonly Row[] = [
   ]),
 ];
 
-describe('suite D: hostile upstreams', () => {
+describe('suite D: hostile upstreams', { timeout: 120_000 }, () => {
   let scene: HostileScene;
 
   before(async () => {

@@ -1,0 +1,8 @@
+// The last net under a worker thread: what is thrown in a callback (of a socket, a timer, TLS), or rejected with
+// nobody listening, ends neither the thread nor the other connections. Installed by worker.ts.
+
+/** `onFault` must not throw. */
+export function containFaults(onFault: (thrown: unknown) => void): void {
+  process.on('uncaughtException', onFault);
+  process.on('unhandledRejection', onFault);
+}
