@@ -3,14 +3,23 @@
 
 import { isIP } from 'node:net';
 import type { BindConfigProto, SocketAddressProto } from '../../proto/gen/types.ts';
+import type { BindConfig } from '../api/config/cluster.ts';
 import { type Compilation, mapItems } from '../compile/compilation.ts';
+import { compileSocketOptions } from './socket-options.ts';
 
-/** IP literals, at most one per family; empty = any. */
-export function compileBindAddresses(
+export function compileBindConfig(
   bind: BindConfigProto,
   path: string,
   compilation: Compilation,
-): string[] {
+): BindConfig {
+  const options = compileSocketOptions(bind.socket_options, `${path}.socket_options`, compilation);
+  return {
+    addresses: compileAddresses(bind, path, compilation),
+    keepaliveS: options.keepalive ? options.keepIdleS : null,
+  };
+}
+
+function compileAddresses(bind: BindConfigProto, path: string, compilation: Compilation): string[] {
   const addresses: string[] = [];
   const add = (source: SocketAddressProto | undefined, at: string): void => {
     const address = source?.address ?? '';

@@ -21,7 +21,7 @@ import { compileIpAddress } from '../compile/address.ts';
 import { Compilation, mapItems } from '../compile/compilation.ts';
 import { compileDynamicResources, grpcClusterNames } from './ads.ts';
 import { ConfigContext, type ConfigRun } from './any-config.ts';
-import { compileBindAddresses } from './bind-config.ts';
+import { compileBindConfig } from './bind-config.ts';
 import { compileCluster } from './cluster.ts';
 import { compileDnsResolver } from './dns.ts';
 import { compileGrpcCluster } from './grpc-target.ts';
@@ -142,10 +142,10 @@ function compileClusterDefaults(
       resolver === undefined
         ? []
         : compileDnsResolver(resolver, 'typed_dns_resolver_config', compilation),
-    bindAddresses:
+    bind:
       bind === undefined
-        ? []
-        : compileBindAddresses(bind, 'cluster_manager.upstream_bind_config', compilation),
+        ? { addresses: [], keepaliveS: null }
+        : compileBindConfig(bind, 'cluster_manager.upstream_bind_config', compilation),
   };
 }
 

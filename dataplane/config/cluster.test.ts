@@ -48,7 +48,7 @@ describe('compileCluster', () => {
         idleTimeoutMs: 3_600_000,
         maxRequestsPerConnection: 0,
         maxConnectionDurationMs: 0,
-      maxStreamDurationMs: 0,
+        maxStreamDurationMs: 0,
         maxResponseHeadersKb: 60,
         maxHeadersCount: 100,
         http1: {
@@ -66,7 +66,7 @@ describe('compileCluster', () => {
       tcpKeepalive: null,
       proxyProtocol: null,
       proxyTlvAsPoolKey: false,
-      bindAddresses: [],
+      bind: { addresses: [], keepaliveS: null },
       ignoreHealthOnHostRemoval: false,
       closeConnectionsOnHostHealthFailure: false,
       connectionPoolPerDownstreamConnection: false,

@@ -14,7 +14,7 @@ import type {
 import type { UpstreamTlsConfig } from '../api/config/tls.ts';
 import { type Compilation, namedAny } from '../compile/compilation.ts';
 import { requireAds } from '../compile/config-source.ts';
-import { compileBindAddresses } from './bind-config.ts';
+import { compileBindConfig } from './bind-config.ts';
 import { compileDns } from './dns.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { compileLoadBalancing } from './load-balancing.ts';
@@ -71,14 +71,10 @@ export function compileCluster(
       keepalive === undefined ? null : { timeS: wrapperOr(keepalive.keepalive_time, 7200) },
     proxyProtocol: socket.proxyProtocol,
     proxyTlvAsPoolKey: socket.tlvAsPoolKey,
-    bindAddresses:
+    bind:
       cluster.upstream_bind_config === undefined
-        ? defaults.bindAddresses
-        : compileBindAddresses(
-            cluster.upstream_bind_config,
-            at('upstream_bind_config'),
-            compilation,
-          ),
+        ? defaults.bind
+        : compileBindConfig(cluster.upstream_bind_config, at('upstream_bind_config'), compilation),
     ignoreHealthOnHostRemoval: cluster.ignore_health_on_host_removal ?? false,
     closeConnectionsOnHostHealthFailure: cluster.close_connections_on_host_health_failure ?? false,
     connectionPoolPerDownstreamConnection:

@@ -7,35 +7,18 @@ import type {
   AddressProto,
   ListenerProto,
   PipeProto,
-  SocketOptionProto,
   TcpKeepaliveProto,
 } from '../../proto/gen/types.ts';
 import { wrapperOr } from '../../proto/well-known.ts';
 import type { ListenAddress, ListenerConfig } from '../api/config/listener.ts';
 import { compileIpAddress } from '../compile/address.ts';
 import { type Compilation, mapItems } from '../compile/compilation.ts';
+import { compileSocketOptions, DEFAULT_KEEPALIVE_S, type SocketOptions } from './socket-options.ts';
 
-/** Linux: net.ipv4.tcp_keepalive_time. */
-const DEFAULT_KEEPALIVE_S = 7200;
 const DEFAULT_PIPE_MODE = 0;
 const MAX_PIPE_MODE = 0o777;
 /** sun_path without its final NUL. */
 const MAX_PIPE_PATH_BYTES = 107;
-
-// Numbers of Linux, which is what a SocketOption's level and name are.
-const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
-const SO_KEEPALIVE = 9;
-const SO_REUSEPORT = 15;
-const IPPROTO_TCP = 6;
-const TCP_NODELAY = 1;
-const TCP_KEEPIDLE = 4;
-
-/** What socket options ask for, as far as Node can do it. */
-interface SocketOptions {
-  readonly keepalive: boolean;
-  readonly keepIdleS: number;
-}
 
 /** The main address and the additional ones. */
 export function compileListenAddresses(
@@ -44,7 +27,7 @@ export function compileListenAddresses(
   compilation: Compilation,
 ): Pick<ListenerConfig, 'address' | 'additionalAddresses'> {
   const at = (field: string): string => joinPath(path, field);
-  const options = compileOptions(listener.socket_options, at('socket_options'), compilation);
+  const options = compileSocketOptions(listener.socket_options, at('socket_options'), compilation);
   const keepaliveS = keepaliveOf(listener.tcp_keepalive, options);
   const address = compileAddress(listener.address, at('address'), keepaliveS, compilation);
   const seen = new Set([keyOf(address)]);
@@ -56,7 +39,7 @@ export function compileListenAddresses(
       const own =
         additional.socket_options === undefined
           ? options
-          : compileOptions(
+          : compileSocketOptions(
               additional.socket_options.socket_options,
               `${below}.socket_options.socket_options`,
               compilation,
@@ -121,32 +104,3 @@ function keepaliveOf(
   if (keepalive !== undefined) return wrapperOr(keepalive.keepalive_time, DEFAULT_KEEPALIVE_S);
   return options.keepalive ? options.keepIdleS : null;
 }
-
-/** Every option that Node sets anyway or can set; any other is refused by its numbers. */
-function compileOptions(
-  options: readonly SocketOptionProto[] | undefined,
-  path: string,
-  compilation: Compilation,
-): SocketOptions {
-  let keepalive = false;
-  let keepIdleS = DEFAULT_KEEPALIVE_S;
-  mapItems(options, path, (option, at) => {
-    const level = Number(option.level ?? 0);
-    const name = Number(option.name ?? 0);
-    const value = option.int_value === undefined ? -1 : Number(option.int_value);
-    const is = (wantedLevel: number, wantedName: number): boolean =>
-      level === wantedLevel && name === wantedName && value >= 0;
-    if (is(SOL_SOCKET, SO_KEEPALIVE)) keepalive = value !== 0;
-    else if (is(IPPROTO_TCP, TCP_KEEPIDLE) && value > 0) keepIdleS = value;
-    else if (!alwaysOn.some(([onLevel, onName]) => is(onLevel, onName)) || value === 0) {
-      compilation.fail(at, `not supported: Node cannot set level ${level}, name ${name}`);
-    }
-  });
-  return { keepalive, keepIdleS };
-}
-
-const alwaysOn = [
-  [SOL_SOCKET, SO_REUSEADDR],
-  [SOL_SOCKET, SO_REUSEPORT],
-  [IPPROTO_TCP, TCP_NODELAY],
-] as const;

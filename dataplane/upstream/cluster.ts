@@ -286,10 +286,10 @@ export class UpstreamCluster implements Cluster {
       address: host.address,
       tls: this.#tls === null ? null : connectorTls(this.#tls, sni),
       connectTimeoutMs: config.connectTimeoutMs,
-      localIp: bindAddressFor(host.address, config.bindAddresses),
+      localIp: bindAddressFor(host.address, config.bind.addresses),
       preamble:
         proxyProtocol === null ? null : (own) => encodeProxyHeader(proxyProtocol, downstream, own),
-      keepaliveS: config.tcpKeepalive?.timeS ?? null,
+      keepaliveS: config.tcpKeepalive?.timeS ?? config.bind.keepaliveS,
       bufferLimitBytes: config.perConnectionBufferLimitBytes,
       traffic: this.stats,
     });

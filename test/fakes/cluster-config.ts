@@ -96,7 +96,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     tcpKeepalive: null,
     proxyProtocol: null,
     proxyTlvAsPoolKey: false,
-    bindAddresses: [],
+    bind: { addresses: [], keepaliveS: null },
     ignoreHealthOnHostRemoval: false,
     closeConnectionsOnHostHealthFailure: false,
     connectionPoolPerDownstreamConnection: false,

@@ -4,7 +4,7 @@
 import type { FieldError } from '../../../common/result.ts';
 import type { SocketAddress } from '../connection.ts';
 import type { ExtensionData } from '../factory.ts';
-import type { ClusterConfig } from './cluster.ts';
+import type { BindConfig, ClusterConfig } from './cluster.ts';
 import type { ListenerConfig } from './listener.ts';
 import type { SecretData, UpstreamTlsConfig } from './tls.ts';
 
@@ -41,8 +41,8 @@ export interface BootstrapConfig {
 export interface ClusterDefaults {
   /** typed_dns_resolver_config: `ip:port`; empty = the system's. */
   readonly dnsResolvers: readonly string[];
-  /** cluster_manager.upstream_bind_config; empty = any. */
-  readonly bindAddresses: readonly string[];
+  /** cluster_manager.upstream_bind_config. */
+  readonly bind: BindConfig;
 }
 
 /** config.core.v3.Node as far as a user says it; user agent and features are added by xds/. */

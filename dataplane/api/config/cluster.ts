@@ -36,8 +36,7 @@ export interface ClusterConfig {
   readonly proxyProtocol: UpstreamProxyProtocolConfig | null;
   /** TLVs that came with a connection keep it from sharing others', too. */
   readonly proxyTlvAsPoolKey: boolean;
-  /** Source addresses of upstream sockets, at most one per family; empty = any. */
-  readonly bindAddresses: readonly string[];
+  readonly bind: BindConfig;
   readonly ignoreHealthOnHostRemoval: boolean;
   /** Ejected hosts: HTTP connections always end behind their request, this closes TCP ones too. */
   readonly closeConnectionsOnHostHealthFailure: boolean;
@@ -46,6 +45,14 @@ export interface ClusterConfig {
   /** preconnect_policy: connections per request that runs or waits, 1..3; 1 = on demand. HTTP only. */
   readonly preconnect: { readonly perUpstreamRatio: number; readonly predictiveRatio: number };
   /** timeout budgets etc. are not here on purpose: add fields when config/ supports them. */
+}
+
+/** config.core.v3.BindConfig of upstream sockets. */
+export interface BindConfig {
+  /** Source addresses: IP literals, at most one per family; empty = any. */
+  readonly addresses: readonly string[];
+  /** By socket option SO_KEEPALIVE; null = not asked for. */
+  readonly keepaliveS: number | null;
 }
 
 /** config.core.v3.ProxyProtocolConfig. */

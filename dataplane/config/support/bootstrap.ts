@@ -107,6 +107,7 @@ export const coreSupport: SupportGroup = {
     [`${core}.BindConfig`]: {
       source_address: { note: 'port 0' },
       ...fields('extra_source_addresses', 'additional_source_addresses'),
+      socket_options: { note: 'as of listeners' },
       freebind: only(false),
     },
     [`${core}.ExtraSourceAddress`]: fields('address'),
