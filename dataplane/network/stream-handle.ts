@@ -1,6 +1,6 @@
 // The only door to Node's own stream handles: the objects behind net.Socket and tls.TLSSocket that read and
 // write. Going through them directly spares the Readable and Writable machinery per read and write and lets
-// us choose the memory that is read into (measured: docs/performance.md, ADR 0012). Used by network/ only.
+// us choose the memory that is read into (measured: docs/performance.md, ADR 0013). Used by network/ only.
 //
 // None of it is documented by Node, so everything that we rely on is named here, looked up once and checked;
 // a Node without it is refused at start with a clear error, and stream-handle.test.ts fails on it first.
