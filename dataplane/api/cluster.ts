@@ -200,6 +200,7 @@ export interface ClusterTrafficStats {
   upstreamRqMaintenanceMode: number;
   upstreamRqTimeout: number;
   upstreamRqPerTryTimeout: number;
+  upstreamRqMaxDurationReached: number;
   upstreamRqRxReset: number;
   upstreamRqTxReset: number;
   upstreamRqRetry: number;

@@ -312,6 +312,22 @@ test('max_stream_duration ends a stream however busy it is', () => {
   assert.equal(scenario.stat('http.test.downstream_rq_max_duration_reached'), 1);
 });
 
+test("a route's max_stream_duration replaces the manager's; 0 switches it off", () => {
+  const config = { maxStreamDurationMs: 1000, streamIdleTimeoutMs: 0 };
+  const longer = new HcmScenario({ config, route: fakeRoute({ maxStreamDurationMs: 3000 }) });
+  longer.get();
+  longer.timers.advance(2999);
+  assert.equal(longer.connection.written, '');
+  longer.timers.advance(1);
+  assert.match(longer.connection.written, /^HTTP\/1.1 504 /);
+  assert.equal(longer.logs[0]?.details, 'max_duration_timeout');
+
+  const off = new HcmScenario({ config, route: fakeRoute({ maxStreamDurationMs: 0 }) });
+  off.get();
+  off.timers.advance(60_000);
+  assert.equal(off.connection.written, '');
+});
+
 test('request_headers_timeout answers a head that does not end', () => {
   const scenario = new HcmScenario({ config: { requestHeadersTimeoutMs: 500 } });
   scenario.timers.advance(10_000);

@@ -58,6 +58,12 @@ export class StreamTimers {
     this.#maxDuration.start(timeoutMs, nowMs);
   }
 
+  /** A route's max_stream_duration instead of what was started; 0 = none. */
+  overrideMaxDuration(timeoutMs: number, nowMs: number): void {
+    if (timeoutMs > 0) this.startMaxDuration(timeoutMs, nowMs);
+    else if (this.#maxDuration !== null) this.#maxDuration.stop();
+  }
+
   /** The stream is over: nothing fires until the next one starts something. */
   release(): void {
     this.stream = null;

@@ -379,6 +379,22 @@ test('a per-try timeout that is not below the route timeout has no effect', () =
   assert.equal(scenario.summary(), '504 UT response_timeout: upstream request timeout');
 });
 
+test("a cluster's max_stream_duration ends a try however busy it is", () => {
+  const scenario = forwarding({ timeoutMs: 0 });
+  const { config } = scenario.cluster;
+  scenario.cluster.config = { ...config, http: { ...config.http, maxStreamDurationMs: 500 } };
+  scenario.request();
+  scenario.timers.advance(10_000);
+  assert.equal(scenario.summary(), '(no answer)', 'it runs from the connection on');
+  scenario.attempt.ready();
+  scenario.timers.advance(500);
+  assert.equal(
+    scenario.summary(),
+    '504 UMSDR upstream_max_stream_duration_reached: upstream max stream duration reached',
+  );
+  assert.equal(scenario.cluster.stats.upstreamRqMaxDurationReached, 1);
+});
+
 test('an idle try ends, also in the middle of the response', () => {
   const scenario = retrying({ perTryIdleTimeoutMs: 40 }).request();
   const { decoder } = scenario.attempt.ready();

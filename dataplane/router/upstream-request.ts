@@ -53,6 +53,7 @@ export interface UpstreamRequestParent {
     request: UpstreamRequest,
   ): void;
   onPerTryTimeout(request: UpstreamRequest, isIdle: boolean): void;
+  onMaxStreamDuration(request: UpstreamRequest): void;
   /** More / no more of the request can be taken. Counted. */
   onRequestSinkFull(): void;
   onRequestSinkDrained(): void;
@@ -94,6 +95,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   #readDisabled: number;
   #perTryTimer: Timer | null;
   #idleTimer: Timer | null;
+  #durationTimer: Timer | null;
 
   constructor(
     parent: UpstreamRequestParent,
@@ -127,6 +129,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     this.#readDisabled = 0;
     this.#perTryTimer = null;
     this.#idleTimer = null;
+    this.#durationTimer = null;
   }
 
   /** Begins the try. The answer may come before this returns. */
@@ -224,6 +227,11 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     streamInfo.upstreamConnectionId = connection.id;
     for (let i = 0; i < this.#readDisabled; i++) encoder.readDisable(true);
     parent.onUpstreamHostReady(host);
+    const { maxStreamDurationMs } = this.cluster.config.http;
+    if (maxStreamDurationMs > 0 && this.#durationTimer === null) {
+      this.#durationTimer = parent.timers.createTimer(onDurationTimer, this);
+      this.#durationTimer.start(maxStreamDurationMs);
+    }
     const nowMs = parent.clock.nowMs();
     streamInfo.firstUpstreamTxByteMs = nowMs;
     this.started = true;
@@ -332,6 +340,10 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     if (!this.#isOver) this.#parent.onPerTryTimeout(this, isIdle);
   }
 
+  onDurationTimer(): void {
+    if (!this.#isOver) this.#parent.onMaxStreamDuration(this);
+  }
+
   /** The response is complete and passed on; a request that is not complete is given up. */
   complete(): void {
     if (this.#encodeComplete) this.#finish();
@@ -383,6 +395,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   #stopTimers(): void {
     if (this.#perTryTimer !== null) this.#perTryTimer.stop();
     if (this.#idleTimer !== null) this.#idleTimer.stop();
+    if (this.#durationTimer !== null) this.#durationTimer.stop();
   }
 
   /** Takes back what it asked of others; afterwards nothing reaches the parent. */
@@ -417,6 +430,10 @@ function isIdempotent(method: string): boolean {
 
 function onPerTryTimer(request: UpstreamRequest): void {
   request.onTimer(false);
+}
+
+function onDurationTimer(request: UpstreamRequest): void {
+  request.onDurationTimer();
 }
 
 function onIdleTimer(request: UpstreamRequest): void {

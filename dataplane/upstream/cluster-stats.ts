@@ -42,6 +42,7 @@ const counters = [
   'upstreamRqMaintenanceMode',
   'upstreamRqTimeout',
   'upstreamRqPerTryTimeout',
+  'upstreamRqMaxDurationReached',
   'upstreamRqRxReset',
   'upstreamRqTxReset',
   'upstreamRqRetry',
@@ -100,6 +101,7 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamRqMaintenanceMode = 0;
   upstreamRqTimeout = 0;
   upstreamRqPerTryTimeout = 0;
+  upstreamRqMaxDurationReached = 0;
   upstreamRqRxReset = 0;
   upstreamRqTxReset = 0;
   upstreamRqRetry = 0;

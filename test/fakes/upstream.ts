@@ -24,6 +24,7 @@ import {
   ResponseHeaders,
   type Trailers,
 } from '../../dataplane/api/headers.ts';
+import { clusterConfig } from './cluster-config.ts';
 import { FakeConnection } from './connection.ts';
 
 class FakeResource implements Resource {
@@ -213,7 +214,7 @@ function countedStats(): CountedStats {
 
 /** A cluster that gives out its hosts in turn, skipping those the load balancer context refuses. */
 export class FakeCluster implements Cluster {
-  readonly config: Cluster['config'];
+  config: Cluster['config'];
   readonly stats: CountedStats = countedStats();
   hosts: FakeHost[] = [new FakeHost(1), new FakeHost(2)];
   readonly tries: FakeTry[] = [];
@@ -224,8 +225,7 @@ export class FakeCluster implements Cluster {
   #next = 0;
 
   constructor(name: string) {
-    // The router reads the name only.
-    this.config = { name } as Cluster['config'];
+    this.config = clusterConfig({ name });
   }
 
   resources(): ResourceManager {

@@ -518,3 +518,14 @@ test('a pool without connections has no timer', () => {
   warm().remoteClose();
   assert.equal(timers.armedCount(), 0);
 });
+
+test('a request that is sent again waits for the new connection although a used one becomes free', () => {
+  const { connections, request, warm } = setUp();
+  const kept = warm();
+  request();
+  const again = request(ConnectionUse.New);
+  kept.receive(OK);
+  assert.equal(again.encoder, null);
+  connections[1]!.connect();
+  assert.match(connections[1]!.written, /^GET/);
+});

@@ -61,7 +61,9 @@ export class H1Pool extends ConnectionPool<HttpPoolCallbacks> implements HttpPoo
     use: ConnectionUse,
   ): Cancellable | null {
     const client = use === ConnectionUse.Any ? this.#ready.pop() : this.#takeReady(use);
-    if (client === undefined) return this.enqueue(callbacks, decoder);
+    if (client === undefined) {
+      return this.enqueue(callbacks, decoder, use === ConnectionUse.New);
+    }
     this.#attach(client, decoder, callbacks);
     if (this.preconnectRatio > 1) this.connectForPending();
     return null;
@@ -177,7 +179,7 @@ export class H1Pool extends ConnectionPool<HttpPoolCallbacks> implements HttpPoo
       client.closeNow();
       return;
     }
-    const pending = this.takePending();
+    const pending = this.takePending(client.requestCount > 0);
     if (pending !== null) {
       // HTTP pools queue nothing without a decoder.
       this.#attach(client, pending.decoder!, pending.callbacks);

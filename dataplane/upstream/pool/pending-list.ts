@@ -22,6 +22,8 @@ export class Pending<Callbacks extends FailureCallbacks> implements Cancellable 
   prev: Pending<Callbacks> | null = null;
   isQueued = false;
   isCancelled = false;
+  /** Only a connection that was never used will do, while one is under way. */
+  needsNew = false;
   readonly #owner: PendingOwner<Callbacks>;
 
   constructor(
@@ -54,6 +56,10 @@ export class PendingList<Callbacks extends FailureCallbacks> {
     else this.#tail.next = pending;
     this.#tail = pending;
     this.size++;
+  }
+
+  peek(): Pending<Callbacks> | null {
+    return this.#head;
   }
 
   shift(): Pending<Callbacks> | null {

@@ -85,6 +85,7 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
   protected enqueue(
     callbacks: Callbacks,
     decoder: ResponseDecoder | null,
+    needsNew = false,
   ): Pending<Callbacks> | null {
     const { stats } = this;
     if (!this.resources.pendingRequests.tryAcquire()) {
@@ -93,6 +94,7 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
       return null;
     }
     const pending = new Pending<Callbacks>(this, callbacks, decoder);
+    pending.needsNew = needsNew;
     this.pending.push(pending);
     stats.upstreamRqPendingTotal++;
     stats.upstreamRqPendingActive++;
@@ -100,8 +102,9 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
     return pending.isQueued ? pending : null;
   }
 
-  /** The oldest that waits, no longer counted as waiting. */
-  protected takePending(): Pending<Callbacks> | null {
+  /** The oldest that waits and may have the connection, no longer counted as waiting. */
+  protected takePending(isUsed = false): Pending<Callbacks> | null {
+    if (isUsed && this.#connecting > 0 && this.pending.peek()?.needsNew === true) return null;
     const pending = this.pending.shift();
     if (pending !== null) this.#leavePending();
     return pending;

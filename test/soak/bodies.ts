@@ -1,0 +1,219 @@
+// Large bodies both ways through a sidecar whose peers read slowly, and how much memory it takes for them
+// (buffers between the peers are the only place where a slow reader can hurt).
+//
+//   node test/soak/bodies.ts --bytes 10737418240 --streams 1       10 GiB each way
+//   node test/soak/bodies.ts --bytes 268435456 --streams 4
+//   node test/soak/bodies.ts --bytes 268435456 --buffer-limit 0    the control: no limit, must grow
+//
+// test/integration/flow.test.ts runs a short form.
+
+import { readFileSync } from 'node:fs';
+import net from 'node:net';
+import { parseArgs } from 'node:util';
+import { proxyBootstrap, SidecarProcess } from './sidecar-process.ts';
+
+export interface BodiesOptions {
+  readonly bytes: number;
+  /** So many downloads and as many uploads at the same time. */
+  readonly streams: number;
+  /** per_connection_buffer_limit_bytes of listener and cluster; 0 = none. */
+  readonly bufferLimitBytes: number;
+  /** A reader rests so long after each 4 MiB. */
+  readonly pauseMs: number;
+}
+
+export interface BodiesReport {
+  readonly bytesEachWay: number;
+  readonly streamsEachWay: number;
+  readonly seconds: number;
+  readonly baselineRssMb: number;
+  readonly maxRssMb: number;
+  readonly growthPerStreamMb: number;
+  /** Streams whose body did not arrive whole and in order. */
+  readonly broken: number;
+}
+
+const CHUNK_BYTES = 64 * 1024;
+const READ_BYTES = 4 * 1024 * 1024;
+const SAMPLE_MS = 50;
+const WARM_UP_BYTES = 16 * 1024 * 1024;
+const PAGE_BYTES = 4096;
+const MIB = 1024 * 1024;
+/** No power of two, so that a lost or repeated piece of a body shows. */
+const PERIOD = 251;
+const pattern = Buffer.from(Array.from({ length: CHUNK_BYTES + PERIOD }, (_, i) => i % PERIOD));
+
+/** See the file head. */
+export async function bodies(options: BodiesOptions): Promise<BodiesReport> {
+  const { bytes, streams, bufferLimitBytes, pauseMs } = options;
+  const upstream = net.createServer((socket) => serve(socket, pauseMs));
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  const { port: upstreamPort } = upstream.address() as net.AddressInfo; // a TCP server has one
+  const limit = { per_connection_buffer_limit_bytes: bufferLimitBytes };
+  const sidecar = new SidecarProcess({
+    bootstrap: (port) => proxyBootstrap(port, upstreamPort, { listener: limit, cluster: limit }),
+    flags: ['--log-level', 'warning'],
+  });
+  let maxRss = 0;
+  let broken = 0;
+  const sample = () => {
+    maxRss = Math.max(maxRss, rssBytes(sidecar.pid));
+  };
+  const exchange = async (count: number, size: number): Promise<void> => {
+    const all = Array.from({ length: count }, () => [
+      download(sidecar.port, size, pauseMs),
+      upload(sidecar.port, size),
+    ]).flat();
+    for (const isWhole of await Promise.all(all)) if (!isWhole) broken++;
+  };
+  try {
+    await sidecar.start();
+    await exchange(1, WARM_UP_BYTES);
+    const baseline = rssBytes(sidecar.pid);
+    const timer = setInterval(sample, SAMPLE_MS);
+    const startMs = performance.now();
+    await exchange(streams, bytes);
+    clearInterval(timer);
+    sample();
+    const inMb = (value: number) => Math.round((value / 1e6) * 10) / 10;
+    return {
+      bytesEachWay: bytes,
+      streamsEachWay: streams,
+      seconds: Math.round((performance.now() - startMs) / 100) / 10,
+      baselineRssMb: inMb(baseline),
+      maxRssMb: inMb(maxRss),
+      growthPerStreamMb: inMb(Math.max(0, maxRss - baseline) / (2 * streams)),
+      broken,
+    };
+  } finally {
+    await sidecar[Symbol.asyncDispose]();
+    upstream.close();
+  }
+}
+
+function rssBytes(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES;
+}
+
+/** The application: `/download?N` sends N bytes, `/upload?N` reads as many, slowly. One request per connection. */
+function serve(socket: net.Socket, pauseMs: number): void {
+  socket.on('error', () => {});
+  readHead(socket, (head, rest) => {
+    const [, what = '', size = '0'] = /^\w+ \/(\w+)\?(\d+)/.exec(head) ?? [];
+    if (what === 'download') {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\nconnection: close\r\n\r\n`);
+      pump(socket, Number(size));
+      return;
+    }
+    receive(socket, rest, Number(size), pauseMs, (isWhole) => {
+      const status = isWhole ? '200 OK' : '500 Broken';
+      socket.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`);
+    });
+  });
+}
+
+function download(port: number, size: number, pauseMs: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.on('error', reject);
+    socket.write(`GET /download?${size} HTTP/1.1\r\nhost: soak\r\n\r\n`);
+    readHead(socket, (_head, rest) =>
+      receive(socket, rest, size, pauseMs, (isWhole) => {
+        socket.destroy();
+        resolve(isWhole);
+      }),
+    );
+  });
+}
+
+function upload(port: number, size: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.on('error', reject);
+    socket.write(`PUT /upload?${size} HTTP/1.1\r\nhost: soak\r\ncontent-length: ${size}\r\n\r\n`);
+    pump(socket, size);
+    readHead(socket, (head) => {
+      socket.destroy();
+      resolve(head.startsWith('HTTP/1.1 200 '));
+    });
+  });
+}
+
+/** Calls back once, with the head and what came behind it. */
+function readHead(socket: net.Socket, onHead: (head: string, rest: Buffer) => void): void {
+  let seen = Buffer.alloc(0);
+  const onData = (chunk: Buffer): void => {
+    seen = Buffer.concat([seen, chunk]);
+    const end = seen.indexOf('\r\n\r\n');
+    if (end === -1) return;
+    socket.off('data', onData);
+    onHead(seen.toString('latin1', 0, end), seen.subarray(end + 4));
+  };
+  socket.on('data', onData);
+  socket.on('close', () => socket.off('data', onData));
+}
+
+/** Writes the pattern as fast as the socket takes it. */
+function pump(socket: net.Socket, size: number): void {
+  let sent = 0;
+  const push = (): void => {
+    while (sent < size && !socket.destroyed) {
+      const start = sent % PERIOD;
+      const length = Math.min(CHUNK_BYTES, size - sent);
+      sent += length;
+      if (!socket.write(pattern.subarray(start, start + length))) {
+        socket.once('drain', push);
+        return;
+      }
+    }
+  };
+  push();
+}
+
+/** Reads `size` bytes with rests; whether they are the pattern. A stream that ends early never calls back. */
+function receive(
+  socket: net.Socket,
+  rest: Buffer,
+  size: number,
+  pauseMs: number,
+  onEnd: (isWhole: boolean) => void,
+): void {
+  let received = 0;
+  let restAt = READ_BYTES;
+  let isWhole = true;
+  const onData = (chunk: Buffer): void => {
+    // The ends of a chunk tell a shifted body as well as all of it would.
+    const ends = [0, chunk.length - 1];
+    for (const at of ends) if (chunk[at] !== (received + at) % PERIOD) isWhole = false;
+    received += chunk.length;
+    if (received >= size) {
+      socket.off('data', onData);
+      onEnd(isWhole && received === size);
+    } else if (received >= restAt) {
+      restAt += READ_BYTES;
+      socket.pause();
+      setTimeout(() => socket.resume(), pauseMs);
+    }
+  };
+  socket.on('data', onData);
+  if (rest.length > 0) onData(rest);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      bytes: { type: 'string', default: String(256 * MIB) },
+      streams: { type: 'string', default: '1' },
+      'buffer-limit': { type: 'string', default: String(MIB) },
+      'pause-ms': { type: 'string', default: '10' },
+    },
+  });
+  const report = await bodies({
+    bytes: Number(values.bytes),
+    streams: Number(values.streams),
+    bufferLimitBytes: Number(values['buffer-limit']),
+    pauseMs: Number(values['pause-ms']),
+  });
+  console.log(JSON.stringify(report, null, 2));
+  process.exitCode = report.growthPerStreamMb < 5 && report.broken === 0 ? 0 : 1;
+}
