@@ -93,8 +93,8 @@ export class ActiveStream
   #isTunnel: boolean;
   /** The upstream's direction has ended, the client's has not. */
   #isTunnelHalfOpen: boolean;
-  /** Upgrade of the 101, '' = none. */
-  #tunnelProtocol: string;
+  /** Connection and Upgrade of the 101; null = it is none. */
+  #tunnelFields: string[] | null;
 
   constructor(owner: StreamOwner, encoder: ResponseEncoder) {
     const { config } = owner;
@@ -125,7 +125,7 @@ export class ActiveStream
     this.#isUpgrade = false;
     this.#isTunnel = false;
     this.#isTunnelHalfOpen = false;
-    this.#tunnelProtocol = '';
+    this.#tunnelFields = null;
     this.#timers.stream = this;
     config.stats.rqTotal++;
     config.stats.rqActive++;
@@ -465,9 +465,7 @@ export class ActiveStream
     this.#echoRequestId(headers);
     if (data.via !== '') appendVia(headers, data.via, (seen & ResponseSeen.Via) !== 0);
     if (this.#isTunnel) {
-      if (this.#tunnelProtocol !== '') {
-        fields.push('connection', 'upgrade', 'upgrade', this.#tunnelProtocol);
-      }
+      if (this.#tunnelFields !== null) fields.push(...this.#tunnelFields);
     } else {
       if (!this.#filterManager.isRemoteComplete()) {
         this.#isLastResponse = true;
@@ -491,7 +489,14 @@ export class ActiveStream
     if (!isTunnelStatus(this.encoder.upgradeType === 'CONNECT', status)) return;
     this.#isTunnel = true;
     this.#filterManager.openTunnel();
-    this.#tunnelProtocol = status === 101 ? (getField(fields, 'upgrade') ?? '') : '';
+    const protocol = getField(fields, 'upgrade');
+    if (status !== 101 || protocol === null) return;
+    this.#tunnelFields = [
+      'connection',
+      getField(fields, 'connection') ?? 'upgrade',
+      'upgrade',
+      protocol,
+    ];
   }
 
   #echoRequestId(headers: ResponseHeaders): void {

@@ -36,7 +36,7 @@ const lowVersion: CodecError = Object.freeze({
 /** RFC 9110 9.3.6: content in a CONNECT has no meaning; what is behind its head belongs to the tunnel. */
 const connectWithLength: CodecError = Object.freeze({
   status: 400,
-  details: 'http1.content_length_not_allowed',
+  details: 'http1.body_disallowed',
   message: 'unsupported content length',
 });
 const chunkedConnect: CodecError = Object.freeze({

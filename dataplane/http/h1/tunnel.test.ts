@@ -103,7 +103,7 @@ test('an upgrade with a body stays a request, the last one of its connection', (
 test('a CONNECT with content is refused', () => {
   const head = 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n';
   const length = serve(`${head}Content-Length: 1\r\n\r\nx`);
-  assert.equal(length.errors[0]?.details, 'http1.content_length_not_allowed');
+  assert.equal(length.errors[0]?.details, 'http1.body_disallowed');
   const chunked = serve(`${head}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`);
   assert.equal(chunked.errors[0]?.status, 501);
   assert.equal(serve(`${head}Content-Length: 0\r\n\r\n`).errors.length, 0);
