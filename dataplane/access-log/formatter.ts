@@ -1,8 +1,8 @@
 // Format strings compiled once, run per log line or per header that a route adds. A line is a byte string:
 // one character per byte, to be written as latin1 (see byte-string.ts).
 
+import { byteString } from '../../common/byte-string.ts';
 import type { AccessLogFormatData } from '../api/config/access-log.ts';
-import { byteString } from './byte-string.ts';
 import { parseFormat } from './format-parser.ts';
 import { createJsonFormatter } from './json-formatter.ts';
 import type { Operator } from './operator.ts';

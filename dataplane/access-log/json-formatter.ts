@@ -2,9 +2,10 @@
 // missing is null); a leaf that mixes text and operators is a string. Keys come in byte order, as Envoy
 // writes them.
 
+import { byteString } from '../../common/byte-string.ts';
 import type { LogContext } from '../api/access-log.ts';
 import type { PlainData } from '../api/factory.ts';
-import { byteString, jsonText } from './byte-string.ts';
+import { jsonText } from './byte-string.ts';
 import type { Operator } from './operator.ts';
 import type { Formatter, TextFormatter } from './text-formatter.ts';
 

@@ -1,7 +1,7 @@
 // %DYNAMIC_METADATA(namespace:key:key)%: what filters noted about a request.
 
+import { byteString } from '../../common/byte-string.ts';
 import type { LogContext } from '../api/access-log.ts';
-import { byteString } from './byte-string.ts';
 import type { Operator } from './operator.ts';
 
 class MetadataOperator implements Operator {

@@ -4,10 +4,11 @@
 
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { byteString } from '../../common/byte-string.ts';
 import type { LogContext } from '../api/access-log.ts';
 import { formatAddress, type SocketAddress, type TlsInfo } from '../api/connection.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
-import { byteString, jsonText } from './byte-string.ts';
+import { jsonText } from './byte-string.ts';
 import type { FormatToken } from './format-parser.ts';
 import { grpcStatusName, grpcStatusOf } from './grpc-status.ts';
 import { dynamicMetadata } from './metadata-operator.ts';

@@ -1,6 +1,7 @@
 // type.matcher.v3 and config.route.v3 matchers as plain data (api/matcher-data.ts). Regular expressions
 // are checked as RE2, which is what runs them.
 
+import { byteString } from '../../common/byte-string.ts';
 import { errorText } from '../../common/coded-error.ts';
 import { loadRe2 } from '../../common/re2.ts';
 import type {
@@ -138,12 +139,12 @@ function headerMatch(
   compilation: Compilation,
 ): HeaderMatcherData['match'] {
   const text = (kind: 'exact' | 'prefix' | 'suffix' | 'contains', value: string) =>
-    ({ kind: 'string', matcher: { kind, value, ignoreCase: false } }) as const;
+    ({ kind: 'string', matcher: { kind, value: byteString(value), ignoreCase: false } }) as const;
   if (matcher.string_match !== undefined) {
-    return {
-      kind: 'string',
-      matcher: compileStringMatcher(matcher.string_match, `${path}.string_match`, compilation),
-    };
+    const string = compileStringMatcher(matcher.string_match, `${path}.string_match`, compilation);
+    // Header values are bytes: Envoy compares the UTF-8 of the text with them.
+    const bytes = string.kind === 'regex' ? string : { ...string, value: byteString(string.value) };
+    return { kind: 'string', matcher: bytes };
   }
   if (matcher.range_match !== undefined) {
     const start = Number(matcher.range_match.start ?? 0);

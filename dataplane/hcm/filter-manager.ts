@@ -9,7 +9,7 @@
 //
 // If every filter says Continue, no buffer object exists and nothing here allocates per call.
 
-import { byteString } from '../access-log/byte-string.ts';
+import { byteString } from '../../common/byte-string.ts';
 import type { Connection } from '../api/connection.ts';
 import { ResponseHeaders, type Trailers } from '../api/headers.ts';
 import {

@@ -1,7 +1,7 @@
 // local_reply_config of one connection manager, compiled: what becomes of a local reply before it is sent. Asked
 // by the filter manager once per local reply; replies of the upstream are none of its business.
 
-import { byteString } from '../access-log/byte-string.ts';
+import { byteString } from '../../common/byte-string.ts';
 import { compileLogFilter, type LogFilter } from '../access-log/filter.ts';
 import { createFormatter } from '../access-log/formatter.ts';
 import type { Formatter } from '../access-log/text-formatter.ts';

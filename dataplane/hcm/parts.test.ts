@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { byteString } from '../../common/byte-string.ts';
 import { FakeClock } from '../../test/fakes/clock.ts';
 import { defaultHcmConfig } from '../../test/fakes/hcm.ts';
 import { FakeTimers } from '../../test/fakes/timers.ts';
-import { byteString } from '../access-log/byte-string.ts';
 import { RequestHeaders, ResponseHeaders } from '../api/headers.ts';
 import { DateHeader } from './date-header.ts';
 import { DeadlineTimer } from './deadline-timer.ts';

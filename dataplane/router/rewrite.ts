@@ -1,6 +1,6 @@
 // Rewriting of path and host on the way upstream, and of the location of redirects.
 
-import { byteString } from '../access-log/byte-string.ts';
+import { byteString } from '../../common/byte-string.ts';
 import type { RedirectActionData, RouteMatchData } from '../api/config/route.ts';
 import { getField, type RequestHeaders, setField } from '../api/headers.ts';
 import type { RegexRewriteData } from '../api/matcher-data.ts';

@@ -2,7 +2,7 @@
 // as Route, and what the router does with a request. Immutable, shared by all requests of a worker; there may
 // be ten thousands of them, so what routes have in common lies in their virtual host.
 
-import { byteString } from '../access-log/byte-string.ts';
+import { byteString } from '../../common/byte-string.ts';
 import type {
   ForwardActionData,
   RouteActionData,

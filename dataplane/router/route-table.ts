@@ -2,7 +2,7 @@
 // see path-index for how that stays cheap with many routes. Built when a route configuration arrives, by the
 // composition root; never changed afterwards.
 
-import { byteString } from '../access-log/byte-string.ts';
+import { byteString } from '../../common/byte-string.ts';
 import type { RouteConfigData, RouteData, VirtualHostData } from '../api/config/route.ts';
 import { getField, type RequestHeaders } from '../api/headers.ts';
 import type { Route, RouteTable } from '../api/route.ts';

@@ -1,6 +1,7 @@
 // The connection manager's header rules, main-thread half: who the client is said to be, request ids, and
 // what the proxy calls itself. Called by config.ts.
 
+import { byteString } from '../../../../common/byte-string.ts';
 import type { HttpConnectionManagerProto } from '../../../../proto/gen/types.ts';
 import { wrapperOr } from '../../../../proto/well-known.ts';
 import type {
@@ -39,9 +40,9 @@ export function compileIdentity(
   const internal = config.internal_address_config;
   const details = config.set_current_client_cert_details;
   return {
-    serverName: config.server_name ?? 'envoy',
+    serverName: byteString(config.server_name ?? 'envoy'),
     serverHeaderTransformation: config.server_header_transformation ?? 'OVERWRITE',
-    via: config.via ?? '',
+    via: byteString(config.via ?? ''),
     generateRequestId: wrapperOr(config.generate_request_id, true),
     preserveExternalRequestId: config.preserve_external_request_id ?? false,
     alwaysSetRequestIdInResponse: config.always_set_request_id_in_response ?? false,
