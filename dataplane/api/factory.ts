@@ -13,7 +13,6 @@ import type { FieldError, Result } from '../../common/result.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { AccessLogger } from './access-log.ts';
 import type { ClusterManager } from './cluster.ts';
-import type { ListenerConfig } from './config/listener.ts';
 import type { SecretData } from './config/tls.ts';
 import type { HttpFilterConfig } from './http-filter.ts';
 import type { ListenerFilterConfig } from './listener-filter.ts';
@@ -195,7 +194,12 @@ export interface HttpFilterFactory {
 export interface NetworkFilterFactory {
   readonly name: string;
   /** `listener`: whose filter chain it belongs to. */
-  create(data: unknown, context: WorkerContext, listener?: ListenerConfig): NetworkFilterConfig;
+  create(data: unknown, context: WorkerContext, listener?: FilterListener): NetworkFilterConfig;
+}
+
+/** The listener as its network filters may know it. */
+export interface FilterListener {
+  readonly drainType: 'DEFAULT' | 'MODIFY_ONLY';
 }
 export interface ListenerFilterFactory {
   readonly name: string;

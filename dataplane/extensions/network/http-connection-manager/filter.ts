@@ -2,10 +2,9 @@
 // its filters, access loggers and routes.
 
 import type { HcmConfig } from '../../../api/config/hcm.ts';
-import type { ListenerConfig } from '../../../api/config/listener.ts';
 import type { RouteConfigData } from '../../../api/config/route.ts';
 import type { DrainSequence } from '../../../api/drain.ts';
-import type { NetworkFilterFactory, WorkerContext } from '../../../api/factory.ts';
+import type { FilterListener, NetworkFilterFactory, WorkerContext } from '../../../api/factory.ts';
 import type { NetworkFilterConfig, ReadFilter } from '../../../api/network-filter.ts';
 import type { RouteTable } from '../../../api/route.ts';
 import { HttpConnectionManagerConfig } from '../../../hcm/config.ts';
@@ -75,7 +74,7 @@ export function httpConnectionManagerFactory(
 ): NetworkFilterFactory {
   return {
     name: 'envoy.filters.network.http_connection_manager',
-    create(data: unknown, context: WorkerContext, listener?: ListenerConfig): NetworkFilterConfig {
+    create(data: unknown, context: WorkerContext, listener?: FilterListener): NetworkFilterConfig {
       const ignoresHealthchecksFail = listener?.drainType === 'MODIFY_ONLY';
       // The contract between the halves: config.ts made it.
       const hcm = data as HcmConfig;
