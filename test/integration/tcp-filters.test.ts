@@ -181,7 +181,7 @@ static_resources:
     assert.equal(side, 'out');
     await sidecar.untilStat('rb.rbac.denied', (value) => value === 1);
     await logLine(
-      'TcpConnectionEnd - 0 0 rbac_access_denied_matched_policy[no_one] rbac_deny_close echo',
+      'TcpConnectionEnd - 1 0 rbac_access_denied_matched_policy[no_one] rbac_deny_close echo',
     );
   });
 

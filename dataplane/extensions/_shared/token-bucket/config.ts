@@ -9,7 +9,7 @@ import type { TokenBucketData } from './data.ts';
 const MIN_FILL_INTERVAL_MS = 50;
 const STATE_BYTES = 8;
 
-/** `shareKey`: buckets of one key and equal figures are one bucket; null = it is nobody else's. */
+/** `shareKey` as in TokenBucketData. */
 export function compileTokenBucket(
   bucket: TokenBucketProto,
   path: string,
@@ -30,5 +30,5 @@ export function compileTokenBucket(
       ? undefined
       : `${JSON.stringify(shareKey)} ${maxTokens} ${tokensPerFill} ${fillIntervalMs}`;
   const state = compilation.context.sharedMemory(STATE_BYTES, key);
-  return { maxTokens, tokensPerFill, fillIntervalMs, state };
+  return { maxTokens, tokensPerFill, fillIntervalMs, shareKey, state };
 }

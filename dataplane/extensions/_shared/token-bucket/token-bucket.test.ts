@@ -9,6 +9,7 @@ function bucketData(given: Partial<TokenBucketData>): TokenBucketData {
     maxTokens: 3,
     tokensPerFill: 1,
     fillIntervalMs: 1000,
+    shareKey: null,
     state: new SharedArrayBuffer(8),
     ...given,
   };

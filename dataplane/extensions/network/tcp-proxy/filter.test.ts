@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type net from 'node:net';
 import { test } from 'node:test';
+import { xxhash64 } from '../../../../common/xxhash64.ts';
+import { networkFilterData } from '../../../../test/fakes/config.ts';
+import { FakeStreamInfo } from '../../../../test/fakes/stream-info.ts';
 import {
   deadPort,
   type Given,
@@ -10,7 +13,11 @@ import {
   proxy,
   readAll,
 } from '../../../../test/fakes/tcp-proxy.ts';
+import type { WorkerContext } from '../../../api/factory.ts';
 import { ResponseFlag } from '../../../api/stream-info.ts';
+import { HolderStore } from '../../../stats/store.ts';
+import type { TcpProxyData } from './data.ts';
+import { TcpProxyShared } from './shared.ts';
 
 test('carries bytes both ways, counts them, and logs once at the end', async () => {
   const gone = Promise.withResolvers<void>();
@@ -406,3 +413,19 @@ for (const isTaken of [true, false]) {
     assert.equal(stat('cluster.orders.upstream_cx_active'), 0);
   });
 }
+
+test('source_ip makes the address of the client, without its port, the hash of the balancer', () => {
+  const context = {
+    createAccessLogger: () => ({ log() {} }),
+    stats: new HolderStore(),
+  } as unknown as WorkerContext; // no more is used
+  const data = networkFilterData(
+    'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+    'stat_prefix: t, cluster: c, hash_policy: [{source_ip: {}}]',
+  ) as TcpProxyData; // config.ts makes it
+  const info = new FakeStreamInfo();
+  const hashing = new TcpProxyShared(data, context);
+  assert.equal(hashing.balancerContext(info).hashKey, xxhash64(Buffer.from('10.1.2.3')));
+  const plain = new TcpProxyShared({ ...data, hashesSourceIp: false }, context);
+  assert.equal(plain.balancerContext(info).hashKey, null);
+});
