@@ -112,6 +112,8 @@ export interface HostileOptions {
   /** More of the cluster, YAML lines in flow style. */
   readonly cluster?: readonly string[];
   readonly bootstrap?: string;
+  /** More access loggers, in flow style. */
+  readonly logs?: readonly string[];
   readonly concurrency?: number;
 }
 
@@ -134,7 +136,7 @@ static_resources:
               typed_config:
                 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
                 stat_prefix: ingress
-                access_log: [{ name: f, typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: ${log}, log_format: { json_format: ${LOG_FORMAT} } } }]
+                access_log: [{ name: f, typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: ${log}, log_format: { json_format: ${LOG_FORMAT} } } }${(options.logs ?? []).map((log) => `, ${log}`).join('')}]
                 route_config: { virtual_hosts: [{ name: all, domains: ["*"], ${routes} }] }
                 http_filters: [${[...(options.filters ?? []), router].join(', ')}]${lines(options.hcm, 16)}
   clusters:
@@ -241,14 +243,16 @@ export class HostileScene {
     for (;;) {
       await this.sidecar.admin('/reopen_logs', 'POST'); // which flushes
       const text = readFileSync(join(this.#directory, 'access.log'), 'latin1');
+      // The last line may be on its way.
+      const end = text.lastIndexOf('\n') + 1;
       const entries = text
-        .slice(this.#logRead)
+        .slice(this.#logRead, end)
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as LogEntry) // by LOG_FORMAT
         .filter(({ path }) => path !== '/good');
-      if (entries.length >= count && text.endsWith('\n')) {
-        this.#logRead = text.length;
+      if (entries.length >= count) {
+        this.#logRead = end;
         return entries;
       }
       assert.ok(performance.now() < deadline, `${entries.length} of ${count} log lines came`);
