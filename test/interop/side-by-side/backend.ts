@@ -93,6 +93,13 @@ export async function startBackend(): Promise<RecordingBackend> {
         ['server', 'backend'],
       ]);
       response.end('ok');
+    } else if (path.endsWith('/repeated')) {
+      response.writeHead(200, [
+        ...['vary', 'a', 'vary', 'b', 'set-cookie', 'a=1', 'set-cookie', 'b=2'],
+        ...['x-odd', 'a', 'cache-control', 'no-store', 'x-odd', 'b', 'cache-control', 'private'],
+        ...['x-bytes', '\x80\xc3\xff', 'content-length', '2'],
+      ]);
+      response.end('ok');
     } else if (path.endsWith('/connection-close')) {
       response.writeHead(200, { connection: 'close' });
       response.end('bye');
