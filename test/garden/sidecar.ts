@@ -78,11 +78,13 @@ function listener(lane: Lane, port: number, log: string, timeoutMs: number): str
                       "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router`;
 }
 
-function cluster({ name, upstreamPort }: Lane): string {
+function cluster({ name, profile, upstreamPort }: Lane): string {
+  const open = profile === 'open' ? 'http_protocol_options: { enable_trailers: true }' : '';
   return `
     - name: ${name}
       type: STATIC
       connect_timeout: 1s
+      ${open}
       load_assignment:
         cluster_name: ${name}
         endpoints:
