@@ -93,6 +93,8 @@ export class RouterFilter
   #isGrpcDeferred: boolean;
   /** Answered, or gone. */
   #isDone: boolean;
+  /** The request is a WebSocket's. */
+  #isWebSocket: boolean;
   #isTunnel: boolean;
   /** Of a tunnel whose other direction goes on. */
   #isUpstreamEnded: boolean;
@@ -122,6 +124,7 @@ export class RouterFilter
     this.#responseStarted = false;
     this.#isGrpcDeferred = false;
     this.#isDone = false;
+    this.#isWebSocket = false;
     this.#isTunnel = false;
     this.#isUpstreamEnded = false;
     this.#timeoutTimer = null;
@@ -180,6 +183,7 @@ export class RouterFilter
     if (endStream) this.#onRequestComplete();
     // The end of such a request is the end of its tunnel: the answer is waited for from now on.
     else if (!this.#isDone && isWebSocketUpgrade(headers)) {
+      this.#isWebSocket = true;
       this.#startGlobalTimeout(this.#config.timers);
     }
     return FilterHeadersStatus.StopIteration;
@@ -441,7 +445,9 @@ export class RouterFilter
     this.#responseStarted = true;
     if (endStream) this.#onUpstreamComplete(request);
     else if (isTunnelStatus(this.#headers!.method === 'CONNECT', status)) this.#openTunnel();
-    this.#callbacks.encodeHeaders(headers, endStream, 'via_upstream');
+    const isDeclined = this.#isWebSocket && !this.#isTunnel && status < 400;
+    const details = isDeclined ? 'websocket_handshake_unsuccessful' : 'via_upstream';
+    this.#callbacks.encodeHeaders(headers, endStream, details);
   }
 
   /** From here on the two directions end one by one, and only idle timeouts and durations apply. */
@@ -500,6 +506,7 @@ export class RouterFilter
       this.#flagRetryStatus(status);
       return false;
     }
+    if (this.#config.dynamicStats) this.#cluster!.stats.chargeRetriedResponse(headers.status);
     this.#upstreamStarted = true;
     retryState.onHostAttempted(request.host);
     request.host.stats.rqError++;

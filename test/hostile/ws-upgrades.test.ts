@@ -76,7 +76,7 @@ const rows: readonly Row[] = [
     name: 'U-22 the upstream says 200',
     bytes: webSocket('/declined') + SMUGGLED,
     status: 200,
-    details: 'via_upstream',
+    details: 'websocket_handshake_unsuccessful',
     counter: /downstream_cx_upgrades_total/,
     forwarded: 1,
   },

@@ -13,7 +13,7 @@ const TOTAL_BYTES = (isSoak ? 1024 : 64) * MIB;
  * What the two hops may hold: kernel buffers of four sockets, which grow up to 6 MiB each, and the proxy's own
  * of 1 MiB on each side.
  */
-const IN_FLIGHT_LIMIT_BYTES = 32 * MIB;
+const IN_FLIGHT_LIMIT_BYTES = 48 * MIB;
 /** Of this process: sidecar, client and upstream together. */
 const RSS_GROWTH_LIMIT_BYTES = 64 * MIB;
 

@@ -211,7 +211,7 @@ describe('upgrades side by side with Envoy', { skip: skipWithout('envoy') }, () 
         head = true;
         if (answer !== '') socket.write(answer);
         else socket.write(chunk.toString('latin1').startsWith('GET') ? '' : 'echo ');
-      } else socket.write(chunk);
+      } else if (answer !== '') socket.write(chunk);
     });
     socket.on('end', () => socket.end());
   });
@@ -254,6 +254,9 @@ describe('upgrades side by side with Envoy', { skip: skipWithout('envoy') }, () 
       const { payload } = one;
       const sign = answer === '' ? 'echo ' : payload;
       await reader.until(({ text, ended }) => text.endsWith(sign) || ended);
+      while (!upstream.endsWith(payload) && !reader.ended) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
     } else {
       // A refused one is the last of its connection: Envoy waits for delayed_close_timeout, 1 s.
       const deadline = performance.now() + 1500;
