@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { keepBytes, LARGE_SLAB_BYTES, ReadSlab, slabOf } from './read-slab.ts';
+
+test('a slab is used again when its last holder lets go of it, newest first', () => {
+  const first = ReadSlab.take(LARGE_SLAB_BYTES);
+  const second = ReadSlab.take(LARGE_SLAB_BYTES);
+  second.hold();
+  assert.equal(second.isShared, true);
+  second.release();
+  assert.equal(second.isShared, false);
+  assert.notEqual(ReadSlab.take(LARGE_SLAB_BYTES), second, 'its reader still has it');
+  first.release();
+  second.release();
+  assert.equal(ReadSlab.take(LARGE_SLAB_BYTES), second);
+  assert.equal(ReadSlab.take(LARGE_SLAB_BYTES), first);
+});
+
+test('small reads get small slabs', () => {
+  assert.equal(ReadSlab.take(64 * 1024).memory.length, 64 * 1024);
+  assert.equal(ReadSlab.take(64 * 1024 + 1).memory.length, LARGE_SLAB_BYTES);
+});
+
+test('JS-11 what is kept is a copy when it lies in a slab, and itself when not', () => {
+  const slab = ReadSlab.take(100);
+  const data = slab.memory.subarray(10, 13);
+  data.write('abc');
+  assert.equal(slabOf(data), slab);
+  const kept = keepBytes(data);
+  data.fill(0);
+  assert.equal(kept.toString(), 'abc');
+  assert.equal(slabOf(kept), null);
+  assert.equal(keepBytes(kept), kept);
+});
