@@ -42,6 +42,7 @@ test('a request more, another one, and waiting for more are differences', () => 
 test('behind a request that was cut short a refusal is allowed, an answer is not', () => {
   assert.equal(kindOf([one, two], true, false), 'same');
   assert.equal(kindOf([one, two, 400], true, false), 'refused');
+  assert.equal(kindOf([one, two, 417, 400], true, false), 'refused');
   assert.equal(kindOf([one, two, two], true, false), 'different');
 });
 
