@@ -43,7 +43,8 @@ export interface GardenSidecar {
 function listener(lane: Lane, port: number, log: string, timeoutMs: number): string {
   const timeout = `${timeoutMs / 1000}s`;
   const open =
-    'http_protocol_options: { accept_http_10: true, default_host_for_http_10: old.test, enable_trailers: true }';
+    'http_protocol_options: { accept_http_10: true, default_host_for_http_10: old.test, enable_trailers: true, ' +
+    'allow_chunked_length: true, allow_custom_methods: true }';
   return `
     - name: ${lane.name}
       address: { socket_address: { address: 127.0.0.1, port_value: ${port} } }
