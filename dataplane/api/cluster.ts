@@ -215,6 +215,8 @@ export interface ClusterTrafficStats {
   retryOrShadowAbandoned: number;
   /** upstream_rq_<code>, upstream_rq_<class>xx, upstream_rq_completed (and canary./internal./external.). */
   chargeResponseCode(status: number, internal: boolean, canary: boolean): void;
+  /** `retry.upstream_rq_*`: a response that a retry took the place of. */
+  chargeRetriedResponse(status: number): void;
   recordRqTime(ms: number): void;
   recordCxConnectMs(ms: number): void;
   recordCxLengthMs(ms: number): void;

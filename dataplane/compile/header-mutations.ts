@@ -1,7 +1,8 @@
 // request_/response_headers_to_add/_to_remove of routes, virtual hosts and weighted clusters, and the
 // single HeaderValueOption that the header_mutation filter shares with them.
 
-import type { HeaderValueOptionProto } from '../../proto/gen/types.ts';
+import { isUtf8 } from 'node:buffer';
+import type { HeaderValueOptionProto, HeaderValueProto } from '../../proto/gen/types.ts';
 import type { HeaderMutationData, HeaderMutationsData } from '../api/matcher-data.ts';
 import { type Compilation, mapItems } from './compilation.ts';
 import { checkFormat } from './format.ts';
@@ -15,7 +16,7 @@ export function compileHeaderValueOption(
 ): HeaderMutationData {
   const header = option.header ?? {};
   const name = headerName(header.key, `${path}.header.key`, compilation);
-  const value = header.raw_value?.toString('latin1') ?? header.value ?? '';
+  const value = valueText(header, path, compilation);
   checkFormat(value, `${path}.header.value`, compilation);
   return {
     name,
@@ -23,6 +24,15 @@ export function compileHeaderValueOption(
     action: actionOf(option, path, compilation),
     keepEmptyValue: option.keep_empty_value ?? false,
   };
+}
+
+/** Formats are texts, which become UTF-8 again on the wire: a raw value has to be UTF-8. */
+function valueText(header: HeaderValueProto, path: string, compilation: Compilation): string {
+  if (header.raw_value === undefined) return header.value ?? '';
+  if (!isUtf8(header.raw_value)) {
+    compilation.fail(`${path}.header.raw_value`, 'not supported yet (bytes that are no UTF-8)');
+  }
+  return Buffer.from(header.raw_value).toString('utf8');
 }
 
 function actionOf(

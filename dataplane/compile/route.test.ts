@@ -85,6 +85,15 @@ describe('compileRouteConfiguration', () => {
     assert.deepEqual(data.virtualHosts[0]?.responseHeaders.remove, ['x-c']);
   });
 
+  it('reads raw values as the UTF-8 that they become again, and refuses other bytes', () => {
+    const raw = (base64: string) =>
+      `{name: r, request_headers_to_add: [{header: {key: a, raw_value: ${base64}}}]}`;
+    assert.equal(compiled(raw('Y2Fmw6k=')).requestHeaders.add[0]?.value, 'caf\u00e9');
+    assert.deepEqual(errors(raw('/w==')), [
+      'request_headers_to_add[0].header.raw_value: not supported yet (bytes that are no UTF-8)',
+    ]);
+  });
+
   it('reads append: false as overwrite', () => {
     const data = compiled(
       '{name: r, request_headers_to_add: [{header: {key: a, value: b}, append: false}]}',

@@ -198,6 +198,7 @@ test('retries a 5xx until it goes well, each time after a longer wait', () => {
     [stats.upstreamRqRetry, stats.upstreamRqRetrySuccess, stats.upstreamRqRetryLimitExceeded],
     [2, 1, 0],
   );
+  assert.deepEqual(stats.retried, [503, 502]);
   assert.equal(retries.count(), 0);
   assert.deepEqual(
     stats.charged.map(({ status }) => status),

@@ -37,6 +37,7 @@ test('response codes come by code, class and sum, tagged for Prometheus', () => 
   stats.chargeResponseCode(200, false, false);
   stats.chargeResponseCode(204, false, true);
   stats.chargeResponseCode(503, true, false);
+  stats.chargeRetriedResponse(502);
   const entries = entriesOf(stats);
   const value = (name: string) => entries.get(`cluster.orders.${name}`)?.value;
   assert.equal(value('upstream_rq_200'), 1);
@@ -45,6 +46,9 @@ test('response codes come by code, class and sum, tagged for Prometheus', () => 
   assert.equal(value('external.upstream_rq_2xx'), 2);
   assert.equal(value('internal.upstream_rq_503'), 1);
   assert.equal(value('canary.upstream_rq_204'), 1);
+  assert.equal(value('retry.upstream_rq_502'), 1);
+  assert.equal(value('retry.upstream_rq_5xx'), 1);
+  assert.equal(value('retry.upstream_rq_completed'), 1);
   const tagged = entries.get('cluster.orders.upstream_rq_5xx');
   assert.equal(tagged?.promName, 'envoy_cluster_upstream_rq_xx');
   assert.deepEqual(tagged?.labels, {

@@ -128,6 +128,7 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   #internalCodes: ResponseCodes | null = null;
   #externalCodes: ResponseCodes | null = null;
   #canaryCodes: ResponseCodes | null = null;
+  #retriedCodes: ResponseCodes | null = null;
 
   get upstreamCxRxBytesTotal(): number {
     return this.rxBytesTotal;
@@ -161,6 +162,11 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
     }
   }
 
+  chargeRetriedResponse(status: number): void {
+    this.#retriedCodes ??= new ResponseCodes('retry.');
+    this.#retriedCodes.count(status);
+  }
+
   recordRqTime(ms: number): void {
     this.#rqTime.record(ms);
   }
@@ -183,6 +189,7 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
     this.#internalCodes?.collect(scope, sink);
     this.#externalCodes?.collect(scope, sink);
     this.#canaryCodes?.collect(scope, sink);
+    this.#retriedCodes?.collect(scope, sink);
     collectHistogram(scope, sink, 'upstream_rq_time', this.#rqTime);
     collectHistogram(scope, sink, 'upstream_cx_connect_ms', this.#cxConnectMs);
     collectHistogram(scope, sink, 'upstream_cx_length_ms', this.#cxLengthMs);

@@ -191,16 +191,21 @@ export class FakeTry implements RequestEncoder, Cancellable {
 type CountedStats = Cluster['stats'] & {
   readonly charged: { status: number; internal: boolean; canary: boolean }[];
   readonly rqTimes: number[];
+  /** Statuses of responses that were retried. */
+  readonly retried: number[];
 };
 
 function countedStats(): CountedStats {
   const charged: CountedStats['charged'] = [];
   const rqTimes: number[] = [];
+  const retried: number[] = [];
   const counters = {
     charged,
     rqTimes,
+    retried,
     chargeResponseCode: (status: number, internal: boolean, canary: boolean) =>
       charged.push({ status, internal, canary }),
+    chargeRetriedResponse: (status: number) => retried.push(status),
     recordRqTime: (ms: number) => rqTimes.push(ms),
     recordCxConnectMs: () => {},
     recordCxLengthMs: () => {},
