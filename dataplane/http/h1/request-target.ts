@@ -35,8 +35,14 @@ export function parseRequestTarget(
     requestTarget.authority = '';
     return null;
   }
+  if (!allowAbsoluteUrl) {
+    // As in Envoy the connection manager refuses it then (absolute_path_rejected), like any path without '/'.
+    requestTarget.path = target;
+    requestTarget.authority = '';
+    return null;
+  }
   const schemeEnd = target.indexOf('://');
-  if (schemeEnd <= 0 || !allowAbsoluteUrl) return invalidUrl;
+  if (schemeEnd <= 0) return invalidUrl;
   const scheme = target.substring(0, schemeEnd).toLowerCase();
   if (scheme !== 'http' && scheme !== 'https') return invalidScheme;
   let end = schemeEnd + 3;

@@ -76,9 +76,67 @@ test('U-04 the authority of an absolute target replaces Host', () => {
   assert.equal(requests[0]!.text(), 'GET /zz?q @B:80 [] body= trailers=- end');
   const bare = serve('GET http://b HTTP/1.1\r\nHost: a\r\n\r\n');
   assert.equal(bare.requests[0]!.headers!.path, '/');
-  refuses('GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n', 400, 'http1.invalid_url', {
+});
+
+test('without allow_absolute_url a target is left to the connection manager, which takes paths only', () => {
+  const { requests } = serve('GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n', {
     allowAbsoluteUrl: false,
   });
+  assert.equal(requests[0]!.text(), 'GET http://b/ @a [] body= trailers=- end');
+});
+
+test('U-07 TRACE goes without credentials', () => {
+  const { requests } = serve(
+    'TRACE / HTTP/1.1\r\nHost: a\r\nCookie: c\r\nX: y\r\nAuthorization: d\r\nProxy-Authorization: e\r\n\r\n',
+  );
+  assert.equal(requests[0]!.text(), 'TRACE / @a [x: y] body= trailers=- end');
+});
+
+test('allow_chunked_length drops the length, but not the strictness about it', () => {
+  const allowChunkedLength = true;
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n';
+  const { requests } = serve(`${head}Content-Length: 9\r\n\r\n1\r\na\r\n0\r\n\r\n`, {
+    allowChunkedLength,
+  });
+  assert.equal(requests[0]!.text(), 'POST / @a [] body=a trailers=- end');
+  refuses(`${head}Content-Length: x\r\n\r\n`, 400, 'http1.content_length_and_chunked_not_allowed', {
+    allowChunkedLength,
+  });
+  refuses(
+    `${head}Content-Length: 9\r\nContent-Length: 9\r\n\r\n`,
+    400,
+    'http1.content_length_and_chunked_not_allowed',
+    {
+      allowChunkedLength,
+    },
+  );
+});
+
+test('allow_custom_methods takes any token, and no longer one than the others may be', () => {
+  const allowCustomMethods = true;
+  const { requests } = serve('FROB-1 / HTTP/1.1\r\nHost: a\r\n\r\n', { allowCustomMethods });
+  assert.equal(requests[0]!.text(), 'FROB-1 / @a [] body= trailers=- end');
+  refuses('F(B / HTTP/1.1\r\nHost: a\r\n\r\n', 400, 'http1.codec_error', { allowCustomMethods });
+  refuses(`${'F'.repeat(17)} / HTTP/1.1\r\nHost: a\r\n\r\n`, 400, 'http1.codec_error', {
+    allowCustomMethods,
+  });
+});
+
+test('preserve_case keeps the first spelling of a name', () => {
+  const preserveCase = { isOtherwiseProper: true, forwardReasonPhrase: false };
+  const { requests } = serve('GET / HTTP/1.1\r\nHoST: a\r\nX-aB: 1\r\nx-Ab: 2\r\n\r\n', {
+    preserveCase,
+  });
+  const spelling = requests[0]!.headers!.spelling!;
+  assert.deepEqual(
+    [...spelling.names],
+    [
+      ['host', 'HoST'],
+      ['x-ab', 'X-aB'],
+    ],
+  );
+  assert.ok(spelling.isOtherwiseProper);
+  assert.equal(serve(`${GET}\r\n`).requests[0]!.headers!.spelling, null);
 });
 
 test('U-05 another scheme than http and https is refused', () => {
