@@ -103,6 +103,20 @@ const adsConfig = (apiType: string, version = 'V3') =>
   `dynamic_resources: {ads_config: {api_type: ${apiType}, transport_api_version: ${version}, grpc_services: [{envoy_grpc: {cluster_name: xds}}]}, cds_config: {ads: {}, resource_api_version: V3}, lds_config: {ads: {}, resource_api_version: V3}}`;
 const tcpProxy = (fields: string) =>
   `{name: tcp, typed_config: ${type('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', `stat_prefix: t, ${fields}`)}}`;
+/** Network filters before a TCP proxy to `backend`; `last` stands for it. */
+const withNetworkFilters = (filters: string, last = tcpProxy('cluster: backend')) =>
+  bootstrap({ listeners: listener(filters === '' ? last : `${filters}, ${last}`) });
+const networkFilter = (name: string, fields: string) =>
+  `{name: f, typed_config: ${type(`envoy.extensions.filters.network.${name}`, fields)}}`;
+const rateLimit = (bucket: string) =>
+  networkFilter('local_ratelimit.v3.LocalRateLimit', `stat_prefix: r, token_bucket: {${bucket}}`);
+const networkRules = (permission: string) =>
+  networkFilter(
+    'rbac.v3.RBAC',
+    `stat_prefix: r, rules: {policies: {p: {permissions: [${permission}], principals: [{any: true}]}}}`,
+  );
+const proxyWith = (fields: string) =>
+  withNetworkFilters('', tcpProxy(`cluster: backend, ${fields}`));
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
@@ -118,6 +132,28 @@ const good: Readonly<Record<string, string>> = {
     ),
     clusters: `${cluster()}, ${cluster('', 'b')}`,
   }),
+  'every network filter': withNetworkFilters(
+    [
+      networkFilter('sni_cluster.v3.SniCluster', ''),
+      networkFilter(
+        'connection_limit.v3.ConnectionLimit',
+        'stat_prefix: c, max_connections: 5, delay: 1s, runtime_enabled: {default_value: true, runtime_key: a.b}',
+      ),
+      rateLimit('max_tokens: 1, fill_interval: 0.05s'),
+      networkRules('{url_path: {path: {exact: /}}}'),
+    ].join(', '),
+  ),
+  'echo alone': withNetworkFilters('', networkFilter('echo.v3.Echo', '')),
+  'a direct response on a connection': withNetworkFilters(
+    '',
+    networkFilter('direct_response.v3.Config', 'response: {inline_string: hi}'),
+  ),
+  'a TCP proxy that tunnels': proxyWith(
+    'tunneling_config: {hostname: "%REQUESTED_SERVER_NAME%:443", use_post: true, post_path: /x, headers_to_add: [{header: {key: a, value: b}}]}',
+  ),
+  'a TCP proxy with all its times': proxyWith(
+    'idle_timeout: 0s, max_downstream_connection_duration: 1s, max_downstream_connection_duration_jitter_percentage: {value: 10}, max_connect_attempts: 3, backoff_options: {base_interval: 0.1s}, access_log_options: {access_log_flush_interval: 1s, flush_access_log_on_start: true}, hash_policy: [{source_ip: {}}]',
+  ),
   'delta ADS': bootstrap({ clusters: adsCluster, listeners: '', rest: adsConfig('DELTA_GRPC') }),
   // AUTO is the default and means V3 since Envoy has no other.
   'ADS without an API version': bootstrap({
@@ -403,6 +439,50 @@ const bad: Readonly<Record<string, readonly [string, RegExp]>> = {
     bootstrap({ clusters: adsCluster, listeners: '', rest: adsConfig('GRPC', 'V2') }),
     /transport_api_version/,
   ],
+  'echo before a TCP proxy': [
+    withNetworkFilters(networkFilter('echo.v3.Echo', '')),
+    /filters\[0\].*must be the last filter/,
+  ],
+  'no terminal network filter': [
+    withNetworkFilters('', networkFilter('sni_cluster.v3.SniCluster', '')),
+    /filters\[0\].*is the last filter/,
+  ],
+  'a connection limit without a limit': [
+    withNetworkFilters(networkFilter('connection_limit.v3.ConnectionLimit', 'stat_prefix: c')),
+    /max_connections/,
+  ],
+  'a connection limit of none': [
+    withNetworkFilters(
+      networkFilter('connection_limit.v3.ConnectionLimit', 'stat_prefix: c, max_connections: 0'),
+    ),
+    /max_connections/,
+  ],
+  'a bucket that fills too fast': [
+    withNetworkFilters(rateLimit('max_tokens: 1, fill_interval: 0.01s')),
+    /fill_interval/,
+  ],
+  'a bucket that never fills': [withNetworkFilters(rateLimit('max_tokens: 1')), /fill_interval/],
+  'a header rule on connections': [
+    withNetworkFilters(networkRules('{not_rule: {header: {name: x, present_match: true}}}')),
+    /header rule/,
+  ],
+  'a post path without POST': [
+    proxyWith('tunneling_config: {hostname: a, post_path: /x}'),
+    /post_path/,
+  ],
+  'a tunnel to a format that is none': [
+    proxyWith('tunneling_config: {hostname: "%NOPE%"}'),
+    /hostname.*NOPE/,
+  ],
+  'a back-off that shrinks': [
+    proxyWith('backoff_options: {base_interval: 0.5s, max_interval: 0.1s}'),
+    /max_interval/,
+  ],
+  'two flush intervals': [
+    proxyWith('access_log_flush_interval: 1s, access_log_options: {access_log_flush_interval: 1s}'),
+    /access_log_flush_interval/,
+  ],
+  'a hash policy of nothing': [proxyWith('hash_policy: [{}]'), /hash_policy/],
   'a runtime layer without a name': [
     bootstrap({ rest: 'layered_runtime: {layers: [{static_layer: {}}]}' }),
     /name/,
