@@ -33,6 +33,8 @@ async function checkReEmitted(request: RecordedRequest): Promise<void> {
   const { headers } = request;
   // An authority is missing only where the connection manager answers 400 itself.
   if (headers === null || !request.isComplete || headers.authority === '') return;
+  // An Upgrade that Connection does not name is removed by the connection manager; to the codec it is a tunnel.
+  if (headers.fields.some((text, i) => i % 2 === 0 && text === 'upgrade')) return;
   const output = reEmitted(request, headers);
   const { requests, rest, reason } = parseStream(Buffer.from(output, 'latin1'));
   assert.equal(rest, 'nothing', `re-emitted request is ${rest}: ${reason}\n${output}`);

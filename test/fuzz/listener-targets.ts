@@ -15,13 +15,13 @@ import type { FuzzTarget } from './target.ts';
 
 /** Shorter inputs are shown at every length. */
 const STEPWISE_BYTES = 2000;
-const STEP = 97;
+const STEPS = 50;
 
 /** `parse` gives text, and 'need-more' as long as it has not decided. */
 function decidesOnce(input: Buffer, parse: (shown: Buffer) => string): void {
   let decided = '';
   let decidedAt = 0;
-  const step = input.length <= STEPWISE_BYTES ? 1 : STEP;
+  const step = input.length <= STEPWISE_BYTES ? 1 : Math.ceil(input.length / STEPS);
   for (let length = 1; length <= input.length; length += step) {
     const outcome = parse(input.subarray(0, length));
     if (decided === '') {
