@@ -20,12 +20,7 @@ import {
   type UpstreamStreamInfo,
 } from '../../../api/cluster.ts';
 import { StreamResetReason } from '../../../api/codec.ts';
-import {
-  type Connection,
-  type ConnectionCallbacks,
-  ConnectionCloseType,
-  ConnectionEvent,
-} from '../../../api/connection.ts';
+import { type Connection, ConnectionCloseType, ConnectionEvent } from '../../../api/connection.ts';
 import {
   NetworkFilterStatus,
   type ReadFilter,
@@ -34,6 +29,7 @@ import {
 import { ResponseFlag } from '../../../api/stream-info.ts';
 import { keepBytes } from '../../../network/read-slab.ts';
 import type { TcpProxyShared } from './shared.ts';
+import { DownstreamSide, type TwoSided, UpstreamSide, UpstreamSink } from './sides.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import type { TunnelRequest } from './tunnel-request.ts';
 import type { ProxyUpstream } from './upstream.ts';
@@ -43,7 +39,7 @@ const Failure = { Connect: 0, NoHealthyUpstream: 1, ResourceLimit: 2, NoRoute: 3
 type Failure = (typeof Failure)[keyof typeof Failure];
 
 /** One per downstream connection. */
-export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner {
+export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner, TwoSided {
   readonly #shared: TcpProxyShared;
   /** Set before anything else is called. */
   #callbacks!: ReadFilterCallbacks;
@@ -410,58 +406,6 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner {
   onLogInterval(): void {
     this.#shared.log(this.#callbacks.streamInfo, 'TcpPeriodic');
     this.#logTimer?.start(this.#shared.data.accessLogOptions.intervalMs);
-  }
-}
-
-class DownstreamSide implements ConnectionCallbacks {
-  readonly #proxy: TcpProxy;
-
-  constructor(proxy: TcpProxy) {
-    this.#proxy = proxy;
-  }
-
-  onEvent(event: ConnectionEvent): void {
-    if (event !== ConnectionEvent.Connected) this.#proxy.onDownstreamClosed(event);
-  }
-
-  onAboveWriteBufferHighWatermark(): void {
-    this.#proxy.pauseUpstream(true);
-  }
-
-  onBelowWriteBufferLowWatermark(): void {
-    this.#proxy.pauseUpstream(false);
-  }
-}
-
-class UpstreamSide implements ConnectionCallbacks {
-  readonly #proxy: TcpProxy;
-
-  constructor(proxy: TcpProxy) {
-    this.#proxy = proxy;
-  }
-
-  onEvent(event: ConnectionEvent): void {
-    if (event !== ConnectionEvent.Connected) this.#proxy.onUpstreamClosed();
-  }
-
-  onAboveWriteBufferHighWatermark(): void {
-    this.#proxy.pauseDownstream(true);
-  }
-
-  onBelowWriteBufferLowWatermark(): void {
-    this.#proxy.pauseDownstream(false);
-  }
-}
-
-class UpstreamSink {
-  readonly #proxy: TcpProxy;
-
-  constructor(proxy: TcpProxy) {
-    this.#proxy = proxy;
-  }
-
-  onData(data: Buffer, endStream: boolean): void {
-    this.#proxy.onUpstreamData(data, endStream);
   }
 }
 
