@@ -101,7 +101,9 @@ export class Garden {
       ...peers.map(({ name, port }): Lane => ({ name, profile: 'open', upstreamPort: port })),
     ];
     try {
-      const sidecar = await startGardenSidecar(all, options.requestTimeoutMs);
+      const start = () => startGardenSidecar(all, options.requestTimeoutMs);
+      // Once more: somebody may have taken one of the many free ports meanwhile.
+      const sidecar = await start().catch(start);
       return new Garden(peers, sidecar, recorders, lanes);
     } catch (thrown) {
       // Whatever runs would keep this process alive.
