@@ -1,10 +1,26 @@
-// core.v3.TlvEntry lists: what is added to PROXY headers, by clusters and by tcp_proxy.
+// core.v3.ProxyProtocolConfig and TlvEntry: the PROXY headers that clusters, tcp_proxy and CONNECT routes write.
 
-import type { TlvEntryProto } from '../../proto/gen/types.ts';
+import type { ProxyProtocolConfigProto, TlvEntryProto } from '../../proto/gen/types.ts';
+import type { UpstreamProxyProtocolConfig } from '../api/config/cluster.ts';
 import type { ProxyProtocolTlv } from '../api/connection.ts';
 import { type Compilation, mapItems } from './compilation.ts';
 
 const MAX_TLV_BYTES = 65_535;
+
+/** `path` = where `config` stands. */
+export function compileProxyProtocol(
+  config: ProxyProtocolConfigProto,
+  path: string,
+  compilation: Compilation,
+): UpstreamProxyProtocolConfig {
+  const { pass_through_tlvs: pass } = config;
+  return {
+    version: config.version === 'V2' ? 2 : 1,
+    passThroughTlvs:
+      pass === undefined ? [] : pass.match_type === 'INCLUDE' ? (pass.tlv_type ?? []) : 'all',
+    addedTlvs: compileTlvs(config.added_tlvs, `${path}.added_tlvs`, compilation),
+  };
+}
 
 /** Static values; format_string is not supported. */
 export function compileTlvs(

@@ -20,6 +20,7 @@ import { readText } from './data-source.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
 import { compileRegexRewrite, headerName, runtimeOverride } from './matchers.ts';
 import { compilePerFilterConfig } from './per-filter-config.ts';
+import { compileProxyProtocol } from './proxy-tlvs.ts';
 import { compileRetryPolicy } from './retry-policy.ts';
 
 /** What all routes of one configuration share while they are compiled. */
@@ -118,12 +119,12 @@ function compileUpgrades(
       compilation.fail(`${at}.connect_config`, text);
     }
     const { proxy_protocol_config: header, allow_post: allowPost } = config.connect_config;
-    const version = header === undefined ? null : header.version === 'V2' ? 2 : 1;
-    if (header?.pass_through_tlvs !== undefined || (header?.added_tlvs ?? []).length > 0) {
-      const field = `${at}.connect_config.proxy_protocol_config`;
-      compilation.fail(field, 'pass_through_tlvs and added_tlvs are not supported here');
-    }
-    connect = { allowPost: allowPost ?? false, proxyProtocolVersion: version };
+    const headerPath = `${at}.connect_config.proxy_protocol_config`;
+    connect = {
+      allowPost: allowPost ?? false,
+      proxyProtocol:
+        header === undefined ? null : compileProxyProtocol(header, headerPath, compilation),
+    };
   });
   return { upgrades, connect };
 }

@@ -154,7 +154,7 @@ describe('compileRouteConfiguration', () => {
 
   it('compiles upgrades, and what ends a CONNECT here', () => {
     const { match, action } = compiledRoute(
-      '{match: {connect_matcher: {}}, route: {cluster: c, upgrade_configs: [{upgrade_type: WebSocket, enabled: false}, {upgrade_type: CONNECT, connect_config: {allow_post: true, proxy_protocol_config: {version: V2}}}]}}',
+      '{match: {connect_matcher: {}}, route: {cluster: c, upgrade_configs: [{upgrade_type: WebSocket, enabled: false}, {upgrade_type: CONNECT, connect_config: {allow_post: true, proxy_protocol_config: {version: V2, pass_through_tlvs: {match_type: INCLUDE, tlv_type: [3]}}}}]}}',
     );
     assert.deepEqual(match.path, { kind: 'connect', value: '' });
     assert.ok(action.kind === 'route');
@@ -162,7 +162,10 @@ describe('compileRouteConfiguration', () => {
       { type: 'websocket', enabled: false },
       { type: 'connect', enabled: true },
     ]);
-    assert.deepEqual(action.connect, { allowPost: true, proxyProtocolVersion: 2 });
+    assert.deepEqual(action.connect, {
+      allowPost: true,
+      proxyProtocol: { version: 2, passThroughTlvs: [3], addedTlvs: [] },
+    });
   });
 
   it('refuses a larger direct response than allowed', () => {
@@ -236,13 +239,12 @@ describe('compileRouteConfiguration', () => {
     [
       'upgrades that cannot be meant',
       forward(
-        'upgrade_configs: [{upgrade_type: foo, connect_config: {}}, {upgrade_type: FOO}, {upgrade_type: CONNECT-UDP}, {upgrade_type: CONNECT, connect_config: {proxy_protocol_config: {pass_through_tlvs: {}}}}]',
+        'upgrade_configs: [{upgrade_type: foo, connect_config: {}}, {upgrade_type: FOO}, {upgrade_type: CONNECT-UDP}]',
       ),
       [
         'route.upgrade_configs[0].connect_config: Non-CONNECT upgrade type foo has ConnectConfig',
         'route.upgrade_configs[1].upgrade_type: Duplicate upgrade FOO',
         'route.upgrade_configs[2].upgrade_type: CONNECT-UDP is not supported',
-        'route.upgrade_configs[3].connect_config.proxy_protocol_config: pass_through_tlvs and added_tlvs are not supported here',
       ],
     ],
     [

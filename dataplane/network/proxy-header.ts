@@ -3,7 +3,12 @@
 
 import { ipBytes } from '../../common/ip-bytes.ts';
 import type { UpstreamProxyProtocolConfig } from '../api/config/cluster.ts';
-import type { ProxyProtocolInfo, ProxyProtocolTlv, SocketAddress } from '../api/connection.ts';
+import type {
+  Connection,
+  ProxyProtocolInfo,
+  ProxyProtocolTlv,
+  SocketAddress,
+} from '../api/connection.ts';
 
 const V2_SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 const V2_PROXY = 0x21;
@@ -34,6 +39,15 @@ export function encodeProxyHeader(
   const family = addresses.length === 12 ? FAMILY_TCP4 : FAMILY_TCP6;
   const tlvs = tlvsOf(config, downstream).map(encodeTlv);
   return encodeV2(V2_PROXY, family, Buffer.concat([addresses, ...tlvs]));
+}
+
+/** Whom the header of an upstream connection for this one names: whoever came in a header, else its own ends. */
+export function proxyInfoOf({
+  proxyProtocol,
+  remoteAddress,
+  localAddress,
+}: Connection): ProxyProtocolInfo {
+  return proxyProtocol ?? { remoteAddress, localAddress, tlvs: [] };
 }
 
 /** Connections with equal keys have equal headers. */

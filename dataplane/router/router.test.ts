@@ -584,3 +584,45 @@ test('a client that goes away cancels what is under way', () => {
   assert.equal(backingOff.timers.armedCount(), 0);
   assert.equal(backingOff.cluster.retries.count(), 0);
 });
+
+const upgradeFields = () => ['connection', 'upgrade', 'upgrade', 'websocket'];
+
+test('a tunnel has no route timeout, and each direction ends for itself', () => {
+  const scenario = new RouterScenario();
+  scenario.request(upgradeFields(), false);
+  const attempt = scenario.attempt.ready();
+  attempt.decoder.decodeHeaders(new ResponseHeaders(101, []), false);
+  scenario.timers.advance(20_000);
+  assert.equal(scenario.answer?.status, 101);
+  attempt.decoder.decodeData(Buffer.from('last'), true);
+  assert.equal(scenario.answer.isEnded, true);
+  assert.equal(attempt.resetBy, null);
+  scenario.data('on', true);
+  assert.equal(attempt.body, 'on');
+  assert.equal(attempt.isEnded, true);
+  assert.equal(attempt.resetBy, null);
+});
+
+test('a WebSocket that nobody answers falls to the route timeout', () => {
+  const scenario = new RouterScenario();
+  scenario.request(upgradeFields(), false);
+  scenario.attempt.ready();
+  scenario.timers.advance(15_000);
+  assert.equal(scenario.summary(), '504 UT response_timeout: upstream request timeout');
+});
+
+test('an upgrade is tried again before the 101, and never after it', () => {
+  const retrying = {
+    action: forwardAction({ retryPolicy: retryPolicy({ retryOn: ['5xx', 'reset'] }) }),
+  };
+  const scenario = new RouterScenario({ route: retrying });
+  scenario.request(upgradeFields(), false);
+  scenario.attempt.ready().respond(503);
+  scenario.timers.advance(30);
+  assert.equal(scenario.cluster.tries.length, 2);
+  scenario.attempt.ready().decoder.decodeHeaders(new ResponseHeaders(101, []), false);
+  scenario.data('bytes');
+  scenario.attempt.resetByPeer();
+  assert.equal(scenario.cluster.tries.length, 2);
+  assert.equal(scenario.isReset, true);
+});

@@ -310,7 +310,7 @@ export class RouterFilter
     const connect = this.#route!.forward!.connect;
     if (connect !== null && (method === 'CONNECT' || (connect.allowPost && method === 'POST'))) {
       const pool = cluster.tcpPool(host, priority, connection);
-      return new TcpUpstreamPool(pool, connect.proxyProtocolVersion, connection);
+      return new TcpUpstreamPool(pool, connect.proxyProtocol, connection);
     }
     // auto_sni takes the server name from the request as it goes out.
     return cluster.httpPool(host, priority, authority, connection);

@@ -19,6 +19,7 @@ import {
   type StreamCallbacks,
   StreamResetReason,
 } from '../api/codec.ts';
+import type { UpstreamProxyProtocolConfig } from '../api/config/cluster.ts';
 import {
   type Connection,
   type ConnectionCallbacks,
@@ -26,17 +27,21 @@ import {
   ConnectionEvent,
 } from '../api/connection.ts';
 import { type RequestHeaders, ResponseHeaders } from '../api/headers.ts';
-import { encodeProxyHeader } from '../network/proxy-header.ts';
+import { encodeProxyHeader, proxyInfoOf } from '../network/proxy-header.ts';
 
 /** One per request. */
 export class TcpUpstreamPool implements HttpPool {
   readonly #pool: TcpPool;
-  readonly #proxyProtocolVersion: 1 | 2 | null;
+  readonly #proxyProtocol: UpstreamProxyProtocolConfig | null;
   readonly #downstream: Connection;
 
-  constructor(pool: TcpPool, proxyProtocolVersion: 1 | 2 | null, downstream: Connection) {
+  constructor(
+    pool: TcpPool,
+    proxyProtocol: UpstreamProxyProtocolConfig | null,
+    downstream: Connection,
+  ) {
     this.#pool = pool;
-    this.#proxyProtocolVersion = proxyProtocolVersion;
+    this.#proxyProtocol = proxyProtocol;
     this.#downstream = downstream;
   }
 
@@ -44,18 +49,17 @@ export class TcpUpstreamPool implements HttpPool {
     return this.#pool.newConnection(new Borrower(this, decoder, callbacks));
   }
 
-  /** Names the client to the host; null = nothing to say. */
+  /** Names the client to the host; empty = nothing to say. Null = the TLVs are too many for a header. */
   proxyHeader(own: Connection): Buffer | null {
-    const version = this.#proxyProtocolVersion;
-    if (version === null) return null;
-    const { remoteAddress, localAddress } = this.#downstream;
-    return encodeProxyHeader(
-      { version, passThroughTlvs: [], addedTlvs: [] },
-      { remoteAddress, localAddress, tlvs: [] },
-      { local: own.localAddress, remote: own.remoteAddress },
-    );
+    if (this.#proxyProtocol === null) return EMPTY;
+    return encodeProxyHeader(this.#proxyProtocol, proxyInfoOf(this.#downstream), {
+      local: own.localAddress,
+      remote: own.remoteAddress,
+    });
   }
 }
+
+const EMPTY = Buffer.alloc(0);
 
 class Borrower implements TcpPoolCallbacks {
   readonly #owner: TcpUpstreamPool;
@@ -111,7 +115,12 @@ class TcpUpstream implements RequestEncoder, UpstreamStreamInfo, ConnectionCallb
 
   encodeHeaders(_headers: RequestHeaders, endStream: boolean): void {
     const header = this.#owner.proxyHeader(this.connection);
-    if (header !== null) this.#write(header);
+    if (header === null) {
+      this.resetStream();
+      this.#callbacks?.onResetStream(StreamResetReason.LocalReset, '');
+      return;
+    }
+    if (header.length > 0) this.#write(header);
     if (endStream) this.#end();
     this.#decoder.decodeHeaders(new ResponseHeaders(200, []), false);
   }

@@ -22,7 +22,7 @@ import {
 } from '../api/connection.ts';
 import { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import { connect } from '../network/connector.ts';
-import { encodeProxyHeader, proxyHeaderKey } from '../network/proxy-header.ts';
+import { encodeProxyHeader, proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
 import { Balancer } from './balancer.ts';
 import { CircuitBreakerStats, ClusterStats } from './cluster-stats.ts';
 import { type ClusterTls, connectorTls, serverNameOf } from './cluster-tls.ts';
@@ -298,15 +298,6 @@ export class UpstreamCluster implements Cluster {
   #readEpoch(): number {
     return readWord(this.#slot, ClusterWord.HealthEpoch);
   }
-}
-
-/** Whom a PROXY header names: whoever came in one, else the connection's own ends. */
-function proxyInfoOf({
-  proxyProtocol,
-  remoteAddress,
-  localAddress,
-}: Connection): ProxyProtocolInfo {
-  return proxyProtocol ?? { remoteAddress, localAddress, tlvs: [] };
 }
 
 /** Envoy: the first of the host's family, or else the first. */

@@ -8,6 +8,7 @@ import type {
   RegexRewriteData,
   StringMatcherData,
 } from '../matcher-data.ts';
+import type { UpstreamProxyProtocolConfig } from './cluster.ts';
 
 /** Per-filter overrides: by the HTTP filter's configured name. */
 export type PerFilterConfigData = Readonly<
@@ -71,8 +72,10 @@ export interface RouteMatchData {
 
 export interface QueryParameterMatcherData {
   readonly name: string;
-  /** null = present. */
+  /** null = whether it is there decides. */
   readonly matcher: StringMatcherData | null;
+  /** Without a matcher: false = matches requests that lack it. */
+  readonly present: boolean;
 }
 
 export type RouteActionData =
@@ -116,8 +119,8 @@ export interface ForwardActionData {
 export interface ConnectData {
   /** POST is taken for a CONNECT too. */
   readonly allowPost: boolean;
-  /** Version of the PROXY header that begins the connection to the host; null = none. */
-  readonly proxyProtocolVersion: 1 | 2 | null;
+  /** The PROXY header that begins the connection to the host; null = none. */
+  readonly proxyProtocol: UpstreamProxyProtocolConfig | null;
 }
 
 export interface WeightedClusterData {

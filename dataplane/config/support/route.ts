@@ -71,13 +71,14 @@ export const routeSupport: SupportGroup = {
       ...fields('host_rewrite_literal', 'auto_host_rewrite', 'host_rewrite_header'),
       ...fields('host_rewrite_path_regex', 'append_x_forwarded_host', 'timeout'),
       ...fields('idle_timeout', 'retry_policy', 'priority', 'max_stream_duration'),
+      flush_timeout: { note: 'of HTTP/2 streams, as in Envoy' },
       upgrade_configs: { note: 'CONNECT-UDP is refused' },
     },
     [`${route}.RouteAction.UpgradeConfig`]: fields('upgrade_type', 'enabled', 'connect_config'),
-    [`${route}.RouteAction.UpgradeConfig.ConnectConfig`]: {
-      proxy_protocol_config: { note: '`version` only' },
-      allow_post: 'yes',
-    },
+    [`${route}.RouteAction.UpgradeConfig.ConnectConfig`]: fields(
+      'proxy_protocol_config',
+      'allow_post',
+    ),
     [`${route}.RouteAction.MaxStreamDuration`]: fields('max_stream_duration'),
     [`${route}.WeightedCluster`]: fields('clusters', 'runtime_key_prefix', 'header_name'),
     [`${route}.WeightedCluster.ClusterWeight`]: {

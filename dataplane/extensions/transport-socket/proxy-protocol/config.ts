@@ -2,18 +2,12 @@
 // and begins each connection with a PROXY header.
 
 import type { FieldError, Result } from '../../../../common/result.ts';
-import type {
-  ProxyProtocolConfigProto,
-  ProxyProtocolUpstreamTransportProto,
-} from '../../../../proto/gen/types.ts';
-import type {
-  UpstreamProxyProtocolConfig,
-  UpstreamProxySocketData,
-} from '../../../api/config/cluster.ts';
+import type { ProxyProtocolUpstreamTransportProto } from '../../../../proto/gen/types.ts';
+import type { UpstreamProxySocketData } from '../../../api/config/cluster.ts';
 import type { UpstreamTlsConfig } from '../../../api/config/tls.ts';
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
 import { Compilation, namedAny } from '../../../compile/compilation.ts';
-import { compileTlvs } from '../../../compile/proxy-tlvs.ts';
+import { compileProxyProtocol } from '../../../compile/proxy-tlvs.ts';
 
 const name = 'envoy.transport_sockets.upstream_proxy_protocol';
 
@@ -40,7 +34,7 @@ export const upstreamProxyProtocolSocket: ExtensionConfigFactory<ProxyProtocolUp
       }
       const data: UpstreamProxySocketData = {
         kind: 'proxy-protocol',
-        proxyProtocol: compileHeader(config.config ?? {}, compilation),
+        proxyProtocol: compileProxyProtocol(config.config ?? {}, 'config', compilation),
         tlvAsPoolKey: config.tlv_as_pool_key ?? false,
         // The other halves of this category make UpstreamTlsConfig, or null for raw_buffer.
         tls: (socket?.data ?? null) as UpstreamTlsConfig | null,
@@ -48,16 +42,3 @@ export const upstreamProxyProtocolSocket: ExtensionConfigFactory<ProxyProtocolUp
       return compilation.result(data);
     },
   };
-
-function compileHeader(
-  config: ProxyProtocolConfigProto,
-  compilation: Compilation,
-): UpstreamProxyProtocolConfig {
-  const { pass_through_tlvs: pass } = config;
-  return {
-    version: config.version === 'V2' ? 2 : 1,
-    passThroughTlvs:
-      pass === undefined ? [] : pass.match_type === 'INCLUDE' ? (pass.tlv_type ?? []) : 'all',
-    addedTlvs: compileTlvs(config.added_tlvs, 'config.added_tlvs', compilation),
-  };
-}
