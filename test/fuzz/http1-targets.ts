@@ -2,7 +2,7 @@
 // the message that came in, for a parser of another author and for our own.
 
 import assert from 'node:assert/strict';
-import { type RequestHeaders, ResponseHeaders } from '../../dataplane/api/headers.ts';
+import { type RequestHeaders, ResponseHeaders, removeField } from '../../dataplane/api/headers.ts';
 import {
   ClientHarness,
   type RecordedRequest,
@@ -23,6 +23,8 @@ export function reEmitted(request: RecordedRequest, headers: RequestHeaders): st
   const { encoder } = client.open();
   const trailers = request.trailerFields;
   const hasBody = request.body !== '' || trailers !== null;
+  // As the connection manager does, but where a tunnel may open; the codec sends no body behind an Upgrade.
+  removeField(headers.fields, 'upgrade');
   encoder.encodeHeaders(headers, !hasBody);
   if (hasBody) encoder.encodeData(Buffer.from(request.body, 'latin1'), trailers === null);
   if (trailers !== null) encoder.encodeTrailers([...trailers]);

@@ -3,7 +3,13 @@
 
 import { type RequestEncoder, type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
 import type { Connection } from '../../api/connection.ts';
-import { findField, type RequestHeaders, type Trailers } from '../../api/headers.ts';
+import {
+  findField,
+  getJoinedField,
+  type HeaderFields,
+  type RequestHeaders,
+  type Trailers,
+} from '../../api/headers.ts';
 import {
   contentLengthOf,
   Framing,
@@ -62,7 +68,7 @@ export class ClientStream extends Http1Stream implements RequestEncoder {
     } else {
       // The connection manager lets these two through only where they may become tunnels; what goes into
       // the tunnel waits for the answer.
-      this.isUpgrade = !this.isConnect && findField(fields, 'upgrade') !== -1;
+      this.isUpgrade = !this.isConnect && asksForUpgrade(fields);
       if (!this.isConnect && !this.isUpgrade) {
         framing = Framing.Chunked;
         framingLine = headerLine('transfer-encoding', 'chunked', style);
@@ -119,4 +125,12 @@ export class ClientStream extends Http1Stream implements RequestEncoder {
     this.detach();
     this.#owner.onStreamReset(this);
   }
+}
+
+/** An `upgrade` that `connection` does not name (a filter's) asks for nothing. */
+function asksForUpgrade(fields: HeaderFields): boolean {
+  return (
+    findField(fields, 'upgrade') !== -1 &&
+    /\bupgrade\b/i.test(getJoinedField(fields, 'connection') ?? '')
+  );
 }
