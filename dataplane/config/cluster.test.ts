@@ -90,6 +90,23 @@ describe('compileCluster', () => {
     );
   });
 
+  it('takes the options of HTTP/1 that mean something upstream', () => {
+    const options =
+      'enable_trailers: true, allow_chunked_length: true, send_fully_qualified_url: true, header_key_format: {proper_case_words: {}}';
+    for (const text of [
+      httpOptions(`explicit_http_config: {http_protocol_options: {${options}}}`),
+      `{name: a, http_protocol_options: {${options}}}`,
+    ]) {
+      assert.deepEqual(compiled(text).http.http1, {
+        properCaseHeaderKeys: true,
+        preserveCase: null,
+        enableTrailers: true,
+        allowChunkedLength: true,
+        sendFullyQualifiedUrl: true,
+      });
+    }
+  });
+
   it('takes the first load balancing policy that it knows', () => {
     const list = `[${policy('least_request.v3.LeastRequest', ', choice_count: 5')}, ${policy('random.v3.Random')}]`;
     const cluster = compiled(`{name: a, load_balancing_policy: {policies: ${list}}}`);

@@ -103,6 +103,47 @@ describe('the config half of the HTTP connection manager', () => {
     assert.deepEqual(errors(rds('{ads: {}}', '""')), ['rds.route_config_name: must not be empty']);
   });
 
+  const formatter = (type: string, more = '') =>
+    `header_key_format: {stateful_formatter: {name: p, typed_config: {"@type": type.googleapis.com/envoy.extensions.http.header_formatters.${type}${more}}}}`;
+  const preserveCase = 'preserve_case.v3.PreserveCaseFormatterConfig';
+
+  it('takes the options of HTTP/1 whole', () => {
+    const more = ', forward_reason_phrase: true, formatter_type_on_envoy_headers: PROPER_CASE';
+    const options = [
+      'accept_http_10: true, default_host_for_http_10: d, enable_trailers: true',
+      'allow_absolute_url: false, allow_chunked_length: true, allow_custom_methods: true',
+      'override_stream_error_on_invalid_http_message: true, use_balsa_parser: false',
+      'ignore_http_11_upgrade: [{prefix: ü}]',
+      formatter(preserveCase, more),
+    ];
+    const data = compiled(`${minimal}, http_protocol_options: {${options.join(', ')}}`);
+    assert.deepEqual(data.http1, {
+      properCaseHeaderKeys: false,
+      preserveCase: { forwardReasonPhrase: true, isOtherwiseProper: true },
+      enableTrailers: true,
+      allowChunkedLength: true,
+      acceptHttp10: true,
+      defaultHostForHttp10: 'd',
+      allowAbsoluteUrl: false,
+      allowCustomMethods: true,
+      ignoredUpgrades: [{ kind: 'prefix', value: 'ü', ignoreCase: false }],
+    });
+    assert.equal(data.streamErrorOnInvalidHttpMessage, true);
+  });
+
+  it('the override of stream_error_on_invalid_http_message wins, either way', () => {
+    const both = (general: boolean, override: boolean) =>
+      compiled(
+        `${minimal}, stream_error_on_invalid_http_message: ${general}, http_protocol_options: {override_stream_error_on_invalid_http_message: ${override}}`,
+      ).streamErrorOnInvalidHttpMessage;
+    assert.deepEqual([both(true, false), both(false, true)], [false, true]);
+  });
+
+  it('texts of headers become UTF-8 bytes', () => {
+    const { serverName, via } = compiled(`${minimal}, server_name: ü, via: €`);
+    assert.deepEqual([serverName, via], ['\xc3\xbc', '\xe2\x82\xac']);
+  });
+
   const fault = filter('fault', 'fault.v3.HTTPFault');
   const bad: readonly (readonly [string, string, readonly string[]])[] = [
     [
@@ -150,6 +191,13 @@ describe('the config half of the HTTP connection manager', () => {
       `${minimal}, upgrade_configs: [{upgrade_type: foo, filters: [${fault}]}]`,
       [
         'upgrade_configs[0].filters[0]: non-terminal filter named fault of type envoy.filters.http.fault is the last filter',
+      ],
+    ],
+    [
+      'a header formatter that is none',
+      `${minimal}, http_protocol_options: {header_key_format: {stateful_formatter: {name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault}}}}`,
+      [
+        'http_protocol_options.header_key_format.stateful_formatter.typed_config: not supported yet (envoy.extensions.filters.http.fault.v3.HTTPFault)',
       ],
     ],
     [
