@@ -83,7 +83,11 @@ function compileForward(
         : compileRegexRewrite(action.regex_rewrite, `${path}.regex_rewrite`, compilation),
     hostRewrite: compileHostRewrite(action, path, compilation),
     appendXForwardedHost: action.append_x_forwarded_host ?? false,
-    timeoutMs: durationMsOr(action.timeout, DEFAULT_ROUTE_TIMEOUT_MS),
+    // Envoy: with max_stream_duration, whatever it says, only that counts.
+    timeoutMs:
+      action.max_stream_duration === undefined
+        ? durationMsOr(action.timeout, DEFAULT_ROUTE_TIMEOUT_MS)
+        : 0,
     idleTimeoutMs: action.idle_timeout === undefined ? null : durationMs(action.idle_timeout),
     retryPolicy:
       action.retry_policy === undefined

@@ -23,6 +23,18 @@ const routeErrors = (route: string): string[] =>
 const forward = (action: string): string => `{match: {prefix: /}, route: {cluster: c, ${action}}}`;
 
 describe('compileRouteConfiguration', () => {
+  it('takes no timeout from a route with max_stream_duration, whatever that says', () => {
+    for (const [duration, expected] of [
+      ['{}', null],
+      ['{max_stream_duration: 0s}', 0],
+      ['{max_stream_duration: 2s}', 2000],
+    ] as const) {
+      const { action } = compiledRoute(forward(`timeout: 3s, max_stream_duration: ${duration}`));
+      assert.ok(action.kind === 'route');
+      assert.deepEqual([action.timeoutMs, action.maxStreamDurationMs], [0, expected]);
+    }
+  });
+
   it("fills in Envoy's defaults of a forwarding route", () => {
     const none = { add: [], remove: [] };
     assert.deepEqual(compiledRoute('{match: {prefix: /a}, route: {cluster: c}}'), {
