@@ -392,6 +392,33 @@ test('max_connection_duration ends keep-alive with the next response', () => {
   assert.equal(scenario.connection.isOpen(), false);
 });
 
+test('http1_safe_max_connection_duration lets an old idle connection serve one request more', () => {
+  const scenario = new HcmScenario({
+    config: { maxConnectionDurationMs: 500, http1SafeMaxConnectionDuration: true },
+  });
+  scenario.get();
+  answer(scenario);
+  scenario.connection.takeWritten();
+  scenario.timers.advance(20_000);
+  assert.equal(scenario.stat('http.test.downstream_cx_max_duration_reached'), 1);
+  assert.equal(scenario.connection.isOpen(), true);
+  scenario.get();
+  answer(scenario);
+  assert.match(scenario.connection.takeWritten(), /\r\nconnection: close\r\n/);
+  assert.equal(scenario.connection.isOpen(), false);
+});
+
+test('1xx of the upstream reaches the client with proxy_100_continue only', () => {
+  for (const proxy100Continue of [true, false]) {
+    const scenario = new HcmScenario({ config: { proxy100Continue } });
+    scenario.send(
+      'POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n',
+    );
+    const before = scenario.connection.takeWritten();
+    assert.equal(before, proxy100Continue ? '' : 'HTTP/1.1 100 Continue\r\n\r\n');
+  }
+});
+
 test('max_requests_per_connection closes after the last allowed response', () => {
   const scenario = new HcmScenario({ config: { maxRequestsPerConnection: 2 } });
   scenario.get();
