@@ -199,7 +199,10 @@ export interface NetworkFilterFactory {
 
 /** The listener as its network filters may know it. */
 export interface FilterListener {
+  /** Between `listener.` and the rest of a stat's name. */
+  readonly statPrefix: string;
   readonly drainType: 'DEFAULT' | 'MODIFY_ONLY';
+  readonly perConnectionBufferLimitBytes: number;
 }
 export interface ListenerFilterFactory {
   readonly name: string;

@@ -169,13 +169,11 @@ export function compileQueryParameterMatcher(
   compilation: Compilation,
 ): QueryParameterMatcherData {
   const name = matcher.name ?? '';
-  if (matcher.present_match === false) {
-    // Envoy takes it, but the answer would be "always"; our data cannot say it.
-    compilation.fail(`${path}.present_match`, 'not supported yet: present_match false');
+  if (matcher.string_match === undefined) {
+    return { name, matcher: null, present: matcher.present_match ?? true };
   }
-  if (matcher.string_match === undefined) return { name, matcher: null };
   const string = compileStringMatcher(matcher.string_match, `${path}.string_match`, compilation);
-  return { name, matcher: string };
+  return { name, matcher: string, present: true };
 }
 
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

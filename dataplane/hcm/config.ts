@@ -17,7 +17,7 @@ import { closeIdleAfterMs, endMsOf, isDrainClose } from './drain-close.ts';
 import type { FilterEntry } from './filter-manager-host.ts';
 import { ForwardedPolicy } from './forwarded.ts';
 import { LocalReplyRewriter } from './local-reply-rewrite.ts';
-import { type HcmStats, hcmStatHolders } from './stats.ts';
+import { type HcmStats, hcmStatHolders, ListenerHttpStats, listenerHttpScope } from './stats.ts';
 import { Upgrades } from './upgrades.ts';
 
 /** Envoy: per_connection_buffer_limit_bytes of listeners, default. */
@@ -43,6 +43,8 @@ export interface HcmParts {
   readonly ignoresHealthchecksFail?: boolean;
   /** Default 1 MiB. */
   readonly bufferLimitBytes?: number;
+  /** Absent = nothing is counted for a listener. */
+  readonly listenerStatPrefix?: string;
   /** What stands in x-forwarded-for for loopback peers; default: this host's first address. */
   readonly localAddress?: string;
 }
@@ -67,6 +69,7 @@ export class HttpConnectionManagerConfig {
   readonly plaintextOptions: ServerOptions;
   readonly tlsOptions: ServerOptions;
   readonly #store: StatsStore;
+  readonly #listenerStats: ListenerHttpStats;
   readonly #healthchecksFail: () => boolean;
   readonly #connections: Set<DrainableConnection>;
   #routes: RouteTable | null;
@@ -82,6 +85,11 @@ export class HttpConnectionManagerConfig {
     const holders = hcmStatHolders(worker.stats, data.statPrefix);
     this.stats = holders.hcm;
     this.codecStats = holders.codec;
+    this.#listenerStats = new ListenerHttpStats(this.stats);
+    const { listenerStatPrefix } = parts;
+    if (listenerStatPrefix !== undefined) {
+      worker.stats.add(listenerHttpScope(listenerStatPrefix, data.statPrefix), this.#listenerStats);
+    }
     this.forwarded = new ForwardedPolicy(data, parts.localAddress);
     this.localReplyRewriter =
       data.localReply === null ? null : new LocalReplyRewriter(data.localReply, worker.random);
@@ -137,6 +145,7 @@ export class HttpConnectionManagerConfig {
   dispose(): void {
     this.#store.remove(this.stats);
     this.#store.remove(this.codecStats);
+    this.#store.remove(this.#listenerStats);
     for (const { config } of this.filters) config.dispose?.();
     for (const { config } of this.upgrades.ownFilters()) config.dispose?.();
   }

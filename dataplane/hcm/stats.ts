@@ -117,7 +117,8 @@ export class HcmStats implements CollectsMore {
     if (statusClass >= 1 && statusClass <= 5) this.#responsesByClass[statusClass]!++;
   }
 
-  collectMore(scope: StatScope, sink: StatSink): void {
+  /** Responses by class. */
+  collectResponses(scope: StatScope, sink: StatSink): void {
     for (let statusClass = 1; statusClass <= 5; statusClass++) {
       sink.tagged(
         scope,
@@ -128,11 +129,38 @@ export class HcmStats implements CollectsMore {
         this.#responsesByClass[statusClass]!,
       );
     }
+  }
+
+  collectMore(scope: StatScope, sink: StatSink): void {
+    this.collectResponses(scope, sink);
     const rqTime = this.rqTime.data();
     if (rqTime !== null) sink.histogram(scope, 'downstream_rq_time', rqTime);
     const cxLengthMs = this.cxLengthMs.data();
     if (cxLengthMs !== null) sink.histogram(scope, 'downstream_cx_length_ms', cxLengthMs);
   }
+}
+
+/** What a connection manager counts for its listener as well: `listener.<address>.http.<stat_prefix>.*`. */
+export class ListenerHttpStats implements CollectsMore {
+  readonly #of: HcmStats;
+
+  constructor(of: HcmStats) {
+    this.#of = of;
+  }
+
+  collectMore(scope: StatScope, sink: StatSink): void {
+    sink.value(scope, 'downstream_rq_completed', 'counter', this.#of.rqCompleted);
+    this.#of.collectResponses(scope, sink);
+  }
+}
+
+/** Where they are written. `listener` = the listener's stat prefix. */
+export function listenerHttpScope(listener: string, statPrefix: string): StatScope {
+  return {
+    prefix: `listener.${listener}.http.${statPrefix}`,
+    promPrefix: 'envoy_listener_http',
+    labels: { envoy_http_conn_manager_prefix: statPrefix, envoy_listener_address: listener },
+  };
 }
 
 /** The stats of one connection manager config in one worker. */

@@ -10,6 +10,7 @@ interface QueryMatcher {
   readonly name: string;
   /** Null = present. */
   readonly matcher: StringMatcher | null;
+  readonly present: boolean;
 }
 
 /** Immutable; only routes that ask for something have one. */
@@ -40,9 +41,10 @@ export class Conditions {
   #matchesQuery(path: string): boolean {
     const query = queryOf(path);
     for (let i = 0; i < this.#query.length; i++) {
-      const { name, matcher } = this.#query[i]!;
+      const { name, matcher, present } = this.#query[i]!;
       const value = queryParameter(query, name);
-      if (value === null || (matcher !== null && !matcher.match(value))) return false;
+      if ((value !== null) !== present) return false;
+      if (matcher !== null && value !== null && !matcher.match(value)) return false;
     }
     return true;
   }
@@ -52,6 +54,7 @@ function compileQueryMatcher(data: QueryParameterMatcherData): QueryMatcher {
   return {
     name: data.name,
     matcher: data.matcher === null ? null : compileStringMatcher(data.matcher),
+    present: data.present,
   };
 }
 

@@ -62,9 +62,10 @@ function naiveMatches(match: RouteMatchData, headers: RequestHeaders, random: nu
     const [name = '', parameter = ''] = pair.split(/=(.*)/s);
     if (!query.has(name)) query.set(name, parameter);
   }
-  return match.queryParameters.every(({ name, matcher }) => {
+  return match.queryParameters.every(({ name, matcher, present }) => {
     const parameter = query.get(name);
-    if (parameter === undefined) return false;
+    if (parameter === undefined) return !present;
+    if (!present) return false;
     return matcher === null || compileStringMatcher(matcher).match(parameter);
   });
 }
@@ -99,7 +100,7 @@ const match: fc.Arbitrary<RouteMatchData> = fc
     pathMatch,
     fc.boolean(),
     fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, headerMatch),
-    fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.constantFrom('q', 'r')),
+    fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.constantFrom('q', 'r', 'no q')),
     fc.option(fc.nat(100), { freq: 3 }),
     fc.nat(9),
   )
@@ -109,7 +110,15 @@ const match: fc.Arbitrary<RouteMatchData> = fc
       caseSensitive: caseSensitive || route.kind === 'safe_regex',
       headers: header === null ? [] : [header],
       queryParameters:
-        query === null ? [] : [{ name: query, matcher: query === 'q' ? null : exact('1') }],
+        query === null
+          ? []
+          : [
+              {
+                name: query === 'no q' ? 'q' : query,
+                matcher: query === 'r' ? exact('1') : null,
+                present: query !== 'no q',
+              },
+            ],
       runtimeFraction: numerator === null ? null : { numerator, denominator: 100 },
       grpc: grpc === 0,
     }),

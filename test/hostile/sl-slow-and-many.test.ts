@@ -20,11 +20,15 @@ import {
 
 const isSoak = process.env['REMORA_SOAK'] === '1';
 const CLIENTS = isSoak ? 5000 : 200;
+/** With an upstream behind each there are four descriptors of this process. */
+const BODIES = isSoak ? 4500 : CLIENTS;
 /** Each fills the kernel's buffers, up to 10 MB on either side of the proxy. */
 const READERS = isSoak ? 100 : 16;
 const PIPELINED = isSoak ? 10_000 : 2000;
 const LIMIT = { timeout: isSoak ? 900_000 : 120_000 };
-const DRIP_MS = 200;
+/** Timeouts are a second or two, in the soak ten times as much. */
+const SCALE = isSoak ? 10 : 1;
+const DRIP_MS = 200 * SCALE;
 
 /** Opens `count` connections, in batches that a listen queue takes. */
 async function openMany(scene: HostileScene, count: number): Promise<net.Socket[]> {
@@ -50,7 +54,7 @@ async function drip(sockets: readonly net.Socket[], bytes: string): Promise<Rece
     for (const socket of sockets) if (socket.writable) socket.write(byte, 'latin1');
   }, DRIP_MS);
   try {
-    return await Promise.all(sockets.map((socket) => receive(socket, () => false, 60_000)));
+    return await Promise.all(sockets.map((socket) => receive(socket, () => false, 60_000 * SCALE)));
   } finally {
     clearInterval(timer);
   }
@@ -83,16 +87,22 @@ describe('suite E: slow clients', LIMIT, () => {
 
   before(async () => {
     scene = await HostileScene.start({
+      // The route's own timeout is another's row.
+      virtualHost: 'routes: [{ match: { prefix: / }, route: { cluster: upstream, timeout: 0s } }]',
       hcm: [
-        'request_headers_timeout: 1s',
-        'request_timeout: 2s',
-        'stream_idle_timeout: 3s',
+        `request_headers_timeout: ${SCALE}s`,
+        `request_timeout: ${2 * SCALE}s`,
+        `stream_idle_timeout: ${3 * SCALE}s`,
         'delayed_close_timeout: 0.5s',
         'drain_timeout: 0.5s',
-        'common_http_protocol_options: { idle_timeout: 3s }',
+        `common_http_protocol_options: { idle_timeout: ${3 * SCALE}s }`,
       ],
       listener: ['per_connection_buffer_limit_bytes: 32768'],
-      cluster: ['per_connection_buffer_limit_bytes: 32768'],
+      cluster: [
+        'per_connection_buffer_limit_bytes: 32768',
+        // Ours are the ceilings of the listener's side.
+        'circuit_breakers: { thresholds: [{ max_connections: 20000, max_pending_requests: 20000, max_requests: 20000 }] }',
+      ],
     });
   });
   after(() => scene?.stop());
@@ -130,7 +140,7 @@ describe('suite E: slow clients', LIMIT, () => {
   test('SL-02 bodies byte by byte are answered 408, and the upstream sees no whole request', async () => {
     const rss = residentBytes();
     const before = await scene.stats();
-    const sockets = await openMany(scene, CLIENTS);
+    const sockets = await openMany(scene, BODIES);
     for (const socket of sockets) {
       socket.write('POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n');
     }
@@ -139,20 +149,20 @@ describe('suite E: slow clients', LIMIT, () => {
     const received = await work;
     assert.deepEqual(new Set(received.map(statusOf)), new Set([408]));
     assert.ok(goodMs < GOOD_WITHIN_MS, `good requests took ${goodMs} ms`);
-    const entries = await scene.logLines(CLIENTS);
+    const entries = await scene.logLines(BODIES);
     assert.deepEqual(
       new Set(entries.map(({ details }) => details)),
       new Set(['request_overall_timeout']),
     );
     assert.equal(
       growth(before, await scene.stats(), /^http\.ingress\.downstream_rq_timeout$/),
-      CLIENTS,
+      BODIES,
     );
     const seen = scene.upstream.take().filter(({ target }) => target !== '/good');
     assert.deepEqual(seen, [], 'nothing was padded to be whole');
     report(
       'SL-02',
-      `${CLIENTS} clients, good p90 ${goodMs.toFixed(1)} ms, RSS ${(residentBytes() - rss) >> 20} MB`,
+      `${BODIES} clients, good p90 ${goodMs.toFixed(1)} ms, RSS ${(residentBytes() - rss) >> 20} MB`,
     );
   });
 
@@ -180,7 +190,9 @@ describe('suite E: slow clients', LIMIT, () => {
       .untilStat('http.ingress.downstream_rq_active', (value) => value >= READERS / 2)
       .then(async () => {
         mostBytes = Math.max(mostBytes, residentBytes() - rss);
-        await scene.sidecar.untilStat('http.ingress.downstream_cx_active', (value) => value <= 1);
+        const isOver = async () =>
+          ((await scene.stats()).get('http.ingress.downstream_cx_active') ?? 0) <= 1;
+        while (!(await isOver())) await new Promise((resolve) => setTimeout(resolve, 100));
       });
     const goodMs = await goodWhile(scene, work);
     for (const socket of sockets) socket.destroy();
@@ -208,7 +220,7 @@ describe('suite E: slow clients', LIMIT, () => {
     const startedMs = performance.now();
     await scene.sidecar.admin('/ready');
     assert.ok(performance.now() - startedMs < GOOD_WITHIN_MS);
-    const work = Promise.all(sockets.map((socket) => receive(socket, () => false, 60_000)));
+    const work = Promise.all(sockets.map((socket) => receive(socket, () => false, 60_000 * SCALE)));
     const goodMs = await goodWhile(scene, work);
     const received = await work;
     assert.ok(received.every(({ text, end }) => text === '' && end !== null));
@@ -227,7 +239,7 @@ describe('suite E: slow clients', LIMIT, () => {
       socket.write('POST /huge HTTP/1.1\r\nHost: a\r\nContent-Length: 10737418240\r\n\r\nstart');
     }
     const received = await Promise.all(
-      sockets.map((socket) => receive(socket, () => false, 60_000)),
+      sockets.map((socket) => receive(socket, () => false, 60_000 * SCALE)),
     );
     assert.deepEqual(new Set(received.map(statusOf)), new Set([408]));
     assert.equal(growth(before, await scene.stats(), /^http\.ingress\.downstream_rq_timeout$/), 50);

@@ -79,6 +79,10 @@ describe('a sidecar', () => {
     assert.match(reply.headers['x-envoy-upstream-service-time'] as string, /^\d+$/);
     await sidecar.untilStat('cluster.backend.upstream_rq_200', (value) => value >= 1);
     await sidecar.untilStat('http.ingress.downstream_rq_2xx', (value) => value >= 1);
+    assert.match(
+      await sidecar.admin('/stats'),
+      /^listener\.127\.0\.0\.1_\d+\.http\.ingress\.downstream_rq_2xx: [1-9]/m,
+    );
     const prometheus = await sidecar.admin('/stats/prometheus');
     assert.match(
       prometheus,

@@ -577,13 +577,6 @@ const stricter: Readonly<Record<string, readonly [string, RegExp, string]>> = {
     /transport_protocol/,
     'Unknown transport_protocol',
   ],
-  'present_match false on a query parameter': [
-    withRoutes(
-      '{match: {prefix: /, query_parameters: [{name: q, present_match: false}]}, route: {cluster: backend}}',
-    ),
-    /present_match/,
-    'present_match: false',
-  ],
   'an ADS source without ads_config': [
     withCluster('type: EDS, eds_cluster_config: {eds_config: {ads: {}, resource_api_version: V3}}'),
     /ads/,

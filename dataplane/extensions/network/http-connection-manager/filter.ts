@@ -25,7 +25,7 @@ export class HcmFilterConfig implements NetworkFilterConfig {
     data: HcmConfig,
     worker: WorkerContext,
     buildRouteTable: BuildRouteTable,
-    ignoresHealthchecksFail: boolean,
+    listener: FilterListener | null,
   ) {
     this.#worker = worker;
     this.#routesName = data.routes.kind === 'inline' ? '' : data.routes.name;
@@ -48,7 +48,13 @@ export class HcmFilterConfig implements NetworkFilterConfig {
       ),
       accessLoggers: data.accessLogs.map((log) => worker.createAccessLogger(log)),
       worker,
-      ignoresHealthchecksFail,
+      ...(listener === null
+        ? {}
+        : {
+            ignoresHealthchecksFail: listener.drainType === 'MODIFY_ONLY',
+            bufferLimitBytes: listener.perConnectionBufferLimitBytes,
+            listenerStatPrefix: listener.statPrefix,
+          }),
     });
   }
 
@@ -75,10 +81,9 @@ export function httpConnectionManagerFactory(
   return {
     name: 'envoy.filters.network.http_connection_manager',
     create(data: unknown, context: WorkerContext, listener?: FilterListener): NetworkFilterConfig {
-      const ignoresHealthchecksFail = listener?.drainType === 'MODIFY_ONLY';
       // The contract between the halves: config.ts made it.
       const hcm = data as HcmConfig;
-      return new HcmFilterConfig(hcm, context, buildRouteTable, ignoresHealthchecksFail);
+      return new HcmFilterConfig(hcm, context, buildRouteTable, listener ?? null);
     },
   };
 }
