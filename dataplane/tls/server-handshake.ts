@@ -54,30 +54,75 @@ export function startServerHandshake(
   if (options.ocspServer !== null) tlsOptions.server = options.ocspServer;
   if (options.alpnProtocols.length > 0) tlsOptions.ALPNProtocols = [...options.alpnProtocols];
   const tlsSocket = new tls.TLSSocket(socket, tlsOptions);
-  let settled = false;
-  const fail = (reason: string) => {
-    if (settled) return;
-    settled = true;
-    callbacks.onFailed(reason);
-  };
-  tlsSocket.on('_tlsError', (error: Error) => {
-    tlsSocket.destroy(settled ? error : undefined);
-    fail(`TLS_error:${error.message}`);
-  });
-  tlsSocket.on('error', (error: Error) => fail(`TLS_error:${error.message}`));
-  tlsSocket.once('close', () => fail('remote close during TLS handshake'));
-  // Accepted sockets stay half open: the peer's FIN alone would leave this one for ever.
-  tlsSocket.once('end', () => {
-    if (!settled) tlsSocket.destroy();
-  });
-  tlsSocket.once('secure', () => {
-    if (settled) return;
-    settled = true;
-    // Asked once: the second answer would be without the chain.
-    const peer = options.requestCertificate ? tlsSocket.getPeerX509Certificate() : undefined;
-    callbacks.onSecure(tlsSocket, peer, peer === undefined ? '' : readChainError(tlsSocket));
-  });
+  new ServerHandshake(tlsSocket, options.requestCertificate, callbacks);
   return tlsSocket;
+}
+
+/** Listens while the handshake lasts and leaves nothing of itself on a socket that stays idle for hours. */
+class ServerHandshake {
+  readonly #socket: tls.TLSSocket;
+  readonly #asksForCertificate: boolean;
+  readonly #callbacks: ServerHandshakeCallbacks;
+  #hasEnded = false;
+  readonly #onError = (error: Error) => this.#fail(`TLS_error:${error.message}`);
+  readonly #onTlsError = (error: Error) => {
+    this.#socket.destroy();
+    this.#onError(error);
+  };
+  readonly #onClose = () => this.#fail('remote close during TLS handshake');
+  /** Accepted sockets stay half open: the peer's FIN alone would leave this one for ever. */
+  readonly #onEnd = () => this.#socket.destroy();
+  readonly #onSecure = () => {
+    if (this.#hasEnded) return;
+    this.#leave();
+    const socket = this.#socket;
+    // Asked once: the second answer would be without the chain.
+    const peer = this.#asksForCertificate ? socket.getPeerX509Certificate() : undefined;
+    this.#callbacks.onSecure(socket, peer, peer === undefined ? '' : readChainError(socket));
+  };
+
+  constructor(
+    socket: tls.TLSSocket,
+    asksForCertificate: boolean,
+    callbacks: ServerHandshakeCallbacks,
+  ) {
+    this.#socket = socket;
+    this.#asksForCertificate = asksForCertificate;
+    this.#callbacks = callbacks;
+    socket.on('_tlsError', this.#onTlsError);
+    socket.on('error', this.#onError);
+    socket.on('close', this.#onClose);
+    socket.on('end', this.#onEnd);
+    socket.on('secure', this.#onSecure);
+  }
+
+  #fail(reason: string): void {
+    // One error comes as '_tlsError' and as 'error', in one round of listeners.
+    if (this.#hasEnded) return;
+    this.#leave();
+    this.#callbacks.onFailed(reason);
+  }
+
+  #leave(): void {
+    this.#hasEnded = true;
+    const socket = this.#socket;
+    socket.off('_tlsError', this.#onTlsError);
+    socket.off('error', this.#onError);
+    socket.off('close', this.#onClose);
+    socket.off('end', this.#onEnd);
+    socket.off('secure', this.#onSecure);
+    socket.on('_tlsError', destroyWith);
+    socket.on('error', ignoreError);
+  }
+}
+
+/** TLS errors after the handshake: a bare TLSSocket only tells of them. */
+function destroyWith(this: tls.TLSSocket, error: Error): void {
+  this.destroy(error);
+}
+
+function ignoreError(): void {
+  // 'close' follows and is what counts; the connection's own listener comes a moment later.
 }
 
 function readChainError(socket: tls.TLSSocket): string {

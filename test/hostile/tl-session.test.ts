@@ -30,9 +30,9 @@ function present({ certificatePem, privateKeyPem }: TestCertificate): tls.Connec
   return { cert: certificatePem, key: privateKeyPem };
 }
 
-describe('TL-14 session tickets', () => {
+describe('session tickets', () => {
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
-    test(`of a CA that was removed are worth nothing (${maxVersion})`, async () => {
+    test(`TL-14 tickets of a CA that was removed are worth nothing (${maxVersion})`, async () => {
       const former = await TestCa.create('former');
       const ca = await TestCa.create('current');
       const leaf = inlineCertificate(await ca.issue({ dns: ['a.test'] }));
@@ -68,7 +68,7 @@ describe('TL-14 session tickets', () => {
       assert.equal((await server.connect({ maxVersion, session })).greeted, false);
     });
 
-    test(`of one filter chain do not open another one (${maxVersion})`, async () => {
+    test(`TL-14 tickets of one filter chain do not open another one (${maxVersion})`, async () => {
       const a = await TestCa.create('a');
       const b = await TestCa.create('b');
       const leafOf = (ca: TestCa, name: string) => ca.issue({ dns: [name] });
@@ -181,7 +181,7 @@ function encode(value: bigint): string {
   return Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex').toString('base64url');
 }
 
-describe('TL-15 certificates made to cost', () => {
+describe('certificates made to cost', () => {
   const MOST_CPU_MS = 50;
   let directory: string;
   before(() => {
@@ -230,7 +230,7 @@ describe('TL-15 certificates made to cost', () => {
     assert.ok(extra < MOST_CPU_MS, `${extra.toFixed(1)} ms more than a good client`);
   }
 
-  test('a chain of 100 certificates is refused', async () => {
+  test('TL-15 a chain of 100 certificates is refused', async () => {
     const ca = await TestCa.create();
     let issuer = ca;
     const between: string[] = [];
@@ -247,14 +247,14 @@ describe('TL-15 certificates made to cost', () => {
     );
   });
 
-  test('a SAN of 16 KB is refused', async () => {
+  test('TL-15 a SAN of 16 KB is refused', async () => {
     const ca = await TestCa.create();
     const leaf = await ca.issue({ uri: [`spiffe://a.test/${'x'.repeat(16 * 1024)}`] });
     const reason = /certificate of \d+ bytes/;
     await refusedCheaply(ca, [leaf.certificatePem], leaf.privateKeyPem, reason);
   });
 
-  test('an RSA key of 16,384 bits is refused', async () => {
+  test('TL-15 an RSA key of 16,384 bits is refused', async () => {
     const ca = await TestCa.create();
     const key = weakRsaKey(16_384);
     const publicKeyPem = createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString();
@@ -264,10 +264,10 @@ describe('TL-15 certificates made to cost', () => {
   });
 });
 
-describe('TL-18 before the identity is issued', () => {
+describe('before the identity is issued', () => {
   const identity = [{ kind: 'sds', name: 'identity' }] as const;
 
-  test('clients are closed without a byte, whatever they send, and served once it came', async () => {
+  test('TL-18 clients are closed without a byte, whatever they send, and served once it came', async () => {
     const ca = await TestCa.create();
     const secrets = new SecretStore();
     await using server = await TlsTestServer.start(
@@ -294,7 +294,7 @@ describe('TL-18 before the identity is issued', () => {
     assert.equal((await server.connect()).greeted, true);
   });
 
-  test('servers get no byte', async () => {
+  test('TL-18 servers get no byte', async () => {
     const received: string[] = [];
     const upstream = net.createServer((socket) => {
       socket.on('error', () => {});
