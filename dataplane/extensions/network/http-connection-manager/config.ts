@@ -10,12 +10,12 @@ import { compileAccessLogs } from '../../../compile/access-log.ts';
 import { checkTerminal } from '../../../compile/chain.ts';
 import { Compilation, mapItems, namedAny } from '../../../compile/compilation.ts';
 import { requireAds } from '../../../compile/config-source.ts';
+import { compileIdentity } from '../../../compile/hcm-identity.ts';
 import { compileHttp1Options } from '../../../compile/http1.ts';
+import { compileLocalReply } from '../../../compile/local-reply.ts';
 import { compileStringMatcher } from '../../../compile/matchers.ts';
 import { compileRouteConfiguration } from '../../../compile/route.ts';
 import { upgradeType } from '../../../compile/route-action.ts';
-import { compileIdentity } from './identity.ts';
-import { compileLocalReply } from './local-reply.ts';
 
 const HOUR_MS = 3_600_000;
 

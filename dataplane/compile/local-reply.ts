@@ -1,19 +1,19 @@
-// local_reply_config, main-thread half. Called by config.ts; hcm/local-reply-rewrite.ts acts on the data.
+// local_reply_config, main-thread half. Called by the connection manager's config.ts; hcm/local-reply-rewrite.ts acts on the data.
 
 import type {
   LocalReplyConfigProto,
   ResponseMapperProto,
   SubstitutionFormatStringProto,
-} from '../../../../proto/gen/types.ts';
+} from '../../proto/gen/types.ts';
 import type {
   LocalReplyData,
   LocalReplyFormatData,
   LocalReplyMapperData,
-} from '../../../api/config/hcm.ts';
-import { compileAccessLogFilter, compileLogFormat } from '../../../compile/access-log.ts';
-import { type Compilation, mapItems } from '../../../compile/compilation.ts';
-import { readText } from '../../../compile/data-source.ts';
-import { compileHeaderMutations } from '../../../compile/header-mutations.ts';
+} from '../api/config/hcm.ts';
+import { compileAccessLogFilter, compileLogFormat } from './access-log.ts';
+import { type Compilation, mapItems } from './compilation.ts';
+import { readText } from './data-source.ts';
+import { compileHeaderMutations } from './header-mutations.ts';
 
 /** Null when there is nothing to rewrite. */
 export function compileLocalReply(

@@ -1,16 +1,12 @@
 // The connection manager's header rules, main-thread half: who the client is said to be, request ids, and
-// what the proxy calls itself. Called by config.ts.
+// what the proxy calls itself. Called by the connection manager's config.ts.
 
-import { byteString } from '../../../../common/byte-string.ts';
-import type { HttpConnectionManagerProto } from '../../../../proto/gen/types.ts';
-import { wrapperOr } from '../../../../proto/well-known.ts';
-import type {
-  HcmConfig,
-  OriginalIpDetectionData,
-  UuidRequestIdData,
-} from '../../../api/config/hcm.ts';
-import { compileCidr } from '../../../compile/address.ts';
-import { type Compilation, mapItems, namedAny } from '../../../compile/compilation.ts';
+import { byteString } from '../../common/byte-string.ts';
+import type { HttpConnectionManagerProto } from '../../proto/gen/types.ts';
+import { wrapperOr } from '../../proto/well-known.ts';
+import type { HcmConfig, OriginalIpDetectionData, UuidRequestIdData } from '../api/config/hcm.ts';
+import { compileCidr } from './address.ts';
+import { type Compilation, mapItems, namedAny } from './compilation.ts';
 
 type Identity = Pick<
   HcmConfig,
