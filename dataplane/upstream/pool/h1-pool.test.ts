@@ -529,3 +529,24 @@ test('a request that is sent again waits for the new connection although a used 
   connections[1]!.connect();
   assert.match(connections[1]!.written, /^GET/);
 });
+
+test('one more downstream connection than there may be PROXY pools ends the oldest pool', () => {
+  const { connections, host } = setUp();
+  const most = 1024;
+  const poolOf = (port: number): H1Pool => {
+    const remoteAddress = { ip: '10.0.0.9', port };
+    const localAddress = { ip: '10.0.0.1', port: 80 };
+    return host.pools.httpProxied(0, '', { remoteAddress, localAddress, tlvs: [] }, `${port}`);
+  };
+  const oldest = poolOf(1);
+  const caller = new Caller();
+  oldest.newStream(caller, caller, ConnectionUse.Any);
+  connections[0]!.connect();
+  for (let port = 2; port <= most; port++) poolOf(port);
+  assert.equal(poolOf(1), oldest);
+  poolOf(most + 1);
+  assert.notEqual(poolOf(1), oldest);
+  connections[0]!.receive(OK);
+  assert.equal(caller.status, 200, 'what was under way ends well');
+  assert.equal(connections[0]!.isOpen(), false, 'and its connection is not kept');
+});
