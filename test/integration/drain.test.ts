@@ -77,9 +77,10 @@ async function scene(
   }
 }
 
-test('F-15 a rolling restart of two sidecars under load with 50 long streams loses nothing', async () => {
+test('F-15 a rolling restart of two sidecars under load with 50 long streams and 20 WebSockets loses nothing', async () => {
   const report = await rollingRestart({
     ...{ ratePerSecond: 150, durationMs: 16_000, everyMs: 1000, streams: 50, streamMs: 1500 },
+    webSockets: 20,
     ...{ shutdownTimeS: 8, signal: 'SIGTERM' },
   });
   const { lost, crossed, truncated, duplicated, badExits, restarts } = report;
@@ -95,6 +96,7 @@ test('F-15 a rolling restart of two sidecars under load with 50 long streams los
 test('F-15 the same without a drain loses requests: the measurement can see a loss', async () => {
   const report = await rollingRestart({
     ...{ ratePerSecond: 150, durationMs: 4000, everyMs: 1000, streams: 50, streamMs: 1500 },
+    webSockets: 20,
     ...{ shutdownTimeS: 8, signal: 'SIGKILL' },
   });
   assert.ok(report.lost > 0, JSON.stringify(report));

@@ -3,6 +3,7 @@
 // whatever else goes wrong with a request is a loss. Never sends a request twice.
 
 import http from 'node:http';
+import net from 'node:net';
 import { expectedBody } from './identified-upstream.ts';
 
 export interface ClientReport {
@@ -34,6 +35,8 @@ export interface ClientOptions {
   /** So many streams of `streamMs` are kept open all the time, besides the rate. */
   readonly streams: number;
   readonly streamMs: number;
+  /** So many WebSockets are open all the time; each echoes for `streamMs` and ends. */
+  readonly webSockets: number;
   /** Kept connections per sidecar, at most. */
   readonly maxConnections: number;
 }
@@ -68,8 +71,9 @@ export class IdentifiedClient {
 
   /** Resolves when the last request is over. */
   async run(): Promise<ClientReport> {
-    const { ratePerSecond, durationMs, streams } = this.#options;
+    const { ratePerSecond, durationMs, streams, webSockets } = this.#options;
     for (let i = 0; i < streams; i++) void this.#keepStreaming();
+    for (let i = 0; i < webSockets; i++) void this.#keepEchoing();
     const startMs = performance.now();
     const total = Math.round((ratePerSecond * durationMs) / 1000);
     let begun = 0;
@@ -92,6 +96,28 @@ export class IdentifiedClient {
 
   async #keepStreaming(): Promise<void> {
     while (!this.#isStopped) await this.#request(this.#options.streamMs);
+  }
+
+  async #keepEchoing(): Promise<void> {
+    while (!this.#isStopped) {
+      const id = this.#nextId++;
+      this.report.sent++;
+      this.#open++;
+      try {
+        for (let attempt = 0; ; attempt++) {
+          const ports = this.#options.ports();
+          const port = ports[(id + attempt) % ports.length]!;
+          if (await echoThroughTunnel(port, id, this.#options.streamMs)) break;
+          this.report.failovers++;
+          await new Promise((resolve) => setTimeout(resolve, FAILOVER_PAUSE_MS));
+        }
+        this.report.answered++;
+      } catch (thrown) {
+        this.report.lost++;
+        if (this.report.errors.length < MAX_ERRORS) this.report.errors.push(`${id}: ${thrown}`);
+      }
+      this.#open--;
+    }
   }
 
   /** Resolves when it is over, whatever came of it. */
@@ -176,4 +202,55 @@ export class IdentifiedClient {
     }
     return agent;
   }
+}
+
+/** A WebSocket's handshake, then an echo every 100 ms. False = it could not connect; rejects when it is cut. */
+function echoThroughTunnel(port: number, id: number, durationMs: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1');
+    const endMs = performance.now() + durationMs;
+    let seen = '';
+    let echoes = 0;
+    let isOver = false;
+    const fail = (text: string): void => {
+      if (isOver) return;
+      isOver = true;
+      socket.destroy();
+      reject(new Error(`WebSocket: ${text}`));
+    };
+    socket.setTimeout(REQUEST_TIMEOUT_MS, () => fail('no answer'));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ECONNREFUSED') fail(error.message);
+      else if (!isOver) {
+        isOver = true;
+        resolve(false);
+      }
+    });
+    socket.on('close', () => fail(`closed after ${echoes} echoes`));
+    socket.on('data', (chunk: Buffer) => {
+      seen += chunk.toString('latin1');
+      const isExpected =
+        echoes === 0
+          ? seen.startsWith('HTTP/1.1 101 ') && seen.endsWith('\r\n\r\n')
+          : seen === `<${id} ${echoes}>`;
+      if (!isExpected) {
+        // The rest may still come; what never gets right is cut by the idle timeout of the socket.
+        if (!seen.startsWith('HTTP/1.1 1') && echoes === 0 && seen.length > 12) fail(seen);
+        return;
+      }
+      seen = '';
+      if (performance.now() >= endMs) {
+        isOver = true;
+        socket.destroy();
+        resolve(true);
+        return;
+      }
+      echoes++;
+      setTimeout(() => socket.write(`<${id} ${echoes}>`), 100);
+    });
+    socket.write(
+      `GET /?id=${id} HTTP/1.1\r\nhost: soak\r\nconnection: upgrade\r\nupgrade: websocket\r\n` +
+        'sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+  });
 }

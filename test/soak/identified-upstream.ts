@@ -34,6 +34,15 @@ export class IdentifiedUpstream {
   constructor(options: UpstreamOptions) {
     this.#options = options;
     this.#server = http.createServer((request, response) => this.#onRequest(request, response));
+    // What a tunnel carries is the tunnel's matter: bytes come back as they went.
+    this.#server.on('upgrade', (_request, socket, head) => {
+      socket.on('error', () => {});
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+      );
+      socket.write(head);
+      socket.pipe(socket);
+    });
     this.#server.keepAliveTimeout = options.keepAliveTimeoutMs ?? 60 * SECOND_MS;
     // Node 24 waits a second longer than it says unless told otherwise.
     Object.assign(this.#server, { keepAliveTimeoutBuffer: 0 });

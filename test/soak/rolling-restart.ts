@@ -18,6 +18,8 @@ export interface RollingRestartOptions {
   /** Long responses that are open all the time, and how long each takes. */
   readonly streams: number;
   readonly streamMs: number;
+  /** WebSockets that are open all the time, each for streamMs. */
+  readonly webSockets: number;
   readonly shutdownTimeS: number;
   /** The control run: no drain. */
   readonly signal: 'SIGTERM' | 'SIGKILL';
@@ -37,20 +39,24 @@ export interface RollingRestartReport extends ClientReport {
 export async function rollingRestart(
   options: RollingRestartOptions,
 ): Promise<RollingRestartReport> {
-  const { ratePerSecond, durationMs, everyMs, streams, streamMs, shutdownTimeS, signal } = options;
+  const { ratePerSecond, durationMs, everyMs, streams, streamMs, webSockets } = options;
+  const { shutdownTimeS, signal } = options;
   const upstream = new IdentifiedUpstream({ delayMs: (id) => (id % 100 === 0 ? 500 : id % 20) });
   const upstreamPort = await upstream.listen();
   const sidecars = [0, 1].map(
     () =>
       new SidecarProcess({
-        bootstrap: (port) => proxyBootstrap(port, upstreamPort),
+        bootstrap: (port) =>
+          proxyBootstrap(port, upstreamPort, {
+            hcm: { upgrade_configs: [{ upgrade_type: 'websocket' }] },
+          }),
         flags: ['--shutdown-time-s', String(shutdownTimeS), '--log-level', 'warning'],
       }),
   );
   try {
     await Promise.all(sidecars.map((sidecar) => sidecar.start()));
     const client = new IdentifiedClient({
-      ...{ ratePerSecond, durationMs, streams, streamMs },
+      ...{ ratePerSecond, durationMs, streams, streamMs, webSockets },
       ports: () => sidecars.map(({ port }) => port),
       postEvery: 4,
       maxConnections: 64,
@@ -90,6 +96,7 @@ if (import.meta.main) {
       every: { type: 'string', default: '10' },
       streams: { type: 'string', default: '50' },
       'stream-ms': { type: 'string', default: '3000' },
+      websockets: { type: 'string', default: '20' },
       'shutdown-time-s': { type: 'string', default: '8' },
       control: { type: 'boolean', default: false },
     },
@@ -100,6 +107,7 @@ if (import.meta.main) {
     everyMs: Number(values.every) * 1000,
     streams: Number(values.streams),
     streamMs: Number(values['stream-ms']),
+    webSockets: Number(values.websockets),
     shutdownTimeS: Number(values['shutdown-time-s']),
     signal: values.control ? 'SIGKILL' : 'SIGTERM',
   });
