@@ -176,6 +176,9 @@ export const networkFilterSupport: SupportGroup = {
       ...fields('common_http_protocol_options', 'http_protocol_options'),
       ...fields('server_name', 'server_header_transformation', 'max_request_headers_kb'),
       ...fields('stream_idle_timeout', 'request_timeout', 'request_headers_timeout'),
+      stream_flush_timeout: {
+        note: 'of HTTP/2 streams; HTTP/1 has no buffer of its own, as in Envoy',
+      },
       ...fields('drain_timeout', 'delayed_close_timeout', 'access_log'),
       ...fields('use_remote_address', 'xff_num_trusted_hops', 'internal_address_config'),
       ...fields('skip_xff_append', 'via', 'generate_request_id', 'preserve_external_request_id'),
