@@ -15,6 +15,10 @@ function get(headers: readonly string[] = [], path = '/hello', host = 'a.test'):
   return `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${headers.map((line) => `${line}\r\n`).join('')}\r\n`;
 }
 
+/** On a kept connection that the upstream closes a GET is sent again, once, a POST never (ADR 11). */
+const post = (headers: readonly string[], path: string) =>
+  get(['content-length: 0', ...headers], path).replace('GET', 'POST');
+
 const TRACED = '6f9619ff-8b86-9011-b42d-00cf4fc964ff';
 
 /** Everything that a client may claim about itself, and nothing. */
@@ -94,7 +98,7 @@ const responses: HeaderRule['requests'] = [
   ['the upstream says nothing', get([], '/chunked')],
   ['the upstream has a server header', get([], '/headers/hidden')],
   ['the request has an id', get([`x-request-id: ${TRACED}`], '/hello')],
-  ['a local reply', get([], '/close')],
+  ['a local reply', post([], '/close')],
 ];
 
 export const plainRules: readonly HeaderRule[] = [
@@ -295,15 +299,15 @@ export const plainRules: readonly HeaderRule[] = [
 const replyRoutes =
   '{ name: s, virtual_hosts: [{ name: all, domains: [a.test], routes: [{ match: { prefix: /direct }, direct_response: { status: 418, body: { inline_string: "direct \u00e9" } } }, { match: { prefix: /typed }, direct_response: { status: 200, body: { inline_string: typed } }, response_headers_to_add: [{ header: { key: content-type, value: text/html } }] }, { match: { prefix: /redirect }, redirect: { path_redirect: /x } }, { match: { prefix: / }, route: { cluster: backend } }] }] }';
 const replies: HeaderRule['requests'] = [
-  ['an upstream that closes', get([], '/close')],
-  ['a gRPC request', get(['content-type: application/grpc'], '/close')],
-  ['a HEAD request', get([], '/close').replace('GET', 'HEAD')],
+  ['an upstream that closes', post([], '/close')],
+  ['a gRPC request', post(['content-type: application/grpc'], '/close')],
+  ['a HEAD request', get([], '/direct').replace('GET', 'HEAD')],
   ['a direct response', get([], '/direct')],
   ['a direct response with a content-type', get([], '/typed')],
   ['a redirect', get([], '/redirect')],
   ['no virtual host', get([], '/', 'nowhere.test')],
   ['a bad request', get([], '/#fragment')],
-  ['bytes past ASCII in a header', get(['x-raw: \xe9\xff'], '/close')],
+  ['bytes past ASCII in a header', post(['x-raw: \xe9\xff'], '/close')],
   ['an answer of the upstream', get([], '/status/503')],
 ];
 const replyOf = (config: string, name: string): HeaderRule => ({
