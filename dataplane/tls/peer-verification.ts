@@ -4,6 +4,7 @@
 // under the same anchors and lists, or its ticket would not have opened (session-tickets.ts).
 
 import { createHash, type X509Certificate } from 'node:crypto';
+import { getCACertificates } from 'node:tls';
 import type { Clock } from '../../common/clock.ts';
 import type { SanMatcherData, ValidationContextData } from '../api/config/tls.ts';
 import { compileStringMatcher, type StringMatcher } from '../matcher/string-matcher.ts';
@@ -127,7 +128,6 @@ export class PeerVerifier {
     const isExpiryOnly = chainError === 'CERT_HAS_EXPIRED' && allowExpiredCertificate;
     if (chainError !== '' && !isExpiryOnly) return chainError;
     if (isResumed) return this.#resumedProblem(leaf);
-    if (isExpiryOnly && systemRootCerts) return chainError;
     // The error of an expiry comes last and hides what else was wrong: the path is looked for again.
     if (isExpiryOnly || spiffe !== null || maxVerifyDepth !== null) {
       const problem = this.#pathProblem(leaf);
@@ -164,7 +164,9 @@ export class PeerVerifier {
 
   #anchorsFor(leaf: X509Certificate): readonly X509Certificate[] | null {
     if (this.#anchorsByDomain === null) {
-      this.#anchors ??= this.#context.systemRootCerts ? null : trustAnchors(this.#context);
+      this.#anchors ??= this.#context.systemRootCerts
+        ? getCACertificates('system').flatMap(certificatesIn)
+        : trustAnchors(this.#context);
       return this.#anchors;
     }
     const [id = ''] = subjectAltNames(leaf).uri;

@@ -65,6 +65,17 @@ test('max_verify_depth counts the certificates above the leaf, the anchor includ
   assert.equal(await verdict({ ...trusted, maxVerifyDepth: 1 }, await ca.issue({})), '');
 });
 
+test('the roots of the system vouch for nobody of ours, with or without a depth', async () => {
+  const client = await ca.issue({});
+  assert.match(await verdict({ systemRootCerts: true }, client), /UNABLE_TO/);
+  assert.match(await verdict({ systemRootCerts: true, maxVerifyDepth: 3 }, client), /UNABLE_TO/);
+  const lenient = { systemRootCerts: true, allowExpiredCertificate: true };
+  assert.match(
+    await verdict(lenient, await ca.issue({ validDays: -1 })),
+    /no path to a trust anchor/,
+  );
+});
+
 test('ACCEPT_UNTRUSTED lets strangers in, but not past the pins and names', async () => {
   const stranger = await (await TestCa.create('stranger')).issue({ dns: ['b.test'] });
   const open = { ...trusted, acceptUntrusted: true };
