@@ -181,6 +181,37 @@ function encode(value: bigint): string {
   return Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex').toString('base64url');
 }
 
+test('TL-16 a certificate is refused from the reload that revokes it on, ticket or not', async () => {
+  const ca = await TestCa.create();
+  const revoked = await ca.issue({ uri: [CLIENT] });
+  const secrets = new SecretStore();
+  const trust = (crlPem: string) => {
+    const validation = validationData({ trustedCaPem: ca.certificatePem, crlPem });
+    secrets.set({ kind: 'validation_context', name: 'roots', validation });
+  };
+  trust(await ca.revoke());
+  await using server = await TlsTestServer.start(
+    downstreamTls({
+      certificates: [inlineCertificate(await ca.issue({ dns: ['a.test'] }))],
+      validation: { base: null, sdsName: 'roots' },
+      requireClientCertificate: true,
+    }),
+    secrets,
+  );
+  const options = present(revoked);
+  const { greeted, session } = await server.connect(options);
+  assert.equal(greeted, true);
+  assert.ok(session);
+  trust(await ca.revoke(revoked));
+  for (const more of [{}, { session }]) {
+    assert.equal((await server.connect({ ...options, ...more })).greeted, false);
+    assert.match(server.outcomes.at(-1)?.reason ?? '', /CERT_REVOKED/);
+  }
+  const good = present(await ca.issue({ uri: [CLIENT] }));
+  assert.equal((await server.connect(good)).greeted, true);
+  assert.equal(server.stats.failVerifyError, 2);
+});
+
 describe('certificates made to cost', () => {
   const MOST_CPU_MS = 50;
   let directory: string;
