@@ -1,5 +1,5 @@
 // Suite E: slow, big and many clients. The commit suite uses some hundred clients and timeouts of a second or two;
-// REMORA_SOAK=1 takes the figures of the spec (5,000 clients). SL-05 and SL-06 (TLS) are suite G's.
+// REMORA_SOAK=1 takes the figures of the spec (5,000 clients). SL-05 and SL-06 (TLS): sl-handshakes.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
