@@ -6,17 +6,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Row } from '../rows.ts';
 import type { Pki } from './configs.ts';
+import type { LoadResult } from './result.ts';
 import { runWrk } from './wrk.ts';
-
-/** `operations`: requests, handshakes or messages that ended well. */
-export interface LoadResult {
-  readonly operations: number;
-  readonly operationsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Non-2xx answers, socket errors, sessions that were not resumed; a row with any is void. */
-  readonly errors: number;
-}
 
 export interface LoadOptions {
   readonly core: number;

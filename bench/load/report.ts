@@ -1,6 +1,6 @@
 // What our own load clients print at their end: one line of JSON, a LoadResult.
 
-import type { LoadResult } from './generators.ts';
+import type { LoadResult } from './result.ts';
 
 /** Counts operations and their times while a load runs. */
 export class LoadReport {

@@ -1,6 +1,6 @@
 // The result table: one line per row and peer, medians of the rounds, ratios to Envoy.
 
-import type { LoadResult } from './generators.ts';
+import type { LoadResult } from './result.ts';
 
 /** One measured run of one row by one proxy. */
 export interface Sample extends LoadResult {

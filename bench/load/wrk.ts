@@ -1,7 +1,7 @@
 // One run of wrk, pinned, and its numbers.
 
 import { spawn } from 'node:child_process';
-import type { LoadResult } from './generators.ts';
+import type { LoadResult } from './result.ts';
 
 export interface WrkOptions {
   readonly core: number;
