@@ -57,6 +57,10 @@ export class SidecarProcess {
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     this.#child = child;
+    // A soak that dies must not leave it behind.
+    const killChild = () => child.kill('SIGKILL');
+    process.once('exit', killChild);
+    child.once('exit', () => process.off('exit', killChild));
     this.#exited = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
