@@ -27,8 +27,6 @@ import type { ClientConnectionCallbacks, ClientOptions } from './options.ts';
 const EMPTY = Buffer.alloc(0);
 /** So long the end of a tunnel waits for a peer that takes nothing of what is left. */
 const TUNNEL_CLOSE_TIMEOUT_MS = 5000;
-/** Chunks up to this size are moved together. */
-const JOIN_BYTES = 1024;
 
 /** Its results are read before anything else can parse, so all connections of a worker share one. */
 const parser = new HeadParser();
@@ -273,49 +271,20 @@ export class ClientConnection implements ReadSink, ClientStreamOwner {
     stream.decoder.decodeHeaders(headers, false);
   }
 
-  /** As in ServerConnection: few, large pieces, and the last one carries endStream. */
   #readBody(stream: ClientStream, bytes: Buffer, start: number): number {
     const body = this.#body;
-    let pos = start;
-    let dataStart = 0;
-    let dataEnd = 0;
-    for (;;) {
-      const event = body.next(bytes, pos);
-      stream.received += body.position - pos;
-      pos = body.position;
-      switch (event) {
-        case BodyEvent.Data: {
-          const length = body.dataEnd - body.dataStart;
-          if (dataEnd === dataStart) {
-            dataStart = body.dataStart;
-            dataEnd = body.dataEnd;
-          } else if (length <= JOIN_BYTES) {
-            bytes.copyWithin(dataEnd, body.dataStart, body.dataEnd);
-            dataEnd += length;
-          } else {
-            stream.decoder.decodeData(bytes.subarray(dataStart, dataEnd), false);
-            if (this.#active !== stream) return bytes.length;
-            dataStart = body.dataStart;
-            dataEnd = body.dataEnd;
-          }
-          break;
-        }
-        case BodyEvent.NeedMore:
-          if (dataEnd > dataStart) {
-            stream.decoder.decodeData(bytes.subarray(dataStart, dataEnd), false);
-          }
-          return pos;
-        case BodyEvent.Error:
-          if (dataEnd > dataStart) {
-            stream.decoder.decodeData(bytes.subarray(dataStart, dataEnd), false);
-          }
-          if (this.#active === stream) this.#protocolError(body.error);
-          return bytes.length;
-        default:
-          this.#endBody(stream, event, bytes.subarray(dataStart, dataEnd));
-          this.#onResponseComplete(stream, bytes, pos);
-          return pos;
-      }
+    const event = stream.readBody(body, bytes, start);
+    const pos = body.position;
+    switch (event) {
+      case BodyEvent.NeedMore:
+        return pos;
+      case BodyEvent.Error:
+        if (this.#active === stream) this.#protocolError(body.error);
+        return bytes.length;
+      default:
+        this.#endBody(stream, event, bytes.subarray(body.dataStart, body.dataEnd));
+        this.#onResponseComplete(stream, bytes, pos);
+        return pos;
     }
   }
 

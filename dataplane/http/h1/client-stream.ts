@@ -119,6 +119,10 @@ export class ClientStream extends Http1Stream implements RequestEncoder {
     callbacks?.onResetStream(StreamResetReason.LocalReset, 'http1.content_length_mismatch');
   }
 
+  protected override passOn(data: Buffer): void {
+    this.decoder.decodeData(data, false);
+  }
+
   /** Closes the connection. The caller gets no onResetStream for its own reset. */
   override resetStream(_reason: StreamResetReason): void {
     if (this.isReset) return;

@@ -324,52 +324,18 @@ export class ServerConnection implements ServerStreamOwner {
     } else stats.requestsRejectedWithUnderscoresInHeaders++;
   }
 
-  /**
-   * Reads as much of the body as `bytes` has and gives it up in as few pieces as it can: data that is
-   * followed by the end goes up with endStream, and small chunks are moved together (a megabyte in
-   * 1-byte chunks must not become a million events; reliability row H1-29).
-   */
   #readBody(stream: ServerStream, bytes: Buffer, start: number): number {
     const body = this.#body;
-    let pos = start;
-    let dataStart = 0;
-    let dataEnd = 0;
-    for (;;) {
-      const event = body.next(bytes, pos);
-      stream.received += body.position - pos;
-      pos = body.position;
-      switch (event) {
-        case BodyEvent.Data: {
-          const length = body.dataEnd - body.dataStart;
-          if (dataEnd === dataStart) {
-            dataStart = body.dataStart;
-            dataEnd = body.dataEnd;
-          } else if (length <= JOIN_BYTES) {
-            bytes.copyWithin(dataEnd, body.dataStart, body.dataEnd);
-            dataEnd += length;
-          } else {
-            stream.decoder?.decodeData(bytes.subarray(dataStart, dataEnd), false);
-            if (this.#active !== stream) return bytes.length;
-            dataStart = body.dataStart;
-            dataEnd = body.dataEnd;
-          }
-          break;
-        }
-        case BodyEvent.NeedMore:
-          if (dataEnd > dataStart) {
-            stream.decoder?.decodeData(bytes.subarray(dataStart, dataEnd), false);
-          }
-          return pos;
-        case BodyEvent.Error:
-          if (dataEnd > dataStart) {
-            stream.decoder?.decodeData(bytes.subarray(dataStart, dataEnd), false);
-          }
-          if (this.#active === stream) this.#bodyError(stream, body.error);
-          return bytes.length;
-        default:
-          this.#endBody(stream, event, bytes.subarray(dataStart, dataEnd));
-          return pos;
-      }
+    const event = stream.readBody(body, bytes, start);
+    switch (event) {
+      case BodyEvent.NeedMore:
+        return body.position;
+      case BodyEvent.Error:
+        if (this.#active === stream) this.#bodyError(stream, body.error);
+        return bytes.length;
+      default:
+        this.#endBody(stream, event, bytes.subarray(body.dataStart, body.dataEnd));
+        return body.position;
     }
   }
 
@@ -449,9 +415,6 @@ export class ServerConnection implements ServerStreamOwner {
     this.connection.close(type);
   }
 }
-
-/** Chunks up to this size are moved together. */
-const JOIN_BYTES = 1024;
 
 function resume(connection: ServerConnection): void {
   connection.resumePipelined();

@@ -146,6 +146,10 @@ export class ServerStream extends Http1Stream implements ResponseEncoder {
     this.#owner.onResponseComplete(this);
   }
 
+  protected override passOn(data: Buffer): void {
+    this.decoder?.decodeData(data, false);
+  }
+
   /** Closes the connection behind what was written. The caller gets no onResetStream for its own reset. */
   override resetStream(_reason: StreamResetReason): void {
     if (this.isReset) return;
