@@ -20,7 +20,9 @@ export interface SupervisorCallbacks {
 
 /** Starts `count` workers and talks to them. */
 export class Supervisor {
+  /** By index. */
   readonly #workers: Worker[] = [];
+  readonly #ended = new Set<Worker>();
   readonly #pending = new Map<number, (data: unknown) => void>();
   readonly #callbacks: SupervisorCallbacks;
   readonly #logger: Logger;
@@ -36,7 +38,7 @@ export class Supervisor {
     return this.#workers.length;
   }
 
-  /** Resolves when every worker runs. */
+  /** Resolves when every worker runs; rejects when one died before. */
   async start(
     count: number,
     data: Omit<WorkerData, 'workerIndex' | 'concurrency' | 'ticketSeed'>,
@@ -54,18 +56,23 @@ export class Supervisor {
       });
       this.#workers.push(worker);
       ready.push(
-        new Promise((resolve) => {
+        new Promise((resolve, reject) => {
           worker.on('message', (message: FromWorker) => {
             if (message.type === 'ready') resolve();
             else this.#receive(workerIndex, message);
+          });
+          worker.once('exit', (code) => {
+            const reason = `worker ${workerIndex} died before it was ready (exit code ${code})`;
+            reject(new Error(reason));
           });
         }),
       );
       worker.on('error', (error: Error) => {
         this.#logger.fatal({ workerIndex, err: error }, 'worker failed');
-        if (!this.#stopping) this.#callbacks.onWorkerDied(workerIndex, error.message);
       });
-      worker.on('exit', (code) => {
+      // Follows an error, too.
+      worker.once('exit', (code) => {
+        this.#ended.add(worker);
         if (!this.#stopping) this.#callbacks.onWorkerDied(workerIndex, `exit code ${code}`);
       });
     }
@@ -107,6 +114,7 @@ export class Supervisor {
       this.#workers.map(
         (worker) =>
           new Promise<void>((resolve) => {
+            if (this.#ended.has(worker)) resolve();
             worker.once('exit', () => resolve());
             worker.postMessage({ type: 'stop' } satisfies ToWorker);
           }),
