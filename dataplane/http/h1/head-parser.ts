@@ -136,7 +136,7 @@ export class HeadParser {
     while (pos < end && TOKEN_LOWER[bytes[pos]!] !== 0) pos++;
     if (pos - headStart > MAX_METHOD_LENGTH) return this.#fail(badMethod);
     if (pos === end) return NEED_MORE;
-    if (bytes[pos] !== SP) return this.#fail(badMethod);
+    if (bytes[pos] !== SP || pos === headStart) return this.#fail(badMethod);
     const method = methodAt(bytes, headStart, pos);
     if (method === '' && !limits.allowCustomMethods) return this.#fail(badMethod);
 

@@ -116,6 +116,7 @@ test('allow_custom_methods takes any token, and no longer one than the others ma
   const allowCustomMethods = true;
   const { requests } = serve('FROB-1 / HTTP/1.1\r\nHost: a\r\n\r\n', { allowCustomMethods });
   assert.equal(requests[0]!.text(), 'FROB-1 / @a [] body= trailers=- end');
+  refuses(' / HTTP/1.1\r\nHost: a\r\n\r\n', 400, 'http1.codec_error', { allowCustomMethods });
   refuses('F(B / HTTP/1.1\r\nHost: a\r\n\r\n', 400, 'http1.codec_error', { allowCustomMethods });
   refuses(`${'F'.repeat(17)} / HTTP/1.1\r\nHost: a\r\n\r\n`, 400, 'http1.codec_error', {
     allowCustomMethods,
