@@ -50,7 +50,7 @@ export function parseRequest(bytes: Buffer, start: number): ParseOutcome {
     return chunked(bytes, bodyStart, head);
   }
   const [length] = lengths;
-  if (length !== undefined && !/^(0|[1-9][0-9]{0,14})$/.test(length)) {
+  if (length !== undefined && !isExactLength(length)) {
     return malformed(`content-length '${length}'`);
   }
   const end = bodyStart + Number(length ?? 0);
@@ -119,4 +119,9 @@ export function parseStream(bytes: Buffer): {
     requests.push(outcome.request);
     end = outcome.request.end;
   }
+}
+
+/** Digits without a leading zero, and no more than a number holds exactly. */
+function isExactLength(text: string): boolean {
+  return /^(0|[1-9][0-9]{0,15})$/.test(text) && Number.isSafeInteger(Number(text));
 }
