@@ -59,9 +59,21 @@ export function slabOf(data: Buffer): ReadSlab | null {
   return slabs.get(data.buffer) ?? null;
 }
 
-/** `data` in memory that stays as it is: itself, or a copy when it lies in a slab. */
+/**
+ * `data` in memory that stays as it is: a copy, or, where it fills half of its slab or more, itself, and the slab is
+ * taken out of use. letGo gives that back earlier than the collector does.
+ */
 export function keepBytes(data: Buffer): Buffer {
-  return slabs.has(data.buffer) ? Buffer.from(data) : data;
+  const slab = slabs.get(data.buffer);
+  if (slab === undefined) return data;
+  if (data.length < slab.memory.length / 2) return Buffer.from(data);
+  slab.hold();
+  return data;
+}
+
+/** What keepBytes returned is not needed any more. Once; nothing may read it afterwards. */
+export function letGo(kept: Buffer): void {
+  slabs.get(kept.buffer)?.release();
 }
 
 /** JS-11: tests overwrite what was given back, so that bytes kept without keepBytes are seen. */
