@@ -37,7 +37,7 @@ import {
 } from '../api/http-filter.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
 import { isTunnelStatus } from '../http/tunnel.ts';
-import { keepBytes } from '../network/read-slab.ts';
+import { keepBytes, letGo } from '../network/read-slab.ts';
 import type { RouterConfig } from './config.ts';
 import { RequestTrait, requestTraits } from './control-headers.ts';
 import { resetBody, resetDetails, resetReasonFlag, resetReasonStatus } from './reset-reason.ts';
@@ -387,7 +387,9 @@ export class RouterFilter
   #dropRetryState(): void {
     if (this.#retryState !== null) this.#retryState.cancel();
     this.#retryState = null;
+    const body = this.#body;
     this.#body = null;
+    if (body !== null) for (let i = 0; i < body.length; i++) letGo(body[i]!);
   }
 
   /** True = a retry was scheduled instead. */
