@@ -60,6 +60,21 @@ test('a request goes through and leaves stats and one log line', () => {
   }
 });
 
+test("a connection's own log knows the protocol once a head has begun, not of what is refused", () => {
+  const after = (text: string) => {
+    const scenario = new HcmScenario();
+    scenario.send(text);
+    const { protocol, responseFlags } = scenario.connectionInfo;
+    return [protocol, responseFlags];
+  };
+  assert.deepEqual(after('GET / HTTP/1.1\r\nHost: h\r\n\r\n'), ['HTTP/1.1', 0]);
+  assert.deepEqual(after('GET / HT'), ['HTTP/1.1', 0]);
+  const refused = ['', ResponseFlag.DownstreamProtocolError];
+  assert.deepEqual(after('GET / HTTP/1.0\r\nHost: h\r\n\r\n'), refused);
+  assert.deepEqual(after('junk\r\n\r\n'), refused);
+  assert.equal(new HcmScenario().connectionInfo.protocol, '');
+});
+
 test('pipelined requests are answered in order on one connection', async () => {
   const scenario = new HcmScenario();
   scenario.send('GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n');

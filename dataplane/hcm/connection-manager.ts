@@ -23,7 +23,7 @@ import {
   type ReadFilter,
   type ReadFilterCallbacks,
 } from '../api/network-filter.ts';
-import type { Protocol } from '../api/stream-info.ts';
+import { type Protocol, ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
 import { ServerConnection } from '../http/h1/server-connection.ts';
 import { ActiveStream, type StreamOwner } from './active-stream.ts';
 import type { DrainableConnection, HttpConnectionManagerConfig } from './config.ts';
@@ -51,6 +51,8 @@ export class ConnectionManager
   readonly config: HttpConnectionManagerConfig;
   /** Set by initializeReadFilterCallbacks, before anything else is called. */
   connection!: Connection;
+  /** The connection's own, for the listener's access log; set with `connection`. */
+  #connectionInfo!: StreamInfo;
   filterChainName: string;
   #codec: ServerConnection | null;
   readonly #streams: ActiveStream[];
@@ -94,6 +96,7 @@ export class ConnectionManager
     const { config } = this;
     const { stats, data } = config;
     this.connection = connection;
+    this.#connectionInfo = streamInfo;
     this.filterChainName = streamInfo.filterChainName;
     const nowMs = config.clock.nowMs();
     this.#startMs = nowMs;
@@ -125,6 +128,9 @@ export class ConnectionManager
     this.config.stats.rxBytesTotal += data.length;
     this.#codec ??= this.#createCodec();
     this.#codec.dispatch(data, endStream);
+    const info = this.#connectionInfo;
+    // A head that has begun well counts, as in Envoy; one that the codec refuses does not.
+    if (info.protocol === '' && this.#codec.isReadingHead()) info.protocol = this.#codec.protocol;
     if (this.config.data.requestHeadersTimeoutMs > 0) this.#watchHead(this.#codec);
     return NetworkFilterStatus.StopIteration;
   }
@@ -152,6 +158,7 @@ export class ConnectionManager
   // ---- from the codec ----
 
   newStream(encoder: ResponseEncoder): RequestDecoder {
+    this.#connectionInfo.protocol = this.protocol();
     return this.#openStream(encoder);
   }
 
@@ -164,6 +171,7 @@ export class ConnectionManager
       return;
     }
     this.config.stats.cxProtocolError++;
+    this.#connectionInfo.responseFlags |= ResponseFlag.DownstreamProtocolError;
     stream.onCodecError(error);
   }
 

@@ -227,6 +227,8 @@ export class HcmScenario {
   /** The filters of the latest stream by name. */
   readonly filters = new Map<string, ScriptedFilter>();
   healthchecksFail = false;
+  /** What the listener's access log shows. */
+  readonly connectionInfo: HttpStreamInfo;
   /** How often a route was looked up. */
   routeMatches = 0;
   readonly #manager: ConnectionManager;
@@ -278,9 +280,10 @@ export class HcmScenario {
     );
     this.#manager = new ConnectionManager(this.config);
     const { connection } = this;
+    this.connectionInfo = new HttpStreamInfo(connection, 'chain', '', 0, 0);
     this.#manager.initializeReadFilterCallbacks({
       connection,
-      streamInfo: new HttpStreamInfo(connection, 'chain', '', 0, 0),
+      streamInfo: this.connectionInfo,
       continueReading: () => {},
     });
     this.#manager.onNewConnection();
