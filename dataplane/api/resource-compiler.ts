@@ -32,6 +32,8 @@ export interface CompiledResource {
 export interface ResourceReference {
   readonly kind: ResourceKind;
   readonly name: string;
+  /** Of the connection manager that names the routes (RDS only): their stats hang below it. */
+  readonly statPrefix?: string;
 }
 
 export type CompileOutcome =

@@ -26,8 +26,8 @@ export function listenerReferences(listener: ListenerConfig): readonly ResourceR
     references.addTicketKeys(chain.tls);
     for (const filter of chain.filters) {
       if (filter.extension !== HCM) continue;
-      const { routes } = filter.data as HcmConfig; // what that extension's half makes
-      if (routes.kind === 'rds') references.add('route', routes.name);
+      const { routes, statPrefix } = filter.data as HcmConfig; // what that extension's half makes
+      if (routes.kind === 'rds') references.add('route', routes.name, { statPrefix });
     }
   }
   return references.list;
@@ -37,11 +37,11 @@ class References {
   readonly list: ResourceReference[] = [];
   readonly #seen = new Set<string>();
 
-  add(kind: ResourceKind, name: string): void {
+  add(kind: ResourceKind, name: string, more: Pick<ResourceReference, 'statPrefix'> = {}): void {
     const key = `${kind} ${name}`;
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
-    this.list.push({ kind, name });
+    this.list.push({ kind, name, ...more });
   }
 
   addTicketKeys(tls: DownstreamTlsConfig | null): void {

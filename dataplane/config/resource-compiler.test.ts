@@ -36,7 +36,7 @@ describe('createResourceCompiler', () => {
       `{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 1}}, filter_chains: [{filters: [${hcm}], filter_chain_match: {destination_port: 1}}], default_filter_chain: {filters: [${hcm}]}}`,
     );
     assert.ok(result.ok);
-    assert.deepEqual(result.value.references, [{ kind: 'route', name: 'r' }]);
+    assert.deepEqual(result.value.references, [{ kind: 'route', name: 'r', statPrefix: 's' }]);
   });
 
   it('gives equal bytes equal hashes and other bytes others', () => {

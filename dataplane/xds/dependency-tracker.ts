@@ -255,6 +255,17 @@ export class DependencyTracker {
     this.#leaving.cluster.clear();
   }
 
+  /** stat_prefix of the first connection manager that names these routes, '' = none does. */
+  statPrefixOf(routes: string): string {
+    const isIt = ({ kind, name }: ResourceReference) => kind === 'route' && name === routes;
+    let found = this.#options.staticReferences.find(isIt);
+    for (const { references } of this.#accepted.listener.values()) {
+      if (found !== undefined) break;
+      found = references.find(isIt);
+    }
+    return found?.statPrefix ?? '';
+  }
+
   /** Computes which names are wanted and in use, tells of changes, and drops what nobody wants. */
   #refreshWanted(): void {
     if (!this.#isDirty) return;

@@ -151,6 +151,33 @@ test('stats have the names of Envoy', () => {
   assert.equal(collect()['cluster.a.update_success'], undefined);
 });
 
+test('stats of routes hang below the connection manager, and count what was news', () => {
+  const references = [{ kind: 'route', name: 'a:80', statPrefix: 'in' }] as const;
+  const { server, client, collect } = setUpXdsClient({
+    protocol: 'GRPC',
+    staticReferences: references,
+  });
+  client.start();
+  const prefix = 'http.in.rds.a_80.';
+  assert.equal(collect()[`${prefix}update_attempt`], 1);
+  assert.equal(collect()[`${prefix}config_reload_time_ms`], 0);
+  const table = (name: string) =>
+    resourceOf('route', 'a:80', { name: 'a:80', virtual_hosts: [{ name }] });
+  server.call.sotw('route', '1', [table('one')]);
+  server.call.sotw('route', '2', [table('one')]);
+  server.call.sotw('route', '3', [table('two')]);
+  server.call.sotw('route', '4', [brokenResource('route')]);
+  const stats = collect();
+  assert.deepEqual(
+    ['update_success', 'update_rejected', 'config_reload', 'version_text'].map(
+      (name) => stats[`${prefix}${name}`],
+    ),
+    [3, 1, 2, '3'],
+  );
+  assert.notEqual(stats[`${prefix}config_reload_time_ms`], 0);
+  client.stop();
+});
+
 test('garbage closes the stream, is counted, and touches nothing', () => {
   const { server, timers, sink, client, collect } = setUpXdsClient();
   client.start();

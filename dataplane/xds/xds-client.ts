@@ -26,9 +26,9 @@ import { SotwMux } from './sotw-mux.ts';
 import {
   ControlPlaneStats,
   controlPlaneScope,
-  defaultSubscriptionScope,
-  type SubscriptionScope,
+  RouteSubscriptionStats,
   SubscriptionStats,
+  subscriptionScope,
 } from './xds-stats.ts';
 
 export interface XdsClientOptions {
@@ -49,8 +49,6 @@ export interface XdsClientOptions {
   readonly timers: TimerService;
   readonly logger: Logger;
   readonly stats: StatsStore;
-  /** Where stats of a subscription hang; default: none for routes. */
-  readonly subscriptionScope?: SubscriptionScope;
   /** Default 15 000; 0 = wait without end. */
   readonly initialFetchTimeoutMs?: number;
   readonly baseBackoffMs?: number;
@@ -289,10 +287,10 @@ export class XdsClient implements MuxOwner {
     const key = `${kind} ${name}`;
     let stats = this.#stats.get(key);
     if (stats === undefined) {
-      stats = new SubscriptionStats();
+      stats = kind === 'route' ? new RouteSubscriptionStats() : new SubscriptionStats();
       this.#stats.set(key, stats);
-      const scopeOf = this.#options.subscriptionScope ?? defaultSubscriptionScope;
-      const scope = scopeOf(kind, name);
+      const statPrefix = kind === 'route' ? this.#tracker.statPrefixOf(name) : '';
+      const scope = subscriptionScope(kind, name, statPrefix);
       if (scope !== null) this.#options.stats.add(scope, stats);
     }
     return stats;
@@ -318,6 +316,10 @@ export class XdsClient implements MuxOwner {
       const stats = this.#statsOf(kind, name);
       if (taken.rejected.has(name)) stats.updateRejected++;
       else stats.accepted(versionText, wallMs);
+    }
+    for (const { name } of taken.changed) {
+      const stats = this.#statsOf(kind, name);
+      if (stats instanceof RouteSubscriptionStats) stats.reloaded(wallMs);
     }
     if (!taken.hasNameless) return;
     // Without a name it may have been any that we wait for: as in Envoy all of them hear of it.

@@ -68,6 +68,25 @@ export class SubscriptionStats implements CollectsMore {
   }
 }
 
+/** Of one RDS name: Envoy counts what became of its updates, too. */
+export class RouteSubscriptionStats extends SubscriptionStats {
+  static override readonly stats: readonly StatField[] = [
+    ...SubscriptionStats.stats,
+    { field: 'configReload', name: 'config_reload', kind: 'counter' },
+    { field: 'configReloadTimeMs', name: 'config_reload_time_ms', kind: 'gauge-max' },
+  ];
+
+  /** Updates with news. */
+  configReload = 0;
+  /** Wall clock of the last of them, ms. */
+  configReloadTimeMs = 0;
+
+  reloaded(wallMs: number): void {
+    this.configReload++;
+    this.configReloadTimeMs = wallMs;
+  }
+}
+
 /** FNV-1a; Envoy shows a 64-bit hash there, of which only change means anything. */
 function hash32(text: string): number {
   let hash = 0x811c9dc5;
@@ -78,12 +97,14 @@ function hash32(text: string): number {
 }
 
 /**
- * Where the stats of a subscription hang. `name` is '' for the wildcard ones. Null = not shown: RDS hangs
- * below the connection manager's stat_prefix, which xds/ does not know (server/ gives its own function).
+ * Where the stats of a subscription hang; null = not shown. `name` is '' for the wildcard ones. `statPrefix` is
+ * that of the connection manager that first named the routes: Envoy has one subscription for all of them, too.
  */
-export type SubscriptionScope = (kind: ResourceKind, name: string) => StatScope | null;
-
-export const defaultSubscriptionScope: SubscriptionScope = (kind, name) => {
+export function subscriptionScope(
+  kind: ResourceKind,
+  name: string,
+  statPrefix: string,
+): StatScope | null {
   switch (kind) {
     case 'cluster':
       return name === '' ? plainScope('cluster_manager.cds') : null;
@@ -97,10 +118,16 @@ export const defaultSubscriptionScope: SubscriptionScope = (kind, name) => {
       };
     case 'secret':
       return plainScope(`sds.${name}`);
-    case 'route':
-      return null;
+    case 'route': {
+      const shown = name.replaceAll(':', '_');
+      return {
+        prefix: `http.${statPrefix}.rds.${shown}`,
+        promPrefix: 'envoy_http_rds',
+        labels: { envoy_http_conn_manager_prefix: statPrefix, envoy_rds_route_config: shown },
+      };
+    }
   }
-};
+}
 
 function plainScope(prefix: string): StatScope {
   return { prefix, promPrefix: `envoy_${prefix.replaceAll(/[^A-Za-z0-9_]/g, '_')}`, labels: {} };
