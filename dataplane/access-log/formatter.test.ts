@@ -30,6 +30,7 @@ function streamInfo(overrides: Partial<StreamInfo> = {}): StreamInfo {
     responseCodeDetails: 'via_upstream',
     connectionTerminationDetails: '',
     downstreamLocalCloseReason: 'over_connection_limit',
+    downstreamTransportFailureReason: '',
     responseFlags: 0,
     bytesReceived: 5,
     bytesSent: 431,
@@ -175,14 +176,15 @@ test('why we closed a connection is there to be logged', () => {
 test('blanks in details become underscores', () => {
   const info = streamInfo({
     responseCodeDetails: 'a b',
+    downstreamTransportFailureReason: 'TLS_error:no shared cipher',
     upstreamTransportFailureReason: 'delayed connect error: Connection refused',
   });
   assert.equal(
     text(
-      '%RESPONSE_CODE_DETAILS% %RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)% %UPSTREAM_TRANSPORT_FAILURE_REASON%',
+      '%RESPONSE_CODE_DETAILS% %RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)% %UPSTREAM_TRANSPORT_FAILURE_REASON% %DOWNSTREAM_TRANSPORT_FAILURE_REASON%',
       context({ streamInfo: info }),
     ),
-    'a_b a b delayed_connect_error:_Connection_refused',
+    'a_b a b delayed_connect_error:_Connection_refused TLS_error:no_shared_cipher',
   );
 });
 

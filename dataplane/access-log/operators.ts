@@ -231,6 +231,9 @@ const definitions: Readonly<Record<string, Definition>> = {
   }),
   CONNECTION_TERMINATION_DETAILS: text((c) => orNull(c.streamInfo.connectionTerminationDetails)),
   DOWNSTREAM_LOCAL_CLOSE_REASON: text((c) => noSpaces(c.streamInfo.downstreamLocalCloseReason)),
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: text((c) =>
+    noSpaces(c.streamInfo.downstreamTransportFailureReason),
+  ),
   RESPONSE_FLAGS: text((c) => responseFlagsText(c.streamInfo.responseFlags, c.type !== undefined)),
   RESPONSE_FLAGS_LONG: text((c) =>
     responseFlagsLongText(c.streamInfo.responseFlags, c.type !== undefined),

@@ -59,6 +59,8 @@ export interface StreamInfo {
   connectionTerminationDetails: string;
   /** Why we closed the client's connection (%DOWNSTREAM_LOCAL_CLOSE_REASON%), '' = we did not, or no reason. */
   downstreamLocalCloseReason: string;
+  /** Why the client's TLS failed; of a connection, never of a request. '' = it did not. */
+  downstreamTransportFailureReason: string;
   /** OR of ResponseFlag bits. */
   responseFlags: number;
   /** Body bytes; of a connection, all bytes that came out of its transport. */

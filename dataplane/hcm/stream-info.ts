@@ -27,6 +27,7 @@ export class HttpStreamInfo implements StreamInfo {
   responseCodeDetails: string;
   connectionTerminationDetails: string;
   downstreamLocalCloseReason: string;
+  downstreamTransportFailureReason: string;
   responseFlags: number;
   bytesReceived: number;
   bytesSent: number;
@@ -73,6 +74,7 @@ export class HttpStreamInfo implements StreamInfo {
     this.responseCodeDetails = '';
     this.connectionTerminationDetails = '';
     this.downstreamLocalCloseReason = '';
+    this.downstreamTransportFailureReason = '';
     this.responseFlags = 0;
     this.bytesReceived = 0;
     this.bytesSent = 0;

@@ -31,6 +31,8 @@ export interface Rejection {
   readonly responseFlags: number;
   readonly responseCodeDetails: string;
   readonly connectionTerminationDetails: string;
+  /** Why the handshake failed. */
+  readonly transportFailureReason: string;
   /** Monotonic ms of the accept. */
   readonly startMs: number;
 }
@@ -242,7 +244,7 @@ export class AcceptingConnection implements ChainConnection {
       },
       onRefused: (reason) => {
         timer.stop();
-        this.#reject(0, '', reason);
+        this.#reject(0, '', '', reason);
       },
     });
   }
@@ -256,7 +258,12 @@ export class AcceptingConnection implements ChainConnection {
     this.#leave();
   }
 
-  #reject(responseFlags: number, responseCodeDetails: string, termination = ''): void {
+  #reject(
+    responseFlags: number,
+    responseCodeDetails: string,
+    termination = '',
+    transportFailureReason = '',
+  ): void {
     if (this.#done) return;
     const filterChainName = this.#chain?.config.name ?? '';
     this.#timer.stop();
@@ -267,6 +274,7 @@ export class AcceptingConnection implements ChainConnection {
       responseFlags,
       responseCodeDetails,
       connectionTerminationDetails: termination,
+      transportFailureReason,
       startMs: this.#startMs,
     });
   }

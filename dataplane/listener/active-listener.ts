@@ -294,7 +294,8 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
   }
 
   onRejected(properties: ConnectionProperties, rejection: Rejection): void {
-    const { connectionTerminationDetails: reason, responseFlags } = rejection;
+    const { connectionTerminationDetails, transportFailureReason, responseFlags } = rejection;
+    const reason = transportFailureReason || connectionTerminationDetails;
     this.#logger.debug({ reason, responseFlags, listener: this.config.name }, 'refused');
     if (this.#accessLogs.length === 0) return;
     const streamInfo = this.#rejectedInfo(properties, rejection);
@@ -330,6 +331,7 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
     info.responseFlags = rejection.responseFlags;
     info.responseCodeDetails = rejection.responseCodeDetails;
     info.connectionTerminationDetails = rejection.connectionTerminationDetails;
+    info.downstreamTransportFailureReason = rejection.transportFailureReason;
     info.dynamicMetadata = properties.dynamicMetadata;
     return info;
   }

@@ -185,6 +185,7 @@ export class DownstreamConnection implements ReadSink, ReadFilterCallbacks, Conn
     streamInfo.endMs = nowMs;
     streamInfo.bytesSent = connection.bytesSent;
     streamInfo.connectionTerminationDetails ||= connection.connectionTerminationDetails;
+    streamInfo.downstreamTransportFailureReason = connection.transportFailureReason;
     const context = connectionLogContext(streamInfo, 'NotSet');
     for (const logger of accessLogs) logger.log(context);
   }
