@@ -248,18 +248,34 @@ test('the route timeout answers an upgrade that nobody answers', async () => {
   client.destroy();
 });
 
-test('max_stream_duration ends a tunnel that is busy', async () => {
-  const current = await start({
-    hcm: ['common_http_protocol_options: { max_stream_duration: 0.5s }'],
+const busyTunnels: readonly [string, TunnelSceneOptions][] = [
+  [
+    'the connection manager',
+    { hcm: ['common_http_protocol_options: { max_stream_duration: 0.5s }'] },
+  ],
+  [
+    'the route',
+    {
+      hcm: ['common_http_protocol_options: { max_stream_duration: 60s }'],
+      routes:
+        '[{ match: { prefix: / }, route: { cluster: upstream, max_stream_duration: { max_stream_duration: 0.5s } } }]',
+    },
+  ],
+];
+
+for (const [whose, options] of busyTunnels) {
+  test(`max_stream_duration of ${whose} ends a tunnel that is busy`, async () => {
+    const current = await start(options);
+    const [client, upstream] = await openTunnel(current);
+    const ticker = setInterval(() => client.socket.write('x'), 50);
+    await client.reader.until(({ ended, closed }) => ended || closed);
+    await upstream.reader.until(({ ended, closed }) => ended || closed);
+    clearInterval(ticker);
+    const [line] = await current.logs(1);
+    assert.equal(line?.details, 'max_duration_timeout');
+    client.socket.destroy();
   });
-  const [client] = await openTunnel(current);
-  const ticker = setInterval(() => client.socket.write('x'), 50);
-  await client.reader.until(({ ended, closed }) => ended || closed);
-  clearInterval(ticker);
-  const [line] = await current.logs(1);
-  assert.equal(line?.details, 'max_duration_timeout');
-  client.socket.destroy();
-});
+}
 
 test('a drain leaves tunnels alone until its end', async () => {
   const current = await start();
