@@ -12,6 +12,7 @@ import tls from 'node:tls';
 import { SecretStore } from '../../dataplane/tls/secret-store.ts';
 import { SslStats } from '../../dataplane/tls/ssl-stats.ts';
 import { UpstreamTlsContext } from '../../dataplane/tls/upstream-tls.ts';
+import { startAds, until } from '../fakes/ads-harness.ts';
 import { TestCa, type TestCertificate } from '../fakes/pki.ts';
 import {
   certificateData,
@@ -21,6 +22,7 @@ import {
   validationData,
 } from '../fakes/tls.ts';
 import { TlsTestServer } from '../fakes/tls-server.ts';
+import { resourceOf } from '../fakes/xds-resources.ts';
 import { sClient } from './openssl.ts';
 import { downstreamSocket, httpChain, mutual, TlsSidecar, tlsInspector } from './tls-sidecar.ts';
 
@@ -323,6 +325,57 @@ describe('before the identity is issued', () => {
     const certificate = certificateData(await ca.issue({ dns: ['a.test'] }));
     secrets.set({ kind: 'tls_certificate', name: 'identity', certificate });
     assert.equal((await server.connect()).greeted, true);
+  });
+
+  test('TL-18 a whole sidecar serves nobody until its identity came, and then those who handshake', async (context) => {
+    const source = 'sds_config: { ads: {}, resource_api_version: V3 }';
+    const ads = await startAds();
+    context.after(() => ads.close());
+    ads.publish('waiting');
+    await using server = await TlsSidecar.start({
+      chains: [
+        httpChain(
+          downstreamSocket(
+            `common_tls_context: { tls_certificate_sds_secret_configs: [{ name: identity, ${source} }] }`,
+          ),
+        ),
+      ],
+      clusters: `    - { name: ads, type: STATIC, typed_extension_protocol_options: {
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions,
+          explicit_http_config: { http2_protocol_options: {} } } },
+        load_assignment: { cluster_name: ads, endpoints: [{ lb_endpoints: [{ endpoint: {
+          address: { socket_address: { address: 127.0.0.1, port_value: ${ads.port} } } } }] }] } }
+node: { id: waiting, cluster: test }
+dynamic_resources: { ads_config: { api_type: DELTA_GRPC, grpc_services: [{ envoy_grpc: { cluster_name: ads } }] } }`,
+    });
+    for (const bytes of ['GET / HTTP/1.1\r\nhost: a\r\n\r\n', '\x16\x03\x01\x00\x05']) {
+      await server.refuses(
+        async () => assert.equal((await server.send(bytes)).length, 0),
+        'server_ssl_socket_factory.downstream_context_secrets_not_ready',
+        /Secret is not supplied by SDS/,
+      );
+    }
+    assert.notEqual(await server.request(), 'served');
+    assert.deepEqual(server.seen, []);
+    const { certificatePem, privateKeyPem } = await (await TestCa.create()).issue({
+      dns: ['a.test'],
+    });
+    ads.publish(
+      'waiting',
+      resourceOf('secret', 'identity', {
+        name: 'identity',
+        tls_certificate: {
+          certificate_chain: { inline_string: certificatePem },
+          private_key: { inline_string: privateKeyPem },
+        },
+      }),
+    );
+    await until('it is served', async () => (await server.request()) === 'served');
+    assert.equal(
+      (await server.send('GET / HTTP/1.1\r\nhost: a\r\n\r\n')).includes('served'),
+      false,
+    );
   });
 
   test('TL-18 servers get no byte', async () => {
