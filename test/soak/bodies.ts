@@ -7,10 +7,10 @@
 //
 // test/integration/flow.test.ts runs a short form.
 
-import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { parseArgs } from 'node:util';
 import { proxyBootstrap, SidecarProcess } from './sidecar-process.ts';
+import { pump, readHead, receive, rssBytes } from './slow-stream.ts';
 
 export interface BodiesOptions {
   readonly bytes: number;
@@ -33,16 +33,9 @@ export interface BodiesReport {
   readonly broken: number;
 }
 
-const CHUNK_BYTES = 64 * 1024;
-const READ_BYTES = 4 * 1024 * 1024;
 const SAMPLE_MS = 50;
 const WARM_UP_BYTES = 16 * 1024 * 1024;
-const PAGE_BYTES = 4096;
 const MIB = 1024 * 1024;
-/** No power of two, so that a lost or repeated piece of a body shows. */
-const PERIOD = 251;
-const pattern = Buffer.from(Array.from({ length: CHUNK_BYTES + PERIOD }, (_, i) => i % PERIOD));
-
 /** See the file head. */
 export async function bodies(options: BodiesOptions): Promise<BodiesReport> {
   const { bytes, streams, bufferLimitBytes, pauseMs } = options;
@@ -91,10 +84,6 @@ export async function bodies(options: BodiesOptions): Promise<BodiesReport> {
   }
 }
 
-function rssBytes(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES;
-}
-
 /** The application: `/download?N` sends N bytes, `/upload?N` reads as many, slowly. One request per connection. */
 function serve(socket: net.Socket, pauseMs: number): void {
   socket.on('error', () => {});
@@ -137,66 +126,6 @@ function upload(port: number, size: number): Promise<boolean> {
       resolve(head.startsWith('HTTP/1.1 200 '));
     });
   });
-}
-
-/** Calls back once, with the head and what came behind it. */
-function readHead(socket: net.Socket, onHead: (head: string, rest: Buffer) => void): void {
-  let seen = Buffer.alloc(0);
-  const onData = (chunk: Buffer): void => {
-    seen = Buffer.concat([seen, chunk]);
-    const end = seen.indexOf('\r\n\r\n');
-    if (end === -1) return;
-    socket.off('data', onData);
-    onHead(seen.toString('latin1', 0, end), seen.subarray(end + 4));
-  };
-  socket.on('data', onData);
-  socket.on('close', () => socket.off('data', onData));
-}
-
-/** Writes the pattern as fast as the socket takes it. */
-function pump(socket: net.Socket, size: number): void {
-  let sent = 0;
-  const push = (): void => {
-    while (sent < size && !socket.destroyed) {
-      const start = sent % PERIOD;
-      const length = Math.min(CHUNK_BYTES, size - sent);
-      sent += length;
-      if (!socket.write(pattern.subarray(start, start + length))) {
-        socket.once('drain', push);
-        return;
-      }
-    }
-  };
-  push();
-}
-
-/** Reads `size` bytes with rests; whether they are the pattern. A stream that ends early never calls back. */
-function receive(
-  socket: net.Socket,
-  rest: Buffer,
-  size: number,
-  pauseMs: number,
-  onEnd: (isWhole: boolean) => void,
-): void {
-  let received = 0;
-  let restAt = READ_BYTES;
-  let isWhole = true;
-  const onData = (chunk: Buffer): void => {
-    // The ends of a chunk tell a shifted body as well as all of it would.
-    const ends = [0, chunk.length - 1];
-    for (const at of ends) if (chunk[at] !== (received + at) % PERIOD) isWhole = false;
-    received += chunk.length;
-    if (received >= size) {
-      socket.off('data', onData);
-      onEnd(isWhole && received === size);
-    } else if (received >= restAt) {
-      restAt += READ_BYTES;
-      socket.pause();
-      setTimeout(() => socket.resume(), pauseMs);
-    }
-  };
-  socket.on('data', onData);
-  if (rest.length > 0) onData(rest);
 }
 
 if (import.meta.main) {
