@@ -146,6 +146,12 @@ const incoming: Readonly<Record<string, Buffer | string>> = {
   ]),
 };
 
+/** The binary header: signature, version and command, family, length, addresses, ports, TLVs. */
+const V2_SIGNATURE_HEX = '0d0a0d0a000d0a515549540a';
+const V2_FAMILY_AT = 13;
+const V2_ADDRESSES_AT = 16;
+const TCP6 = 0x21;
+
 const missing = skipWithout('envoy') || skipWithout('nginx') || skipWithout('haproxy');
 
 describe('upstream PROXY protocol', { skip: missing }, () => {
@@ -235,13 +241,11 @@ frontend f
     assert.match(answer, /^HTTP\/1.1 200/);
     const seen = recorder.headers.splice(0);
     assert.equal(seen.length, 1);
-    const hex = (value: number | string): string => Number(value).toString(16).padStart(4, '0');
-    const text = (value: number | string): string => Buffer.from(String(value)).toString('hex');
-    return seen[0]!
-      .replace(text(local), '<client>')
-      .replace(text(port), '<listener>')
-      .replace(hex(local), '<client>')
-      .replace(hex(port), '<listener>');
+    const ends = [
+      [Number(local), '<client>'],
+      [port, '<listener>'],
+    ] as const;
+    return namedEnds(seen[0]!, new Map(ends));
   }
 
   for (const name of names) {
@@ -282,3 +286,22 @@ frontend f
     });
   }
 });
+
+/** Ports by the name of their end; only where ports stand, as other bytes may look like one. */
+function namedEnds(headerHex: string, names: ReadonlyMap<number, string>): string {
+  const bytes = Buffer.from(headerHex, 'hex');
+  if (!headerHex.startsWith(V2_SIGNATURE_HEX)) {
+    const named = (digits: string) => names.get(Number(digits)) ?? digits;
+    const text = bytes.toString('latin1').replace(/\d+(?=( \d+)?\r\n)/g, named);
+    return text;
+  }
+  const portsAt = V2_ADDRESSES_AT + 2 * (bytes[V2_FAMILY_AT] === TCP6 ? 16 : 4);
+  const named = (at: number) =>
+    names.get(bytes.readUInt16BE(at)) ?? bytes.toString('hex', at, at + 2);
+  return (
+    bytes.toString('hex', 0, portsAt) +
+    named(portsAt) +
+    named(portsAt + 2) +
+    bytes.toString('hex', portsAt + 4)
+  );
+}
