@@ -1,0 +1,99 @@
+// Answers that the router gives itself (local replies), and what every end of a stream's life here needs:
+// the timer stopped, the retries given up. Called by the router filter's parts; nothing here starts a try.
+
+import type { Cluster } from '../api/cluster.ts';
+import { type RequestHeaders, type ResponseHeaders, setField } from '../api/headers.ts';
+import type { ModifyHeaders } from '../api/http-filter.ts';
+import { ResponseFlag } from '../api/stream-info.ts';
+import { letGo } from '../network/read-slab.ts';
+import { chargeCode } from './charges.ts';
+import type { RouteEntry } from './route-entry.ts';
+import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
+
+/** The only way to a local reply once a route was found; ends the request's life here. */
+export function reply(
+  stream: RouterStream,
+  status: number,
+  body: string,
+  extra: ModifyHeaders | null,
+  details: string,
+): void {
+  stream.isDone = true;
+  cleanUp(stream);
+  const attempts = attemptsForResponse(stream);
+  const add = extra === null || stream.config.suppressEnvoyHeaders ? null : extra;
+  const modify: ModifyHeaders | null =
+    attempts === 0 && add === null
+      ? null
+      : (response) => {
+          if (add !== null) add(response);
+          if (attempts > 0) setField(response.fields, ATTEMPT_COUNT, String(attempts));
+        };
+  stream.callbacks.sendLocalReply(status, body, modify, details);
+}
+
+/** The route has an answer of its own: direct_response or redirect. */
+export function answerDirectly(
+  stream: RouterStream,
+  route: RouteEntry,
+  headers: RequestHeaders,
+): void {
+  stream.config.stats.rqDirectResponse++;
+  const status = route.directStatus;
+  route.rewritePath(headers, !stream.config.suppressEnvoyHeaders);
+  let modify: ModifyHeaders | null = null;
+  if (status === 201 || (status >= 300 && status < 400)) {
+    const location = route.location(headers);
+    modify = (response) => setField(response.fields, 'location', location);
+  }
+  stream.isDone = true;
+  stream.callbacks.sendLocalReply(status, route.directBody, modify, 'direct_response');
+}
+
+/** The cluster is in maintenance mode (upstream.maintenance_mode). */
+export function refuseMaintenance(stream: RouterStream, cluster: Cluster): void {
+  cluster.stats.upstreamRqMaintenanceMode++;
+  stream.streamInfo.responseFlags |= ResponseFlag.UpstreamOverflow;
+  chargeCode(stream, 503, null);
+  reply(stream, 503, 'maintenance mode', overloaded, 'maintenance_mode');
+}
+
+/** The cluster has no host for this request, or is gone. */
+export function replyNoHealthyUpstream(stream: RouterStream): void {
+  stream.streamInfo.responseFlags |= ResponseFlag.NoHealthyUpstream;
+  chargeCode(stream, 503, null);
+  reply(stream, 503, 'no healthy upstream', null, 'no_healthy_upstream');
+}
+
+/** `details`: which of the timeouts it was. */
+export function replyTimeout(stream: RouterStream, details: string): void {
+  stream.streamInfo.responseFlags |= ResponseFlag.UpstreamRequestTimeout;
+  const body = stream.timeoutStatus === 504 ? 'upstream request timeout' : '';
+  reply(stream, stream.timeoutStatus, body, null, details);
+}
+
+/** 0 = the response does not say. */
+export function attemptsForResponse(stream: RouterStream): number {
+  const include = stream.route?.virtualHost.includeAttemptCountInResponse ?? false;
+  return include ? stream.attempts : 0;
+}
+
+/** Nothing may fire or be retried any more. */
+export function cleanUp(stream: RouterStream): void {
+  if (stream.timeoutTimer !== null) stream.timeoutTimer.stop();
+  dropRetryState(stream);
+}
+
+/** From here on the current try is the last; its body need not be kept. */
+export function dropRetryState(stream: RouterStream): void {
+  if (stream.retryState !== null) stream.retryState.cancel();
+  stream.retryState = null;
+  const body = stream.body;
+  stream.body = null;
+  if (body !== null) for (let i = 0; i < body.length; i++) letGo(body[i]!);
+}
+
+/** Tells the client that a ceiling, not a fault, turned it away. */
+export function overloaded(response: ResponseHeaders): void {
+  setField(response.fields, 'x-envoy-overloaded', 'true');
+}

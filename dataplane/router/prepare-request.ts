@@ -1,0 +1,58 @@
+// What is done to a request's head before its first try: timeouts, control headers, the route's changes,
+// and whether it will be retried. Called once per stream by the router filter; answers nothing.
+
+import type { Cluster } from '../api/cluster.ts';
+import { getField, type RequestHeaders, removeField, setField } from '../api/headers.ts';
+import { RequestTrait } from './control-headers.ts';
+import { createRetryState } from './retry/state.ts';
+import type { RouteEntry } from './route-entry.ts';
+import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
+import { finalTimeouts, setExpectedTimeout } from './timeouts.ts';
+
+/** Everything that is done to the head once, before the first try. */
+export function prepareRequest(
+  stream: RouterStream,
+  route: RouteEntry,
+  headers: RequestHeaders,
+  cluster: Cluster,
+): void {
+  const forward = route.forward!;
+  const policy = route.retryPolicy;
+  const { suppressEnvoyHeaders, respectExpectedRqTimeout } = stream.config;
+  stream.globalMs = forward.timeoutMs;
+  stream.perTryMs = policy === null ? 0 : policy.perTryTimeoutMs;
+  stream.perTryIdleMs = policy === null ? 0 : policy.perTryIdleTimeoutMs;
+  const hasControls = (stream.traits & RequestTrait.Controls) !== 0;
+  if (hasControls) takeControls(stream, headers);
+  if (hasControls || stream.perTryMs > 0) finalTimeouts(headers, stream, respectExpectedRqTimeout);
+  if (!suppressEnvoyHeaders) setExpectedTimeout(headers, stream, 0);
+  if (route.virtualHost.includeRequestAttemptCount) {
+    setField(headers.fields, ATTEMPT_COUNT, '1');
+  }
+  route.finalizeRequestHeaders(headers, stream.streamInfo, !suppressEnvoyHeaders);
+  if (policy !== null || hasControls) {
+    const { priority } = forward;
+    stream.retryState = createRetryState(policy, headers, cluster, priority, stream.config, stream);
+    if (stream.retryState !== null) stream.body = [];
+  }
+}
+
+function takeControls(stream: RouterStream, { fields }: RequestHeaders): void {
+  if (removeField(fields, 'x-envoy-upstream-rq-timeout-alt-response') > 0) {
+    stream.timeoutStatus = 204;
+  }
+  removeField(fields, 'x-envoy-upstream-alt-stat-name');
+  removeField(fields, 'x-envoy-hedge-on-per-try-timeout');
+}
+
+/** The request asks for a WebSocket. */
+export function isWebSocketUpgrade({ fields }: RequestHeaders): boolean {
+  return getField(fields, 'upgrade')?.toLowerCase() === 'websocket';
+}
+
+/** '' when a header should say it and does not: no such cluster. */
+export function clusterNameOf(route: RouteEntry, headers: RequestHeaders): string {
+  const { cluster } = route.forward!;
+  if (cluster.kind !== 'cluster_header') return route.clusterName;
+  return headers.get(cluster.header) ?? '';
+}

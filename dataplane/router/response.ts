@@ -1,0 +1,137 @@
+// The response of the current try on its way down, its reset, and its end; and how a response opens a tunnel.
+// Called by the router filter for its tries (UpstreamRequestParent). A response that has begun is never
+// replaced, only reset.
+
+import { httpStatusOfGrpc, parseGrpcStatus } from '../access-log/grpc-status.ts';
+import { OutlierResult } from '../api/cluster.ts';
+import { StreamResetReason } from '../api/codec.ts';
+import { getField, type ResponseHeaders, setField, type Trailers } from '../api/headers.ts';
+import { isTunnelStatus } from '../http/tunnel.ts';
+import { attemptsForResponse, cleanUp, dropRetryState, overloaded, reply } from './answers.ts';
+import { chargeAbort, chargeCode, chargeResponse, countSuccess } from './charges.ts';
+import { RequestTrait } from './control-headers.ts';
+import { resetBody, resetDetails, resetReasonFlag, resetReasonStatus } from './reset-reason.ts';
+import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
+import { maybeRetryReset, retryResponse } from './tries.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
+
+/** 100 and 103 go through; no retry may follow one. */
+export function handle1xx(stream: RouterStream, headers: ResponseHeaders): void {
+  // The client may act on it: what follows must be of the same try.
+  dropRetryState(stream);
+  chargeCode(stream, headers.status, stream.upstream?.host ?? null);
+  stream.callbacks.encode1xxHeaders(headers);
+}
+
+/** The head of the response: retried, or on its way to the client. */
+export function handleHeaders(
+  stream: RouterStream,
+  headers: ResponseHeaders,
+  request: UpstreamRequest,
+  endStream: boolean,
+): void {
+  const { host } = request;
+  const { status } = headers;
+  const isGrpc = (stream.traits & RequestTrait.Grpc) !== 0;
+  const grpcStatus = isGrpc ? parseGrpcStatus(getField(headers.fields, 'grpc-status')) : -1;
+  host.outlier.putHttpResponseCode(grpcStatus === -1 ? status : httpStatusOfGrpc(grpcStatus));
+  if (stream.retryState !== null && retryResponse(stream, headers, request)) return;
+  dropRetryState(stream);
+  const route = stream.route!;
+  const { suppressEnvoyHeaders } = stream.config;
+  if (stream.requestCompleteMs !== -1 && !suppressEnvoyHeaders) {
+    const ms = Math.floor(stream.streamInfo.firstUpstreamRxByteMs - stream.requestCompleteMs);
+    setField(headers.fields, 'x-envoy-upstream-service-time', String(Math.max(0, ms)));
+  }
+  chargeResponse(stream, headers, host);
+  if (status < 500 || status > 599) countSuccess(stream, host, isGrpc, grpcStatus, endStream);
+  // Formats of headers to add may ask for it.
+  stream.streamInfo.responseCode = headers.status;
+  route.finalizeResponseHeaders(headers, stream.headers, stream.streamInfo);
+  const attempts = attemptsForResponse(stream);
+  if (attempts > 0) setField(headers.fields, ATTEMPT_COUNT, String(attempts));
+  stream.responseStarted = true;
+  if (endStream) completeUpstream(stream, request);
+  else if (isTunnelStatus(stream.headers!.method === 'CONNECT', status)) openTunnel(stream);
+  const isDeclined = stream.isWebSocket && !stream.isTunnel && status < 400;
+  const details = isDeclined ? 'websocket_handshake_unsuccessful' : 'via_upstream';
+  stream.callbacks.encodeHeaders(headers, endStream, details);
+}
+
+/** From here on the two directions end one by one, and only idle timeouts and durations apply. */
+function openTunnel(stream: RouterStream): void {
+  stream.isTunnel = true;
+  if (stream.timeoutTimer !== null) stream.timeoutTimer.stop();
+}
+
+/** A piece of the body. */
+export function handleData(
+  stream: RouterStream,
+  data: Buffer,
+  request: UpstreamRequest,
+  endStream: boolean,
+): void {
+  if (endStream) {
+    // A gRPC response ends with trailers, or it failed.
+    if (stream.isGrpcDeferred) request.host.stats.rqError++;
+    completeUpstream(stream, request);
+  }
+  stream.callbacks.encodeData(data, endStream);
+}
+
+/** Trailers, which end the response (and tell whether a gRPC one succeeded). */
+export function handleTrailers(
+  stream: RouterStream,
+  trailers: Trailers,
+  request: UpstreamRequest,
+): void {
+  if (stream.isGrpcDeferred) {
+    const grpcStatus = parseGrpcStatus(getField(trailers, 'grpc-status'));
+    if (grpcStatus !== -1 && httpStatusOfGrpc(grpcStatus) < 500) request.host.stats.rqSuccess++;
+    else request.host.stats.rqError++;
+  }
+  completeUpstream(stream, request);
+  stream.callbacks.encodeTrailers(trailers);
+}
+
+/** The try is over without a complete response: retried, or answered. */
+export function handleReset(
+  stream: RouterStream,
+  reason: StreamResetReason,
+  transportFailureReason: string,
+  request: UpstreamRequest,
+): void {
+  if (stream.isDone) return;
+  stream.upstream = null;
+  if (reason !== StreamResetReason.Overflow) {
+    request.host.outlier.putResult(OutlierResult.LocalOriginConnectFailed);
+  }
+  if (maybeRetryReset(stream, reason, request)) return;
+  const status = resetReasonStatus(reason);
+  chargeAbort(stream, status, request);
+  const isDropped = reason === StreamResetReason.Overflow;
+  stream.streamInfo.responseFlags |= resetReasonFlag(reason);
+  reply(
+    stream,
+    status,
+    resetBody(reason, stream.attempts > 1),
+    isDropped ? overloaded : null,
+    resetDetails(reason, stream.responseStarted, transportFailureReason),
+  );
+}
+
+/** The try has done its part; of a tunnel only when both directions ended. */
+export function completeUpstream(stream: RouterStream, request: UpstreamRequest): void {
+  const completeMs = stream.requestCompleteMs;
+  if (stream.isTunnel && completeMs === -1) {
+    stream.isUpstreamEnded = true;
+    return;
+  }
+  if (completeMs !== -1 && !stream.isTunnel && stream.config.dynamicStats) {
+    stream.cluster!.stats.recordRqTime(stream.streamInfo.lastUpstreamRxByteMs - completeMs);
+  }
+  stream.isDone = true;
+  stream.upstream = null;
+  cleanUp(stream);
+  request.complete();
+}

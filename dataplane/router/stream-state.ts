@@ -1,0 +1,93 @@
+// What the router knows of one stream: the fields of the router filter, which its parts (prepare-request,
+// tries, response, request-timeouts, answers, charges) share. The filter extends this class, so that a stream
+// is one object; nothing outside these files may touch a field.
+
+import type { Timer } from '../../common/timer.ts';
+import type { Cluster, LoadBalancerContext } from '../api/cluster.ts';
+import type { RequestHeaders, Trailers } from '../api/headers.ts';
+import type { StreamDecoderFilterCallbacks } from '../api/http-filter.ts';
+import type { RouterConfig } from './config.ts';
+import type { RetryCallbacks, RetryState } from './retry/state.ts';
+import type { RouteEntry } from './route-entry.ts';
+import type { Timeouts } from './timeouts.ts';
+import type { UpstreamRequest, UpstreamRequestParent } from './upstream-request.ts';
+
+/** Which try this is, to the upstream and (if the virtual host says so) to the client. */
+export const ATTEMPT_COUNT = 'x-envoy-attempt-count';
+
+/** The router filter, as its parts see it. */
+export type RouterStream = RouterState &
+  UpstreamRequestParent &
+  LoadBalancerContext &
+  RetryCallbacks;
+
+/** See the file head. */
+export class RouterState implements Timeouts {
+  /** Timeouts (see timeouts.ts). */
+  globalMs: number;
+  perTryMs: number;
+  perTryIdleMs: number;
+  readonly config: RouterConfig;
+  callbacks!: StreamDecoderFilterCallbacks;
+  headers: RequestHeaders | null;
+  route: RouteEntry | null;
+  clusterName: string;
+  cluster: Cluster | null;
+  /** RequestTrait bits. */
+  traits: number;
+  retryState: RetryState | null;
+  /** The current try; null before the first, during a back-off and at the end. */
+  upstream: UpstreamRequest | null;
+  attempts: number;
+  /** Some try wrote something to its upstream. */
+  upstreamStarted: boolean;
+  /** Body kept for retries; null = not kept (any more). */
+  body: Buffer[] | null;
+  bodyBytes: number;
+  requestTrailers: Trailers | null;
+  /** -1 = the request is not complete. */
+  requestCompleteMs: number;
+  responseStarted: boolean;
+  /** A gRPC response whose success shows in its trailers. */
+  isGrpcDeferred: boolean;
+  /** Answered, or gone. */
+  isDone: boolean;
+  /** The request is a WebSocket's. */
+  isWebSocket: boolean;
+  isTunnel: boolean;
+  /** Of a tunnel whose other direction goes on. */
+  isUpstreamEnded: boolean;
+  timeoutTimer: Timer | null;
+  timeoutStatus: number;
+  /** How often the client is too slow, less how often it no longer is. */
+  downstreamFull: number;
+
+  constructor(config: RouterConfig) {
+    this.globalMs = 0;
+    this.perTryMs = 0;
+    this.perTryIdleMs = 0;
+    this.config = config;
+    this.headers = null;
+    this.route = null;
+    this.clusterName = '';
+    this.cluster = null;
+    this.traits = 0;
+    this.retryState = null;
+    this.upstream = null;
+    this.attempts = 0;
+    this.upstreamStarted = false;
+    this.body = null;
+    this.bodyBytes = 0;
+    this.requestTrailers = null;
+    this.requestCompleteMs = -1;
+    this.responseStarted = false;
+    this.isGrpcDeferred = false;
+    this.isDone = false;
+    this.isWebSocket = false;
+    this.isTunnel = false;
+    this.isUpstreamEnded = false;
+    this.timeoutTimer = null;
+    this.timeoutStatus = 504;
+    this.downstreamFull = 0;
+  }
+}

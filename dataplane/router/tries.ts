@@ -1,0 +1,183 @@
+// The tries of one request: starting one, keeping the body for the next, deciding whether there is a next,
+// and replaying the request into it. Called by the router filter's parts. The rules of retrying are in
+// retry/, one try is upstream-request.ts (which also heals a connection found stale).
+
+import type { Cluster, Host, HttpPool, ResourcePriority } from '../api/cluster.ts';
+import type { StreamResetReason } from '../api/codec.ts';
+import { type ResponseHeaders, setField } from '../api/headers.ts';
+import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
+import { keepBytes } from '../network/read-slab.ts';
+import { dropRetryState, reply, replyNoHealthyUpstream } from './answers.ts';
+import { RetryStatus } from './retry/state.ts';
+import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
+import { TcpUpstreamPool } from './tcp-upstream.ts';
+import { setExpectedTimeout } from './timeouts.ts';
+import { UpstreamRequest } from './upstream-request.ts';
+
+/** Starts a try at `host`; it is the current one even if it ends at once. */
+export function startTry(
+  stream: RouterStream,
+  cluster: Cluster,
+  host: Host,
+  endStream: boolean,
+): void {
+  const { priority } = stream.route!.forward!;
+  const request = new UpstreamRequest(stream, cluster, host, stream.headers!);
+  stream.upstream = request;
+  for (let i = 0; i < stream.downstreamFull; i++) request.readDisable(true);
+  request.start(poolOf(stream, cluster, host, priority), endStream);
+}
+
+function poolOf(
+  stream: RouterStream,
+  cluster: Cluster,
+  host: Host,
+  priority: ResourcePriority,
+): HttpPool {
+  const { connection } = stream.callbacks;
+  const { method, authority } = stream.headers!;
+  const connect = stream.route!.forward!.connect;
+  if (connect !== null && (method === 'CONNECT' || (connect.allowPost && method === 'POST'))) {
+    const pool = cluster.tcpPool(host, priority, connection);
+    return new TcpUpstreamPool(pool, connect.proxyProtocol, connection);
+  }
+  // auto_sni takes the server name from the request as it goes out.
+  return cluster.httpPool(host, priority, authority, connection);
+}
+
+/** The back-off is over. */
+export function startRetry(stream: RouterStream): void {
+  if (stream.isDone) return;
+  stream.attempts++;
+  const { streamInfo } = stream;
+  streamInfo.upstreamRequestAttemptCount = stream.attempts;
+  // The cluster may have been removed, or replaced, meanwhile.
+  const cluster = stream.config.clusterManager.getCluster(stream.clusterName);
+  const host = cluster === null ? null : cluster.chooseHost(stream);
+  if (cluster === null || host === null) {
+    replyNoHealthyUpstream(stream);
+    return;
+  }
+  stream.cluster = cluster;
+  forgetTry(streamInfo);
+  const headers = stream.headers!;
+  if (stream.route!.virtualHost.includeRequestAttemptCount) {
+    setField(headers.fields, ATTEMPT_COUNT, String(stream.attempts));
+  }
+  if (!stream.config.suppressEnvoyHeaders) {
+    const startedMs = stream.requestCompleteMs;
+    setExpectedTimeout(headers, stream, startedMs === -1 ? 0 : stream.clock.nowMs() - startedMs);
+  }
+  replay(stream, cluster, host);
+}
+
+/** Starts a try and gives it what has come of the request so far. */
+function replay(stream: RouterStream, cluster: Cluster, host: Host): void {
+  const body = stream.body!;
+  const trailers = stream.requestTrailers;
+  const isComplete = stream.requestCompleteMs !== -1;
+  startTry(stream, cluster, host, isComplete && body.length === 0 && trailers === null);
+  // A ceiling or a dead pool may have ended it at once; then the current one is another or none.
+  const request = stream.upstream;
+  for (let i = 0; i < body.length && request !== null; i++) {
+    if (stream.upstream !== request) return;
+    request.encodeData(body[i]!, isComplete && trailers === null && i === body.length - 1);
+  }
+  if (trailers !== null && request !== null && stream.upstream === request) {
+    request.encodeTrailers(trailers);
+  }
+}
+
+/** False = the request was answered because it cannot be kept and no try is under way. */
+export function keepForRetry(stream: RouterStream, data: Buffer): boolean {
+  const limit = retryBufferLimit(stream);
+  if (stream.bodyBytes + data.length <= limit) {
+    stream.bodyBytes += data.length;
+    if (data.length > 0) stream.body!.push(keepBytes(data));
+    return true;
+  }
+  stream.cluster!.stats.retryOrShadowAbandoned++;
+  dropRetryState(stream);
+  if (stream.upstream !== null) return true;
+  reply(
+    stream,
+    507,
+    'exceeded request buffer limit while retrying upstream',
+    null,
+    'request_payload_exceeded_retry_buffer_limit',
+  );
+  return false;
+}
+
+function retryBufferLimit(stream: RouterStream): number {
+  const ofRoute = stream.route!.bufferLimitBytes ?? Number.POSITIVE_INFINITY;
+  return Math.min(ofRoute, stream.bufferLimitBytes());
+}
+
+/** True = a retry was scheduled instead. */
+export function maybeRetryReset(
+  stream: RouterStream,
+  reason: StreamResetReason,
+  request: UpstreamRequest,
+): boolean {
+  if (request.started) stream.upstreamStarted = true;
+  if (stream.responseStarted || stream.retryState === null) return false;
+  const status = stream.retryState.shouldRetryReset(reason, stream.upstreamStarted);
+  if (status !== RetryStatus.Yes) {
+    flagRetryStatus(stream, status);
+    return false;
+  }
+  stream.retryState.onHostAttempted(request.host);
+  if (request.hostAttempted) request.host.stats.rqError++;
+  return true;
+}
+
+/** True = the response is dropped and a retry scheduled. */
+export function retryResponse(
+  stream: RouterStream,
+  headers: ResponseHeaders,
+  request: UpstreamRequest,
+): boolean {
+  const retryState = stream.retryState!;
+  const status = retryState.shouldRetryHeaders(headers);
+  if (status !== RetryStatus.Yes) {
+    flagRetryStatus(stream, status);
+    return false;
+  }
+  if (stream.config.dynamicStats) stream.cluster!.stats.chargeRetriedResponse(headers.status);
+  stream.upstreamStarted = true;
+  retryState.onHostAttempted(request.host);
+  request.host.stats.rqError++;
+  stream.upstream = null;
+  request.reset();
+  return true;
+}
+
+function flagRetryStatus(stream: RouterStream, status: RetryStatus): void {
+  if (status === RetryStatus.NoOverflow) {
+    stream.streamInfo.responseFlags |= ResponseFlag.UpstreamOverflow;
+  } else if (status === RetryStatus.NoRetryLimitExceeded) {
+    stream.streamInfo.responseFlags |= ResponseFlag.UpstreamRetryLimitExceeded;
+  }
+}
+
+/** The client is gone: so is the try. */
+export function dropUpstream(stream: RouterStream): void {
+  const request = stream.upstream;
+  stream.upstream = null;
+  if (request !== null) request.reset();
+}
+
+/** A log line tells of the last try only. */
+function forgetTry(info: StreamInfo): void {
+  info.upstreamHost = null;
+  info.upstreamHostName = '';
+  info.upstreamLocalAddress = null;
+  info.upstreamTls = null;
+  info.upstreamProtocol = '';
+  info.upstreamTransportFailureReason = '';
+  info.firstUpstreamTxByteMs = -1;
+  info.lastUpstreamTxByteMs = -1;
+  info.firstUpstreamRxByteMs = -1;
+  info.lastUpstreamRxByteMs = -1;
+}
