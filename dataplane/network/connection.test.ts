@@ -311,3 +311,39 @@ test('a flush may take as long as setDelayedCloseTimeout says, for ever with 0',
   assert.deepEqual(it.events, []);
   assert.equal(it.timers.armedCount(), 0);
 });
+
+test('JS-11 small reads that are written on with a stalled peer stay as they were', async () => {
+  const source = await pair();
+  const target = await pair({ bufferLimitBytes: 0 });
+  // Fills the kernel's buffers, so that what follows has to wait.
+  target.peer.pause();
+  const filler = Buffer.alloc(32 * 1024 * 1024, '.');
+  target.connection.write(filler);
+  let written = 0;
+  source.connection.setReadSink({
+    onData: (data) => {
+      target.connection.write(data);
+      written += data.length;
+      source.onData(data, false);
+    },
+  });
+  const texts = ['a', 'b', 'c'].map((letter) => letter.repeat(5000));
+  for (const text of texts) {
+    source.peer.write(text);
+    const wanted = source.received.length + text.length;
+    await source.until(() => source.received.length === wanted);
+  }
+  assert.equal(written, 15_000);
+  let bytes = 0;
+  let tail = '';
+  const all = new Promise<void>((resolve) => {
+    target.peer.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      tail = (tail + chunk.toString('latin1')).slice(-written);
+      if (bytes === filler.length + written) resolve();
+    });
+  });
+  target.peer.resume();
+  await all;
+  assert.equal(tail, texts.join(''));
+});

@@ -19,7 +19,7 @@ import {
 } from '../api/connection.ts';
 import { enterReadEvent, leaveReadEvent, scheduleFlush } from './flush-queue.ts';
 import { HandleReader } from './handle-reader.ts';
-import { LARGE_SLAB_BYTES, type ReadSlab, slabOf } from './read-slab.ts';
+import { LARGE_SLAB_BYTES, liesInSharedSlab, type ReadSlab, slabOf } from './read-slab.ts';
 import { RecordReader } from './record-reader.ts';
 import {
   type StreamHandle,
@@ -230,7 +230,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
       this.#text += data.toString('latin1');
     } else {
       if (this.#text.length > 0) this.#textToChunk();
-      this.#chunks.push(data);
+      this.#chunks.push(liesInSharedSlab(data) ? Buffer.from(data) : data);
       if (this.#inFlightBytes > 0 || this.#state === State.Connecting) {
         this.#pendingSlabs = holdSlabOf(data, this.#pendingSlabs);
       }

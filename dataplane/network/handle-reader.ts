@@ -1,4 +1,4 @@
-// Reads a plain handle. Small reads are copied out of the shared slab; a read that fills its buffer starts a
+// Reads a plain handle. Small reads are handed up as they lie in the shared slab; a read that fills its buffer starts a
 // bulk transfer, which has a slab of its own and copies nothing. Used by SocketConnection only.
 
 import { isInReadEvent } from './flush-queue.ts';
@@ -13,7 +13,7 @@ export class HandleReader extends StreamReader {
       return this.#afterDelivery(this.slab, bytes > SMALL_READ_BYTES) ?? this.shared;
     }
     if (bytes <= SMALL_READ_BYTES) {
-      this.deliverCopy(bytes);
+      this.deliverShared(bytes);
       return undefined;
     }
     const slab = ReadSlab.take(bytes);

@@ -6,10 +6,10 @@
 // Who gets bytes of a read has them until the call returns. Whoever keeps them copies (keepBytes); only
 // SocketConnection.write may be given them as they are.
 
-/** Reads up to this size are copied out of the shared slab at once and are then nobody's but the receiver's. */
+/** Reads up to this size are handed up as they lie in the shared slab. */
 export const SMALL_READ_BYTES = 16 * 1024;
 const SMALL_SLAB_BYTES = 64 * 1024;
-/** The most that one read takes; measured best of 64, 256 and 512 KiB (docs/performance.md). */
+/** The most that one read takes; measured best of 64, 128 and 256 KiB (docs/performance.md). */
 export const LARGE_SLAB_BYTES = 256 * 1024;
 /**
  * Measured: with copies an upload of 1 MiB under a retry policy costs 1,064-1,470 us, without 554-685 (Envoy 768-940 in
@@ -40,7 +40,7 @@ export class ReadSlab {
 
   release(): void {
     if (--this.#holds > 0) return;
-    if (poison) this.memory.fill(POISON);
+    if (poisons) this.memory.fill(POISON);
     const free = this.memory.length === SMALL_SLAB_BYTES ? freeSmall : freeLarge;
     if (free.length < KEPT_SLABS) free.push(this);
   }
@@ -59,6 +59,15 @@ const slabs = new WeakMap<ArrayBufferLike, ReadSlab>();
 const freeSmall: ReadSlab[] = [];
 const freeLarge: ReadSlab[] = [];
 
+/** Small reads of all connections of the thread go here. Never in the pool, never waited for: write copies. */
+export const sharedReadSlab = new ReadSlab(LARGE_SLAB_BYTES);
+const sharedMemory = sharedReadSlab.memory.buffer;
+
+/** `data` lies where the next small read of any connection goes. */
+export function liesInSharedSlab(data: Buffer): boolean {
+  return data.buffer === sharedMemory;
+}
+
 /** The slab that `data` lies in; null = it is memory of its own. */
 export function slabOf(data: Buffer): ReadSlab | null {
   return slabs.get(data.buffer) ?? null;
@@ -72,7 +81,9 @@ export function slabOf(data: Buffer): ReadSlab | null {
 export function keepBytes(data: Buffer): Buffer {
   const slab = slabs.get(data.buffer);
   if (slab === undefined) return data;
-  if (data.length < slab.memory.length / KEPT_SHARE) return Buffer.from(data);
+  if (slab === sharedReadSlab || data.length < slab.memory.length / KEPT_SHARE) {
+    return Buffer.from(data);
+  }
   slab.hold();
   return data;
 }
@@ -83,6 +94,6 @@ export function letGo(kept: Buffer): void {
 }
 
 /** JS-11: tests overwrite what was given back, so that bytes kept without keepBytes are seen. */
-const poison =
+export const poisons =
   (globalThis as { readonly remoraPoisonsSlabs?: boolean }).remoraPoisonsSlabs === true;
-const POISON = 0xdb;
+export const POISON = 0xdb;

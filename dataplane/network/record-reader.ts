@@ -22,7 +22,7 @@ export class RecordReader extends StreamReader {
   protected override onBytes(bytes: number): Buffer | undefined {
     if (this.slab !== null) return this.#onBulk(this.slab, bytes);
     if (bytes < RECORD_BYTES) {
-      this.deliverCopy(bytes);
+      this.deliverShared(bytes);
       return undefined;
     }
     const slab = ReadSlab.take(this.shared.length);

@@ -1,7 +1,14 @@
 // What the readers of plain and of TLS handles have in common. Used by handle-reader.ts and record-reader.ts.
 
 import { enterReadEvent, leaveReadEvent, leaveReadEventEarly } from './flush-queue.ts';
-import { LARGE_SLAB_BYTES, ReadSlab, SMALL_READ_BYTES } from './read-slab.ts';
+import {
+  LARGE_SLAB_BYTES,
+  POISON,
+  poisons,
+  type ReadSlab,
+  SMALL_READ_BYTES,
+  sharedReadSlab,
+} from './read-slab.ts';
 import { endOfStream, lastReadBytes, type StreamHandle } from './stream-handle.ts';
 
 /** Gets what a reader reads. Called within a read event: what is written meanwhile is flushed at its end. */
@@ -13,16 +20,13 @@ export interface ReadOwner {
   onReadError(errno: number): void;
 }
 
-/** Small reads of all connections of the thread go here, and are copied out at once. */
-const sharedSlab = new ReadSlab(LARGE_SLAB_BYTES);
-
 /** The shared slab, cut to what one read may take. Few sizes: those of configured buffer limits. */
 const sharedViews = new Map<number, Buffer>();
 
 function sharedView(bytes: number): Buffer {
   let view = sharedViews.get(bytes);
   if (view === undefined) {
-    view = sharedSlab.memory.subarray(0, bytes);
+    view = sharedReadSlab.memory.subarray(0, bytes);
     sharedViews.set(bytes, view);
   }
   return view;
@@ -78,11 +82,10 @@ export abstract class StreamReader {
     this.slab = null;
   }
 
-  /** Out of the shared slab, into memory that is nobody's but the receiver's. */
-  protected deliverCopy(bytes: number): void {
-    const data = Buffer.allocUnsafe(bytes);
-    this.shared.copy(data, 0, 0, bytes);
-    this.deliver(data);
+  /** As it lies in the shared slab. */
+  protected deliverShared(bytes: number): void {
+    this.deliver(this.shared.subarray(0, bytes));
+    if (poisons) this.shared.fill(POISON, 0, bytes);
   }
 
   /** What the owner writes meanwhile is flushed when this returns (or at the end of the outer event). */
