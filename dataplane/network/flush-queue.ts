@@ -7,6 +7,8 @@ interface Flushable {
 }
 
 const dirty: Flushable[] = [];
+/** Of `dirty`: the first that was not flushed. */
+let next = 0;
 /** Nesting of read events; a socket's 'data' may be emitted from within another's. */
 let depth = 0;
 let tickScheduled = false;
@@ -58,8 +60,12 @@ function onTick(): void {
   flushAll();
 }
 
+/**
+ * Re-entrant: a flush may raise a watermark or a close whose callbacks write to other connections, and flush.
+ * A flush that throws is not repeated.
+ */
 function flushAll(): void {
-  // By index: a flush may raise a watermark whose callback writes to another connection.
-  for (let i = 0; i < dirty.length; i++) dirty[i]!.flush();
+  while (next < dirty.length) dirty[next++]!.flush();
   dirty.length = 0;
+  next = 0;
 }
