@@ -171,7 +171,7 @@ export class DownstreamTlsContext {
         ? null
         : new PeerVerifier(
             context.validation ?? { ...noValidation, acceptUntrusted: true },
-            { required, enforcesRsaKeyUsage: false },
+            { peer: 'client', required, enforcesRsaKeyUsage: false },
             this.#secrets.clock,
           );
     return { context, verifier, ocspServer: this.#createOcspServer(context) };

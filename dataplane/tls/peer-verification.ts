@@ -32,6 +32,8 @@ export interface VerificationResult {
 export interface PeerRules {
   /** A peer without a certificate is refused. */
   readonly required: boolean;
+  /** What the peer's certificates must be meant for where they say what they are for. */
+  readonly peer: 'client' | 'server';
   /** enforce_rsa_key_usage: an RSA certificate must be allowed to sign. */
   readonly enforcesRsaKeyUsage: boolean;
 }
@@ -154,6 +156,7 @@ export class PeerVerifier {
       allowExpired: allowExpiredCertificate,
     });
     if (path === null) return 'no path to a trust anchor within the rules';
+    if (!path.every((member) => isMeantFor(member, this.#rules.peer))) return 'INVALID_PURPOSE';
     if (this.#revocations === null || onlyVerifyLeafCertCrl) return '';
     for (const member of path.slice(0, Math.max(1, path.length - 1))) {
       const problem = this.#revocationProblem(member);
@@ -227,6 +230,16 @@ function wildcardCovers(candidate: string, name: string): boolean {
   if (!candidate.startsWith('*.')) return false;
   const dot = name.indexOf('.');
   return dot > 0 && name.slice(dot) === candidate.slice(1).toLowerCase();
+}
+
+/** id-kp-clientAuth and id-kp-serverAuth, RFC 5280 4.2.1.12. */
+const PURPOSE_OID = { client: '1.3.6.1.5.5.7.3.2', server: '1.3.6.1.5.5.7.3.1' } as const;
+
+/** As OpenSSL: the extension may be absent, on the leaf and above it; anyExtendedKeyUsage does not count. */
+function isMeantFor(certificate: X509Certificate, peer: 'client' | 'server'): boolean {
+  // Node's name for the extended key usage; undefined, whatever its types say, when there is none.
+  const purposes: readonly string[] | undefined = certificate.keyUsage;
+  return purposes === undefined || purposes.includes(PURPOSE_OID[peer]);
 }
 
 /** A matcher that can only mean SPIFFE IDs: then two names in one certificate are one too many. */

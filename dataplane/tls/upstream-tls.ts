@@ -188,7 +188,7 @@ export class UpstreamTlsContext {
           ? null
           : new PeerVerifier(
               validation,
-              { required: true, enforcesRsaKeyUsage: enforceRsaKeyUsage },
+              { peer: 'server', required: true, enforcesRsaKeyUsage: enforceRsaKeyUsage },
               this.#secrets.clock,
             );
     }

@@ -4,7 +4,12 @@ import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import type tls from 'node:tls';
-import { KeyUsageFlags, TestCa, type TestCertificate } from '../../test/fakes/pki.ts';
+import {
+  ExtendedKeyUsage,
+  KeyUsageFlags,
+  TestCa,
+  type TestCertificate,
+} from '../../test/fakes/pki.ts';
 import { downstreamTls, inlineCertificate, validationData } from '../../test/fakes/tls.ts';
 import { TlsTestServer } from '../../test/fakes/tls-server.ts';
 import type { SanMatcherData, ValidationContextData } from '../api/config/tls.ts';
@@ -48,6 +53,12 @@ test('allow_expired_certificate forgives the date and nothing else', async () =>
   const revoked = await ca.issue({ validDays: -1 });
   const crlPem = await ca.revoke(revoked);
   assert.match(await verdict({ ...lenient, crlPem }, revoked), /CERT_REVOKED/);
+  // Nor is it said that it was not meant for clients.
+  const extendedKeyUsage = [ExtendedKeyUsage.serverAuth];
+  for (const validDays of [1, -1]) {
+    const wrong = await ca.issue({ validDays, extendedKeyUsage });
+    assert.match(await verdict(lenient, wrong), /INVALID_PURPOSE/);
+  }
 });
 
 test('an intermediate can be the trust anchor', async () => {
