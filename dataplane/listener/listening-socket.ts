@@ -34,8 +34,16 @@ export function isUnixSocket({ ip }: SocketAddress): boolean {
   return ip.startsWith('/') || ip.startsWith('@');
 }
 
+/**
+ * libuv takes one connection per socket and turn of the event loop. Turns are long where many connections are busy:
+ * with one socket the last of 1,000 clients that came at once waited for seconds (`npm run bench`, 1,000 connections).
+ * So an address that may be shared is shared with ourselves too.
+ */
+const SOCKETS_PER_ADDRESS = 8;
+
 export class ListeningSocket {
-  readonly #server: net.Server;
+  /** The first decides on the port; see SOCKETS_PER_ADDRESS. */
+  readonly #servers: net.Server[] = [];
   #wanted: ListenAddress;
   #acceptor: SocketAcceptor;
   #address: SocketAddress;
@@ -45,7 +53,6 @@ export class ListeningSocket {
     this.#wanted = address;
     this.#address = { ip: address.ip, port: address.port };
     this.#acceptor = acceptor;
-    this.#server = net.createServer();
   }
 
   /** The port is the real one after listen(). */
@@ -53,24 +60,39 @@ export class ListeningSocket {
     return this.#address;
   }
 
-  /** Resolves with the address; rejects with the system's error. */
-  listen(options: ListenOptions): Promise<SocketAddress> {
+  /** Resolves with the address; rejects with the system's error, and then nothing is bound. */
+  async listen(options: ListenOptions): Promise<SocketAddress> {
+    const isShared = options.reusePort && !isUnixSocket(this.#wanted);
+    const count = isShared ? SOCKETS_PER_ADDRESS : 1;
+    try {
+      for (let i = 0; i < count; i++) await this.#open(this.#listenOptions(options));
+    } catch (thrown) {
+      this.closeNow();
+      throw thrown;
+    }
+    if (isUnixSocket(this.#wanted)) this.#applyMode();
+    return this.#address;
+  }
+
+  #open(options: net.ListenOptions): Promise<void> {
+    const server = net.createServer();
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      const onListening = (): void => {
-        this.#server.removeListener('error', reject);
+      server.once('error', reject);
+      server.listen(options, () => {
+        server.removeListener('error', reject);
         acceptHandles(
-          this.#server,
+          server,
           (handle) => this.#onHandle(handle),
           (errno) => this.#acceptor.onAcceptError(acceptError(errno)),
         );
-        resolve(this.#onListening());
-      };
-      try {
-        this.#server.listen(this.#listenOptions(options), onListening);
-      } catch (thrown) {
-        reject(thrown);
-      }
+        if (!isUnixSocket(this.#wanted)) {
+          // A TCP server's address is always an AddressInfo.
+          const { port } = server.address() as net.AddressInfo;
+          this.#address = { ip: this.#wanted.ip, port };
+        }
+        this.#servers.push(server);
+        resolve();
+      });
     });
   }
 
@@ -97,11 +119,12 @@ export class ListeningSocket {
 
   /** At once; what waits in the accept queue is reset. */
   closeNow(): void {
-    this.#server.close();
+    for (const server of this.#servers) server.close();
   }
 
   #listenOptions({ backlog, reusePort }: ListenOptions): net.ListenOptions {
-    const { ip, port, ipv4Compat } = this.#wanted;
+    const { ip, ipv4Compat } = this.#wanted;
+    const { port } = this.#address;
     if (!isUnixSocket(this.#wanted)) {
       return { host: ip, port, backlog, reusePort, ipv6Only: net.isIPv6(ip) && !ipv4Compat };
     }
@@ -118,16 +141,6 @@ export class ListeningSocket {
     this.#acceptor.onAccepted(new AcceptedHandle(handle), this.#address);
   }
 
-  #onListening(): SocketAddress {
-    const { ip } = this.#wanted;
-    if (isUnixSocket(this.#wanted)) this.#applyMode();
-    else {
-      // A TCP server's address is always an AddressInfo.
-      this.#address = { ip, port: (this.#server.address() as net.AddressInfo).port };
-    }
-    return this.#address;
-  }
-
   #applyMode(): void {
     const { ip, mode } = this.#wanted;
     if (mode !== 0) chmodSync(ip, mode);
@@ -136,7 +149,7 @@ export class ListeningSocket {
   #closeWhenQuiet(turn: number, onClosed: () => void): void {
     const isQuiet = this.#acceptedInTurn === 0 && turn >= MIN_CLOSING_TURNS;
     if (isQuiet || turn >= MAX_CLOSING_TURNS) {
-      this.#server.close();
+      this.closeNow();
       onClosed();
       return;
     }
