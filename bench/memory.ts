@@ -5,9 +5,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
-import { TestCa } from '../test/fakes/pki.ts';
 import { binary } from './load/binary.ts';
-import { envoyBootstrap, type Pki } from './load/configs.ts';
+import { envoyBootstrap } from './load/configs.ts';
+import { makePki } from './load/pki.ts';
 import { type PinnedProcess, rssMib, startPinned, stop, waitForPort } from './load/processes.ts';
 import { allRows } from './rows.ts';
 
@@ -27,25 +27,7 @@ interface Setup {
   readonly connections: number;
 }
 
-async function makePki(): Promise<Pki> {
-  const ca = await TestCa.create('bench');
-  const leaf = await ca.issue({
-    uri: ['spiffe://bench.test/ns/default/sa/peer'],
-    dns: ['peer.bench.test'],
-  });
-  const file = (name: string, text: string) => {
-    writeFileSync(join(directory, name), text, { mode: 0o600 });
-    return join(directory, name);
-  };
-  return {
-    caFile: file('ca.pem', ca.certificatePem),
-    certificateFile: file('leaf.pem', leaf.certificatePem),
-    keyFile: file('leaf.key', leaf.privateKeyPem),
-    leaf,
-  };
-}
-
-const pki = await makePki();
+const pki = await makePki(directory);
 
 async function measure(peer: 'envoy' | 'remora', setup: Setup): Promise<number> {
   const ports = { listen: nextPort++, admin: nextPort++ };

@@ -9,9 +9,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { TestCa } from '../test/fakes/pki.ts';
 import { nginxBackendConf, type Pki, type Ports } from './load/configs.ts';
 import { runLoad } from './load/generators.ts';
+import { makePki } from './load/pki.ts';
 import {
   cpuSeconds,
   type PinnedProcess,
@@ -56,24 +56,6 @@ let nextPort = 21100;
 function ports(): Ports {
   nextPort += 2;
   return { listen: nextPort, admin: nextPort + 1 };
-}
-
-async function makePki(): Promise<Pki> {
-  const ca = await TestCa.create('bench');
-  const leaf = await ca.issue({
-    uri: ['spiffe://bench.test/ns/default/sa/peer'],
-    dns: ['peer.bench.test'],
-  });
-  const file = (name: string, text: string) => {
-    writeFileSync(join(directory, name), text, { mode: 0o600 });
-    return join(directory, name);
-  };
-  return {
-    caFile: file('ca.pem', ca.certificatePem),
-    certificateFile: file('leaf.pem', leaf.certificatePem),
-    keyFile: file('leaf.key', leaf.privateKeyPem),
-    leaf,
-  };
 }
 
 interface Started {
@@ -142,7 +124,7 @@ async function main(): Promise<void> {
   const echoProgram = join(import.meta.dirname, 'load/echo.ts');
   running.push(startPinned('echo', LOAD_CORE, process.execPath, [echoProgram, ...echo]));
   for (const port of Object.values(backendPorts)) await waitForPort(port);
-  const pki = await makePki();
+  const pki = await makePki(directory);
 
   // One process per peer and shape, kept for all rounds: warm, as in production.
   const shapes = new Map<string, Started | null>();
