@@ -8,19 +8,16 @@
 // test/integration/flow.test.ts runs a short form.
 
 import net from 'node:net';
-import { parseArgs } from 'node:util';
 import { proxyBootstrap, SidecarProcess } from './sidecar-process.ts';
-import { pump, readHead, receive, rssBytes } from './slow-stream.ts';
-
-export interface BodiesOptions {
-  readonly bytes: number;
-  /** So many downloads and as many uploads at the same time. */
-  readonly streams: number;
-  /** per_connection_buffer_limit_bytes of listener and cluster; 0 = none. */
-  readonly bufferLimitBytes: number;
-  /** A reader rests so long after each 4 MiB. */
-  readonly pauseMs: number;
-}
+import {
+  MIB,
+  pump,
+  readHead,
+  receive,
+  rssBytes,
+  runSlowStreams,
+  type SlowStreamOptions,
+} from './slow-stream.ts';
 
 export interface BodiesReport {
   readonly bytesEachWay: number;
@@ -35,9 +32,8 @@ export interface BodiesReport {
 
 const SAMPLE_MS = 50;
 const WARM_UP_BYTES = 16 * 1024 * 1024;
-const MIB = 1024 * 1024;
 /** See the file head. */
-export async function bodies(options: BodiesOptions): Promise<BodiesReport> {
+export async function bodies(options: SlowStreamOptions): Promise<BodiesReport> {
   const { bytes, streams, bufferLimitBytes, pauseMs } = options;
   const upstream = net.createServer((socket) => serve(socket, pauseMs));
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
@@ -128,21 +124,4 @@ function upload(port: number, size: number): Promise<boolean> {
   });
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      bytes: { type: 'string', default: String(256 * MIB) },
-      streams: { type: 'string', default: '1' },
-      'buffer-limit': { type: 'string', default: String(MIB) },
-      'pause-ms': { type: 'string', default: '10' },
-    },
-  });
-  const report = await bodies({
-    bytes: Number(values.bytes),
-    streams: Number(values.streams),
-    bufferLimitBytes: Number(values['buffer-limit']),
-    pauseMs: Number(values['pause-ms']),
-  });
-  console.log(JSON.stringify(report, null, 2));
-  process.exitCode = report.growthPerStreamMb < 5 && report.broken === 0 ? 0 : 1;
-}
+if (import.meta.main) await runSlowStreams(256 * MIB, bodies);

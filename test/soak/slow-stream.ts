@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import type net from 'node:net';
+import { parseArgs } from 'node:util';
 
 const CHUNK_BYTES = 64 * 1024;
 /** A reader rests after so much. */
@@ -11,6 +12,45 @@ const PAGE_BYTES = 4096;
 /** No power of two, so that a lost or repeated piece of a body shows. */
 const PERIOD = 251;
 const pattern = Buffer.from(Array.from({ length: CHUNK_BYTES + PERIOD }, (_, i) => i % PERIOD));
+
+export const MIB = 1024 * 1024;
+/** What one stream may make the sidecar grow by. */
+const MAX_GROWTH_MB = 5;
+
+export interface SlowStreamOptions {
+  /** Each way, of each stream. */
+  readonly bytes: number;
+  readonly streams: number;
+  /** per_connection_buffer_limit_bytes of listener and cluster; 0 = none. */
+  readonly bufferLimitBytes: number;
+  /** A reader rests so long after each 4 MiB. */
+  readonly pauseMs: number;
+}
+
+/** Runs a soak with the options of the command line, prints its report and exits with 1 when it does not hold. */
+export async function runSlowStreams(
+  defaultBytes: number,
+  run: (
+    options: SlowStreamOptions,
+  ) => Promise<{ readonly growthPerStreamMb: number; readonly broken: number }>,
+): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      bytes: { type: 'string', default: String(defaultBytes) },
+      streams: { type: 'string', default: '1' },
+      'buffer-limit': { type: 'string', default: String(MIB) },
+      'pause-ms': { type: 'string', default: '10' },
+    },
+  });
+  const report = await run({
+    bytes: Number(values.bytes),
+    streams: Number(values.streams),
+    bufferLimitBytes: Number(values['buffer-limit']),
+    pauseMs: Number(values['pause-ms']),
+  });
+  console.log(JSON.stringify(report, null, 2));
+  process.exitCode = report.growthPerStreamMb < MAX_GROWTH_MB && report.broken === 0 ? 0 : 1;
+}
 
 /** Resident memory of a process. */
 export function rssBytes(pid: number): number {

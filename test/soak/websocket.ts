@@ -8,19 +8,16 @@
 // same with plain requests.
 
 import net from 'node:net';
-import { parseArgs } from 'node:util';
 import { proxyBootstrap, SidecarProcess } from './sidecar-process.ts';
-import { pump, readHead, receive, rssBytes } from './slow-stream.ts';
-
-export interface WebSocketOptions {
-  /** Each way, of each stream. */
-  readonly bytes: number;
-  readonly streams: number;
-  /** per_connection_buffer_limit_bytes of listener and cluster; 0 = none. */
-  readonly bufferLimitBytes: number;
-  /** A reader rests so long after each 4 MiB. */
-  readonly pauseMs: number;
-}
+import {
+  MIB,
+  pump,
+  readHead,
+  receive,
+  rssBytes,
+  runSlowStreams,
+  type SlowStreamOptions,
+} from './slow-stream.ts';
 
 export interface WebSocketReport {
   readonly bytesEachWay: number;
@@ -33,12 +30,11 @@ export interface WebSocketReport {
   readonly broken: number;
 }
 
-const MIB = 1024 * 1024;
 const WARM_UP_BYTES = 64 * MIB;
 const SAMPLE_MS = 50;
 
 /** See the file head. */
-export async function webSocket(options: WebSocketOptions): Promise<WebSocketReport> {
+export async function webSocket(options: SlowStreamOptions): Promise<WebSocketReport> {
   const { bytes, streams, bufferLimitBytes, pauseMs } = options;
   let broken = 0;
   const note = (isWhole: boolean): void => {
@@ -138,21 +134,4 @@ function exchangeBoth(
   });
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      bytes: { type: 'string', default: String(1024 * MIB) },
-      streams: { type: 'string', default: '1' },
-      'buffer-limit': { type: 'string', default: String(MIB) },
-      'pause-ms': { type: 'string', default: '10' },
-    },
-  });
-  const report = await webSocket({
-    bytes: Number(values.bytes),
-    streams: Number(values.streams),
-    bufferLimitBytes: Number(values['buffer-limit']),
-    pauseMs: Number(values['pause-ms']),
-  });
-  console.log(JSON.stringify(report, null, 2));
-  process.exitCode = report.growthPerStreamMb < 5 && report.broken === 0 ? 0 : 1;
-}
+if (import.meta.main) await runSlowStreams(1024 * MIB, webSocket);
