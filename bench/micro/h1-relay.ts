@@ -202,6 +202,9 @@ class Downstream {
   onCodecError(error: CodecError, encoder: ResponseEncoder): void {
     encoder.encodeHeaders(new ResponseHeaders(error.status, []), true);
   }
+  onConnectionError(details: string): void {
+    throw new Error(details);
+  }
   onEvent(event: ConnectionEvent): void {
     this.codec.onConnectionEvent(event);
   }

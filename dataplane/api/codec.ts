@@ -2,7 +2,9 @@
 // shapes, so the connection manager, the router and the pools cannot tell them apart.
 // Names as in Envoy's envoy/http/codec.h: decode = towards the application, encode = away from it.
 
+import type { ConnectionEvent } from './connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from './headers.ts';
+import type { Protocol } from './stream-info.ts';
 
 /** Why a stream was reset. The text forms are Envoy's (`reset reason: connection termination`). */
 export const StreamResetReason = {
@@ -98,6 +100,31 @@ export interface ServerConnectionCallbacks {
    * connection after that reply. `details` is Envoy's response-code detail (`http1.codec_error`).
    */
   onCodecError(error: CodecError, encoder: ResponseEncoder): void;
+  /**
+   * HTTP/2: the peer broke the protocol of the connection, or flooded it; GOAWAY is written. The receiver counts, sets
+   * flags on the open streams and closes the connection (FlushWriteAndDelay), which resets them. `isFlood`: counted
+   * by the codec already, not as a protocol error. `details` has no spaces (`http2.invalid.header.field`).
+   */
+  onConnectionError(details: string, isFlood: boolean): void;
+}
+
+/** A server codec as the connection manager sees it, HTTP/1 or HTTP/2. */
+export interface ServerCodec {
+  readonly protocol: Protocol;
+  dispatch(data: Buffer, endStream: boolean): void;
+  /** HTTP/2: GOAWAY that allows all streams: the client sees the end coming. HTTP/1: nothing. */
+  shutdownNotice(): void;
+  /** No new requests: the connection closes when the open ones are done. HTTP/1: `connection: close` says so. */
+  goAway(): void;
+  /** Part of a head has come, but not all (request_headers_timeout runs). */
+  isReadingHead(): boolean;
+  /** Answers such a head through onCodecError. */
+  abortHead(error: CodecError): void;
+  hasActiveStream(): boolean;
+  /** Forward every event; a close ends the open streams with ConnectionTermination. */
+  onConnectionEvent(event: ConnectionEvent): void;
+  onAboveWriteBufferHighWatermark(): void;
+  onBelowWriteBufferLowWatermark(): void;
 }
 
 /** A protocol violation found by a codec. */

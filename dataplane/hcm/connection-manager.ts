@@ -175,6 +175,13 @@ export class ConnectionManager
     stream.onCodecError(error);
   }
 
+  onConnectionError(details: string, isFlood: boolean): void {
+    if (!isFlood) this.config.stats.cxProtocolError++;
+    this.#connectionInfo.responseFlags |= ResponseFlag.DownstreamProtocolError;
+    this.connection.connectionTerminationDetails = `codec_error:${details}`;
+    this.connection.close(ConnectionCloseType.FlushWriteAndDelay);
+  }
+
   #openStream(encoder: ResponseEncoder): ActiveStream {
     this.#idleTimer?.stop();
     this.#headersTimer?.stop();
@@ -300,7 +307,7 @@ export class ConnectionManager
     const silentMs = this.#streams.length > 0 ? 0 : nowMs - this.#idleSinceMs;
     if (silentMs < neededMs) timer?.start(neededMs - silentMs, nowMs);
     else if (this.#codec === null) this.connection.close(ConnectionCloseType.FlushWrite);
-    else this.#codec.startDrain();
+    else this.#codec.goAway();
   }
 
   onIdleTimeout(): void {

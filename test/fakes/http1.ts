@@ -225,6 +225,10 @@ export class ServerHarness implements ServerConnectionCallbacks {
     encoder.encodeHeaders(new ResponseHeaders(error.status, ['x-details', error.details]), true);
   }
 
+  onConnectionError(details: string): void {
+    throw new Error(`HTTP/1 has no connection errors: ${details}`);
+  }
+
   onEvent(event: ConnectionEvent): void {
     this.codec.onConnectionEvent(event);
   }

@@ -314,11 +314,11 @@ test('Connection: close of the client or of the response ends the connection aft
 
 test('a drain closes an idle connection at once and a busy one after its response', () => {
   const idle = new ServerHarness();
-  idle.codec.startDrain();
+  idle.codec.goAway();
   assert.equal(idle.connection.closedWith, ConnectionCloseType.FlushWrite);
   const busy = new ServerHarness({}, null);
   busy.feed(`${GET}\r\n`);
-  busy.codec.startDrain();
+  busy.codec.goAway();
   assert.equal(busy.connection.closedWith, null);
   answerOk(busy.requests[0]!);
   assert.match(busy.connection.output, /connection: close/);

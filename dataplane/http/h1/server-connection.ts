@@ -10,6 +10,7 @@
 
 import {
   type CodecError,
+  type ServerCodec,
   type ServerConnectionCallbacks,
   StreamResetReason,
 } from '../../api/codec.ts';
@@ -66,7 +67,7 @@ function headLimits(options: ServerOptions): HeadLimits {
 }
 
 /** One per downstream connection; see the file head. */
-export class ServerConnection implements ServerStreamOwner {
+export class ServerConnection implements ServerCodec, ServerStreamOwner {
   /** Version of the request that was read last. */
   protocol: 'HTTP/1.0' | 'HTTP/1.1' = 'HTTP/1.1';
   readonly connection: Connection;
@@ -132,8 +133,11 @@ export class ServerConnection implements ServerStreamOwner {
     this.#run(bytes);
   }
 
+  /** HTTP/1 has no words for it. */
+  shutdownNotice(): void {}
+
   /** `Connection: close` on the next response head, then close; at once when no request is open. */
-  startDrain(): void {
+  goAway(): void {
     if (this.#isDone) return;
     this.#closeAfterResponse = true;
     if (this.#active === null && this.#unparsed === null)
