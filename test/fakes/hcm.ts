@@ -4,6 +4,7 @@
 import { AssertionError } from 'node:assert';
 import type { LogContext } from '../../dataplane/api/access-log.ts';
 import type { HcmConfig } from '../../dataplane/api/config/hcm.ts';
+import { defaultHttp2 } from '../../dataplane/api/config/http2.ts';
 import type { HttpFilterContext, WorkerContext } from '../../dataplane/api/factory.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../../dataplane/api/headers.ts';
 import {
@@ -79,6 +80,7 @@ export const defaultHcmConfig: HcmConfig = {
     allowCustomMethods: false,
     ignoredUpgrades: [],
   },
+  http2: defaultHttp2,
   proxy100Continue: false,
   http1SafeMaxConnectionDuration: false,
   maxRequestHeadersKb: 60,
@@ -86,6 +88,7 @@ export const defaultHcmConfig: HcmConfig = {
   idleTimeoutMs: 3_600_000,
   maxConnectionDurationMs: 0,
   streamIdleTimeoutMs: 300_000,
+  streamFlushTimeoutMs: 300_000,
   requestTimeoutMs: 0,
   requestHeadersTimeoutMs: 0,
   drainTimeoutMs: 5_000,

@@ -5,6 +5,7 @@ import type { ExtensionData } from '../factory.ts';
 import type { HeaderMutationsData, StringMatcherData } from '../matcher-data.ts';
 import type { AccessLogFilterData, AccessLogFormatData } from './access-log.ts';
 import type { Http1Data } from './http1.ts';
+import type { Http2Data } from './http2.ts';
 import type { RouteConfigData } from './route.ts';
 
 /** One of original_ip_detection_extensions. */
@@ -55,7 +56,7 @@ export interface LocalReplyData {
 
 export interface HcmConfig {
   readonly statPrefix: string;
-  readonly codecType: 'AUTO' | 'HTTP1';
+  readonly codecType: 'AUTO' | 'HTTP1' | 'HTTP2';
   /** Exactly one of the two. */
   readonly routes:
     | { readonly kind: 'inline'; readonly config: RouteConfigData }
@@ -123,6 +124,7 @@ export interface HcmConfig {
     /** Protocols that are taken out of `upgrade`. */
     readonly ignoredUpgrades: readonly StringMatcherData[];
   };
+  readonly http2: Http2Data;
   /** 100 and other informational responses of upstreams go to clients, and `expect` to upstreams. */
   readonly proxy100Continue: boolean;
   /** The end of maxConnectionDuration waits for a response that can say `connection: close`. */
@@ -131,6 +133,8 @@ export interface HcmConfig {
   readonly maxRequestHeadersKb: number;
   /** Default 100. */
   readonly maxHeadersCount: number;
+  /** HTTP/2: how long a stream waits for its peer's window; ms, 0 = for ever. Default: streamIdleTimeoutMs. */
+  readonly streamFlushTimeoutMs: number;
   /** Milliseconds; 0 = none. Defaults: 3 600 000, 0, 300 000, 0, 0, 5 000, 1 000, 0. */
   readonly idleTimeoutMs: number;
   readonly maxConnectionDurationMs: number;
@@ -142,6 +146,7 @@ export interface HcmConfig {
   readonly maxStreamDurationMs: number;
   /** 0 = unlimited. */
   readonly maxRequestsPerConnection: number;
+  /** Of HTTP/1; for HTTP/2 it is in `http2`. */
   readonly streamErrorOnInvalidHttpMessage: boolean;
   /** Null = local replies as they are. */
   readonly localReply: LocalReplyData | null;

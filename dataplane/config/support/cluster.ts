@@ -105,13 +105,6 @@ export const clusterSupport: SupportGroup = {
       http2_protocol_options: grpcOnly,
     },
     [`${core}.UpstreamHttpProtocolOptions`]: fields('auto_sni', 'auto_san_validation'),
-    [`${core}.Http2ProtocolOptions`]: {
-      connection_keepalive: grpcOnly,
-      initial_stream_window_size: { note: 'left to grpc-js' },
-      initial_connection_window_size: { note: 'left to grpc-js' },
-      max_concurrent_streams: { note: 'left to grpc-js' },
-    },
-    [`${core}.KeepaliveSettings`]: fields('interval', 'timeout'),
   },
 };
 

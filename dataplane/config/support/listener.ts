@@ -171,9 +171,10 @@ export const networkFilterSupport: SupportGroup = {
   title: 'Network filters',
   messages: {
     [`${hcm}.HttpConnectionManager`]: {
-      codec_type: { only: ['AUTO', 'HTTP1'], note: 'AUTO speaks HTTP/1.1 only so far' },
+      codec_type: { only: ['AUTO', 'HTTP1', 'HTTP2'], note: 'Node has no QUIC' },
       ...fields('stat_prefix', 'rds', 'route_config', 'http_filters'),
       ...fields('common_http_protocol_options', 'http_protocol_options'),
+      ...fields('http2_protocol_options'),
       ...fields('server_name', 'server_header_transformation', 'max_request_headers_kb'),
       ...fields('stream_idle_timeout', 'request_timeout', 'request_headers_timeout'),
       stream_flush_timeout: {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { networkFilterData, networkFilterErrors } from '../../../../test/fakes/config.ts';
 import type { HcmConfig } from '../../../api/config/hcm.ts';
+import { defaultHttp2 } from '../../../api/config/http2.ts';
 
 const TYPE = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 const filter = (name: string, type: string, more = ''): string =>
@@ -66,6 +67,7 @@ describe('the config half of the HTTP connection manager', () => {
       idleTimeoutMs: 3_600_000,
       maxConnectionDurationMs: 0,
       streamIdleTimeoutMs: 300_000,
+      streamFlushTimeoutMs: 300_000,
       requestTimeoutMs: 0,
       requestHeadersTimeoutMs: 0,
       drainTimeoutMs: 5_000,
@@ -83,6 +85,7 @@ describe('the config half of the HTTP connection manager', () => {
         allowCustomMethods: false,
         ignoredUpgrades: [],
       },
+      http2: defaultHttp2,
       proxy100Continue: false,
       http1SafeMaxConnectionDuration: false,
     });
@@ -137,6 +140,29 @@ describe('the config half of the HTTP connection manager', () => {
         `${minimal}, stream_error_on_invalid_http_message: ${general}, http_protocol_options: {override_stream_error_on_invalid_http_message: ${override}}`,
       ).streamErrorOnInvalidHttpMessage;
     assert.deepEqual([both(true, false), both(false, true)], [false, true]);
+  });
+
+  it('HTTP/2 has an override of its own', () => {
+    const of = (more: string) =>
+      compiled(`${minimal}${more}`).http2.streamErrorOnInvalidHttpMessage;
+    const override = (value: boolean) =>
+      `, http2_protocol_options: {override_stream_error_on_invalid_http_message: ${value}}`;
+    const general = ', stream_error_on_invalid_http_message: true';
+    assert.equal(of(general), true);
+    assert.equal(of(`${general}${override(false)}`), false);
+    assert.equal(of(override(true)), true);
+    const deprecated = 'stream_error_on_invalid_http_messaging: true';
+    assert.equal(of(`, http2_protocol_options: {${deprecated}}`), true);
+    assert.equal(
+      of(`, stream_error_on_invalid_http_message: false, http2_protocol_options: {${deprecated}}`),
+      false,
+    );
+  });
+
+  it('stream_flush_timeout is stream_idle_timeout unless it is given', () => {
+    const of = (more: string) => compiled(`${minimal}${more}`).streamFlushTimeoutMs;
+    assert.equal(of(', stream_idle_timeout: 7s'), 7_000);
+    assert.equal(of(', stream_idle_timeout: 7s, stream_flush_timeout: 2s'), 2_000);
   });
 
   it('texts of headers become UTF-8 bytes', () => {
@@ -201,12 +227,12 @@ describe('the config half of the HTTP connection manager', () => {
       ],
     ],
     [
-      'HTTP/2 and tracing',
-      `${minimal}, codec_type: HTTP2, http2_protocol_options: {}, tracing: {}`,
+      'HTTP/3 and tracing',
+      `${minimal}, codec_type: HTTP3, http3_protocol_options: {}, tracing: {}`,
       [
-        'codec_type: not supported yet (HTTP2)',
+        'codec_type: not supported yet (HTTP3)',
         'tracing: not supported yet',
-        'http2_protocol_options: not supported yet',
+        'http3_protocol_options: not supported yet',
       ],
     ],
     [

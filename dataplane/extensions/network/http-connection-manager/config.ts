@@ -12,6 +12,7 @@ import { Compilation, mapItems, namedAny } from '../../../compile/compilation.ts
 import { requireAds } from '../../../compile/config-source.ts';
 import { compileIdentity } from '../../../compile/hcm-identity.ts';
 import { compileHttp1Options } from '../../../compile/http1.ts';
+import { compileHttp2Options } from '../../../compile/http2.ts';
 import { compileLocalReply } from '../../../compile/local-reply.ts';
 import { compileStringMatcher } from '../../../compile/matchers.ts';
 import { compileRouteConfiguration } from '../../../compile/route.ts';
@@ -44,7 +45,7 @@ function compileHcm(config: HttpConnectionManagerProto, compilation: Compilation
   }
   return {
     statPrefix: config.stat_prefix ?? '',
-    codecType: config.codec_type === 'HTTP1' ? 'HTTP1' : 'AUTO',
+    codecType: compileCodecType(config.codec_type),
     routes: compileRoutes(config, compilation),
     httpFilters,
     upgrades: compileUpgrades(config, compilation),
@@ -62,7 +63,18 @@ function compileHcm(config: HttpConnectionManagerProto, compilation: Compilation
     ...compileNormalization(config),
     ...compileLimits(config),
     http1: compileHttp1(config, compilation),
+    http2: compileHttp2Options(
+      config.http2_protocol_options,
+      'http2_protocol_options',
+      compilation,
+      config.stream_error_on_invalid_http_message?.value,
+    ),
   };
+}
+
+/** HTTP3 was refused by the table of supported fields. */
+function compileCodecType(type: HttpConnectionManagerProto['codec_type']): HcmConfig['codecType'] {
+  return type === 'HTTP1' || type === 'HTTP2' ? type : 'AUTO';
 }
 
 function compileRoutes(
@@ -177,6 +189,7 @@ type Limits = Pick<
   | 'idleTimeoutMs'
   | 'maxConnectionDurationMs'
   | 'streamIdleTimeoutMs'
+  | 'streamFlushTimeoutMs'
   | 'requestTimeoutMs'
   | 'requestHeadersTimeoutMs'
   | 'drainTimeoutMs'
@@ -187,12 +200,14 @@ type Limits = Pick<
 
 function compileLimits(config: HttpConnectionManagerProto): Limits {
   const common = config.common_http_protocol_options;
+  const streamIdleTimeoutMs = durationMsOr(config.stream_idle_timeout, 300_000);
   return {
     maxRequestHeadersKb: wrapperOr(config.max_request_headers_kb, 60),
     maxHeadersCount: wrapperOr(common?.max_headers_count, 100),
     idleTimeoutMs: durationMsOr(common?.idle_timeout, HOUR_MS),
     maxConnectionDurationMs: durationMsOr(common?.max_connection_duration, 0),
-    streamIdleTimeoutMs: durationMsOr(config.stream_idle_timeout, 300_000),
+    streamIdleTimeoutMs,
+    streamFlushTimeoutMs: durationMsOr(config.stream_flush_timeout, streamIdleTimeoutMs),
     requestTimeoutMs: durationMsOr(config.request_timeout, 0),
     requestHeadersTimeoutMs: durationMsOr(config.request_headers_timeout, 0),
     drainTimeoutMs: durationMsOr(config.drain_timeout, 5_000),
