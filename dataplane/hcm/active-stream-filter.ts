@@ -47,6 +47,8 @@ export interface FilterIteration {
   continueEncoding(filter: ActiveStreamFilter): void;
   addDecodedData(filter: ActiveStreamFilter, data: Buffer): void;
   addEncodedData(filter: ActiveStreamFilter, data: Buffer): void;
+  replaceDecodedData(data: Buffer): void;
+  replaceEncodedData(data: Buffer): void;
   decodingBuffer(): readonly Buffer[];
   encodingBuffer(): readonly Buffer[];
   encode1xxHeaders(headers: ResponseHeaders): void;
@@ -155,6 +157,14 @@ export class ActiveStreamFilter
 
   addEncodedData(data: Buffer): void {
     this.#iteration.addEncodedData(this, data);
+  }
+
+  replaceDecodedData(data: Buffer): void {
+    this.#iteration.replaceDecodedData(data);
+  }
+
+  replaceEncodedData(data: Buffer): void {
+    this.#iteration.replaceEncodedData(data);
   }
 
   decodingBuffer(): readonly Buffer[] {

@@ -90,6 +90,9 @@ export class ChainState {
   requestBody: BodyBuffer | null;
   /** Buffered body that is being passed on now; what the codec brings meanwhile queues behind it. */
   requestReplay: Buffer[] | null;
+  /** What the filter whose decodeData / encodeData is running wants in place of its piece. */
+  requestReplacement: Buffer | null;
+  responseReplacement: Buffer | null;
   responseBody: BodyBuffer | null;
   responseReplay: Buffer[] | null;
   watermarkCallbacks: DownstreamWatermarkCallbacks[] | null;
@@ -121,6 +124,8 @@ export class ChainState {
     this.requestTrailers = null;
     this.requestBody = null;
     this.requestReplay = null;
+    this.requestReplacement = null;
+    this.responseReplacement = null;
     this.responseBody = null;
     this.responseReplay = null;
     this.watermarkCallbacks = null;

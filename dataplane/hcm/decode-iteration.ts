@@ -55,11 +55,12 @@ export function decodeDataFrom(
 ): void {
   manager.host.resetIdleTimer();
   const decoders = manager.decoders;
+  let piece = data;
   let hasReachedEnd = true;
   for (let i = start; i < decoders.length; i++) {
     const filter = decoders[i]!;
     if (filter.decodeState >= IterationState.StopAllBuffer) {
-      bufferRequest(manager, data, filter.decodeState === IterationState.StopAllWatermark);
+      bufferRequest(manager, piece, filter.decodeState === IterationState.StopAllWatermark);
       return;
     }
     if (filter.decodeEnded) return;
@@ -67,7 +68,7 @@ export function decodeDataFrom(
     manager.callState |= CallState.DecodeData;
     let status: FilterDataStatus;
     try {
-      status = filter.decoder!.decodeData(data, endStream);
+      status = filter.decoder!.decodeData(piece, endStream);
     } catch (thrown) {
       status = replyToBug(manager, thrown);
     }
@@ -77,16 +78,20 @@ export function decodeDataFrom(
       return;
     }
     if (manager.isDestroyed) return;
+    if (manager.requestReplacement !== null) {
+      piece = manager.requestReplacement;
+      manager.requestReplacement = null;
+    }
     if (status === FilterDataStatus.Continue) {
       if (filter.decodeState === IterationState.Continue) continue;
       // The headers waited at this filter: they go first, then what was buffered, then this piece.
-      bufferRequest(manager, data, true);
+      bufferRequest(manager, piece, true);
       continueDecoding(manager, filter);
       return;
     }
     filter.decodeState = IterationState.StopSingle;
     if (status !== FilterDataStatus.StopIterationNoBuffer) {
-      bufferRequest(manager, data, status === FilterDataStatus.StopIterationAndWatermark);
+      bufferRequest(manager, piece, status === FilterDataStatus.StopIterationAndWatermark);
     } else if (endStream && manager.requestBody === null && i < decoders.length - 1) {
       // The filter took the body: an empty last piece must still tell the next ones of the end.
       bufferRequest(manager, EMPTY, true);

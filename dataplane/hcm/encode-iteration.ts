@@ -67,10 +67,11 @@ export function encodeDataFrom(
 ): void {
   if (!endStream) manager.host.resetIdleTimer();
   const encoders = manager.encoders;
+  let piece = data;
   for (let i = start; i < encoders.length; i++) {
     const filter = encoders[i]!;
     if (filter.encodeState >= IterationState.StopAllBuffer) {
-      bufferResponse(manager, data, filter.encodeState === IterationState.StopAllWatermark);
+      bufferResponse(manager, piece, filter.encodeState === IterationState.StopAllWatermark);
       return;
     }
     if (filter.encodeEnded) return;
@@ -78,27 +79,31 @@ export function encodeDataFrom(
     manager.callState |= CallState.EncodeData;
     let status: FilterDataStatus;
     try {
-      status = filter.encoder!.encodeData(data, endStream);
+      status = filter.encoder!.encodeData(piece, endStream);
     } catch (thrown) {
       status = replyToBug(manager, thrown);
     }
     manager.callState &= ~CallState.EncodeData;
     if (manager.encodeAborted || manager.isDestroyed) return;
+    if (manager.responseReplacement !== null) {
+      piece = manager.responseReplacement;
+      manager.responseReplacement = null;
+    }
     if (status === FilterDataStatus.Continue) {
       if (filter.encodeState === IterationState.Continue) continue;
-      bufferResponse(manager, data, true);
+      bufferResponse(manager, piece, true);
       continueEncoding(manager, filter);
       return;
     }
     filter.encodeState = IterationState.StopSingle;
     if (status !== FilterDataStatus.StopIterationNoBuffer) {
-      bufferResponse(manager, data, status === FilterDataStatus.StopIterationAndWatermark);
+      bufferResponse(manager, piece, status === FilterDataStatus.StopIterationAndWatermark);
     } else if (endStream && manager.responseBody === null) {
       bufferResponse(manager, EMPTY, true);
     }
     return;
   }
-  manager.host.encodeData(data, endStream);
+  manager.host.encodeData(piece, endStream);
   if (endStream && !manager.isDestroyed) completeResponse(manager);
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeConnection } from '../../test/fakes/connection.ts';
-import { fakeRoute, HcmScenario } from '../../test/fakes/hcm.ts';
+import { fakeRoute, HcmScenario, type ScriptedFilter } from '../../test/fakes/hcm.ts';
 import { ResponseHeaders } from '../api/headers.ts';
 import { FilterDataStatus, FilterHeadersStatus, FilterTrailersStatus } from '../api/http-filter.ts';
 
@@ -528,4 +528,45 @@ test('route and per-route config are looked up by configured name and cached unt
   assert.equal(decoderCallbacks.route()?.name, 'r');
   assert.equal(decoderCallbacks.route()?.name, 'r');
   assert.equal(scenario.routeMatches, 2);
+});
+
+test('what a filter puts in place of a piece goes on instead of it, both ways', () => {
+  const shout = (
+    filter: ScriptedFilter,
+    replace: 'replaceDecodedData' | 'replaceEncodedData',
+  ): FilterDataStatus => {
+    if (replace === 'replaceDecodedData') filter.decoderCallbacks[replace](Buffer.from('REQUEST'));
+    else filter.encoderCallbacks[replace](Buffer.from('RESPONSE'));
+    return FilterDataStatus.Continue;
+  };
+  const scenario = new HcmScenario({
+    filters: {
+      before: {},
+      shout: {
+        decodeHeaders: StopIteration,
+        encodeHeaders: StopIteration,
+        decodeData: (filter) => shout(filter, 'replaceDecodedData'),
+        encodeData: (filter) => shout(filter, 'replaceEncodedData'),
+      },
+      after: {},
+      router,
+    },
+  });
+  scenario.send(`${POST}Content-Length: 3\r\n\r\nabc`);
+  answer(scenario, 200, 'xy');
+  assert.deepEqual(calls(scenario, 'before', 'after', 'shout.decodeData', 'shout.encodeData'), [
+    'before.decodeHeaders',
+    'before.decodeData abc end',
+    'shout.decodeData abc end',
+    'after.decodeHeaders',
+    'after.decodeData REQUEST end',
+    'after.encodeHeaders 200',
+    'after.encodeData xy end',
+    'shout.encodeData xy end',
+    'before.encodeHeaders 200',
+    'before.encodeData RESPONSE end',
+    'before.onDestroy',
+    'after.onDestroy',
+  ]);
+  assert.match(scenario.connection.written, /RESPONSE/);
 });

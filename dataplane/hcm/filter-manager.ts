@@ -147,6 +147,10 @@ export class FilterManager
     addDecodedData(this, filter, data);
   }
 
+  replaceDecodedData(data: Buffer): void {
+    this.requestReplacement = data;
+  }
+
   decodingBuffer(): readonly Buffer[] {
     return this.requestBody === null ? NO_BUFFERS : this.requestBody.chunks;
   }
@@ -189,6 +193,10 @@ export class FilterManager
 
   addEncodedData(filter: ActiveStreamFilter, data: Buffer): void {
     addEncodedData(this, filter, data);
+  }
+
+  replaceEncodedData(data: Buffer): void {
+    this.responseReplacement = data;
   }
 
   encodingBuffer(): readonly Buffer[] {

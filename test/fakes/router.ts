@@ -182,6 +182,7 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
   }
 
   addDecodedData(): void {}
+  replaceDecodedData(): void {}
 
   onDecoderFilterAboveWriteBufferHighWatermark(): void {
     this.paused++;
