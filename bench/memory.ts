@@ -9,7 +9,7 @@ import { binary } from './load/binary.ts';
 import { envoyBootstrap } from './load/configs.ts';
 import { makePki } from './load/pki.ts';
 import { type PinnedProcess, rssMib, startPinned, stop, waitForPort } from './load/processes.ts';
-import { allRows } from './rows.ts';
+import { plain } from './rows.ts';
 
 const CLUSTERS = 2000;
 const CONNECTIONS = 10_000;
@@ -18,7 +18,6 @@ const KIB_PER_MIB = 1024;
 const NOBODY_PORT = 1;
 
 const directory = mkdtempSync(join(os.tmpdir(), 'remora-memory-'));
-const plainShape = allRows[0]!.shape;
 let nextPort = 23000;
 
 interface Setup {
@@ -38,7 +37,7 @@ async function measure(peer: 'envoy' | 'remora', setup: Setup): Promise<number> 
     upstreamPort: NOBODY_PORT,
     downstreamTls: setup.tls ? pki : null,
     upstreamTls: null,
-    shape: plainShape,
+    shape: plain,
     directory,
     extraClusters: setup.clusters,
   });

@@ -3,15 +3,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { binary } from './load/binary.ts';
-import {
-  envoyBootstrap,
-  haproxyConf,
-  nginxProxyConf,
-  type Pki,
-  type Ports,
-} from './load/configs.ts';
+import { envoyBootstrap, type Pki, type Ports } from './load/configs.ts';
+import { haproxyConf, nginxProxyConf } from './load/peer-configs.ts';
 import { type PinnedProcess, startPinned } from './load/processes.ts';
-import type { Shape } from './rows.ts';
+import { type Shape, upstreamIsHttp2 } from './rows.ts';
 
 export const PROXY_CORE = 0;
 
@@ -50,6 +45,8 @@ export const peers: readonly Peer[] = [
     start: (label, hop, directory) => {
       // Its stream module is a package of its own.
       if (hop.shape.routes > 0 || hop.shape.protocol === 'tcp') return null;
+      // To HTTP/2 backends it forwards nothing but gRPC.
+      if (upstreamIsHttp2(hop.shape) && !hop.shape.backend.startsWith('grpc')) return null;
       const home = join(directory, label);
       mkdirSync(home);
       const file = join(home, 'nginx.conf');

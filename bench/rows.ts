@@ -1,18 +1,37 @@
-// The rows of the benchmark: what the proxies have to be (shape) and what is done to them (load).
+// The rows of the benchmark over HTTP/1 and TCP: what the proxies have to be (shape) and what is done to them (load).
+// Those over HTTP/2 are in rows-http2.ts.
+
+/**
+ * What is behind the proxies: nginx with files, an echo of bytes or of WebSocket messages, a gRPC server that
+ * answers with one message or with many.
+ */
+export type Backend =
+  | 'files'
+  | 'files-http2'
+  | 'files-http2-tls'
+  | 'echo'
+  | 'websocket'
+  | 'grpc'
+  | 'grpc-stream';
 
 /** How the proxies of a row are set up; rows of one shape share their processes. */
 export interface Shape {
   /** Two sidecars with mTLS between them instead of one. */
   readonly pair: boolean;
-  /** Clients speak mTLS to it. */
-  readonly tls: boolean;
+  /** Of its clients: mutual = both sides show certificates, server = only the proxy does. */
+  readonly tls: 'none' | 'server' | 'mutual';
+  readonly clients: 'http1' | 'http2';
   /** tcp: tcp_proxy instead of the HTTP connection manager. */
   readonly protocol: 'http' | 'tcp';
-  /** Behind it: nginx with files, an echo of bytes, or of WebSocket messages. */
-  readonly backend: 'files' | 'echo' | 'websocket';
+  readonly backend: Backend;
   /** Routes before the catch-all. */
   readonly routes: number;
   readonly accessLog: boolean;
+}
+
+/** Every hop behind the entrance speaks what the backend does. */
+export function upstreamIsHttp2({ backend }: Shape): boolean {
+  return backend.startsWith('files-http2') || backend.startsWith('grpc');
 }
 
 export type Load =
@@ -23,6 +42,27 @@ export type Load =
       readonly headers: readonly string[];
       /** Body of each request; 0 = GET. */
       readonly uploadBytes: number;
+    }
+  | {
+      /** HTTP/2 by h2load. */
+      readonly kind: 'http2';
+      readonly path: string;
+      readonly connections: number;
+      /** In flight on each connection. */
+      readonly streams: number;
+      /** Body of a right answer. */
+      readonly answerBytes: number;
+      /** Of each request; null = GET, else gRPC. */
+      readonly body: Buffer | null;
+      /** CPU is per message where an answer has many. */
+      readonly messages: number;
+    }
+  | {
+      /** HTTP/2 at a fixed rate below what the proxies can do. */
+      readonly kind: 'paced';
+      readonly connections: number;
+      readonly streams: number;
+      readonly perSecond: number;
     }
   | { readonly kind: 'handshakes'; readonly resumed: boolean; readonly connections: number }
   | { readonly kind: 'pingpong'; readonly bytes: number; readonly connections: number };
@@ -35,21 +75,28 @@ export interface Row {
   readonly load: Load;
 }
 
-const plain: Shape = {
+export const plain: Shape = {
   pair: false,
-  tls: false,
+  tls: 'none',
+  clients: 'http1',
   protocol: 'http',
   backend: 'files',
   routes: 0,
   accessLog: false,
 };
 const pair: Shape = { ...plain, pair: true };
-const tls: Shape = { ...plain, tls: true };
+const tls: Shape = { ...plain, tls: 'mutual' };
 const routes: Shape = { ...plain, routes: 10_000 };
-const get = { kind: 'http', path: '/', connections: 64, headers: [], uploadBytes: 0 } as const;
+export const get = {
+  kind: 'http',
+  path: '/',
+  connections: 64,
+  headers: [],
+  uploadBytes: 0,
+} as const;
 const MIB = 1024 * 1024;
 
-export const allRows: readonly Row[] = [
+export const http1Rows: readonly Row[] = [
   { name: 'plain', title: '1 KiB, keep-alive, 64 connections', shape: plain, load: get },
   { name: 'plain-1', title: '1 connection', shape: plain, load: { ...get, connections: 1 } },
   {

@@ -9,8 +9,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { nginxBackendConf, type Pki, type Ports } from './load/configs.ts';
+import type { Pki, Ports } from './load/configs.ts';
 import { runLoad } from './load/generators.ts';
+import { nginxBackendConf } from './load/peer-configs.ts';
 import { makePki } from './load/pki.ts';
 import {
   cpuSeconds,
@@ -22,10 +23,19 @@ import {
 } from './load/processes.ts';
 import { printTable, type Sample } from './load/table.ts';
 import { type Peer, peers } from './peers.ts';
-import { allRows, type Shape } from './rows.ts';
+import { type Backend, http1Rows, type Shape } from './rows.ts';
+import { http2Rows } from './rows-http2.ts';
 
 const LOAD_CORE = 1;
-const backendPorts = { files: 21000, echo: 21001, websocket: 21002 } as const;
+const backendPorts: Readonly<Record<Backend, number>> = {
+  files: 21000,
+  echo: 21001,
+  websocket: 21002,
+  'files-http2': 21003,
+  'files-http2-tls': 21004,
+  grpc: 21005,
+  'grpc-stream': 21006,
+};
 
 const { values: flags } = parseArgs({
   options: {
@@ -70,8 +80,13 @@ async function startPeer(peer: Peer, shape: Shape, pki: Pki): Promise<Started | 
   const entrance = ports();
   const backendPort = backendPorts[shape.backend];
   if (!shape.pair) {
-    const tls = { downstreamTls: shape.tls ? pki : null, upstreamTls: null };
-    const hop = { ports: entrance, upstreamPort: backendPort, ...tls, shape };
+    const hop = {
+      ports: entrance,
+      upstreamPort: backendPort,
+      downstreamTls: shape.tls === 'none' ? null : pki,
+      upstreamTls: shape.backend === 'files-http2-tls' ? pki : null,
+      shape,
+    };
     return started([peer.start(label, hop, directory)], [entrance.listen], entrance.listen);
   }
   const exit = ports();
@@ -108,8 +123,14 @@ async function started(
   return { hops: here, port };
 }
 
+/** One of our own in load/. */
+function startBackend(name: string, ...ports: readonly number[]): void {
+  const program = join(import.meta.dirname, `load/${name}.ts`);
+  running.push(startPinned(name, LOAD_CORE, process.execPath, [program, ...ports.map(String)]));
+}
+
 async function main(): Promise<void> {
-  const rows = chosen(allRows, flags.rows);
+  const rows = chosen([...http1Rows, ...http2Rows], flags.rows);
   const chosenPeers = chosen(peers, flags.peers);
   const seconds = Number(flags.seconds);
   const www = join(directory, 'www');
@@ -118,13 +139,17 @@ async function main(): Promise<void> {
   writeFileSync(join(www, '64k'), Buffer.alloc(64 * 1024, 'a'));
   writeFileSync(join(www, '1m'), Buffer.alloc(1024 * 1024, 'a'));
   const backendConf = join(directory, 'backend.conf');
-  writeFileSync(backendConf, nginxBackendConf(backendPorts.files, directory));
-  running.push(startPinned('backend', LOAD_CORE, 'nginx', ['-c', backendConf, '-p', directory]));
-  const echo = [String(backendPorts.echo), String(backendPorts.websocket)];
-  const echoProgram = join(import.meta.dirname, 'load/echo.ts');
-  running.push(startPinned('echo', LOAD_CORE, process.execPath, [echoProgram, ...echo]));
-  for (const port of Object.values(backendPorts)) await waitForPort(port);
   const pki = await makePki(directory);
+  const files = {
+    http1: backendPorts.files,
+    http2: backendPorts['files-http2'],
+    http2Tls: backendPorts['files-http2-tls'],
+  };
+  writeFileSync(backendConf, nginxBackendConf(files, pki, directory));
+  running.push(startPinned('backend', LOAD_CORE, 'nginx', ['-c', backendConf, '-p', directory]));
+  startBackend('echo', backendPorts.echo, backendPorts.websocket);
+  startBackend('grpc-backend', backendPorts.grpc, backendPorts['grpc-stream']);
+  for (const port of Object.values(backendPorts)) await waitForPort(port);
 
   // One process per peer and shape, kept for all rounds: warm, as in production.
   const shapes = new Map<string, Started | null>();

@@ -1,9 +1,9 @@
-// The same job said to each proxy: forward to the backend, with request ids, stats, breakers, outlier
-// detection and a retry policy on where the proxy has them. Envoy and Remora get the same bootstrap.
+// The job of a proxy as a bootstrap, the same for Envoy and Remora: forward to the backend, with request ids, stats,
+// breakers, outlier detection and a retry policy. peer-configs.ts says it to the others.
 
 import { join } from 'node:path';
 import type { TestCertificate } from '../../test/fakes/pki.ts';
-import type { Shape } from '../rows.ts';
+import { type Shape, upstreamIsHttp2 } from '../rows.ts';
 
 export interface Ports {
   readonly listen: number;
@@ -35,7 +35,15 @@ const typed = (name: string, type: string, fields: object = {}) => ({
   typed_config: { '@type': `type.googleapis.com/${type}`, ...fields },
 });
 
-function commonTls(pki: Pki): object {
+const upstreamOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+const http2Upstream = {
+  [upstreamOptions]: {
+    '@type': `type.googleapis.com/${upstreamOptions}`,
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+};
+
+function certificate(pki: Pki): object {
   return {
     tls_certificates: [
       {
@@ -43,12 +51,34 @@ function commonTls(pki: Pki): object {
         private_key: { filename: pki.keyFile },
       },
     ],
+  };
+}
+
+function validation(pki: Pki): object {
+  return {
     validation_context: {
       trusted_ca: { filename: pki.caFile },
       match_typed_subject_alt_names: [
         { san_type: 'URI', matcher: { exact: 'spiffe://bench.test/ns/default/sa/peer' } },
       ],
     },
+  };
+}
+
+function downstreamContext(pki: Pki, shape: Shape): object {
+  const asksClients = shape.tls !== 'server';
+  const alpn = shape.clients === 'http2' ? { alpn_protocols: ['h2'] } : {};
+  return {
+    common_tls_context: { ...certificate(pki), ...(asksClients ? validation(pki) : {}), ...alpn },
+    require_client_certificate: asksClients,
+  };
+}
+
+function upstreamContext(pki: Pki, shape: Shape): object {
+  const alpn = upstreamIsHttp2(shape) ? { alpn_protocols: ['h2'] } : {};
+  return {
+    common_tls_context: { ...certificate(pki), ...validation(pki), ...alpn },
+    sni: 'peer.bench.test',
   };
 }
 
@@ -71,7 +101,7 @@ export function envoyBootstrap(options: BootstrapOptions): object {
           transport_socket: typed(
             'envoy.transport_sockets.tls',
             'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
-            { common_tls_context: commonTls(downstreamTls), require_client_certificate: true },
+            downstreamContext(downstreamTls, shape),
           ),
         }),
     filters: [
@@ -159,13 +189,14 @@ export function envoyBootstrap(options: BootstrapOptions): object {
       clusters: [
         {
           ...cluster('backend', options.upstreamPort),
+          ...(upstreamIsHttp2(shape) ? { typed_extension_protocol_options: http2Upstream } : {}),
           ...(upstreamTls === null
             ? {}
             : {
                 transport_socket: typed(
                   'envoy.transport_sockets.tls',
                   'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
-                  { common_tls_context: commonTls(upstreamTls), sni: 'peer.bench.test' },
+                  upstreamContext(upstreamTls, shape),
                 ),
               }),
         },
@@ -175,121 +206,4 @@ export function envoyBootstrap(options: BootstrapOptions): object {
       ],
     },
   };
-}
-
-export interface PlainOptions {
-  readonly ports: Ports;
-  readonly upstreamPort: number;
-  readonly downstreamTls: Pki | null;
-  readonly upstreamTls: Pki | null;
-  readonly shape: Shape;
-  readonly directory: string;
-}
-
-/** nginx.conf of one worker with keep-alive both ways. */
-export function nginxProxyConf(options: PlainOptions): string {
-  const { ports, upstreamPort, downstreamTls, upstreamTls, shape, directory } = options;
-  const isWebSocket = shape.backend === 'websocket';
-  const scheme = upstreamTls === null ? 'http' : 'https';
-  return `user root;
-worker_processes 1;
-daemon off;
-pid ${directory}/nginx.pid;
-error_log ${directory}/error.log;
-events { worker_connections 4096; }
-http {
-  access_log ${shape.accessLog ? `${directory}/access.log combined buffer=64k flush=1s` : 'off'};
-  client_max_body_size 0;
-  client_body_temp_path ${directory}/body;
-  proxy_temp_path ${directory}/proxy;
-  fastcgi_temp_path ${directory}/fastcgi;
-  uwsgi_temp_path ${directory}/uwsgi;
-  scgi_temp_path ${directory}/scgi;
-  keepalive_requests 10000000;
-  upstream backend { server 127.0.0.1:${upstreamPort}; keepalive 256; keepalive_requests 10000000; }
-  server {
-    listen 127.0.0.1:${ports.listen}${downstreamTls === null ? '' : ' ssl'} backlog=4096 reuseport;
-    ${
-      downstreamTls === null
-        ? ''
-        : `ssl_certificate ${downstreamTls.certificateFile};
-    ssl_certificate_key ${downstreamTls.keyFile};
-    ssl_client_certificate ${downstreamTls.caFile};
-    ssl_verify_client on;`
-    }
-    location / {
-      proxy_pass ${scheme}://backend;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "${isWebSocket ? 'upgrade' : ''}";
-      ${isWebSocket ? 'proxy_set_header Upgrade $http_upgrade;' : ''}
-      proxy_set_header X-Request-Id $request_id;
-      ${
-        upstreamTls === null
-          ? ''
-          : `proxy_ssl_certificate ${upstreamTls.certificateFile};
-      proxy_ssl_certificate_key ${upstreamTls.keyFile};
-      proxy_ssl_trusted_certificate ${upstreamTls.caFile};
-      proxy_ssl_verify on;
-      proxy_ssl_name peer.bench.test;`
-      }
-    }
-  }
-}
-`;
-}
-
-/** haproxy.cfg of one thread; plaintext only. */
-export function haproxyConf(options: PlainOptions): string {
-  const isHttp = options.shape.protocol === 'http';
-  return `global
-  nbthread 1
-  maxconn 8192
-defaults
-  mode ${options.shape.protocol}
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-  timeout tunnel 60s
-frontend ingress
-  bind 127.0.0.1:${options.ports.listen} backlog 4096
-  ${isHttp ? 'unique-id-format %{+X}o%ci:%cp_%fi:%fp_%Ts_%rt:%pid' : ''}
-  ${isHttp ? 'unique-id-header X-Request-ID' : ''}
-  default_backend backend
-backend backend
-  ${isHttp ? 'http-reuse always' : ''}
-  retries 2
-  server s1 127.0.0.1:${options.upstreamPort} observe ${isHttp ? 'layer7' : 'layer4'} error-limit 5 on-error mark-down inter 1000
-`;
-}
-
-/** The backend that all proxies forward to: nginx, bodies of exact sizes from memory-mapped files. */
-export function nginxBackendConf(port: number, directory: string): string {
-  return `user root;
-worker_processes 1;
-daemon off;
-pid ${directory}/backend.pid;
-error_log ${directory}/backend-error.log;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  sendfile on;
-  tcp_nopush on;
-  open_file_cache max=100;
-  client_body_temp_path ${directory}/b-body;
-  proxy_temp_path ${directory}/b-proxy;
-  fastcgi_temp_path ${directory}/b-fastcgi;
-  uwsgi_temp_path ${directory}/b-uwsgi;
-  scgi_temp_path ${directory}/b-scgi;
-  keepalive_requests 100000000;
-  keepalive_timeout 3600s;
-  server {
-    listen 127.0.0.1:${port} backlog=4096 reuseport;
-    root ${directory}/www;
-    location / { try_files /1k =404; }
-    location = /upload { client_max_body_size 0; return 200; }
-    location = /64k { try_files /64k =404; }
-    location = /1m { try_files /1m =404; }
-  }
-}
-`;
 }

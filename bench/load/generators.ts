@@ -1,11 +1,12 @@
-// Runs the load of one row against one port, pinned, and returns its numbers: wrk for HTTP, our own small
-// clients (handshakes.ts, pingpong.ts) for what wrk cannot do.
+// Runs the load of one row against one port, pinned, and returns its numbers: wrk for HTTP/1, h2load for
+// HTTP/2, our own small clients (handshakes.ts, pingpong.ts, paced.ts) for what these cannot do.
 
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Row } from '../rows.ts';
+import type { Load, Row, Shape } from '../rows.ts';
 import type { Pki } from './configs.ts';
+import { runH2load } from './h2load.ts';
 import type { LoadResult } from './result.ts';
 import { runWrk } from './wrk.ts';
 
@@ -26,6 +27,11 @@ export function runLoad(row: Row, options: LoadOptions): Promise<LoadResult> {
     const script = uploadBytes === 0 ? null : uploadScript(uploadBytes, options.directory);
     return runWrk({ core, url, connections, seconds, headers, script });
   }
+  if (load.kind === 'http2') return runHttp2(row.shape, load, options);
+  if (load.kind === 'paced') {
+    const numbers = [port, load.connections, load.streams, load.perSecond, seconds];
+    return runClient(core, 'paced.ts', numbers.map(String));
+  }
   const common = [String(port), String(load.connections), String(seconds)];
   if (load.kind === 'handshakes') {
     const session = load.resumed ? 'resumed' : 'full';
@@ -34,6 +40,32 @@ export function runLoad(row: Row, options: LoadOptions): Promise<LoadResult> {
   }
   const mode = row.shape.backend === 'websocket' ? 'websocket' : 'tcp';
   return runClient(core, 'pingpong.ts', [...common, mode, String(load.bytes)]);
+}
+
+function runHttp2(
+  shape: Shape,
+  load: Extract<Load, { kind: 'http2' }>,
+  { core, port, seconds, directory }: LoadOptions,
+): Promise<LoadResult> {
+  const { path, connections, streams, answerBytes, body } = load;
+  const scheme = shape.tls === 'none' ? 'http' : 'https';
+  let bodyFile: string | null = null;
+  if (body !== null) {
+    bodyFile = join(directory, `body-${body.length}`);
+    writeFileSync(bodyFile, body);
+  }
+  return runH2load({
+    core,
+    url: `${scheme}://127.0.0.1:${port}${path}`,
+    connections,
+    streams,
+    seconds,
+    headers: body === null ? [] : ['content-type: application/grpc', 'te: trailers'],
+    bodyFile,
+    answerBytes,
+    operationsPerRequest: load.messages,
+    logFile: join(directory, 'h2load.log'),
+  });
 }
 
 /** wrk takes a body from a Lua script only. */

@@ -12,8 +12,8 @@ export class LoadReport {
     this.#timesMs.push(performance.now() - startedMs);
   }
 
-  print(): void {
-    const seconds = (performance.now() - this.#startMs) / 1000;
+  /** `seconds`: how long operations were begun, where that is shorter than the report is old. */
+  print(seconds = (performance.now() - this.#startMs) / 1000): void {
     const sorted = this.#timesMs.sort((a, b) => a - b);
     const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? 0;
     const result: LoadResult = {
