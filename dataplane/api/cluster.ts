@@ -23,13 +23,15 @@ export interface Cluster {
   chooseHost(context: LoadBalancerContext): Host | null;
   /**
    * The HTTP pool of `host` (made at first use). `authority` is the request's :authority as it goes
-   * upstream; only clusters with auto_sni look at it, and keep a pool per name.
+   * upstream; only clusters with auto_sni look at it, and keep a pool per name. `downstreamProtocol`: of the
+   * request, '' = it came by none (use_downstream_protocol_config).
    */
   httpPool(
     host: Host,
     priority: ResourcePriority,
     authority?: string,
     downstream?: Connection | null,
+    downstreamProtocol?: Protocol,
   ): HttpPool;
   /** The TCP pool of `host`: one connection per newConnection, none reused. */
   tcpPool(host: Host, priority: ResourcePriority, downstream?: Connection | null): TcpPool;

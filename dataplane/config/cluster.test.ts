@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { compiledData, resourceErrors } from '../../test/fakes/config.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
+import { defaultHttp2 } from '../api/config/http2.ts';
 
 // The kind says what the compiler makes.
 const compiled = (text: string) => compiledData('cluster', text) as ClusterConfig;
@@ -58,6 +59,7 @@ describe('compileCluster', () => {
           allowChunkedLength: false,
           sendFullyQualifiedUrl: false,
         },
+        http2: defaultHttp2,
         protocol: 'HTTP/1.1',
         autoSni: false,
         autoSanValidation: false,
@@ -104,6 +106,31 @@ describe('compileCluster', () => {
         allowChunkedLength: true,
         sendFullyQualifiedUrl: true,
       });
+    }
+  });
+
+  it('takes the protocol from where it stands, with its options', () => {
+    const http2 = 'http2_protocol_options: {max_concurrent_streams: 7}';
+    const tls =
+      'transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext}}';
+    const cases: [string, ClusterConfig['http']['protocol'], number][] = [
+      [httpOptions(`explicit_http_config: {${http2}}`), 'HTTP/2', 7],
+      [httpOptions(`use_downstream_protocol_config: {${http2}}`), 'downstream-or-http2', 7],
+      [httpOptions('use_downstream_protocol_config: {}'), 'downstream', 1024],
+      [httpOptions(`auto_config: {${http2}}`).replace('{name: a,', `{name: a, ${tls},`), 'auto', 7],
+      [`{name: a, ${http2}}`, 'HTTP/2', 7],
+      [
+        `{name: a, ${http2}, http_protocol_options: {}, protocol_selection: USE_DOWNSTREAM_PROTOCOL}`,
+        'downstream-or-http2',
+        7,
+      ],
+      ['{name: a, protocol_selection: USE_DOWNSTREAM_PROTOCOL}', 'downstream', 1024],
+      [`{name: a, ${http2}, protocol_selection: USE_CONFIGURED_PROTOCOL}`, 'HTTP/2', 7],
+    ];
+    for (const [text, protocol, streams] of cases) {
+      const { http } = compiled(text);
+      assert.equal(http.protocol, protocol, text);
+      assert.equal(http.http2.maxConcurrentStreams, streams, text);
     }
   });
 
@@ -179,8 +206,15 @@ describe('compileCluster', () => {
       ],
     ],
     [
-      'HTTP/2 to the upstream',
-      httpOptions('explicit_http_config: {http2_protocol_options: {}}'),
+      'a choice by ALPN without TLS',
+      httpOptions('auto_config: {}'),
+      [
+        `typed_extension_protocol_options["${HTTP_OPTIONS}"].auto_config: ALPN configured for cluster a which has a non-ALPN transport socket`,
+      ],
+    ],
+    [
+      'options of two protocols without a way to choose',
+      '{name: a, http_protocol_options: {}, http2_protocol_options: {}}',
       [
         `typed_extension_protocol_options["${HTTP_OPTIONS}"].explicit_http_config.http2_protocol_options: not supported yet (HTTP/2 to upstreams, other than for a cluster that only envoy_grpc names)`,
       ],

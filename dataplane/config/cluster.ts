@@ -35,7 +35,7 @@ export function compileCluster(
   const at = (field: string): string => joinPath(path, field);
   const name = cluster.name ?? '';
   const socket = compileUpstreamSocket(cluster, path, compilation);
-  const http = compileUpstreamHttp(cluster, path, compilation);
+  const http = compileUpstreamHttp(cluster, path, socket.tls !== null, compilation);
   const keepalive = cluster.upstream_connection_options?.tcp_keepalive;
   return {
     name,

@@ -193,10 +193,8 @@ describe('dynamic resources', () => {
       config.clusters.map(({ name }) => name),
       ['xds'],
     );
-    assert.match(
-      bootstrapErrors(ads('GRPC') + cluster('xds', http2) + tcpListener('xds')).join(),
-      /not supported yet: .*http2_protocol_options/,
-    );
+    const [shared] = loaded(ads('GRPC') + cluster('xds', http2) + tcpListener('xds')).clusters;
+    assert.equal(shared?.http.protocol, 'HTTP/2');
   });
 
   it('needs a node id and cluster, a known cluster and ads_config', () => {

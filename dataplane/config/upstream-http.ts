@@ -11,9 +11,10 @@ import type {
   UpstreamsHttpHttpProtocolOptionsProto,
 } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
-import type { UpstreamHttpConfig } from '../api/config/cluster.ts';
+import type { UpstreamHttpConfig, UpstreamProtocol } from '../api/config/cluster.ts';
 import { type Compilation, mapEntryPath } from '../compile/compilation.ts';
 import { compileHttp1Options } from '../compile/http1.ts';
+import { compileHttp2Options } from '../compile/http2.ts';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const HOUR_MS = 3_600_000;
@@ -27,10 +28,18 @@ export interface UpstreamHttpOptions {
   readonly upstream: UpstreamHttpProtocolOptionsProto;
   readonly http1: Http1ProtocolOptionsProto;
   readonly http1Path: string;
-  /** Null = HTTP/1.1. */
+  /** Null = not given. */
   readonly http2: Http2ProtocolOptionsProto | null;
   readonly http2Path: string;
+  readonly protocol: UpstreamProtocol;
+  readonly protocolPath: string;
 }
+
+/** The three ways to say which protocol, with their options. */
+type ProtocolChoice = Pick<
+  UpstreamHttpOptions,
+  'http1' | 'http1Path' | 'http2' | 'http2Path' | 'protocol' | 'protocolPath'
+>;
 
 /** Finds the options; what is not known in typed_extension_protocol_options is an error. */
 export function upstreamHttpOptions(
@@ -51,37 +60,86 @@ export function upstreamHttpOptions(
       continue;
     }
     const options = any.message as UpstreamsHttpHttpProtocolOptionsProto; // decoded as that very type
-    const explicit = options.explicit_http_config;
     return {
       common: options.common_http_protocol_options ?? {},
       commonPath: joinPath(at, 'common_http_protocol_options'),
       upstream: options.upstream_http_protocol_options ?? {},
-      http1: explicit?.http_protocol_options ?? {},
-      http1Path: joinPath(at, 'explicit_http_config.http_protocol_options'),
-      http2: explicit?.http2_protocol_options ?? null,
-      http2Path: joinPath(at, 'explicit_http_config.http2_protocol_options'),
+      ...protocolChoice(options, at),
     };
   }
   return {
     common: cluster.common_http_protocol_options ?? {},
     commonPath: joinPath(path, 'common_http_protocol_options'),
     upstream: cluster.upstream_http_protocol_options ?? {},
-    http1: cluster.http_protocol_options ?? {},
+    ...deprecatedChoice(cluster, path, compilation),
+  };
+}
+
+function protocolChoice(
+  options: UpstreamsHttpHttpProtocolOptionsProto,
+  path: string,
+): ProtocolChoice {
+  const { explicit_http_config: explicit, auto_config: auto } = options;
+  const downstream = options.use_downstream_protocol_config;
+  if (auto !== undefined) return choice('auto', auto, joinPath(path, 'auto_config'));
+  if (downstream !== undefined) {
+    const protocol =
+      downstream.http2_protocol_options === undefined ? 'downstream' : 'downstream-or-http2';
+    return choice(protocol, downstream, joinPath(path, 'use_downstream_protocol_config'));
+  }
+  const protocol = explicit?.http2_protocol_options === undefined ? 'HTTP/1.1' : 'HTTP/2';
+  return choice(protocol, explicit ?? {}, joinPath(path, 'explicit_http_config'));
+}
+
+/** The cluster's own fields. Envoy: ClusterInfoImpl and ProtocolOptionsConfigImpl's constructor for them. */
+function deprecatedChoice(
+  cluster: ClusterProto,
+  path: string,
+  compilation: Compilation,
+): ProtocolChoice {
+  const hasHttp2 = cluster.http2_protocol_options !== undefined;
+  if (cluster.protocol_selection === 'USE_DOWNSTREAM_PROTOCOL') {
+    return choice(hasHttp2 ? 'downstream-or-http2' : 'downstream', cluster, path);
+  }
+  if (hasHttp2 && cluster.http_protocol_options !== undefined) {
+    compilation.fail(
+      joinPath(path, 'http2_protocol_options'),
+      "both HTTP1 and HTTP2 options may only be configured with non-default 'protocol_selection' values",
+    );
+  }
+  return choice(hasHttp2 ? 'HTTP/2' : 'HTTP/1.1', cluster, path);
+}
+
+interface ProtocolOptions {
+  readonly http_protocol_options?: Http1ProtocolOptionsProto | undefined;
+  readonly http2_protocol_options?: Http2ProtocolOptionsProto | undefined;
+}
+
+function choice(
+  protocol: UpstreamProtocol,
+  options: ProtocolOptions,
+  path: string,
+): ProtocolChoice {
+  return {
+    protocol,
+    protocolPath: path,
+    http1: options.http_protocol_options ?? {},
     http1Path: joinPath(path, 'http_protocol_options'),
-    http2: cluster.http2_protocol_options ?? null,
+    http2: options.http2_protocol_options ?? null,
     http2Path: joinPath(path, 'http2_protocol_options'),
   };
 }
 
-/** For a data-plane cluster. */
+/** For a data-plane cluster. `hasTls`: its connections can choose by ALPN. */
 export function compileUpstreamHttp(
   cluster: ClusterProto,
   path: string,
+  hasTls: boolean,
   compilation: Compilation,
 ): UpstreamHttpConfig {
   const options = upstreamHttpOptions(cluster, path, compilation);
-  const { common, http1 } = options;
-  if (options.http2 !== null) {
+  const { common, http1, protocol } = options;
+  if (protocol === 'auto' && !hasTls) {
     compilation.fail(
       options.http2Path,
       'not supported yet (HTTP/2 to upstreams, other than for a cluster that only envoy_grpc names)',
@@ -102,7 +160,8 @@ export function compileUpstreamHttp(
       ...compileHttp1Options(http1, options.http1Path, compilation),
       sendFullyQualifiedUrl: http1.send_fully_qualified_url ?? false,
     },
-    protocol: 'HTTP/1.1',
+    http2: compileHttp2Options(options.http2 ?? undefined, options.http2Path, compilation),
+    protocol,
     autoSni: options.upstream.auto_sni ?? false,
     autoSanValidation: options.upstream.auto_san_validation ?? false,
   };

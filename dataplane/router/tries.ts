@@ -42,7 +42,8 @@ function poolOf(
     return new TcpUpstreamPool(pool, connect.proxyProtocol, connection);
   }
   // auto_sni takes the server name from the request as it goes out.
-  return cluster.httpPool(host, priority, authority, connection);
+  const { protocol } = stream.streamInfo;
+  return cluster.httpPool(host, priority, authority, connection, protocol);
 }
 
 /** The back-off is over. */

@@ -38,6 +38,9 @@ export class WorkerClusterManager implements ClusterManager {
     const scope = clusterScope(config);
     this.#stats.add(scope, cluster.stats);
     this.#stats.add(clusterScope(config, 'http1'), cluster.codecStats);
+    if (config.http.protocol !== 'HTTP/1.1') {
+      this.#stats.add(clusterScope(config, 'http2'), cluster.http2Stats);
+    }
     this.#stats.add(scope, cluster.breakerStats);
     former?.drain();
   }
@@ -91,6 +94,7 @@ export class WorkerClusterManager implements ClusterManager {
   #unregister(cluster: UpstreamCluster): void {
     this.#stats.remove(cluster.stats);
     this.#stats.remove(cluster.codecStats);
+    this.#stats.remove(cluster.http2Stats);
     this.#stats.remove(cluster.breakerStats);
   }
 }

@@ -20,7 +20,9 @@ import {
   type ProxyProtocolInfo,
   type SocketAddress,
 } from '../api/connection.ts';
+import type { Protocol } from '../api/stream-info.ts';
 import { Http1CodecStats } from '../http/h1/codec-stats.ts';
+import { Http2CodecStats } from '../http/h2/codec-stats.ts';
 import { connect } from '../network/connector.ts';
 import { encodeProxyHeader, proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
 import { Balancer } from './balancer.ts';
@@ -29,7 +31,7 @@ import { type ClusterTls, connectorTls, serverNameOf } from './cluster-tls.ts';
 import { UpstreamHost } from './host.ts';
 import { idleMonitor, SharedOutlierMonitor } from './outlier/monitor.ts';
 import type { OutlierThresholdEvent } from './outlier/outlier-event.ts';
-import type { PoolConnection, PoolContext, PoolHost } from './pool/pool-context.ts';
+import type { PoolConnection, PoolContext, PoolHost, PoolProtocol } from './pool/pool-context.ts';
 import { PriorityResources } from './resource-manager.ts';
 import {
   ClusterWord,
@@ -62,6 +64,7 @@ export class UpstreamCluster implements Cluster {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   readonly codecStats: Http1CodecStats;
+  readonly http2Stats: Http2CodecStats;
   readonly breakerStats: CircuitBreakerStats;
   readonly #parts: ClusterParts;
   readonly #slot: SlotRef;
@@ -86,6 +89,7 @@ export class UpstreamCluster implements Cluster {
     this.config = config;
     this.stats = keepsStats ? former.stats : new ClusterStats();
     this.codecStats = keepsStats ? former.codecStats : new Http1CodecStats();
+    this.http2Stats = keepsStats ? former.http2Stats : new Http2CodecStats();
     this.#parts = parts;
     this.#slot = parts.chunks.ref(slot);
     changeUsers(this.#slot, 1);
@@ -128,24 +132,42 @@ export class UpstreamCluster implements Cluster {
     priority: ResourcePriority,
     authority = '',
     downstream: Connection | null = null,
+    downstreamProtocol: Protocol = '',
   ): HttpPool {
     // Hosts only come out of chooseHost.
     const { pools } = host as UpstreamHost;
+    const protocol = this.#protocolFor(downstreamProtocol);
     const usesAutoSni = this.#tls !== null && this.config.http.autoSni;
     const serverName = usesAutoSni ? serverNameOf(authority) : '';
-    if (this.config.preconnect.predictiveRatio > 1) this.#preconnect(priority);
+    if (this.config.preconnect.predictiveRatio > 1) this.#preconnect(priority, protocol);
     if (this.config.proxyProtocol !== null && downstream !== null) {
       const info = proxyInfoOf(downstream);
       const key = this.#downstreamKey(
         downstream,
         proxyHeaderKey(info, this.config.proxyTlvAsPoolKey),
       );
-      return pools.httpProxied(priority, serverName, info, key);
+      return pools.httpProxied(priority, protocol, serverName, info, key);
     }
     if (this.config.connectionPoolPerDownstreamConnection && downstream !== null) {
-      return pools.httpProxied(priority, serverName, null, this.#downstreamKey(downstream, ''));
+      const key = this.#downstreamKey(downstream, '');
+      return pools.httpProxied(priority, protocol, serverName, null, key);
     }
-    return serverName === '' ? pools.http(priority) : pools.httpNamed(priority, serverName);
+    return serverName === ''
+      ? pools.http(priority, protocol)
+      : pools.httpNamed(priority, protocol, serverName);
+  }
+
+  /** Envoy: ClusterInfoImpl::upstreamHttpProtocol. */
+  #protocolFor(downstream: Protocol): PoolProtocol {
+    const { protocol } = this.config.http;
+    switch (protocol) {
+      case 'downstream':
+      case 'downstream-or-http2':
+        if (downstream === '') return protocol === 'downstream' ? 'HTTP/1.1' : 'HTTP/2';
+        return downstream === 'HTTP/2' ? 'HTTP/2' : 'HTTP/1.1';
+      default:
+        return protocol;
+    }
   }
 
   #downstreamKey({ id }: Connection, key: string): string {
@@ -153,14 +175,14 @@ export class UpstreamCluster implements Cluster {
   }
 
   /** predictive_preconnect_ratio; Envoy: ClusterManagerImpl::maybePreconnect. */
-  #preconnect(priority: ResourcePriority): void {
+  #preconnect(priority: ResourcePriority, protocol: PoolProtocol): void {
     const { stats } = this;
     const ratio = this.config.preconnect.predictiveRatio;
     for (let i = 0; i < MAX_PRECONNECTS_PER_REQUEST; i++) {
       const wanted = stats.upstreamRqPendingActive + stats.upstreamRqActive + 1;
       if (wanted * ratio <= stats.upstreamCxActive) return;
       const host = this.#balancer.peek();
-      if (host === null || !host.pools.http(priority).preconnect(ratio)) return;
+      if (host === null || !host.pools.http(priority, protocol).preconnect(ratio)) return;
     }
   }
 
@@ -266,6 +288,9 @@ export class UpstreamCluster implements Cluster {
         maxResponseHeadersKb: config.http.maxResponseHeadersKb,
         maxHeadersCount: config.http.maxHeadersCount,
         stats: this.codecStats,
+      },
+      createHttp2Codec: () => {
+        throw new Error('the HTTP/2 client codec is not there yet');
       },
       connect: (host, serverName, downstream) => this.#connect(host, serverName, downstream),
     };

@@ -11,6 +11,7 @@ import type {
   PlacedHost,
   ThresholdsConfig,
 } from '../../dataplane/api/config/cluster.ts';
+import { defaultHttp2 } from '../../dataplane/api/config/http2.ts';
 import { ConnectionCloseType, ConnectionEvent } from '../../dataplane/api/connection.ts';
 import type { PoolConnection } from '../../dataplane/upstream/pool/pool-context.ts';
 import { FakeConnection } from './connection.ts';
@@ -89,6 +90,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
         sendFullyQualifiedUrl: false,
       },
       protocol: 'HTTP/1.1',
+      http2: defaultHttp2,
       autoSni: false,
       autoSanValidation: false,
     },

@@ -4,6 +4,7 @@
 import type { ProxyProtocolTlv } from '../connection.ts';
 import type { Http1Data } from './http1.ts';
 import type { UpstreamTlsConfig } from './tls.ts';
+import type { Http2Data } from './http2.ts';
 
 export interface ClusterConfig {
   readonly name: string;
@@ -115,6 +116,17 @@ export interface DnsConfig {
 export interface UpstreamHttpConfig {
   /** Default 3 600 000; 0 = never. */
   readonly idleTimeoutMs: number;
+/**
+ * 'downstream': what the request came by, HTTP/1.1 where it came by none; 'downstream-or-http2': HTTP/2 there.
+ * 'auto': what ALPN makes of each connection.
+ */
+export type UpstreamProtocol =
+  | 'HTTP/1.1'
+  | 'HTTP/2'
+  | 'downstream'
+  | 'downstream-or-http2'
+  | 'auto';
+
   /** 0 = unlimited. */
   readonly maxRequestsPerConnection: number;
   readonly maxConnectionDurationMs: number;
@@ -123,8 +135,8 @@ export interface UpstreamHttpConfig {
   readonly maxResponseHeadersKb: number;
   readonly maxHeadersCount: number;
   readonly http1: Http1Data & { readonly sendFullyQualifiedUrl: boolean };
-  /** 'HTTP/1.1' only for now. */
-  readonly protocol: 'HTTP/1.1';
+  readonly http2: Http2Data;
+  readonly protocol: UpstreamProtocol;
   /** HttpProtocolOptions.upstream_http_protocol_options.auto_sni / auto_san_validation. */
   readonly autoSni: boolean;
   readonly autoSanValidation: boolean;

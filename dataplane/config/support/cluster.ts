@@ -27,7 +27,8 @@ export const clusterSupport: SupportGroup = {
       lb_policy: only('ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'LOAD_BALANCING_POLICY_CONFIG'),
       load_balancing_policy: { note: 'least_request, round_robin, random' },
       ...fields('least_request_lb_config', 'round_robin_lb_config', 'common_lb_config'),
-      ...fields('load_assignment', 'circuit_breakers', 'outlier_detection', 'transport_socket'),
+      ...fields('load_assignment', 'circuit_breakers', 'outlier_detection', 'health_checks'),
+      transport_socket: 'yes',
       typed_extension_protocol_options: { note: `${upstreams}.HttpProtocolOptions` },
       max_requests_per_connection: 'yes',
       ...fields('upstream_http_protocol_options', 'common_http_protocol_options'),
@@ -98,6 +99,8 @@ export const clusterSupport: SupportGroup = {
     [`${upstreams}.HttpProtocolOptions`]: fields(
       'common_http_protocol_options',
       'upstream_http_protocol_options',
+      'use_downstream_protocol_config',
+      'auto_config',
       'explicit_http_config',
     ),
     [`${upstreams}.HttpProtocolOptions.ExplicitHttpConfig`]: {
@@ -123,6 +126,6 @@ export const endpointSupport: SupportGroup = {
       'metadata',
       'load_balancing_weight',
     ),
-    [`${endpoint}.Endpoint`]: fields('address', 'hostname'),
+    [`${endpoint}.Endpoint`]: fields('address', 'hostname', 'health_check_config'),
   },
 };

@@ -2,17 +2,20 @@
 
 import type { HttpPoolCallbacks, ResourcePriority, TcpPoolCallbacks } from '../../api/cluster.ts';
 import type { ProxyProtocolInfo } from '../../api/connection.ts';
-import { H1Pool } from './h1-pool.ts';
+import type { HttpClient } from './http-client.ts';
+import { HttpConnectionPool } from './http-pool.ts';
 import type { ConnectionPool } from './pool.ts';
-import type { PoolContext, PoolHost, PoolOwner } from './pool-context.ts';
-import { TcpConnectionPool } from './tcp-pool.ts';
+import type { PoolContext, PoolHost, PoolOwner, PoolProtocol } from './pool-context.ts';
+import { type TcpClient, TcpConnectionPool } from './tcp-pool.ts';
 
 /** auto_sni names come from clients' Host headers; more than this and the oldest pool is drained. */
 const MAX_NAMED_POOLS = 64;
 /** The same where each downstream connection has a pool of its own. */
 const MAX_PROXY_POOLS = 1024;
 
-type AnyPool = ConnectionPool<HttpPoolCallbacks> | ConnectionPool<TcpPoolCallbacks>;
+type AnyPool =
+  | ConnectionPool<HttpPoolCallbacks, HttpClient>
+  | ConnectionPool<TcpPoolCallbacks, TcpClient>;
 
 /** Index of a priority's pool. */
 type Pools<Pool> = [Pool | null, Pool | null];
@@ -20,14 +23,16 @@ type Pools<Pool> = [Pool | null, Pool | null];
 export class HostPools implements PoolOwner<AnyPool> {
   readonly #context: PoolContext;
   readonly #host: PoolHost;
-  readonly #http: Pools<H1Pool> = [null, null];
+  /** All that are neither named nor proxied: HTTP/1.1 and auto, HTTP/2. A cluster uses both when clients decide. */
+  readonly #http: Pools<HttpConnectionPool> = [null, null];
+  readonly #http2: Pools<HttpConnectionPool> = [null, null];
   readonly #tcp: Pools<TcpConnectionPool> = [null, null];
-  /** By priority and SNI; null unless auto_sni is used. */
-  #named: Map<string, H1Pool> | null = null;
-  /** By priority, SNI and PROXY header or downstream connection; null unless a cluster wants such pools. */
-  #proxied: Map<string, H1Pool | TcpConnectionPool> | null = null;
+  /** By protocol, priority and SNI; null unless auto_sni is used. */
+  #named: Map<string, HttpConnectionPool> | null = null;
+  /** By protocol, priority, SNI and PROXY header or downstream connection; null unless a cluster wants such pools. */
+  #proxied: Map<string, HttpConnectionPool | TcpConnectionPool> | null = null;
   /** Drained and not yet empty, and no longer reachable above. */
-  readonly #leaving = new Set<H1Pool | TcpConnectionPool>();
+  readonly #leaving = new Set<HttpConnectionPool | TcpConnectionPool>();
   #isDraining = false;
   #onEmpty: (() => void) | null = null;
 
@@ -36,19 +41,24 @@ export class HostPools implements PoolOwner<AnyPool> {
     this.#host = host;
   }
 
-  http(priority: ResourcePriority): H1Pool {
-    return this.#http[priority] ?? this.#makeHttp(priority);
+  http(priority: ResourcePriority, protocol: PoolProtocol): HttpConnectionPool {
+    const pools = protocol === 'HTTP/2' ? this.#http2 : this.#http;
+    return pools[priority] ?? this.#makeHttp(pools, priority, protocol);
   }
 
   /** `serverName`: SNI of the pool's TLS connections. */
-  httpNamed(priority: ResourcePriority, serverName: string): H1Pool {
-    const key = `${priority} ${serverName}`;
+  httpNamed(
+    priority: ResourcePriority,
+    protocol: PoolProtocol,
+    serverName: string,
+  ): HttpConnectionPool {
+    const key = `${protocol} ${priority} ${serverName}`;
     this.#named ??= new Map();
     const named = this.#named;
     let pool = named.get(key);
     if (pool !== undefined) return pool;
-    if (named.size >= MAX_NAMED_POOLS) this.#dropOldest<H1Pool>(named);
-    pool = new H1Pool(this.#context, this.#host, priority, this, serverName);
+    if (named.size >= MAX_NAMED_POOLS) this.#dropOldest<HttpConnectionPool>(named);
+    pool = new HttpConnectionPool(this.#context, this.#host, priority, this, protocol, serverName);
     if (this.#isDraining) pool.drain();
     pool.name = key;
     named.set(key, pool);
@@ -61,14 +71,23 @@ export class HostPools implements PoolOwner<AnyPool> {
    */
   httpProxied(
     priority: ResourcePriority,
+    protocol: PoolProtocol,
     serverName: string,
     downstream: ProxyProtocolInfo | null,
     key: string,
-  ): H1Pool {
-    const name = `http ${priority} ${serverName} ${key}`;
+  ): HttpConnectionPool {
+    const name = `${protocol} ${priority} ${serverName} ${key}`;
     const known = this.#proxied?.get(name);
-    if (known instanceof H1Pool) return known;
-    const pool = new H1Pool(this.#context, this.#host, priority, this, serverName, downstream);
+    if (known instanceof HttpConnectionPool) return known;
+    const pool = new HttpConnectionPool(
+      this.#context,
+      this.#host,
+      priority,
+      this,
+      protocol,
+      serverName,
+      downstream,
+    );
     this.#addProxied(name, pool);
     return pool;
   }
@@ -87,7 +106,7 @@ export class HostPools implements PoolOwner<AnyPool> {
     return pool;
   }
 
-  #addProxied(name: string, pool: H1Pool | TcpConnectionPool): void {
+  #addProxied(name: string, pool: HttpConnectionPool | TcpConnectionPool): void {
     this.#proxied ??= new Map();
     if (this.#proxied.size >= MAX_PROXY_POOLS) this.#dropOldest(this.#proxied);
     if (this.#isDraining) pool.drain();
@@ -134,7 +153,7 @@ export class HostPools implements PoolOwner<AnyPool> {
   /** Pools with a name go when they are empty: names come from clients. */
   onPoolEmpty(pool: AnyPool): void {
     // The sets hold nothing but these pools.
-    const mine = pool as H1Pool | TcpConnectionPool;
+    const mine = pool as HttpConnectionPool | TcpConnectionPool;
     this.#leaving.delete(mine);
     if (this.#named?.get(pool.name) === pool) this.#named.delete(pool.name);
     if (this.#proxied?.get(pool.name) === pool) this.#proxied.delete(pool.name);
@@ -149,14 +168,18 @@ export class HostPools implements PoolOwner<AnyPool> {
     onEmpty();
   }
 
-  #makeHttp(priority: ResourcePriority): H1Pool {
-    const pool = new H1Pool(this.#context, this.#host, priority, this);
+  #makeHttp(
+    pools: Pools<HttpConnectionPool>,
+    priority: ResourcePriority,
+    protocol: PoolProtocol,
+  ): HttpConnectionPool {
+    const pool = new HttpConnectionPool(this.#context, this.#host, priority, this, protocol);
     if (this.#isDraining) pool.drain();
-    this.#http[priority] = pool;
+    pools[priority] = pool;
     return pool;
   }
 
-  #dropOldest<Pool extends H1Pool | TcpConnectionPool>(named: Map<string, Pool>): void {
+  #dropOldest<Pool extends HttpConnectionPool | TcpConnectionPool>(named: Map<string, Pool>): void {
     const [oldest] = named;
     if (oldest === undefined) return;
     const [key, pool] = oldest;
@@ -166,9 +189,10 @@ export class HostPools implements PoolOwner<AnyPool> {
     if (pool.isEmpty()) this.#leaving.delete(pool);
   }
 
-  #all(): (H1Pool | TcpConnectionPool)[] {
+  #all(): (HttpConnectionPool | TcpConnectionPool)[] {
     const pools = [
       ...this.#http,
+      ...this.#http2,
       ...this.#tcp,
       ...(this.#named?.values() ?? []),
       ...(this.#proxied?.values() ?? []),

@@ -1,4 +1,4 @@
-// One upstream connection of a pool. H1Client and TcpClient say what it carries; pool.ts counts it.
+// One upstream connection of a pool. HttpClient and TcpClient say what it carries; pool.ts counts it.
 //
 //   Connecting --Connected--> Open --RemoteClose | LocalClose--> Closed
 //        '------------------- failed -------------------------------^
@@ -14,14 +14,17 @@ export abstract class PoolClient implements ConnectionCallbacks {
   readonly connection: PoolConnection;
   /** Clock.nowMs. */
   readonly createdMs: number;
+  /** Requests that wait for a connection and need no other than this one once it is up; >= 1. */
+  readonly connectCapacity: number;
   /** -1 = it never was. */
   connectedMs = -1;
   /** Gets nothing new, and is closed when what it carries has ended. */
   isDraining = false;
 
-  constructor(connection: PoolConnection, createdMs: number) {
+  constructor(connection: PoolConnection, createdMs: number, connectCapacity: number) {
     this.connection = connection;
     this.createdMs = createdMs;
+    this.connectCapacity = connectCapacity;
   }
 
   abstract onEvent(event: ConnectionEvent): void;

@@ -3,9 +3,12 @@
 import type { Clock } from '../../../common/clock.ts';
 import type { TimerService } from '../../../common/timer.ts';
 import type { Host, ResourceManager, TcpPoolConnection } from '../../api/cluster.ts';
+import type { RequestEncoder, ResponseDecoder } from '../../api/codec.ts';
 import type { ClusterConfig } from '../../api/config/cluster.ts';
-import type { ProxyProtocolInfo } from '../../api/connection.ts';
+import type { ConnectionEvent, ProxyProtocolInfo } from '../../api/connection.ts';
 import type { ClientOptions } from '../../http/h1/options.ts';
+import type { Http2ClientCallbacks } from '../../http/h2/options.ts';
+import type { ReadSink } from '../../network/connection.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
 import type { SharedHostStats } from '../host-stats.ts';
 
@@ -21,6 +24,20 @@ export interface PoolConnection extends TcpPoolConnection {
   readonly connectTimedOut: boolean;
 }
 
+/** What the connections of a pool speak; 'auto': what ALPN chooses on each. */
+export type PoolProtocol = 'HTTP/1.1' | 'HTTP/2' | 'auto';
+
+/** http/h2/client-connection.ts, as pools use it. */
+export interface Http2Codec extends ReadSink {
+  newStream(decoder: ResponseDecoder): RequestEncoder;
+  canOpenStream(): boolean;
+  activeStreams(): number;
+  maxStreams(): number;
+  onConnectionEvent(event: ConnectionEvent): void;
+  onAboveWriteBufferHighWatermark(): void;
+  onBelowWriteBufferLowWatermark(): void;
+}
+
 export interface PoolContext {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
@@ -28,7 +45,9 @@ export interface PoolContext {
   readonly resources: readonly [ResourceManager, ResourceManager];
   readonly clock: Clock;
   readonly timers: TimerService;
+  /** HTTP/1. */
   readonly codecOptions: ClientOptions;
+  createHttp2Codec(connection: PoolConnection, callbacks: Http2ClientCallbacks): Http2Codec;
   /**
    * Begins to connect; its callbacks must be added in the same turn. `serverName` '' = the config's SNI;
    * `downstream` = whom a PROXY header names, null = nobody.

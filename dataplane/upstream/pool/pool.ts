@@ -1,6 +1,7 @@
 // What HTTP and TCP pools have in common: the queue of requests that wait for a connection, making
 // connections on demand under the cluster's ceilings, counting, failing and draining. One pool per host,
-// priority and worker. Follows Envoy's conn_pool_base.
+// priority, protocol and worker. Follows Envoy's conn_pool_base: what a connection that is being made will
+// carry is its capacity, and there are as many as the capacity for all that wait takes.
 //
 //   request --no ready connection--> pending --connection up--> attached (subclass) --end--> next pending
 //                  | ceiling                | connect failed: all that wait fail together
@@ -18,28 +19,31 @@ import type { PoolConnection, PoolContext, PoolHost, PoolOwner } from './pool-co
 /** Envoy attempts at most so many connections per event. */
 const MAX_CONNECTS_PER_EVENT = 3;
 
-export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
-  implements PendingOwner<Callbacks>
+export abstract class ConnectionPool<
+  Callbacks extends FailureCallbacks,
+  Client extends PoolClient = PoolClient,
+> implements PendingOwner<Callbacks>
 {
   protected readonly context: PoolContext;
   protected readonly host: PoolHost;
   protected readonly stats: ClusterStats;
   protected readonly resources: ResourceManager;
   protected readonly pending = new PendingList<Callbacks>();
-  protected readonly clients = new Set<PoolClient>();
+  protected readonly clients = new Set<Client>();
   protected isDraining = false;
   /** Its name among the pools of the host; '' = it stays when it is empty. */
   name = '';
-  readonly #owner: PoolOwner<ConnectionPool<Callbacks>>;
+  readonly #owner: PoolOwner<ConnectionPool<Callbacks, Client>>;
   readonly #serverName: string;
   readonly #downstream: ProxyProtocolInfo | null;
-  #connecting = 0;
+  /** Requests that the connections under way will take. */
+  protected connectingCapacity = 0;
 
   constructor(
     context: PoolContext,
     host: PoolHost,
     priority: 0 | 1,
-    owner: PoolOwner<ConnectionPool<Callbacks>>,
+    owner: PoolOwner<ConnectionPool<Callbacks, Client>>,
     serverName: string,
     downstream: ProxyProtocolInfo | null,
   ) {
@@ -52,7 +56,7 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
     this.#downstream = downstream;
   }
 
-  protected abstract createClient(connection: PoolConnection): PoolClient;
+  protected abstract createClient(connection: PoolConnection): Client;
 
   /** No connection, nothing waiting. */
   isEmpty(): boolean {
@@ -68,10 +72,17 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
   /** Replaces the connections that exist; the pool goes on with new ones. */
   drainConnections(): void {
     for (const client of [...this.clients]) {
-      if (client.isBusy()) client.isDraining = true;
+      if (client.isBusy()) this.retire(client);
       else if (!client.isConnecting()) client.closeNow();
-      else if (this.#connecting > this.pending.size) client.closeNow();
+      else if (this.connectingCapacity - client.connectCapacity >= this.pending.size) {
+        client.closeNow();
+      }
     }
+  }
+
+  /** A connection gets nothing new from now on. */
+  protected retire(client: Client): void {
+    client.isDraining = true;
   }
 
   /** Closes every connection, busy or not. */
@@ -104,7 +115,9 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
 
   /** The oldest that waits and may have the connection, no longer counted as waiting. */
   protected takePending(isUsed = false): Pending<Callbacks> | null {
-    if (isUsed && this.#connecting > 0 && this.pending.peek()?.needsNew === true) return null;
+    if (isUsed && this.connectingCapacity > 0 && this.pending.peek()?.needsNew === true) {
+      return null;
+    }
     const pending = this.pending.shift();
     if (pending !== null) this.#leavePending();
     return pending;
@@ -137,50 +150,19 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
 
   // -- connections --------------------------------------------------------------------------------
 
-  /**
-   * Connects until every waiting request has a connection under way, and beyond that as preconnect_policy wants, as
-   * far as ceilings allow.
-   */
+  /** Connects until every waiting request has room on a connection under way, as far as ceilings allow. */
   protected connectForPending(): void {
-    for (let i = 0; i < MAX_CONNECTS_PER_EVENT && this.#wantsConnection(); i++) {
-      if (!this.#connect()) return;
+    for (let i = 0; i < MAX_CONNECTS_PER_EVENT && this.wantsConnection(); i++) {
+      if (!this.connect()) return;
     }
   }
 
-  #wantsConnection(): boolean {
-    if (this.pending.size > this.#connecting) return true;
-    const { preconnectRatio } = this;
-    if (preconnectRatio <= 1 || this.isDraining || this.host.health() !== 'healthy') return false;
-    return this.#isBelow(preconnectRatio, 0);
+  protected wantsConnection(): boolean {
+    return this.pending.size > this.connectingCapacity;
   }
 
-  /** Envoy's ConnPoolImplBase::shouldConnect. */
-  #isBelow(ratio: number, anticipated: number): boolean {
-    const ready = this.readyCount();
-    const active = this.clients.size - this.#connecting - ready;
-    const provisioned = this.#connecting + ready + active;
-    return (this.pending.size + active + anticipated) * ratio > provisioned;
-  }
-
-  /** predictive_preconnect_ratio: makes a connection for a request that may come here; false = none wanted. */
-  preconnect(ratio: number): boolean {
-    if (this.isDraining || this.host.health() !== 'healthy' || !this.#isBelow(ratio, 1))
-      return false;
-    return this.#connect();
-  }
-
-  /** Connected and without a request. */
-  protected abstract readyCount(): number;
-
-  /** preconnect_policy.per_upstream_preconnect_ratio of this pool. */
-  protected abstract readonly preconnectRatio: number;
-
-  /** How many connections are under way beyond those that somebody waits for. */
-  protected excessConnecting(): number {
-    return this.#connecting - this.pending.size;
-  }
-
-  #connect(): boolean {
+  /** False = the ceiling forbids it. */
+  protected connect(): boolean {
     const { stats, context } = this;
     const { connections } = this.resources;
     if (!connections.tryAcquire()) {
@@ -197,20 +179,20 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
     const connection = context.connect(this.host, this.#serverName, this.#downstream);
     const client = this.createClient(connection);
     this.clients.add(client);
-    this.#connecting++;
+    this.connectingCapacity += client.connectCapacity;
     connection.addConnectionCallbacks(client);
     return true;
   }
 
   /** The client: its connection is up. */
-  protected countConnected(client: PoolClient): void {
-    this.#connecting--;
+  protected countConnected(client: Client): void {
+    this.connectingCapacity -= client.connectCapacity;
     client.connectedMs = this.context.clock.nowMs();
     this.stats.recordCxConnectMs(client.connectedMs - client.createdMs);
   }
 
   /** The client: its connection is gone. Fails what waited for it, or connects anew. */
-  protected onClosed(client: PoolClient, event: ConnectionEvent, hadRequest: boolean): void {
+  protected onClosed(client: Client, event: ConnectionEvent, hadRequest: boolean): void {
     const { stats } = this;
     this.clients.delete(client);
     this.resources.connections.release();
@@ -224,10 +206,10 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
     this.tellIfDrained();
   }
 
-  #onConnectFailed(client: PoolClient, event: ConnectionEvent): void {
+  #onConnectFailed(client: Client, event: ConnectionEvent): void {
     const { stats } = this;
     const { connection } = client;
-    this.#connecting--;
+    this.connectingCapacity -= client.connectCapacity;
     stats.upstreamCxConnectFail++;
     this.host.stats.cxConnectFail++;
     let reason: StreamResetReason = StreamResetReason.LocalConnectionFailure;
@@ -238,7 +220,7 @@ export abstract class ConnectionPool<Callbacks extends FailureCallbacks>
       reason = StreamResetReason.RemoteConnectionFailure;
     }
     // The others may be coming up, but Envoy lets nobody wait for a host that just refused.
-    if (this.pending.size > this.#connecting) {
+    if (this.pending.size > this.connectingCapacity) {
       this.#failPending(reason, connection.transportFailureReason);
     }
   }

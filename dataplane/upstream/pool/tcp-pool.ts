@@ -9,20 +9,16 @@ import { PoolClient } from './pool-client.ts';
 import type { PoolConnection } from './pool-context.ts';
 
 /** See the file head. */
-export class TcpConnectionPool extends ConnectionPool<TcpPoolCallbacks> implements TcpPool {
-  protected override readonly preconnectRatio = 1;
-
+export class TcpConnectionPool
+  extends ConnectionPool<TcpPoolCallbacks, TcpClient>
+  implements TcpPool
+{
   newConnection(callbacks: TcpPoolCallbacks): Cancellable | null {
     return this.enqueue(callbacks, null);
   }
 
-  protected override createClient(connection: PoolConnection): PoolClient {
+  protected override createClient(connection: PoolConnection): TcpClient {
     return new TcpClient(this, connection, this.context.clock.nowMs());
-  }
-
-  /** Each is made for one borrower. */
-  protected override readyCount(): number {
-    return 0;
   }
 
   onClientConnected(client: TcpClient): void {
@@ -56,7 +52,7 @@ export class TcpConnectionPool extends ConnectionPool<TcpPoolCallbacks> implemen
   /** Nobody may want the connection that was being made for a borrower who left (Envoy: CloseExcess). */
   override onPendingCancelled(pending: Pending<TcpPoolCallbacks>): void {
     super.onPendingCancelled(pending);
-    if (this.excessConnecting() <= 0) return;
+    if (this.connectingCapacity <= this.pending.size) return;
     for (const client of this.clients) {
       if (!client.isConnecting()) continue;
       client.closeNow();
@@ -65,12 +61,13 @@ export class TcpConnectionPool extends ConnectionPool<TcpPoolCallbacks> implemen
   }
 }
 
-class TcpClient extends PoolClient {
+/** One connection and who has borrowed it. */
+export class TcpClient extends PoolClient {
   hasBorrower = false;
   readonly #pool: TcpConnectionPool;
 
   constructor(pool: TcpConnectionPool, connection: PoolConnection, createdMs: number) {
-    super(connection, createdMs);
+    super(connection, createdMs, 1);
     this.#pool = pool;
   }
 
