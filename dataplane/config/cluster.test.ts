@@ -216,7 +216,7 @@ describe('compileCluster', () => {
       'options of two protocols without a way to choose',
       '{name: a, http_protocol_options: {}, http2_protocol_options: {}}',
       [
-        `typed_extension_protocol_options["${HTTP_OPTIONS}"].explicit_http_config.http2_protocol_options: not supported yet (HTTP/2 to upstreams, other than for a cluster that only envoy_grpc names)`,
+        "http2_protocol_options: both HTTP1 and HTTP2 options may only be configured with non-default 'protocol_selection' values",
       ],
     ],
     [

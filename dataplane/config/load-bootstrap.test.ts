@@ -90,7 +90,6 @@ static_resources:
         'not supported yet: overload_manager.resource_monitors[0].typed_config (envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig)',
         'not supported yet: layered_runtime.layers[0].static_layer["overload"]["premature_reset_min_stream_lifetime_seconds"] (runtime key overload.premature_reset_min_stream_lifetime_seconds)',
         'not supported yet: static_resources.clusters[0].type (LOGICAL_DNS)',
-        'not supported yet: static_resources.clusters[0].http2_protocol_options (HTTP/2 to upstreams, other than for a cluster that only envoy_grpc names)',
         'not supported yet: static_resources.clusters[0].health_checks',
       ],
     );

@@ -141,8 +141,8 @@ export function compileUpstreamHttp(
   const { common, http1, protocol } = options;
   if (protocol === 'auto' && !hasTls) {
     compilation.fail(
-      options.http2Path,
-      'not supported yet (HTTP/2 to upstreams, other than for a cluster that only envoy_grpc names)',
+      options.protocolPath,
+      `ALPN configured for cluster ${cluster.name ?? ''} which has a non-ALPN transport socket`,
     );
   }
   const maxRequests = common.max_requests_per_connection ?? cluster.max_requests_per_connection;

@@ -3,8 +3,8 @@
 
 import type { ProxyProtocolTlv } from '../connection.ts';
 import type { Http1Data } from './http1.ts';
-import type { UpstreamTlsConfig } from './tls.ts';
 import type { Http2Data } from './http2.ts';
+import type { UpstreamTlsConfig } from './tls.ts';
 
 export interface ClusterConfig {
   readonly name: string;
@@ -113,9 +113,6 @@ export interface DnsConfig {
   readonly resolvers: readonly string[];
 }
 
-export interface UpstreamHttpConfig {
-  /** Default 3 600 000; 0 = never. */
-  readonly idleTimeoutMs: number;
 /**
  * 'downstream': what the request came by, HTTP/1.1 where it came by none; 'downstream-or-http2': HTTP/2 there.
  * 'auto': what ALPN makes of each connection.
@@ -127,6 +124,9 @@ export type UpstreamProtocol =
   | 'downstream-or-http2'
   | 'auto';
 
+export interface UpstreamHttpConfig {
+  /** Default 3 600 000; 0 = never. */
+  readonly idleTimeoutMs: number;
   /** 0 = unlimited. */
   readonly maxRequestsPerConnection: number;
   readonly maxConnectionDurationMs: number;

@@ -8,7 +8,7 @@ const endpoint = 'envoy.config.endpoint.v3';
 const policies = 'envoy.extensions.load_balancing_policies';
 const upstreams = 'envoy.extensions.upstreams.http.v3';
 
-const grpcOnly = { note: 'only on a cluster that just an envoy_grpc service names' } as const;
+const protocols = fields('http_protocol_options', 'http2_protocol_options');
 const noSuccessRate = {
   only: [0],
   note: 'success-rate and failure-percentage ejection are not there yet',
@@ -32,8 +32,7 @@ export const clusterSupport: SupportGroup = {
       typed_extension_protocol_options: { note: `${upstreams}.HttpProtocolOptions` },
       max_requests_per_connection: 'yes',
       ...fields('upstream_http_protocol_options', 'common_http_protocol_options'),
-      http_protocol_options: 'yes',
-      http2_protocol_options: grpcOnly,
+      ...fields('http_protocol_options', 'http2_protocol_options', 'protocol_selection'),
       ...fields('dns_refresh_rate', 'dns_failure_refresh_rate', 'respect_dns_ttl'),
       ...fields('dns_lookup_family', 'dns_resolvers', 'dns_resolution_config'),
       typed_dns_resolver_config: { note: 'c-ares' },
@@ -99,14 +98,13 @@ export const clusterSupport: SupportGroup = {
     [`${upstreams}.HttpProtocolOptions`]: fields(
       'common_http_protocol_options',
       'upstream_http_protocol_options',
+      'explicit_http_config',
       'use_downstream_protocol_config',
       'auto_config',
-      'explicit_http_config',
     ),
-    [`${upstreams}.HttpProtocolOptions.ExplicitHttpConfig`]: {
-      http_protocol_options: 'yes',
-      http2_protocol_options: grpcOnly,
-    },
+    [`${upstreams}.HttpProtocolOptions.ExplicitHttpConfig`]: protocols,
+    [`${upstreams}.HttpProtocolOptions.UseDownstreamHttpConfig`]: protocols,
+    [`${upstreams}.HttpProtocolOptions.AutoHttpConfig`]: protocols,
     [`${core}.UpstreamHttpProtocolOptions`]: fields('auto_sni', 'auto_san_validation'),
   },
 };
