@@ -222,4 +222,22 @@ export interface ClusterTrafficStats {
   recordRqTime(ms: number): void;
   recordCxConnectMs(ms: number): void;
   recordCxLengthMs(ms: number): void;
+  /**
+   * gRPC calls of one method; `service` '' = of those that are not counted by method, among them methods past
+   * a limit (they are named by clients).
+   */
+  grpcCalls(protocol: GrpcProtocol, service: string, method: string): GrpcCallStats;
+}
+
+/** How a client spoke gRPC: the name below `cluster.<name>.`. */
+export type GrpcProtocol = 'grpc' | 'grpc-web';
+
+/** `cluster.<name>.<protocol>.[<service>.<method>.]*`. */
+export interface GrpcCallStats {
+  requestMessages: number;
+  responseMessages: number;
+  /** A response's grpc-status, as it came. */
+  chargeStatus(grpcStatus: string): void;
+  /** From the last byte of the request to the last of the response. */
+  recordRqTime(ms: number): void;
 }

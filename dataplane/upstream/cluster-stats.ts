@@ -2,11 +2,12 @@
 // tcp_proxy increment fields; everything else happens at a collection. Outlives changes of the cluster's
 // config, so that counters never go back.
 
-import type { ClusterTrafficStats } from '../api/cluster.ts';
+import type { ClusterTrafficStats, GrpcCallStats, GrpcProtocol } from '../api/cluster.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import type { CollectsMore, StatField, StatScope, StatSink } from '../api/stats.ts';
 import type { TrafficCounters } from '../network/connection.ts';
 import { BucketHistogram } from '../stats/histogram.ts';
+import { ClusterGrpcStats } from './grpc-stats.ts';
 import type { PriorityResources } from './resource-manager.ts';
 
 const gauges = ['upstreamCxActive', 'upstreamRqActive', 'upstreamRqPendingActive'] as const;
@@ -129,6 +130,7 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   #externalCodes: ResponseCodes | null = null;
   #canaryCodes: ResponseCodes | null = null;
   #retriedCodes: ResponseCodes | null = null;
+  #grpc: ClusterGrpcStats | null = null;
 
   get upstreamCxRxBytesTotal(): number {
     return this.rxBytesTotal;
@@ -184,8 +186,14 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
     this.#rqPerCx.record(requests);
   }
 
+  grpcCalls(protocol: GrpcProtocol, service: string, method: string): GrpcCallStats {
+    this.#grpc ??= new ClusterGrpcStats();
+    return this.#grpc.of(protocol, service, method);
+  }
+
   collectMore(scope: StatScope, sink: StatSink): void {
     this.#codes?.collect(scope, sink);
+    this.#grpc?.collect(scope, sink);
     this.#internalCodes?.collect(scope, sink);
     this.#externalCodes?.collect(scope, sink);
     this.#canaryCodes?.collect(scope, sink);
