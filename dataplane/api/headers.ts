@@ -88,6 +88,8 @@ export class RequestHeaders {
   fields: HeaderFields;
   /** Null = lower-case, or what the codec's header_key_format says. */
   spelling: HeaderSpelling | null;
+  /** Names of fields that came as never-indexed and go on so (RFC 7541 7.1.3); null = none. */
+  neverIndexed: readonly string[] | null;
 
   constructor(
     method: string,
@@ -102,6 +104,7 @@ export class RequestHeaders {
     this.scheme = scheme;
     this.fields = fields;
     this.spelling = null;
+    this.neverIndexed = null;
   }
 
   get(name: string): string | null {
@@ -154,11 +157,14 @@ export class ResponseHeaders {
   fields: HeaderFields;
   /** Null = lower-case, or what the codec's header_key_format says. */
   spelling: HeaderSpelling | null;
+  /** Names of fields that came as never-indexed and go on so (RFC 7541 7.1.3); null = none. */
+  neverIndexed: readonly string[] | null;
 
   constructor(status: number, fields: HeaderFields) {
     this.status = status;
     this.fields = fields;
     this.spelling = null;
+    this.neverIndexed = null;
   }
 
   get(name: string): string | null {

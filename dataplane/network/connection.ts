@@ -231,9 +231,8 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
     } else {
       if (this.#text.length > 0) this.#textToChunk();
       this.#chunks.push(liesInSharedSlab(data) ? Buffer.from(data) : data);
-      if (this.#inFlightBytes > 0 || this.#state === State.Connecting) {
-        this.#pendingSlabs = holdSlabOf(data, this.#pendingSlabs);
-      }
+      // Until it is written: the writer may be done with its slab before our turn to flush comes.
+      this.#pendingSlabs = holdSlabOf(data, this.#pendingSlabs);
     }
     this.#pendingBytes += length;
     if (this.#inFlightBytes > 0) this.#checkHighWatermark();

@@ -18,10 +18,11 @@ import {
   setField,
 } from '../../api/headers.ts';
 import type { StringMatcher } from '../../matcher/string-matcher.ts';
+import { isValidAuthority } from '../authority.ts';
 import { hashStep, internName, TOKEN_LOWER, underscoreSeen } from '../header-names.ts';
 import { joinedInRequests, joinedInResponses, joinRepeated } from '../joined-names.ts';
 import { MAX_LEADING_CRLF_BYTES } from './limits.ts';
-import { isValidAuthority, parseRequestTarget, requestTarget } from './request-target.ts';
+import { parseRequestTarget, requestTarget } from './request-target.ts';
 
 /** Result of a parse that did not get to the end of the head. */
 export const NEED_MORE = 0;

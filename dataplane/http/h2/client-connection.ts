@@ -1,0 +1,152 @@
+// HTTP/2 client codec: requests -> bytes of one upstream connection -> responses; many at once. Owned by a pool,
+// which forwards to it what the connection says.
+//
+//   preface + SETTINGS -> newStream ... -> GOAWAY: no new streams, those above its last are refused -> last one ends
+
+import { type RequestEncoder, type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
+import { type Connection, ConnectionCloseType } from '../../api/connection.ts';
+import type { ReadSink } from '../../network/connection.ts';
+import { Http2ClientStream } from './client-stream.ts';
+import { Http2Connection } from './connection.ts';
+import { ErrorCode, MAX_STREAM_ID } from './frames.ts';
+import { checkTrailers, facts, MESSAGING_RULE, responseHead } from './heads.ts';
+import type { Http2ClientCallbacks, Http2ClientOptions } from './options.ts';
+import { PREFACE } from './preface.ts';
+
+/** Envoy: Http2ResponseCodeDetails. */
+const TOO_MANY_HEADERS = 'http2.too_many_headers';
+
+/** One per upstream connection; see the file head. */
+export class Http2ClientConnection extends Http2Connection implements ReadSink {
+  readonly #callbacks: Http2ClientCallbacks;
+  #nextStreamId: number;
+  #isGoingAway: boolean;
+
+  constructor(
+    connection: Connection,
+    options: Http2ClientOptions,
+    callbacks: Http2ClientCallbacks,
+  ) {
+    // What waits for an upstream's window is the router's business: its timeouts end the request.
+    super(connection, options, false, options.maxResponseHeadersKb, 0);
+    this.#callbacks = callbacks;
+    this.#nextStreamId = 1;
+    this.#isGoingAway = false;
+    connection.write(PREFACE);
+    this.begin();
+  }
+
+  /** Begins an exchange; only when canOpenStream(). Set the stream's callbacks before encodeHeaders. */
+  newStream(decoder: ResponseDecoder): RequestEncoder {
+    if (!this.canOpenStream()) throw new Error('newStream on a full HTTP/2 connection');
+    const stream = new Http2ClientStream(this, this.#nextStreamId, decoder);
+    this.#nextStreamId += 2;
+    this.addStream(stream);
+    this.keepalive.onNewStream();
+    return stream;
+  }
+
+  canOpenStream(): boolean {
+    return !this.isDone && !this.#isGoingAway && this.streams.size < this.maxStreams();
+  }
+
+  activeStreams(): number {
+    return this.streams.size;
+  }
+
+  /** At once: what the peer allows, and what max_concurrent_streams does. */
+  maxStreams(): number {
+    return Math.min(this.settings.maxConcurrentStreams, this.peer.maxConcurrentStreams);
+  }
+
+  /** ReadSink. HTTP/2 has no half-closed connections; the close event follows. */
+  onData(data: Buffer, _endStream: boolean): void {
+    if (!this.isDone && data.length > 0) this.read(data);
+  }
+
+  // -- Http2Connection ----------------------------------------------------------------------------
+
+  protected override isIdle(id: number): boolean {
+    return id >= this.#nextStreamId || (id & 1) === 0;
+  }
+
+  protected override mayHaveHeaders(id: number): boolean {
+    return !this.isIdle(id);
+  }
+
+  protected override onHeaderBlock(id: number, endStream: boolean, bytes: number): void {
+    const stream = this.streams.get(id) as Http2ClientStream | undefined;
+    if (stream === undefined) {
+      if (this.resets.has(id)) this.stats.headersCbNoStream++;
+      else this.connectionError(ErrorCode.StreamClosed, 'http2.headers_on_closed_stream');
+      return;
+    }
+    if (stream.remoteEnded) {
+      this.connectionError(ErrorCode.StreamClosed, 'http2.headers_on_closed_stream');
+      return;
+    }
+    stream.countReceived(bytes);
+    const { decoder } = this;
+    if (decoder.overflow) {
+      this.stats.headerOverflow++;
+      this.resetStream(stream, ErrorCode.EnhanceYourCalm);
+      stream.fail(StreamResetReason.ProtocolError, TOO_MANY_HEADERS);
+    } else if (decoder.invalid !== '') this.onMalformed(stream, decoder.invalid);
+    else if (stream.headReceived) this.#onTrailers(stream, endStream);
+    else this.#onHead(stream, endStream);
+  }
+
+  #onHead(stream: Http2ClientStream, endStream: boolean): void {
+    const neverIndexed = this.neverIndexed();
+    const headers = responseHead(this.decoder.fields);
+    if (headers === null) {
+      this.onMalformed(stream, facts.error);
+      return;
+    }
+    headers.neverIndexed = neverIndexed;
+    stream.receiveHead(headers, endStream);
+  }
+
+  #onTrailers(stream: Http2ClientStream, endStream: boolean): void {
+    const { fields } = this.decoder;
+    if (!endStream || !checkTrailers(fields)) {
+      this.onMalformed(stream, MESSAGING_RULE);
+      return;
+    }
+    this.stats.trailers++;
+    stream.receiveTrailers(fields);
+  }
+
+  protected override onPeerSettings(): void {
+    this.#callbacks.onSettings();
+  }
+
+  protected override onPeerGoaway(lastStreamId: number): void {
+    this.#goAway();
+    for (const stream of [...this.streams.values()]) {
+      if (stream.id <= lastStreamId || stream.isClosed) continue;
+      this.stats.streamRefusedErrors++;
+      // Not ours to reset: the peer does not know it.
+      this.resets.add(stream.id);
+      this.removeStream(stream);
+      stream.fail(StreamResetReason.RemoteRefusedStreamReset, 'http2.remote_refuse');
+    }
+  }
+
+  #goAway(): void {
+    if (this.#isGoingAway) return;
+    this.#isGoingAway = true;
+    this.#callbacks.onGoAway();
+  }
+
+  protected override onBroken(details: string, _isFlood: boolean): void {
+    this.#callbacks.onProtocolError({ status: 502, details, message: details });
+    this.failStreams(StreamResetReason.ProtocolError);
+    this.connection.close(ConnectionCloseType.FlushWrite);
+  }
+
+  protected override onStreamRemoved(): void {
+    if (this.#nextStreamId > MAX_STREAM_ID) this.#goAway();
+    this.#callbacks.onStreamClosed();
+  }
+}

@@ -1,0 +1,136 @@
+// One request and its response on an HTTP/2 client connection: the RequestEncoder that the router writes to. Made
+// by Http2ClientConnection, which does the reading. An upgrade looks like HTTP/1's to those above (RFC 8441 5):
+//
+//   GET + upgrade: websocket  ->  CONNECT + :protocol websocket      200  ->  101
+
+import {
+  type RequestEncoder,
+  type ResponseDecoder,
+  type StreamCallbacks,
+  StreamResetReason,
+} from '../../api/codec.ts';
+import {
+  findField,
+  getField,
+  getJoinedField,
+  type HeaderFields,
+  type RequestHeaders,
+  type ResponseHeaders,
+  removeField,
+  type Trailers,
+} from '../../api/headers.ts';
+import type { Http2Connection } from './connection.ts';
+import { ErrorCode } from './frames.ts';
+import { facts, MESSAGING_RULE } from './heads.ts';
+import { Http2Stream } from './stream.ts';
+
+/** 1xx responses before the final one; as in HTTP/1. */
+const MAX_INFORMATIONAL_RESPONSES = 32;
+
+/** See the file head. Writes after its end or reset are ignored. */
+export class Http2ClientStream extends Http2Stream implements RequestEncoder {
+  readonly decoder: ResponseDecoder;
+  /** The final response's head is through. */
+  headReceived: boolean;
+  #isHead: boolean;
+  #isConnect: boolean;
+  /** What an extended CONNECT asks for, else ''. */
+  #upgradeType: string;
+  #informational: number;
+
+  constructor(owner: Http2Connection, id: number, decoder: ResponseDecoder) {
+    super(owner, id);
+    this.decoder = decoder;
+    this.headReceived = false;
+    this.#isHead = false;
+    this.#isConnect = false;
+    this.#upgradeType = '';
+    this.#informational = 0;
+  }
+
+  /** The connection may be full already. */
+  override setCallbacks(callbacks: StreamCallbacks): void {
+    super.setCallbacks(callbacks);
+    if (this.owner.isAboveHighWatermark) callbacks.onAboveWriteBufferHighWatermark();
+  }
+
+  encodeHeaders(headers: RequestHeaders, endStream: boolean): void {
+    if (this.isClosed || this.headSent) return;
+    const { method, scheme, authority, path, fields, neverIndexed } = headers;
+    this.#isHead = method === 'HEAD';
+    this.#isConnect = method === 'CONNECT';
+    if (!endStream && !this.#isConnect && asksForUpgrade(fields)) {
+      this.#upgradeType = getField(fields, 'upgrade')!;
+    }
+    this.isTunnel = this.#isConnect || this.#upgradeType !== '';
+    let pseudo: HeaderFields;
+    if (this.#isConnect) pseudo = [':method', method, ':authority', authority];
+    else if (this.#upgradeType === '') {
+      pseudo = [':method', method, ':scheme', scheme, ':authority', authority, ':path', path];
+    } else {
+      pseudo = [':method', 'CONNECT', ':protocol', this.#upgradeType];
+      pseudo.push(':scheme', scheme, ':authority', authority, ':path', path);
+    }
+    this.sendHead(0, pseudo, fields, neverIndexed, endStream);
+  }
+
+  /** A final or informational head. */
+  receiveHead(headers: ResponseHeaders, endStream: boolean): void {
+    const { status } = headers;
+    if (status < 200) {
+      if (endStream || ++this.#informational > MAX_INFORMATIONAL_RESPONSES) {
+        this.owner.onMalformed(this, MESSAGING_RULE);
+      } else this.decoder.decode1xxHeaders(headers);
+      return;
+    }
+    this.headReceived = true;
+    this.remoteEnded = endStream;
+    const isTunnel = this.isTunnel && status < 300 && !endStream;
+    const { contentLength } = facts;
+    if (!isTunnel && !this.#isHead && status !== 304) {
+      if (endStream && contentLength > 0) {
+        this.owner.onMalformed(this, MESSAGING_RULE);
+        return;
+      }
+      this.contentLeft = contentLength;
+    }
+    if (isTunnel) this.#openTunnel(headers);
+    this.decoder.decodeHeaders(headers, endStream);
+    if (endStream) this.endReceiving();
+  }
+
+  /** RFC 9110 9.3.6: framing headers of a response that opens a tunnel mean nothing. */
+  #openTunnel(headers: ResponseHeaders): void {
+    const { fields } = headers;
+    removeField(fields, 'content-length');
+    if (this.#isConnect) return;
+    headers.status = 101;
+    fields.push('connection', 'upgrade', 'upgrade', this.#upgradeType);
+  }
+
+  protected override onBody(data: Buffer, endStream: boolean): void {
+    this.decoder.decodeData(data, endStream);
+  }
+
+  protected override onTrailers(trailers: Trailers): void {
+    this.decoder.decodeTrailers(trailers);
+  }
+
+  /** The usual order: the answer comes later. */
+  protected override onLocalEndFirst(): void {}
+
+  /** After the whole answer nothing was cancelled: the rest of the request is not wanted. */
+  override resetStream(reason: StreamResetReason): void {
+    let code: ErrorCode = this.remoteEnded ? ErrorCode.NoError : ErrorCode.Cancel;
+    if (reason === StreamResetReason.ProtocolError) code = ErrorCode.ProtocolError;
+    this.owner.resetStream(this, code);
+  }
+}
+
+/** An `upgrade` that `connection` does not name (a filter's) asks for nothing. */
+function asksForUpgrade(fields: HeaderFields): boolean {
+  return (
+    findField(fields, 'upgrade') !== -1 &&
+    /\bupgrade\b/i.test(getJoinedField(fields, 'connection') ?? '')
+  );
+}

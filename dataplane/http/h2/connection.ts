@@ -1,0 +1,737 @@
+// What both HTTP/2 codecs share: bytes to frames, settings, windows, GOAWAY, the table of streams, and the end of
+// a connection whose peer breaks the rules. ServerConnection and ClientConnection extend it; they say what a
+// header block is. Sans I/O but for Connection.
+//
+//   bytes -> frame header -> DATA: passed on in pieces | the rest: whole payload -> on<Type>
+//
+// One error policy: what RFC 9113 calls a connection error, and what floods us, ends the connection with GOAWAY;
+// a malformed message ends its stream, or the connection (stream_error_on_invalid_http_message).
+
+import type { Timer, TimerService } from '../../../common/timer.ts';
+import { StreamResetReason } from '../../api/codec.ts';
+import type { Http2Data } from '../../api/config/http2.ts';
+import { type Connection, ConnectionEvent } from '../../api/connection.ts';
+import type { HeaderFields } from '../../api/headers.ts';
+import { keepBytes } from '../../network/read-slab.ts';
+import type { Http2CodecStats } from './codec-stats.ts';
+import { FrameWriter } from './frame-writer.ts';
+import {
+  DEFAULT_MAX_FRAME_BYTES,
+  DEFAULT_WINDOW_BYTES,
+  ErrorCode,
+  FRAME_HEADER_BYTES,
+  FrameFlag,
+  FrameType,
+  MAX_WINDOW_BYTES,
+  readUint31,
+  readUint32,
+  writeFrameHeader,
+  writeUint32,
+} from './frames.ts';
+import { HeaderBlockWriter } from './header-block.ts';
+import { HpackDecoder, HpackStatus } from './hpack/decoder.ts';
+import { HpackEncoder } from './hpack/encoder.ts';
+import { Keepalive } from './keepalive.ts';
+import type { Http2ClientOptions, Http2ServerOptions } from './options.ts';
+import { Flood, ProtocolConstraints } from './protocol-constraints.ts';
+import { ReceiveWindow } from './receive-window.ts';
+import { ResetStreams } from './reset-streams.ts';
+import { ourSettings, PeerSettings } from './settings.ts';
+import { type Http2Stream, reasonOf } from './stream.ts';
+
+const EMPTY = Buffer.alloc(0);
+/** nghttp2 has the same limit; a block of 60 KiB needs three. */
+const MAX_CONTINUATIONS = 8;
+/** RFC 9113 6.5.3 leaves the time open; reliability row H2-27. */
+const SETTINGS_ACK_TIMEOUT_MS = 10_000;
+/** A blocked stream writes so much before the next one's turn. */
+const TURN_BYTES = 16 * 1024;
+
+/** See the file head. */
+export abstract class Http2Connection {
+  readonly connection: Connection;
+  readonly settings: Http2Data;
+  readonly stats: Http2CodecStats;
+  readonly timers: TimerService;
+  readonly bufferLimitBytes: number;
+  readonly flushTimeoutMs: number;
+  readonly peer: PeerSettings;
+  readonly receiveWindow: ReceiveWindow;
+  /** What the peer still takes on the whole connection. */
+  sendWindow: number;
+  protected readonly decoder: HpackDecoder;
+  protected readonly streams: Map<number, Http2Stream>;
+  protected readonly constraints: ProtocolConstraints;
+  protected readonly resets: ResetStreams;
+  protected readonly writer: FrameWriter;
+  protected readonly keepalive: Keepalive;
+  /** The connection is ending: nothing is read any more. */
+  protected isDone: boolean;
+  isAboveHighWatermark: boolean;
+  /** Streams of the peer's up to here were served, or will be. */
+  protected lastPeerStreamId: number;
+  readonly #isServer: boolean;
+  readonly #maxFields: number;
+  readonly #maxListBytes: number;
+  readonly #encoder: HpackEncoder;
+  readonly #blockWriter: HeaderBlockWriter;
+  readonly #blocked: Set<Http2Stream>;
+  /** An incomplete frame that is not DATA. */
+  #partial: Buffer | null;
+  /** DATA that has begun: payload and padding still to come. Stream null = nobody wants it. */
+  #dataStream: Http2Stream | null;
+  #dataLeft: number;
+  #paddingLeft: number;
+  #dataEnds: boolean;
+  /** Header block that has begun; 0 = none. */
+  #blockStreamId: number;
+  #blockEndsStream: boolean;
+  #block: Buffer[];
+  #blockBytes: number;
+  #ackTimer: Timer | null;
+  #floodTold: Flood;
+
+  constructor(
+    connection: Connection,
+    options: Http2ServerOptions | Http2ClientOptions,
+    isServer: boolean,
+    maxHeadersKb: number,
+    flushTimeoutMs: number,
+  ) {
+    const { protocol } = options;
+    this.connection = connection;
+    this.settings = protocol;
+    this.stats = options.stats;
+    this.timers = options.timers;
+    this.bufferLimitBytes = options.bufferLimitBytes;
+    this.flushTimeoutMs = flushTimeoutMs;
+    this.peer = new PeerSettings();
+    this.receiveWindow = new ReceiveWindow(protocol.initialConnectionWindowSize);
+    this.sendWindow = DEFAULT_WINDOW_BYTES;
+    this.decoder = new HpackDecoder(protocol.hpackTableSize);
+    this.streams = new Map();
+    this.constraints = new ProtocolConstraints(protocol, options.stats);
+    this.resets = new ResetStreams();
+    this.writer = new FrameWriter(connection);
+    this.keepalive = new Keepalive(this, options);
+    this.isDone = false;
+    this.isAboveHighWatermark = false;
+    this.lastPeerStreamId = 0;
+    this.#isServer = isServer;
+    this.#maxFields = options.maxHeadersCount;
+    this.#maxListBytes = maxHeadersKb * 1024;
+    this.#encoder = new HpackEncoder(protocol.hpackTableSize, protocol.huffman);
+    this.#blockWriter = new HeaderBlockWriter(this.writer, this.#encoder);
+    this.#blocked = new Set();
+    this.#partial = null;
+    this.#dataStream = null;
+    this.#dataLeft = 0;
+    this.#paddingLeft = 0;
+    this.#dataEnds = false;
+    this.#blockStreamId = 0;
+    this.#blockEndsStream = false;
+    this.#block = [];
+    this.#blockBytes = 0;
+    this.#ackTimer = null;
+    this.#floodTold = Flood.None;
+  }
+
+  /** SETTINGS, and the connection's window; once, behind the client's preface. */
+  protected begin(): void {
+    const { settings } = this;
+    this.writer.frame(FrameType.Settings, 0, 0, ourSettings(settings, this.#isServer));
+    const more = settings.initialConnectionWindowSize - DEFAULT_WINDOW_BYTES;
+    if (more > 0) this.writeWindowUpdate(0, more);
+    this.#ackTimer = this.timers.createTimer(onAckTimeout, this);
+    this.#ackTimer.start(SETTINGS_ACK_TIMEOUT_MS);
+    this.keepalive.start();
+  }
+
+  // -- what the two codecs differ in --------------------------------------------------------------
+
+  /** A whole header block of `bytes` was decoded; `decoder` holds it. */
+  protected abstract onHeaderBlock(id: number, endStream: boolean, bytes: number): void;
+  /** Whether `id` was used by now, by either side. */
+  protected abstract isIdle(id: number): boolean;
+  /** HEADERS may come on `id`: the right half of the ids. */
+  protected abstract mayHaveHeaders(id: number): boolean;
+  protected abstract onPeerSettings(): void;
+  protected abstract onPeerGoaway(lastStreamId: number, code: number): void;
+  /** GOAWAY is written: tells the owner, who closes the connection. */
+  protected abstract onBroken(details: string, isFlood: boolean): void;
+  protected abstract onStreamRemoved(): void;
+
+  // -- reading ------------------------------------------------------------------------------------
+
+  /** Bytes from the connection. */
+  protected read(data: Buffer): void {
+    this.keepalive.onBytes();
+    let bytes = data;
+    const partial = this.#partial;
+    if (partial !== null) {
+      bytes = Buffer.concat([partial, data]);
+      this.#partial = null;
+    }
+    let pos = this.#dataLeft + this.#paddingLeft > 0 ? this.#readData(bytes, 0) : 0;
+    const end = bytes.length;
+    while (pos < end && !this.isDone) {
+      const next = this.#readFrame(bytes, pos, end);
+      if (next === -1) {
+        this.#partial = keepBytes(pos === 0 ? bytes : bytes.subarray(pos));
+        return;
+      }
+      pos = next;
+    }
+  }
+
+  /** Part of a header block has come. */
+  isReadingHead(): boolean {
+    return this.#blockStreamId !== 0;
+  }
+
+  protected blockStreamId(): number {
+    return this.#blockStreamId;
+  }
+
+  /** Position behind one frame, or behind what is there of a DATA frame; -1 = more bytes are needed. */
+  #readFrame(bytes: Buffer, pos: number, end: number): number {
+    const start = pos + FRAME_HEADER_BYTES;
+    if (start > end) return -1;
+    const length = (bytes[pos]! << 16) | (bytes[pos + 1]! << 8) | bytes[pos + 2]!;
+    const type = bytes[pos + 3]!;
+    const flags = bytes[pos + 4]!;
+    const id = readUint31(bytes, pos + 5);
+    if (length > DEFAULT_MAX_FRAME_BYTES) {
+      this.connectionError(ErrorCode.FrameSizeError, 'http2.frame_too_large');
+      return end;
+    }
+    if (
+      this.#blockStreamId !== 0 &&
+      (type !== FrameType.Continuation || id !== this.#blockStreamId)
+    ) {
+      this.connectionError(ErrorCode.ProtocolError, 'http2.continuation_expected');
+      return end;
+    }
+    if (type === FrameType.Data) return this.#beginData(flags, id, length, bytes, start, end);
+    if (start + length > end) return -1;
+    this.#onFrame(type, flags, id, bytes, start, start + length);
+    return start + length;
+  }
+
+  #onFrame(
+    type: number,
+    flags: number,
+    id: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    switch (type) {
+      case FrameType.Headers:
+        this.#onHeaders(flags, id, bytes, start, end);
+        break;
+      case FrameType.Continuation:
+        this.#onContinuation(flags, bytes, start, end);
+        break;
+      case FrameType.WindowUpdate:
+        this.#onWindowUpdate(id, bytes, start, end);
+        break;
+      case FrameType.RstStream:
+        this.#onRstStream(id, bytes, start, end);
+        break;
+      case FrameType.Settings:
+        this.#onSettings(flags, id, bytes, start, end);
+        break;
+      case FrameType.Ping:
+        this.#onPing(flags, id, bytes, start, end);
+        break;
+      case FrameType.Goaway:
+        if (id !== 0) this.connectionError(ErrorCode.ProtocolError, 'http2.goaway_on_stream');
+        else if (end - start < 8) {
+          this.connectionError(ErrorCode.FrameSizeError, 'http2.bad_goaway_size');
+        } else this.onPeerGoaway(readUint31(bytes, start), readUint32(bytes, start + 4));
+        break;
+      case FrameType.Priority:
+        this.#onPriority(id, bytes, start, end);
+        break;
+      case FrameType.PushPromise:
+        this.connectionError(ErrorCode.ProtocolError, 'http2.push_promise');
+        break;
+      // RFC 9113 4.1: unknown types are ignored.
+    }
+  }
+
+  // -- DATA ---------------------------------------------------------------------------------------
+
+  #beginData(
+    flags: number,
+    id: number,
+    length: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): number {
+    let pos = start;
+    let padding = 0;
+    if ((flags & FrameFlag.Padded) !== 0) {
+      if (length === 0) {
+        this.connectionError(ErrorCode.FrameSizeError, 'http2.bad_padding');
+        return end;
+      }
+      if (pos === end) return -1;
+      padding = bytes[pos++]!;
+      if (padding >= length) {
+        this.connectionError(ErrorCode.ProtocolError, 'http2.bad_padding');
+        return end;
+      }
+    }
+    const payload = length - padding - (pos - start);
+    const endStream = (flags & FrameFlag.EndStream) !== 0;
+    const stream = this.streams.get(id) ?? null;
+    if (!this.#acceptData(id, stream, length, payload === 0 && !endStream)) return end;
+    this.#dataStream = stream;
+    this.#dataLeft = payload;
+    this.#paddingLeft = padding;
+    this.#dataEnds = endStream;
+    if (payload === 0) {
+      this.#dataStream = null;
+      if (stream !== null && endStream) stream.receiveData(EMPTY, true);
+    }
+    return this.#dataLeft + this.#paddingLeft === 0 ? pos : this.#readData(bytes, pos);
+  }
+
+  #acceptData(id: number, stream: Http2Stream | null, length: number, isEmpty: boolean): boolean {
+    const flood = this.constraints.onPayloadFrame(isEmpty);
+    if (flood !== Flood.None) {
+      this.#flooded(flood);
+      return false;
+    }
+    if (id === 0 || this.isIdle(id)) {
+      this.connectionError(ErrorCode.ProtocolError, 'http2.data_on_idle_stream');
+      return false;
+    }
+    if (stream === null ? !this.resets.has(id) : stream.remoteEnded) {
+      this.connectionError(ErrorCode.StreamClosed, 'http2.data_on_closed_stream');
+      return false;
+    }
+    const fits =
+      this.receiveWindow.receive(length) && (stream === null || stream.takeWindow(length));
+    if (!fits) {
+      this.connectionError(ErrorCode.FlowControlError, 'http2.window_exceeded');
+      return false;
+    }
+    this.#creditConnection();
+    return true;
+  }
+
+  #readData(bytes: Buffer, start: number): number {
+    let pos = start;
+    if (this.#dataLeft > 0) {
+      const end = Math.min(bytes.length, pos + this.#dataLeft);
+      this.#dataLeft -= end - pos;
+      const stream = this.#dataStream;
+      const isLast = this.#dataLeft === 0;
+      if (isLast) this.#dataStream = null;
+      if (stream !== null && !stream.isClosed) {
+        const isWhole = pos === 0 && end === bytes.length;
+        stream.receiveData(isWhole ? bytes : bytes.subarray(pos, end), isLast && this.#dataEnds);
+      }
+      pos = end;
+    }
+    const skipped = Math.min(bytes.length - pos, this.#paddingLeft);
+    this.#paddingLeft -= skipped;
+    return pos + skipped;
+  }
+
+  /** A stream reads on what it had been holding back. */
+  releaseHeld(bytes: number): void {
+    this.receiveWindow.release(bytes);
+    this.#creditConnection();
+  }
+
+  #creditConnection(): void {
+    const credit = this.receiveWindow.takeCredit();
+    if (credit > 0 && !this.isDone) this.writeWindowUpdate(0, credit);
+  }
+
+  // -- header blocks ------------------------------------------------------------------------------
+
+  #onHeaders(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    let from = start;
+    let to = end;
+    if (id === 0 || !this.mayHaveHeaders(id)) {
+      this.connectionError(ErrorCode.ProtocolError, 'http2.headers_on_wrong_stream');
+      return;
+    }
+    if ((flags & FrameFlag.Padded) !== 0) to -= bytes[from++] ?? 0;
+    if ((flags & FrameFlag.Priority) !== 0) {
+      if (to - from >= 5 && readUint31(bytes, from) === id) {
+        this.connectionError(ErrorCode.ProtocolError, 'http2.priority_on_itself');
+        return;
+      }
+      from += 5;
+    }
+    if (from > to) {
+      this.connectionError(ErrorCode.ProtocolError, 'http2.bad_padding');
+      return;
+    }
+    const endStream = (flags & FrameFlag.EndStream) !== 0;
+    const isWhole = (flags & FrameFlag.EndHeaders) !== 0;
+    if (!this.#acceptBlock(from === to && !isWhole && !endStream)) return;
+    if (isWhole) {
+      this.#decodeBlock(id, endStream, bytes, from, to);
+      return;
+    }
+    this.#blockStreamId = id;
+    this.#blockEndsStream = endStream;
+    this.#block = [Buffer.from(bytes.subarray(from, to))];
+    this.#blockBytes = to - from;
+  }
+
+  #onContinuation(flags: number, bytes: Buffer, start: number, end: number): void {
+    const id = this.#blockStreamId;
+    if (id === 0) {
+      this.connectionError(ErrorCode.ProtocolError, 'http2.unexpected_continuation');
+      return;
+    }
+    const isWhole = (flags & FrameFlag.EndHeaders) !== 0;
+    if (!this.#acceptBlock(start === end && !isWhole)) return;
+    this.#blockBytes += end - start;
+    // Huffman can make four bytes of one character, but nobody's encoder does.
+    if (this.#block.length > MAX_CONTINUATIONS || this.#blockBytes > this.#maxListBytes) {
+      this.stats.headerOverflow++;
+      this.connectionError(ErrorCode.EnhanceYourCalm, 'http2.continuation_flood');
+      return;
+    }
+    this.#block.push(Buffer.from(bytes.subarray(start, end)));
+    if (!isWhole) return;
+    const block = Buffer.concat(this.#block);
+    this.#block = [];
+    this.#blockStreamId = 0;
+    this.#decodeBlock(id, this.#blockEndsStream, block, 0, block.length);
+  }
+
+  #acceptBlock(isEmpty: boolean): boolean {
+    const flood = this.constraints.onPayloadFrame(isEmpty);
+    if (flood === Flood.None) return true;
+    this.#flooded(flood);
+    return false;
+  }
+
+  #decodeBlock(id: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
+    const status = this.decoder.decode(bytes, start, end, this.#maxFields, this.#maxListBytes);
+    if (status !== HpackStatus.Ok) {
+      this.connectionError(ErrorCode.CompressionError, 'http2.compression_error');
+      return;
+    }
+    this.onHeaderBlock(id, endStream, end - start + FRAME_HEADER_BYTES);
+  }
+
+  /** Names of the block's fields that must never be indexed; null = none. */
+  protected neverIndexed(): string[] | null {
+    const { neverIndexed, fields } = this.decoder;
+    return neverIndexed === null ? null : neverIndexed.map((index) => fields[index] ?? '');
+  }
+
+  // -- the other frames ---------------------------------------------------------------------------
+
+  #onPriority(id: number, bytes: Buffer, start: number, end: number): void {
+    if (id === 0) this.connectionError(ErrorCode.ProtocolError, 'http2.priority_on_connection');
+    else if (end - start !== 5) {
+      this.connectionError(ErrorCode.FrameSizeError, 'http2.bad_priority_size');
+    } else if (readUint31(bytes, start) === id) {
+      this.connectionError(ErrorCode.ProtocolError, 'http2.priority_on_itself');
+    } else {
+      const flood = this.constraints.onPriorityFrame();
+      if (flood !== Flood.None) this.#flooded(flood);
+    }
+  }
+
+  #onRstStream(id: number, bytes: Buffer, start: number, end: number): void {
+    if (end - start !== 4) {
+      this.connectionError(ErrorCode.FrameSizeError, 'http2.bad_rst_stream_size');
+      return;
+    }
+    if (id === 0 || this.isIdle(id)) {
+      this.connectionError(ErrorCode.ProtocolError, 'http2.rst_stream_on_idle_stream');
+      return;
+    }
+    const stream = this.streams.get(id);
+    if (stream === undefined) return;
+    this.stats.rxReset++;
+    const code = readUint32(bytes, start);
+    if (code === ErrorCode.RefusedStream) this.stats.streamRefusedErrors++;
+    const reason = reasonOf(code);
+    this.removeStream(stream);
+    stream.fail(
+      reason,
+      reason === StreamResetReason.RemoteReset ? 'http2.remote_reset' : 'http2.remote_refuse',
+    );
+  }
+
+  #onSettings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    if (id !== 0) {
+      this.connectionError(ErrorCode.ProtocolError, 'http2.settings_on_stream');
+      return;
+    }
+    if ((flags & FrameFlag.Ack) !== 0) {
+      if (end !== start) this.connectionError(ErrorCode.FrameSizeError, 'http2.bad_settings_size');
+      else this.#ackTimer?.stop();
+      return;
+    }
+    const { peer } = this;
+    const formerWindow = peer.initialWindowBytes;
+    const formerTable = peer.headerTableBytes;
+    const error = peer.apply(bytes, start, end, !this.#isServer);
+    if (error !== ErrorCode.NoError) {
+      this.connectionError(error, 'http2.bad_settings');
+      return;
+    }
+    if (peer.headerTableBytes !== formerTable) {
+      this.#encoder.setPeerTableSize(peer.headerTableBytes);
+    }
+    this.writer.frame(FrameType.Settings, FrameFlag.Ack, 0, EMPTY);
+    this.#countOutbound(true);
+    if (this.isDone) return;
+    if (peer.initialWindowBytes !== formerWindow) {
+      this.#changeWindows(peer.initialWindowBytes - formerWindow);
+    }
+    this.onPeerSettings();
+  }
+
+  /** RFC 9113 6.9.2: open streams change by the difference, below 0 if need be. */
+  #changeWindows(delta: number): void {
+    for (const stream of this.streams.values()) {
+      stream.sendWindow += delta;
+      if (stream.sendWindow > MAX_WINDOW_BYTES) {
+        this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
+        return;
+      }
+    }
+    if (delta > 0) this.#writeBlocked();
+  }
+
+  #onPing(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    if (id !== 0) this.connectionError(ErrorCode.ProtocolError, 'http2.ping_on_stream');
+    else if (end - start !== 8) {
+      this.connectionError(ErrorCode.FrameSizeError, 'http2.bad_ping_size');
+    } else if ((flags & FrameFlag.Ack) !== 0) this.keepalive.onAck();
+    else {
+      this.writer.frame(FrameType.Ping, FrameFlag.Ack, 0, bytes.subarray(start, end));
+      this.#countOutbound(true);
+    }
+  }
+
+  #onWindowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
+    if (end - start !== 4) {
+      this.connectionError(ErrorCode.FrameSizeError, 'http2.bad_window_update_size');
+      return;
+    }
+    const increment = readUint31(bytes, start);
+    if (increment === 0 || (id !== 0 && this.isIdle(id))) {
+      this.connectionError(ErrorCode.ProtocolError, 'http2.bad_window_update');
+      return;
+    }
+    const flood = this.constraints.onWindowUpdateFrame();
+    if (flood !== Flood.None) {
+      this.#flooded(flood);
+      return;
+    }
+    if (id === 0) {
+      this.sendWindow += increment;
+      if (this.sendWindow > MAX_WINDOW_BYTES) {
+        this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
+      } else this.#writeBlocked();
+      return;
+    }
+    const stream = this.streams.get(id);
+    if (stream === undefined) return;
+    stream.sendWindow += increment;
+    if (stream.sendWindow > MAX_WINDOW_BYTES) {
+      this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
+    } else if (stream.hasWaiting()) {
+      stream.writeWaiting(Number.POSITIVE_INFINITY);
+      if (!stream.hasWaiting()) this.#blocked.delete(stream);
+    }
+  }
+
+  // -- writing ------------------------------------------------------------------------------------
+
+  addBlocked(stream: Http2Stream): void {
+    this.#blocked.add(stream);
+  }
+
+  /** In turns, so that one large body does not take all that the peer gives. */
+  #writeBlocked(): void {
+    let progressed = true;
+    while (progressed && this.sendWindow > 0) {
+      progressed = false;
+      for (const stream of this.#blocked) {
+        if (stream.writeWaiting(TURN_BYTES)) progressed = true;
+        if (!stream.hasWaiting()) this.#blocked.delete(stream);
+        if (this.sendWindow <= 0) return;
+      }
+    }
+  }
+
+  /** Bytes written. See HeaderBlockWriter.write. */
+  writeHead(
+    id: number,
+    endStream: boolean,
+    status: number,
+    pseudo: HeaderFields | null,
+    fields: HeaderFields,
+    neverIndexed: readonly string[] | null,
+  ): number {
+    const block = this.#blockWriter;
+    const bytes = block.write(id, endStream, status, pseudo, fields, neverIndexed);
+    for (let i = 0; i < block.frames; i++) this.#countOutbound(false);
+    return bytes;
+  }
+
+  /** At most a frame's payload, for which both windows have room. Bytes written. */
+  writeData(id: number, payload: Buffer, endStream: boolean): number {
+    this.writer.frame(FrameType.Data, endStream ? FrameFlag.EndStream : 0, id, payload);
+    this.constraints.onDataFrameSent();
+    this.#countOutbound(false);
+    return payload.length + FRAME_HEADER_BYTES;
+  }
+
+  writeWindowUpdate(id: number, increment: number): void {
+    this.#writeNumber(FrameType.WindowUpdate, id, increment);
+  }
+
+  writePing(payload: Buffer): void {
+    this.writer.frame(FrameType.Ping, 0, 0, payload);
+    this.#countOutbound(true);
+  }
+
+  #writeNumber(type: number, id: number, value: number): void {
+    const { writer } = this;
+    const at = writer.reserve(FRAME_HEADER_BYTES + 4);
+    const start = writeFrameHeader(writer.memory, at, 4, type, 0, id);
+    writer.commit(writeUint32(writer.memory, start, value));
+    this.#countOutbound(type === FrameType.RstStream);
+  }
+
+  protected writeGoaway(lastStreamId: number, code: ErrorCode): void {
+    const payload = Buffer.alloc(8);
+    writeUint32(payload, 0, lastStreamId);
+    writeUint32(payload, 4, code);
+    this.writer.frame(FrameType.Goaway, 0, 0, payload);
+    this.stats.goawaySent++;
+  }
+
+  #countOutbound(isControl: boolean): void {
+    const { writer, constraints } = this;
+    if (!constraints.onOutboundFrame(isControl, writer.bytes)) return;
+    const waiting = writer.gatheredBytes() + this.connection.writeBufferedBytes();
+    const flood = constraints.checkOutbound(writer.bytes, waiting);
+    if (flood === Flood.None || this.#floodTold !== Flood.None) return;
+    this.#floodTold = flood;
+    // Whoever writes is in the middle of something.
+    process.nextTick(onOutboundFlood, this);
+  }
+
+  // -- the end ------------------------------------------------------------------------------------
+
+  /** Ends `stream` from our side, telling the peer; the caller tells whoever is above. */
+  resetStream(stream: Http2Stream, code: ErrorCode): void {
+    if (stream.isClosed) return;
+    this.stats.txReset++;
+    this.resets.add(stream.id);
+    this.#writeNumber(FrameType.RstStream, stream.id, code);
+    this.removeStream(stream);
+  }
+
+  /** As resetStream for a stream that never was in the table. */
+  protected refuseStream(id: number, code: ErrorCode): void {
+    this.stats.txReset++;
+    this.resets.add(id);
+    this.#writeNumber(FrameType.RstStream, id, code);
+  }
+
+  /** A message of `stream` breaks RFC 9113 8. */
+  onMalformed(stream: Http2Stream, details: string): void {
+    this.stats.rxMessagingError++;
+    this.resetStream(stream, ErrorCode.ProtocolError);
+    stream.fail(StreamResetReason.ProtocolError, details);
+    if (!this.settings.streamErrorOnInvalidHttpMessage) {
+      this.connectionError(ErrorCode.ProtocolError, details);
+    }
+  }
+
+  removeStream(stream: Http2Stream): void {
+    if (stream.isClosed) return;
+    this.streams.delete(stream.id);
+    this.#blocked.delete(stream);
+    this.stats.streamsActive--;
+    stream.onRemoved();
+    this.onStreamRemoved();
+  }
+
+  protected addStream(stream: Http2Stream): void {
+    this.streams.set(stream.id, stream);
+    this.stats.streamsActive++;
+    this.constraints.onStreamOpened();
+  }
+
+  /** The peer broke the rules of the connection. Idempotent. */
+  protected connectionError(code: ErrorCode, details: string, isFlood = false): void {
+    if (this.isDone) return;
+    this.isDone = true;
+    this.writeGoaway(this.lastPeerStreamId, code);
+    this.writer.flush();
+    this.onBroken(details, isFlood);
+  }
+
+  #flooded(flood: Flood): void {
+    this.connectionError(ErrorCode.EnhanceYourCalm, flood, true);
+  }
+
+  onOutboundFlood(): void {
+    this.#flooded(this.#floodTold);
+  }
+
+  onAckTimeout(): void {
+    this.connectionError(ErrorCode.SettingsTimeout, 'http2.settings_ack_timeout');
+  }
+
+  /** Forward every event; a close ends the open streams with ConnectionTermination. */
+  onConnectionEvent(event: ConnectionEvent): void {
+    if (event === ConnectionEvent.Connected) return;
+    this.isDone = true;
+    this.#partial = null;
+    this.#block = [];
+    this.#ackTimer?.stop();
+    this.keepalive.stop();
+    this.failStreams(StreamResetReason.ConnectionTermination);
+  }
+
+  /** All that are open, oldest first. */
+  protected failStreams(reason: StreamResetReason): void {
+    for (const stream of [...this.streams.values()]) {
+      if (stream.isClosed) continue;
+      this.removeStream(stream);
+      stream.fail(reason, '');
+    }
+  }
+
+  onAboveWriteBufferHighWatermark(): void {
+    this.isAboveHighWatermark = true;
+    for (const stream of this.streams.values()) stream.callbacks?.onAboveWriteBufferHighWatermark();
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    this.isAboveHighWatermark = false;
+    for (const stream of this.streams.values()) stream.callbacks?.onBelowWriteBufferLowWatermark();
+  }
+}
+
+function onAckTimeout(connection: Http2Connection): void {
+  connection.onAckTimeout();
+}
+
+function onOutboundFlood(connection: Http2Connection): void {
+  connection.onOutboundFlood();
+}

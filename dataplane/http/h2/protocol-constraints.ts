@@ -1,0 +1,150 @@
+// Counts the frames that a peer can make cheap for itself and dear for us, per connection (Envoy:
+// source/common/http/http2/protocol_constraints.cc; defaults in api/config/http2.ts). Says that a limit is broken;
+// connection.ts ends the connection.
+//
+//   outbound   frames written that the peer has not taken: PING and SETTINGS floods, responses nobody reads
+//   inbound    empty frames in a row, PRIORITY, WINDOW_UPDATE beyond what the streams explain
+
+import type { Http2Data } from '../../api/config/http2.ts';
+import type { Http2CodecStats } from './codec-stats.ts';
+
+/** What limit was broken; details as Envoy words them. */
+export const Flood = {
+  None: '',
+  Outbound: 'http2.outbound_frames_flood',
+  OutboundControl: 'http2.outbound_control_frames_flood',
+  EmptyFrames: 'http2.inbound_empty_frames_flood',
+  Priority: 'http2.inbound_priority_frames_flood',
+  WindowUpdate: 'http2.inbound_window_update_frames_flood',
+} as const;
+export type Flood = (typeof Flood)[keyof typeof Flood];
+
+/** A mark per so many frames tells later how many of them the peer has taken. */
+const FRAMES_PER_MARK = 32;
+
+/** Frames of one kind that were written, and how many of them may still wait. */
+class OutboundFrames {
+  #written = 0;
+  #taken = 0;
+  readonly #markBytes: number[] = [];
+  readonly #markFrames: number[] = [];
+
+  /** `bytesWritten` = all bytes of the connection so far. */
+  add(bytesWritten: number): void {
+    if (++this.#written % FRAMES_PER_MARK !== 0) return;
+    this.#markBytes.push(bytesWritten);
+    this.#markFrames.push(this.#written);
+  }
+
+  /** At most so many wait. */
+  waiting(): number {
+    return this.#written - this.#taken;
+  }
+
+  /** The peer has taken all bytes up to `bytesTaken`; `isAll`: nothing waits. */
+  settle(bytesTaken: number, isAll: boolean): void {
+    let passed = 0;
+    while (passed < this.#markBytes.length && this.#markBytes[passed]! <= bytesTaken) {
+      this.#taken = this.#markFrames[passed++]!;
+    }
+    if (isAll) {
+      this.#taken = this.#written;
+      passed = this.#markBytes.length;
+    }
+    if (passed === 0) return;
+    this.#markBytes.splice(0, passed);
+    this.#markFrames.splice(0, passed);
+  }
+}
+
+export class ProtocolConstraints {
+  readonly #limits: Http2Data;
+  readonly #stats: Http2CodecStats;
+  readonly #outbound: OutboundFrames;
+  readonly #outboundControl: OutboundFrames;
+  #openedStreams: number;
+  #priorityFrames: number;
+  #windowUpdateFrames: number;
+  #outboundDataFrames: number;
+  #emptyFramesInARow: number;
+
+  constructor(limits: Http2Data, stats: Http2CodecStats) {
+    this.#limits = limits;
+    this.#stats = stats;
+    this.#outbound = new OutboundFrames();
+    this.#outboundControl = new OutboundFrames();
+    this.#openedStreams = 0;
+    this.#priorityFrames = 0;
+    this.#windowUpdateFrames = 0;
+    this.#outboundDataFrames = 0;
+    this.#emptyFramesInARow = 0;
+  }
+
+  onStreamOpened(): void {
+    this.#openedStreams++;
+  }
+
+  onDataFrameSent(): void {
+    this.#outboundDataFrames++;
+  }
+
+  /** A frame was written: the connection has now written `bytesWritten`. True = ask checkOutbound. */
+  onOutboundFrame(isControl: boolean, bytesWritten: number): boolean {
+    this.#outbound.add(bytesWritten);
+    if (isControl) this.#outboundControl.add(bytesWritten);
+    return (
+      this.#outbound.waiting() > this.#limits.maxOutboundFrames ||
+      this.#outboundControl.waiting() > this.#limits.maxOutboundControlFrames
+    );
+  }
+
+  /** Of `bytesWritten`, `waitingBytes` have not been taken by the peer. */
+  checkOutbound(bytesWritten: number, waitingBytes: number): Flood {
+    const taken = bytesWritten - waitingBytes;
+    this.#outbound.settle(taken, waitingBytes === 0);
+    this.#outboundControl.settle(taken, waitingBytes === 0);
+    if (this.#outbound.waiting() > this.#limits.maxOutboundFrames) {
+      this.#stats.outboundFlood++;
+      return Flood.Outbound;
+    }
+    if (this.#outboundControl.waiting() > this.#limits.maxOutboundControlFrames) {
+      this.#stats.outboundControlFlood++;
+      return Flood.OutboundControl;
+    }
+    return Flood.None;
+  }
+
+  /** DATA, HEADERS or CONTINUATION. `isEmpty`: carries nothing and ends nothing. */
+  onPayloadFrame(isEmpty: boolean): Flood {
+    if (!isEmpty) {
+      this.#emptyFramesInARow = 0;
+      return Flood.None;
+    }
+    if (++this.#emptyFramesInARow <= this.#limits.maxConsecutiveInboundFramesWithEmptyPayload) {
+      return Flood.None;
+    }
+    this.#stats.inboundEmptyFramesFlood++;
+    return Flood.EmptyFrames;
+  }
+
+  onPriorityFrame(): Flood {
+    const { maxInboundPriorityFramesPerStream } = this.#limits;
+    if (++this.#priorityFrames <= maxInboundPriorityFramesPerStream * (1 + this.#openedStreams)) {
+      return Flood.None;
+    }
+    this.#stats.inboundPriorityFramesFlood++;
+    return Flood.Priority;
+  }
+
+  onWindowUpdateFrame(): Flood {
+    const { maxInboundWindowUpdateFramesPerDataFrameSent } = this.#limits;
+    const allowed =
+      5 +
+      2 *
+        (this.#openedStreams +
+          maxInboundWindowUpdateFramesPerDataFrameSent * this.#outboundDataFrames);
+    if (++this.#windowUpdateFrames <= allowed) return Flood.None;
+    this.#stats.inboundWindowUpdateFramesFlood++;
+    return Flood.WindowUpdate;
+  }
+}
