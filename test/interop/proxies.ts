@@ -17,6 +17,7 @@ export interface ProxyPorts {
 }
 
 export interface RunningProxy {
+  readonly pid: number;
   readonly ports: ProxyPorts;
   /** Scratch folder of this proxy; gone with `dispose`. */
   readonly directory: string;
@@ -66,6 +67,7 @@ export async function startProxy(
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
   const proxy: RunningProxy = {
+    pid: child.pid ?? 0,
     ports,
     directory,
     output: () => output,
