@@ -24,7 +24,7 @@ export function register(parent: Command): void {
       .description('list objects of a kind, or show one')
       .argument(
         '<kind>',
-        'meshconfig, service, workload, trafficpolicy, authorizationpolicy or httproute',
+        'meshconfig, service, workload, trafficpolicy, authorizationpolicy, httproute or grpcroute',
       )
       .argument('[name]')
       .option('-n, --namespace <name>', 'one namespace (default: all; of one object: default)')
@@ -82,7 +82,11 @@ function about({ kind, spec }: MeshObject): string {
         'defaults'
       );
     case 'Service': {
-      const ports = listAt(spec, 'ports').map((port) => `:${textAt(port, 'port')}`);
+      const ports = listAt(spec, 'ports').map((port) =>
+        [`:${textAt(port, 'port')}`, textAt(port, 'appProtocol') || textAt(port, 'protocol')]
+          .filter(Boolean)
+          .join(' '),
+      );
       const versions = listAt(spec, 'versions').map((version) => textAt(version, 'name'));
       return [...ports, versions.join(',')].filter(Boolean).join(' ');
     }
@@ -97,7 +101,8 @@ function about({ kind, spec }: MeshObject): string {
         .join(', ')}`;
     case 'AuthorizationPolicy':
       return `of ${textAt(spec, 'targetRef', 'name')}: ${listAt(spec, 'rules').length} rules`;
-    case 'HTTPRoute': {
+    case 'HTTPRoute':
+    case 'GRPCRoute': {
       const parents = listAt(spec, 'parentRefs').map((parent) => textAt(parent, 'name'));
       const rules = listAt(spec, 'rules').map((rule) =>
         listAt(rule, 'backendRefs')

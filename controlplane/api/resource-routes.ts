@@ -4,7 +4,15 @@
 import type { FastifyInstance } from 'fastify';
 import { JOINED_LABEL } from '../join/admission.ts';
 import { type LocatedObject, readDocuments } from '../model/documents.ts';
-import { type Kind, keyOf, kinds, type MeshObject, objectKey, parseKind } from '../model/object.ts';
+import {
+  type Kind,
+  keyOf,
+  kinds,
+  type MeshObject,
+  objectKey,
+  objectsOfKind,
+  parseKind,
+} from '../model/object.ts';
 import type { Origin, Problem } from '../model/problem.ts';
 import { validateDocument } from '../model/validate.ts';
 import { statusOf } from '../reconcile/status.ts';
@@ -127,7 +135,13 @@ function isFile(value: unknown): value is { name: string; text: string } {
 /** Stored objects and joined Workloads, with resourceVersion and status. */
 function allObjects(api: ApiDependencies, kind: Kind | undefined) {
   const { store, fileProblems } = api.documents;
-  const stored = store.list(kind).map((entry) => shown(entry, statusOf(entry, fileProblems)));
+  const grpcRoutes = objectsOfKind(
+    store.list('GRPCRoute').map(({ object }) => object),
+    'GRPCRoute',
+  );
+  const stored = store
+    .list(kind)
+    .map((entry) => shown(entry, statusOf(entry, fileProblems, grpcRoutes)));
   if (kind !== undefined && kind !== 'Workload') return stored;
   const joined = api.joined().map((workload) => ({
     ...workload,

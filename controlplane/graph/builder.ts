@@ -3,11 +3,13 @@
 
 import { DEFAULT_OUTBOUND_PORT, meshSettings, trafficPolicySettings } from '../model/defaults.ts';
 import type { AuthorizationPolicy } from '../model/kinds/authorization-policy.ts';
+import { protocolOf } from '../model/kinds/service.ts';
 import type { Workload } from '../model/kinds/workload.ts';
 import { type MeshObject, namespaceOf, objectsOfKind } from '../model/object.ts';
 import { ServiceIndex } from '../model/references.ts';
 import type { AllowRule, EndpointNode, MeshGraph, ProxyNode, ServiceNode } from './graph.ts';
-import { routesByService } from './http-routes.ts';
+import { grpcRoutesByService } from './grpc-routes.ts';
+import { httpRoutesByService } from './http-routes.ts';
 import { nodeIdOf, portOf, serviceId, spiffeId } from './ids.ts';
 
 /** `documents` without workloads that joined; those come in `joined` (same shape, already checked). */
@@ -31,7 +33,8 @@ export function buildGraph(
   const authorization = groupBy(objectsOfKind(documents, 'AuthorizationPolicy'), (policy) =>
     serviceId(namespaceOf(policy), policy.spec.targetRef.name),
   );
-  const routes = routesByService(objectsOfKind(documents, 'HTTPRoute'), index);
+  const httpRoutes = httpRoutesByService(objectsOfKind(documents, 'HTTPRoute'), index);
+  const grpcRoutes = grpcRoutesByService(objectsOfKind(documents, 'GRPCRoute'), index);
 
   const nodes = services
     .map((service): ServiceNode => {
@@ -45,9 +48,15 @@ export function buildGraph(
         name,
         spiffeId: spiffeId(settings.trustDomain, namespace, name),
         port: portOf(service),
+        protocol: protocolOf(service),
         versions: (service.spec.versions ?? []).map((version) => version.name),
-        policy: trafficPolicySettings(config?.spec.defaults, trafficPolicies.get(id)),
-        routes: routes.get(id) ?? null,
+        policy: trafficPolicySettings(
+          config?.spec.defaults,
+          trafficPolicies.get(id),
+          protocolOf(service),
+        ),
+        // One kind alone counts: see conflictedParents.
+        routes: grpcRoutes.get(id) ?? httpRoutes.get(id) ?? null,
         allow: policies === undefined ? null : allowRules(policies, settings.trustDomain),
         endpoints: endpointsOf(workloads.get(id) ?? []),
       };

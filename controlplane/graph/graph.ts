@@ -2,12 +2,9 @@
 // reference is resolved and every default filled in. graph/builder makes it, translate/ reads it.
 
 import type { MeshSettings, TrafficPolicySettings } from '../model/defaults.ts';
-import type {
-  HeaderModifier,
-  HttpRouteMatch,
-  RequestRedirect,
-  UrlRewrite,
-} from '../model/kinds/http-route.ts';
+import type { HttpRouteMatch, RequestRedirect, UrlRewrite } from '../model/kinds/http-route.ts';
+import type { HeaderModifier } from '../model/kinds/route-parts.ts';
+import type { ServiceProtocol } from '../model/kinds/service.ts';
 
 export interface MeshGraph {
   readonly settings: MeshSettings;
@@ -25,10 +22,11 @@ export interface ServiceNode {
   /** `spiffe://<trust domain>/ns/<namespace>/sa/<name>`. */
   readonly spiffeId: string;
   readonly port: number;
+  readonly protocol: ServiceProtocol;
   /** Declared versions, in the order of the document. */
   readonly versions: readonly string[];
   readonly policy: TrafficPolicySettings;
-  /** From HTTPRoutes, most specific first; null = none is attached, all requests go to the service. */
+  /** From HTTPRoutes or GRPCRoutes, most specific first; null = none is attached, all requests go to the service. */
   readonly routes: readonly RouteNode[] | null;
   /** Who may call; null = every mesh identity. */
   readonly allow: readonly AllowRule[] | null;
@@ -68,11 +66,13 @@ export interface AllowedRequest {
   readonly paths: readonly string[] | null;
 }
 
-/** One match of one rule of one HTTPRoute. */
+/** One match of one rule of one HTTPRoute or GRPCRoute. */
 export interface RouteNode {
   /** `<namespace>/<route>/<rule index>/<match index>`. */
   readonly name: string;
   readonly match: HttpRouteMatch;
+  /** Matches gRPC requests only (by content type). */
+  readonly isGrpc: boolean;
   readonly action: ForwardNode | RedirectNode;
   readonly requestHeaders: HeaderModifier | null;
   readonly responseHeaders: HeaderModifier | null;

@@ -20,6 +20,7 @@ describe('traffic policy settings', () => {
         retries: { attempts: 7, backoff: { base: '5ms' } },
       },
       { timeouts: { request: '3s' }, retries: { perTryTimeout: '1s' } },
+      'HTTP',
     );
     assert.equal(settings.requestTimeoutMs, 3000);
     assert.equal(settings.connectTimeoutMs, 2000);
@@ -32,10 +33,38 @@ describe('traffic policy settings', () => {
 
   it('switches outlier detection off, and back on for one service', () => {
     const off = { outlierDetection: { enabled: false } };
-    assert.equal(trafficPolicySettings(off, undefined).outlierDetection, null);
-    const on = trafficPolicySettings(off, {
-      outlierDetection: { enabled: true, consecutive5xx: 2 },
-    });
+    assert.equal(trafficPolicySettings(off, undefined, 'HTTP').outlierDetection, null);
+    const on = trafficPolicySettings(
+      off,
+      { outlierDetection: { enabled: true, consecutive5xx: 2 } },
+      'HTTP',
+    );
     assert.equal(on.outlierDetection?.consecutive5xx, 2);
+  });
+
+  it('sets no time limits of ours to gRPC, and those that are asked for', () => {
+    const times = (protocol: 'HTTP2' | 'GRPC', timeouts = {}) => {
+      const settings = trafficPolicySettings(undefined, { timeouts }, protocol);
+      return [settings.requestTimeoutMs, settings.idleTimeoutMs, settings.maxStreamDurationMs];
+    };
+    assert.deepEqual(times('HTTP2'), [15_000, null, 0]);
+    assert.deepEqual(times('GRPC'), [0, 0, 0]);
+    assert.deepEqual(
+      times('GRPC', { request: '2s', idle: '10m', maxStreamDuration: '1h' }),
+      [2000, 600_000, 3_600_000],
+    );
+  });
+
+  it('puts keepalive together field by field, and an interval of 0s switches it off', () => {
+    const keepalive = (mesh: string, policy?: string) =>
+      trafficPolicySettings(
+        { http2: { keepalive: { interval: mesh, timeout: '3s' }, maxConcurrentStreams: 7 } },
+        policy === undefined ? undefined : { http2: { keepalive: { interval: policy } } },
+        'HTTP2',
+      ).http2;
+    assert.deepEqual(keepalive('5s', '9s').keepalive, { intervalMs: 9000, timeoutMs: 3000 });
+    assert.equal(keepalive('5s', '9s').maxConcurrentStreams, 7);
+    assert.equal(keepalive('5s', '0s').keepalive, null);
+    assert.deepEqual(keepalive('5s').keepalive, { intervalMs: 5000, timeoutMs: 3000 });
   });
 });

@@ -2,6 +2,7 @@
 
 import { durationMs } from './duration.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
+import type { ServiceProtocol } from './kinds/service.ts';
 import type { TrafficSettings } from './kinds/traffic-policy.ts';
 
 export const DEFAULT_TRUST_DOMAIN = 'remora.local';
@@ -32,8 +33,10 @@ export interface TrafficPolicySettings {
   readonly connectTimeoutMs: number;
   /** 0 = none. */
   readonly requestTimeoutMs: number;
-  /** null = the connection manager's 5 minutes. */
+  /** null = the connection manager's 5 minutes; 0 = none. */
   readonly idleTimeoutMs: number | null;
+  /** 0 = none; also the most that a caller's grpc-timeout can ask for. */
+  readonly maxStreamDurationMs: number;
   readonly retries: RetrySettings;
   readonly circuitBreakers: {
     readonly maxConnections: number;
@@ -47,7 +50,27 @@ export interface TrafficPolicySettings {
     readonly policy: 'LEAST_REQUEST' | 'ROUND_ROBIN' | 'RANDOM';
     readonly choiceCount: number;
   };
+  readonly http2: Http2Settings;
 }
+
+export interface Http2Settings {
+  readonly maxConcurrentStreams: number;
+  /** Bytes. */
+  readonly initialStreamWindowSize: number;
+  /** Bytes. */
+  readonly initialConnectionWindowSize: number;
+  /** null = no PINGs. */
+  readonly keepalive: { readonly intervalMs: number; readonly timeoutMs: number } | null;
+  /** null = no limit. */
+  readonly maxRequestsPerConnection: number | null;
+}
+
+/** Envoy's advice for edge proxies: what one connection can make us hold stays small. */
+export const DEFAULT_STREAM_WINDOW_BYTES = 65_536;
+export const DEFAULT_CONNECTION_WINDOW_BYTES = 1_048_576;
+const DEFAULT_CONCURRENT_STREAMS = 100;
+const DEFAULT_KEEPALIVE_INTERVAL_MS = 30_000;
+const DEFAULT_KEEPALIVE_TIMEOUT_MS = 10_000;
 
 export interface RetrySettings {
   /** Tries after the first. */
@@ -70,10 +93,14 @@ export interface OutlierSettings {
   readonly maxEjectionPercent: number;
 }
 
-/** `policy` over `meshDefaults` over ours, field by field inside each section. */
+/**
+ * `policy` over `meshDefaults` over ours, field by field inside each section. A gRPC stream may be long and silent
+ * (a watch), so GRPC has no time limits of ours: the caller's grpc-timeout rules, and PINGs find dead peers.
+ */
 export function trafficPolicySettings(
   meshDefaults: TrafficSettings | undefined,
   policy: TrafficSettings | undefined,
+  protocol: ServiceProtocol,
 ): TrafficPolicySettings {
   const timeouts = { ...meshDefaults?.timeouts, ...policy?.timeouts };
   const retries = { ...meshDefaults?.retries, ...policy?.retries };
@@ -84,8 +111,10 @@ export function trafficPolicySettings(
   const backoffBaseMs = ms(backoff.base, 25);
   return {
     connectTimeoutMs: ms(timeouts.connect, 1000),
-    requestTimeoutMs: ms(timeouts.request, 15_000),
-    idleTimeoutMs: timeouts.idle === undefined ? null : durationMs(timeouts.idle),
+    requestTimeoutMs: ms(timeouts.request, protocol === 'GRPC' ? 0 : 15_000),
+    idleTimeoutMs:
+      timeouts.idle !== undefined ? durationMs(timeouts.idle) : protocol === 'GRPC' ? 0 : null,
+    maxStreamDurationMs: ms(timeouts.maxStreamDuration, 0),
     retries: {
       attempts: retries.attempts ?? 2,
       perTryTimeoutMs:
@@ -118,6 +147,27 @@ export function trafficPolicySettings(
       policy: balancing.policy ?? 'LEAST_REQUEST',
       choiceCount: balancing.choiceCount ?? 2,
     },
+    http2: http2Settings(meshDefaults?.http2, policy?.http2),
+  };
+}
+
+function http2Settings(
+  meshDefaults: TrafficSettings['http2'],
+  policy: TrafficSettings['http2'],
+): Http2Settings {
+  const http2 = { ...meshDefaults, ...policy };
+  const keepalive = { ...meshDefaults?.keepalive, ...policy?.keepalive };
+  const intervalMs = ms(keepalive.interval, DEFAULT_KEEPALIVE_INTERVAL_MS);
+  return {
+    maxConcurrentStreams: http2.maxConcurrentStreams ?? DEFAULT_CONCURRENT_STREAMS,
+    initialStreamWindowSize: http2.initialStreamWindowSize ?? DEFAULT_STREAM_WINDOW_BYTES,
+    initialConnectionWindowSize:
+      http2.initialConnectionWindowSize ?? DEFAULT_CONNECTION_WINDOW_BYTES,
+    keepalive:
+      intervalMs === 0
+        ? null
+        : { intervalMs, timeoutMs: ms(keepalive.timeout, DEFAULT_KEEPALIVE_TIMEOUT_MS) },
+    maxRequestsPerConnection: http2.maxRequestsPerConnection ?? null,
   };
 }
 

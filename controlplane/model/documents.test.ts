@@ -86,7 +86,7 @@ describe('reading documents', () => {
 
   it('names an unknown kind and the kinds there are', () => {
     assert.deepEqual(problemsOf('apiVersion: v1\nkind: Gateway\n'), [
-      'shop.yaml:2:7 kind: unknown kind "Gateway": must be one of MeshConfig, Service, Workload, TrafficPolicy, AuthorizationPolicy, HTTPRoute',
+      'shop.yaml:2:7 kind: unknown kind "Gateway": must be one of MeshConfig, Service, Workload, TrafficPolicy, AuthorizationPolicy, HTTPRoute, GRPCRoute',
     ]);
   });
 
@@ -226,6 +226,110 @@ spec:
       assert.match(problems[0] ?? '', wanted);
     });
   }
+
+  const grpcService = service('g').replace('port: 80', 'port: 80, protocol: GRPC');
+  const grpcRoute = (rules: string) =>
+    `${grpcService}---${service('a')}---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: r}
+spec: {parentRefs: [{kind: Service, name: g}], rules: [${rules}]}
+`;
+
+  it('refuses methods of gRPC that no method can have', () => {
+    const messages = (method: string) =>
+      problemsOf(grpcRoute(`{matches: [{method: ${method}}], backendRefs: [{name: g}]}`)).map(
+        (problem) => problem.slice(problem.indexOf('matches')),
+      );
+    assert.deepEqual(messages('{service: shop.v1.Stock, method: Get_2}'), []);
+    assert.deepEqual(messages('{type: Exact, service: .shop}'), []);
+    assert.deepEqual(messages('{}'), ['matches[0].method: must have a service, a method or both']);
+    assert.deepEqual(messages('{service: "shop/Stock", method: "2nd"}'), [
+      'matches[0].method.service: must be a gRPC service name such as shop.v1.Stock, not "shop/Stock"',
+      'matches[0].method.method: must be a gRPC method name such as GetStock, not "2nd"',
+    ]);
+    assert.match(
+      messages('{type: RegularExpression, service: "a["}').join(),
+      /^matches\[0\]\.method\.service: is not an RE2 regular expression/,
+    );
+    assert.deepEqual(messages('{type: RegularExpression, service: "a[b]"}'), []);
+  });
+
+  it('refuses a GRPCRoute to or from a service that does not speak gRPC', () => {
+    assert.deepEqual(
+      problemsOf(
+        grpcRoute('{backendRefs: [{name: a}]}').replace(
+          '[{kind: Service, name: g}]',
+          '[{kind: Service, name: g}, {kind: Service, name: a}]',
+        ),
+      ),
+      [
+        'shop.yaml:15:69 GRPCRoute default/r spec.parentRefs[1].name: Service "a" speaks HTTP; a GRPCRoute goes with protocol GRPC',
+        'shop.yaml:15:104 GRPCRoute default/r spec.rules[0].backendRefs[0].name: Service "a" speaks HTTP; a GRPCRoute goes with protocol GRPC',
+      ],
+    );
+  });
+
+  it('refuses two rules of one name, and more matches than a GRPCRoute may have', () => {
+    const rule = (name: string, matches: number) =>
+      `{name: ${name}, matches: [${'{}, '.repeat(matches)}], backendRefs: [{name: g}]}`;
+    assert.deepEqual(problemsOf(grpcRoute([rule('x', 64), rule('y', 64)].join())), []);
+    const problems = problemsOf(grpcRoute([rule('x', 64), rule('y', 64), rule('x', 1)].join()));
+    assert.equal(problems.length, 2);
+    assert.match(problems[0] ?? '', /spec\.rules\[2\]\.name: rule "x" is there twice$/);
+    assert.match(
+      problems[1] ?? '',
+      /spec\.rules: has 129 matches in all; at most 128 are allowed$/,
+    );
+  });
+
+  it('refuses what it does not support yet of GRPCRoute, by name', () => {
+    const of = (rule: string) =>
+      problemsOf(grpcRoute(`{${rule}, backendRefs: [{name: g}]}`)).join();
+    assert.match(
+      of('sessionPersistence: {}'),
+      /rules\[0\]\.sessionPersistence: not supported yet$/,
+    );
+    assert.match(
+      of('filters: [{type: ExtensionRef}]'),
+      /filters\[0\]\.type: "ExtensionRef" is not supported yet: must be one of/,
+    );
+    const hosts = grpcRoute('{backendRefs: [{name: g}]}').replace(
+      'rules:',
+      'hostnames: [h], rules:',
+    );
+    assert.match(problemsOf(hosts).join(), /spec\.hostnames: not supported yet$/);
+  });
+
+  it('takes the protocol in either kind of words, and not in both', () => {
+    const speaking = (words: string) => problemsOf(service('a').replace('port: 80', words));
+    for (const word of ['http', 'http2', 'kubernetes.io/h2c', 'grpc']) {
+      assert.deepEqual(speaking(`port: 80, appProtocol: ${word}`), []);
+    }
+    assert.match(
+      speaking('port: 80, protocol: GRPC, appProtocol: grpc').join(),
+      /spec\.ports\[0\]\.appProtocol: does not go with protocol: say it once$/,
+    );
+    assert.match(speaking('port: 80, protocol: TCP').join(), /must be one of HTTP, HTTP2, GRPC/);
+  });
+
+  it('refuses HTTP/2 settings of a service that speaks HTTP/1.1, and times of 0', () => {
+    const policy = (service: string, http2: string) =>
+      `${grpcService}---${service}---\napiVersion: remora.dev/v1\nkind: TrafficPolicy\nmetadata: {name: p}\nspec: {targetRef: {kind: Service, name: a}, http2: ${http2}}\n`;
+    const http = service('a');
+    assert.match(
+      problemsOf(policy(http, '{maxConcurrentStreams: 5}')).join(),
+      /spec\.http2: Service "a" speaks HTTP; this goes with protocol HTTP2 or GRPC$/,
+    );
+    const http2 = http.replace('port: 80', 'port: 80, protocol: HTTP2');
+    assert.deepEqual(problemsOf(policy(http2, '{keepalive: {interval: 0s}}')), []);
+    assert.match(
+      problemsOf(policy(http2, '{keepalive: {timeout: 0s}}')).join(),
+      /spec\.http2\.keepalive\.timeout: must be more than 0$/,
+    );
+    const defaults = `apiVersion: remora.dev/v1\nkind: MeshConfig\nmetadata: {name: m}\nspec: {defaults: {timeouts: {connect: 0s}}}\n`;
+    assert.match(problemsOf(defaults).join(), /spec\.defaults\.timeouts\.connect: must be more/);
+  });
 
   it('refuses a second definition and says where the first is', () => {
     assert.deepEqual(problemsOf(`${service('a')}---${service('a')}`), [

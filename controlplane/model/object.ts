@@ -2,6 +2,7 @@
 
 import type { TSchema } from 'typebox';
 import { AuthorizationPolicy } from './kinds/authorization-policy.ts';
+import { GrpcRoute } from './kinds/grpc-route.ts';
 import { HttpRoute } from './kinds/http-route.ts';
 import { MeshConfig } from './kinds/mesh-config.ts';
 import { Service } from './kinds/service.ts';
@@ -16,6 +17,7 @@ export const kinds = [
   'TrafficPolicy',
   'AuthorizationPolicy',
   'HTTPRoute',
+  'GRPCRoute',
 ] as const;
 export type Kind = (typeof kinds)[number];
 
@@ -27,6 +29,7 @@ export const schemaOf = {
   TrafficPolicy,
   AuthorizationPolicy,
   HTTPRoute: HttpRoute,
+  GRPCRoute: GrpcRoute,
 } as const satisfies Record<Kind, TSchema>;
 
 export interface KindMap {
@@ -36,6 +39,7 @@ export interface KindMap {
   readonly TrafficPolicy: TrafficPolicy;
   readonly AuthorizationPolicy: AuthorizationPolicy;
   readonly HTTPRoute: HttpRoute;
+  readonly GRPCRoute: GrpcRoute;
 }
 /** One valid document. `metadata.namespace` is always set once it left model/validate. */
 export type MeshObject = KindMap[Kind];

@@ -1,7 +1,7 @@
 // How one document names another: Services by namespace and name, ServiceVersions as
 // `<service>-<version>`. Used by the semantic checks and by the graph builder.
 
-import type { BackendRef } from './kinds/http-route.ts';
+import type { BackendRef } from './kinds/route-parts.ts';
 import type { Service } from './kinds/service.ts';
 import { namespaceOf } from './object.ts';
 import type { DocumentPath } from './problem.ts';

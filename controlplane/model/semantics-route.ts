@@ -1,21 +1,26 @@
-// The cross-field and cross-document checks of HTTPRoute. See semantics.ts.
+// The checks that HTTPRoute and GRPCRoute share: where references lead, and whether filters and their settings
+// go together. See semantics.ts.
 
 import { RE2JS } from 're2js';
 import { errorText } from '../../common/coded-error.ts';
-import { durationMs } from './duration.ts';
-import type {
-  HttpRoute,
-  HttpRouteMatch,
-  HttpRouteRule,
-  PathModifier,
-  RuleFilter,
-} from './kinds/http-route.ts';
+import type { GrpcRoute, GrpcRouteRule } from './kinds/grpc-route.ts';
+import type { HttpRoute, HttpRouteRule, RuleFilter } from './kinds/http-route.ts';
+import type { BackendRef } from './kinds/route-parts.ts';
 import type { Service } from './kinds/service.ts';
 import { namespaceOf } from './object.ts';
 import type { DocumentPath } from './problem.ts';
 import { findService, listed, type Report, type ServiceIndex } from './references.ts';
 
-export function checkHttpRoute(route: HttpRoute, services: ServiceIndex, report: Report): void {
+/** Says at `path` what a Service lacks for this kind of route. */
+export type ServiceCheck = (service: Service, path: DocumentPath) => void;
+
+/** `also` is asked about each Service that is found. */
+export function checkParents(
+  route: HttpRoute | GrpcRoute,
+  services: ServiceIndex,
+  report: Report,
+  also?: ServiceCheck,
+): void {
   const namespace = namespaceOf(route);
   for (const [i, ref] of route.spec.parentRefs.entries()) {
     const path: DocumentPath = ['spec', 'parentRefs', i];
@@ -23,16 +28,51 @@ export function checkHttpRoute(route: HttpRoute, services: ServiceIndex, report:
     const service = findService(services, namespace, ref.name, (message) =>
       report([...path, 'name'], message),
     );
-    if (service !== null) checkPort(service, ref.port, [...path, 'port'], report);
+    if (service === null) continue;
+    checkPort(service, ref.port, [...path, 'port'], report);
+    also?.(service, [...path, 'name']);
   }
-  for (const [i, rule] of route.spec.rules.entries()) {
-    const path: DocumentPath = ['spec', 'rules', i];
-    for (const [m, match] of (rule.matches ?? []).entries()) {
-      checkMatch(match, [...path, 'matches', m], report);
+}
+
+/** `path` is that of the list, `missing` the message for an empty one. */
+export function checkBackends(
+  backends: readonly BackendRef[],
+  namespace: string,
+  context: {
+    readonly services: ServiceIndex;
+    readonly path: DocumentPath;
+    readonly missing: string;
+    readonly report: Report;
+    readonly also?: ServiceCheck;
+  },
+): void {
+  const { services, path, missing, report, also } = context;
+  if (backends.length === 0) {
+    report(path, missing);
+    return;
+  }
+  if (backends.every((backend) => backend.weight === 0)) {
+    report(path, 'the weights sum to 0: no backend would get a request');
+  }
+  for (const [i, ref] of backends.entries()) {
+    if (!checkNamespace(ref.namespace, namespace, [...path, i, 'namespace'], report)) continue;
+    if (ref.kind === 'ServiceVersion' && ref.group !== 'remora.dev') {
+      report([...path, i, 'group'], 'must be remora.dev for kind ServiceVersion');
     }
-    checkFilters(rule, path, report);
-    checkBackends(rule, namespace, { services, path, report });
-    checkTimeouts(rule, path, report);
+    const backend = services.backend(namespace, ref);
+    if (backend !== null) {
+      checkPort(backend.service, ref.port, [...path, i, 'port'], report);
+      also?.(backend.service, [...path, i, 'name']);
+    } else if (ref.kind === 'ServiceVersion') {
+      report(
+        [...path, i, 'name'],
+        `ServiceVersion "${ref.name}" does not exist in namespace "${namespace}" (${listed(services.versionNames(namespace))})`,
+      );
+    } else {
+      findService(services, namespace, ref.name, (message) =>
+        report([...path, i, 'name'], message),
+      );
+    }
   }
 }
 
@@ -65,26 +105,27 @@ function checkPort(
   }
 }
 
-function checkMatch(match: HttpRouteMatch, path: DocumentPath, report: Report): void {
-  const { path: pathMatch, headers = [], queryParams = [] } = match;
-  const value = pathMatch?.value ?? '/';
-  if (pathMatch?.type === 'RegularExpression') {
-    checkRegex(value, [...path, 'path', 'value'], report);
-  } else if (!value.startsWith('/') || value.includes('//') || /[?#]/.test(value)) {
-    report([...path, 'path', 'value'], `must start with / and have no //, ? or #, not "${value}"`);
-  }
-  for (const [list, entries] of [
-    ['headers', headers],
-    ['queryParams', queryParams],
-  ] as const) {
-    for (const [i, entry] of entries.entries()) {
-      if (entry.type === 'RegularExpression')
-        checkRegex(entry.value, [...path, list, i, 'value'], report);
-    }
+export function checkRuleNames(rules: readonly { readonly name?: string }[], report: Report): void {
+  const seen = new Set<string>();
+  for (const [i, { name }] of rules.entries()) {
+    if (name === undefined) continue;
+    if (seen.has(name)) report(['spec', 'rules', i, 'name'], `rule "${name}" is there twice`);
+    seen.add(name);
   }
 }
 
-function checkRegex(pattern: string, path: DocumentPath, report: Report): void {
+/** Values of header and query matches. */
+export function checkValues(
+  matches: readonly { readonly type?: string; readonly value: string }[],
+  path: DocumentPath,
+  report: Report,
+): void {
+  for (const [i, match] of matches.entries()) {
+    if (match.type === 'RegularExpression') checkRegex(match.value, [...path, i, 'value'], report);
+  }
+}
+
+export function checkRegex(pattern: string, path: DocumentPath, report: Report): void {
   try {
     RE2JS.compile(pattern);
   } catch (thrown) {
@@ -99,30 +140,19 @@ const fieldOf = {
   URLRewrite: 'urlRewrite',
 } as const satisfies Record<RuleFilter['type'], string>;
 
-function checkFilters(rule: HttpRouteRule, rulePath: DocumentPath, report: Report): void {
-  checkFilterMembers(rule.filters ?? [], [...rulePath, 'filters'], report);
+/** Of the rule and of its backends: each type once, with its own settings and no others. */
+export function checkFilters(
+  rule: HttpRouteRule | GrpcRouteRule,
+  path: DocumentPath,
+  report: Report,
+): void {
+  checkFilterList(rule.filters ?? [], [...path, 'filters'], report);
   for (const [b, backend] of (rule.backendRefs ?? []).entries()) {
-    checkFilterMembers(backend.filters ?? [], [...rulePath, 'backendRefs', b, 'filters'], report);
-  }
-  const types = (rule.filters ?? []).map((filter) => filter.type);
-  if (types.includes('RequestRedirect')) {
-    if (types.includes('URLRewrite'))
-      report([...rulePath, 'filters'], 'RequestRedirect and URLRewrite exclude each other');
-    if ((rule.backendRefs ?? []).length > 0) {
-      report([...rulePath, 'backendRefs'], 'a rule that redirects cannot have backends');
-    }
-  }
-  for (const [i, filter] of (rule.filters ?? []).entries()) {
-    for (const field of ['requestRedirect', 'urlRewrite'] as const) {
-      const modifier = filter[field]?.path;
-      if (modifier !== undefined) {
-        checkPathModifier(modifier, rule, [...rulePath, 'filters', i, field, 'path'], report);
-      }
-    }
+    checkFilterList(backend.filters ?? [], [...path, 'backendRefs', b, 'filters'], report);
   }
 }
 
-function checkFilterMembers(
+function checkFilterList(
   filters: readonly Partial<RuleFilter>[],
   path: DocumentPath,
   report: Report,
@@ -140,76 +170,5 @@ function checkFilterMembers(
         report([...path, i, field], `does not go with type ${type}`);
       }
     }
-  }
-}
-
-function checkPathModifier(
-  modifier: PathModifier,
-  rule: HttpRouteRule,
-  path: DocumentPath,
-  report: Report,
-): void {
-  const full = modifier.type === 'ReplaceFullPath';
-  const [wanted, other] = full
-    ? (['replaceFullPath', 'replacePrefixMatch'] as const)
-    : (['replacePrefixMatch', 'replaceFullPath'] as const);
-  if (modifier[wanted] === undefined)
-    report([...path, wanted], `missing (type is ${modifier.type})`);
-  if (modifier[other] !== undefined)
-    report([...path, other], `does not go with type ${modifier.type}`);
-  if (
-    !full &&
-    !(rule.matches ?? []).every((match) => (match.path?.type ?? 'PathPrefix') === 'PathPrefix')
-  ) {
-    report([...path, 'type'], 'ReplacePrefixMatch needs matches of type PathPrefix only');
-  }
-}
-
-function checkBackends(
-  rule: HttpRouteRule,
-  namespace: string,
-  context: { services: ServiceIndex; path: DocumentPath; report: Report },
-): void {
-  const { services, report } = context;
-  const backends = rule.backendRefs ?? [];
-  const path: DocumentPath = [...context.path, 'backendRefs'];
-  if (backends.length === 0) {
-    const redirects = (rule.filters ?? []).some((filter) => filter.type === 'RequestRedirect');
-    if (!redirects) report(path, 'missing: a rule needs a backend or a RequestRedirect');
-    return;
-  }
-  if (backends.every((backend) => backend.weight === 0)) {
-    report(path, 'the weights sum to 0: no backend would get a request');
-  }
-  for (const [i, ref] of backends.entries()) {
-    if (!checkNamespace(ref.namespace, namespace, [...path, i, 'namespace'], report)) continue;
-    if (ref.kind === 'ServiceVersion' && ref.group !== 'remora.dev') {
-      report([...path, i, 'group'], 'must be remora.dev for kind ServiceVersion');
-    }
-    const backend = services.backend(namespace, ref);
-    if (backend !== null) {
-      checkPort(backend.service, ref.port, [...path, i, 'port'], report);
-    } else if (ref.kind === 'ServiceVersion') {
-      report(
-        [...path, i, 'name'],
-        `ServiceVersion "${ref.name}" does not exist in namespace "${namespace}" (${listed(services.versionNames(namespace))})`,
-      );
-    } else {
-      findService(services, namespace, ref.name, (message) =>
-        report([...path, i, 'name'], message),
-      );
-    }
-  }
-}
-
-function checkTimeouts(rule: HttpRouteRule, path: DocumentPath, report: Report): void {
-  const { request, backendRequest } = rule.timeouts ?? {};
-  if (request === undefined || backendRequest === undefined) return;
-  const requestMs = durationMs(request);
-  if (requestMs > 0 && durationMs(backendRequest) > requestMs) {
-    report(
-      [...path, 'timeouts', 'backendRequest'],
-      `must not exceed timeouts.request (${request}), not ${backendRequest}`,
-    );
   }
 }

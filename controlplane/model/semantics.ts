@@ -5,13 +5,14 @@ import type { LocatedObject } from './documents.ts';
 import { durationMs } from './duration.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
-import type { Service } from './kinds/service.ts';
-import type { TrafficPolicy } from './kinds/traffic-policy.ts';
+import { protocolOf, type Service } from './kinds/service.ts';
+import type { TrafficPolicy, TrafficSettings } from './kinds/traffic-policy.ts';
 import type { Workload } from './kinds/workload.ts';
 import { keyOf, namespaceOf, type ObjectKey, RESERVED_NAMESPACE } from './object.ts';
 import { type DocumentPath, type Problem, problemAt } from './problem.ts';
 import { findService, type Report, ServiceIndex } from './references.ts';
-import { checkHttpRoute } from './semantics-route.ts';
+import { checkGrpcRoute } from './semantics-grpc-route.ts';
+import { checkHttpRoute } from './semantics-http-route.ts';
 
 const MIN_CERTIFICATE_TTL_MS = 60_000;
 
@@ -55,6 +56,9 @@ export function checkMesh(located: readonly LocatedObject[]): Problem[] {
       case 'HTTPRoute':
         checkHttpRoute(object, services, report);
         break;
+      case 'GRPCRoute':
+        checkGrpcRoute(object, services, report);
+        break;
       default:
         object satisfies never;
     }
@@ -86,6 +90,7 @@ function checkMeshConfig(
   if (ttl !== undefined && durationMs(ttl) < MIN_CERTIFICATE_TTL_MS) {
     report(['spec', 'certificates', 'ttl'], `must be at least 1m, not ${ttl}`);
   }
+  checkTrafficSettings(config.spec.defaults ?? {}, ['spec', 'defaults'], report);
 }
 
 function checkService(service: Service, services: ServiceIndex, report: Report): void {
@@ -96,6 +101,10 @@ function checkService(service: Service, services: ServiceIndex, report: Report):
   }
   if (namespaceOf(service) === RESERVED_NAMESPACE) {
     report(['metadata', 'namespace'], `${RESERVED_NAMESPACE} is reserved for the control plane`);
+  }
+  const port = service.spec.ports[0];
+  if (port?.protocol !== undefined && port.appProtocol !== undefined) {
+    report(['spec', 'ports', 0, 'appProtocol'], 'does not go with protocol: say it once');
   }
   const seen = new Set<string>();
   for (const [i, version] of (service.spec.versions ?? []).entries()) {
@@ -147,7 +156,7 @@ function checkTrafficPolicy(
 ): void {
   const { services, unique, report } = context;
   const target = policy.spec.targetRef.name;
-  findService(services, namespaceOf(policy), target, (message) =>
+  const service = findService(services, namespaceOf(policy), target, (message) =>
     report(['spec', 'targetRef', 'name'], message),
   );
   const of = `${namespaceOf(policy)}/${target}`;
@@ -157,16 +166,31 @@ function checkTrafficPolicy(
   } else {
     unique.trafficPolicyOf.set(of, key);
   }
-  const { timeouts, outlierDetection } = policy.spec;
-  for (const field of ['connect', 'idle'] as const) {
-    const text = timeouts?.[field];
-    if (text !== undefined && durationMs(text) === 0)
-      report(['spec', 'timeouts', field], 'must be more than 0');
+  checkTrafficSettings(policy.spec, ['spec'], report);
+  if (service !== null && policy.spec.http2 !== undefined && protocolOf(service) === 'HTTP') {
+    report(
+      ['spec', 'http2'],
+      `Service "${target}" speaks HTTP; this goes with protocol HTTP2 or GRPC`,
+    );
   }
-  for (const field of ['interval', 'baseEjectionTime', 'maxEjectionTime'] as const) {
-    const text = outlierDetection?.[field];
-    if (text !== undefined && durationMs(text) === 0) {
-      report(['spec', 'outlierDetection', field], 'must be more than 0');
+}
+
+/** Of a TrafficPolicy, or of the mesh's defaults: times that mean nothing when they are 0. */
+function checkTrafficSettings(settings: TrafficSettings, path: DocumentPath, report: Report): void {
+  const { timeouts, outlierDetection, http2 } = settings;
+  const times = {
+    timeouts: { connect: timeouts?.connect },
+    outlierDetection: {
+      interval: outlierDetection?.interval,
+      baseEjectionTime: outlierDetection?.baseEjectionTime,
+      maxEjectionTime: outlierDetection?.maxEjectionTime,
+    },
+    'http2.keepalive': { timeout: http2?.keepalive?.timeout },
+  };
+  for (const [section, fields] of Object.entries(times)) {
+    for (const [field, text] of Object.entries(fields)) {
+      if (text === undefined || durationMs(text) > 0) continue;
+      report([...path, ...section.split('.'), field], 'must be more than 0');
     }
   }
 }

@@ -19,6 +19,14 @@ const notYetSupported = new Set([
   'sectionName',
 ]);
 
+/** The same for types of filters. */
+const filtersNotYetSupported = new Set<unknown>([
+  'RequestMirror',
+  'ExtensionRef',
+  'CORS',
+  'ExternalAuth',
+]);
+
 let validators: ReadonlyMap<Kind, ValidateFunction> | null = null;
 
 /** Compiled when first needed: a `ctl` or a test that reads no document does not pay for it. */
@@ -55,7 +63,8 @@ export function validateDocument(document: unknown, origin: Origin): Result<Mesh
       ),
     ]);
   }
-  const apiVersion = kind === 'HTTPRoute' ? GATEWAY_API_VERSION : REMORA_API_VERSION;
+  const isGatewayApi = kind === 'HTTPRoute' || kind === 'GRPCRoute';
+  const apiVersion = isGatewayApi ? GATEWAY_API_VERSION : REMORA_API_VERSION;
   const name = nameForMessages(kind, document);
   if (document['apiVersion'] !== apiVersion) {
     const path = 'apiVersion' in document ? ['apiVersion'] : [];
@@ -110,13 +119,13 @@ function toProblem(error: ErrorObject, name: string, origin: Origin): Problem {
         path,
         `must be ${article(String(defined.params.type))}, not ${textOf(error.data)}`,
       );
-    case 'enum':
-      return problemAt(
-        origin,
-        name,
-        path,
-        `must be one of ${defined.params.allowedValues.map(String).join(', ')}; not ${textOf(error.data)}`,
-      );
+    case 'enum': {
+      const allowed = `must be one of ${defined.params.allowedValues.map(String).join(', ')}`;
+      const message = filtersNotYetSupported.has(error.data)
+        ? `${textOf(error.data)} is not supported yet: ${allowed}`
+        : `${allowed}; not ${textOf(error.data)}`;
+      return problemAt(origin, name, path, message);
+    }
     case 'const':
       return problemAt(
         origin,

@@ -6,9 +6,11 @@ import type {
   CircuitBreakersProto,
   ClusterProto,
   OutlierDetectionProto,
+  UpstreamsHttpHttpProtocolOptionsProto,
 } from '../../proto/gen/types.ts';
 import type { ProxyNode, ServiceNode } from '../graph/graph.ts';
 import type { OutlierSettings, TrafficPolicySettings } from '../model/defaults.ts';
+import { applicationHttp2, peerHttp2 } from './http2.ts';
 import { inboundCluster, outboundCluster } from './names.ts';
 import { upstreamTls } from './tls.ts';
 import { adsSource, BUFFER_LIMIT_BYTES, duration, socketAddress, wrapped } from './well-known.ts';
@@ -17,8 +19,9 @@ import { adsSource, BUFFER_LIMIT_BYTES, duration, socketAddress, wrapped } from 
 const MIN_RETRY_CONCURRENCY = 3;
 /** Well below the hour that our inbound listeners keep idle connections, so that we close first. */
 const PEER_IDLE_MS = 60_000;
-/** Below the 5 s of Node's HTTP server, the shortest common keep-alive of applications. */
-const APP_IDLE_MS = 4_000;
+/** Below the 5 s of Node's HTTP/1.1 server, the shortest common keep-alive of applications. */
+const APP_HTTP1_IDLE_MS = 4_000;
+const APP_HTTP2_IDLE_MS = 60_000;
 const APP_CONNECT_TIMEOUT_MS = 1000;
 /** The application's own limits apply; the caller's sidecar has breakers of its own. */
 const UNLIMITED = 4_294_967_295;
@@ -42,7 +45,7 @@ function outbound(service: ServiceNode, version: string | null): ClusterProto {
       ? {}
       : { outlier_detection: outlierDetection(policy.outlierDetection) }),
     transport_socket: upstreamTls(service),
-    typed_extension_protocol_options: httpOptions(PEER_IDLE_MS),
+    typed_extension_protocol_options: httpOptions(peerOptions(service)),
   };
 }
 
@@ -69,7 +72,7 @@ export function translateInboundCluster(proxy: ProxyNode): ClusterProto {
         },
       ],
     },
-    typed_extension_protocol_options: httpOptions(APP_IDLE_MS),
+    typed_extension_protocol_options: httpOptions(applicationOptions(proxy.service)),
   };
 }
 
@@ -121,13 +124,36 @@ function outlierDetection(settings: OutlierSettings): OutlierDetectionProto {
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
-function httpOptions(
-  idleMs: number,
-): NonNullable<ClusterProto['typed_extension_protocol_options']> {
+function peerOptions({ protocol, policy }: ServiceNode): UpstreamsHttpHttpProtocolOptionsProto {
+  const { maxRequestsPerConnection } = policy.http2;
   return {
-    [HTTP_OPTIONS]: packAny(HTTP_OPTIONS, {
-      common_http_protocol_options: { idle_timeout: duration(idleMs) },
-      explicit_http_config: { http_protocol_options: {} },
-    }),
+    common_http_protocol_options: {
+      idle_timeout: duration(PEER_IDLE_MS),
+      ...(maxRequestsPerConnection === null
+        ? {}
+        : { max_requests_per_connection: wrapped(maxRequestsPerConnection) }),
+    },
+    explicit_http_config:
+      protocol === 'HTTP'
+        ? { http_protocol_options: {} }
+        : { http2_protocol_options: peerHttp2(policy.http2) },
   };
+}
+
+function applicationOptions({ protocol }: ServiceNode): UpstreamsHttpHttpProtocolOptionsProto {
+  return protocol === 'HTTP'
+    ? {
+        common_http_protocol_options: { idle_timeout: duration(APP_HTTP1_IDLE_MS) },
+        explicit_http_config: { http_protocol_options: {} },
+      }
+    : {
+        common_http_protocol_options: { idle_timeout: duration(APP_HTTP2_IDLE_MS) },
+        explicit_http_config: { http2_protocol_options: applicationHttp2 },
+      };
+}
+
+function httpOptions(
+  options: UpstreamsHttpHttpProtocolOptionsProto,
+): NonNullable<ClusterProto['typed_extension_protocol_options']> {
+  return { [HTTP_OPTIONS]: packAny(HTTP_OPTIONS, options) };
 }

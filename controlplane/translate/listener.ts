@@ -3,9 +3,15 @@
 
 import { packAny } from '../../proto/any.ts';
 import type { FilterChainProto, ListenerProto } from '../../proto/gen/types.ts';
+import type { PlainDuration } from '../../proto/plain.ts';
 import type { ProxyNode } from '../graph/graph.ts';
 import type { MeshSettings } from '../model/defaults.ts';
-import { connectionManager } from './connection-manager.ts';
+import {
+  connectionManager,
+  fromApplication,
+  fromPeers,
+  STREAM_IDLE_MS,
+} from './connection-manager.ts';
 import { inboundFilters, outboundFilters } from './filters/filter-order.ts';
 import { INBOUND_LISTENER, inboundCluster, OUTBOUND_LISTENER, OUTBOUND_ROUTES } from './names.ts';
 import { downstreamTls } from './tls.ts';
@@ -58,6 +64,7 @@ function inboundManager(proxy: ProxyNode, settings: MeshSettings, mtls: boolean)
   return connectionManager(
     {
       stat_prefix: INBOUND_LISTENER,
+      ...fromPeers(service),
       // The application learns who called from x-forwarded-client-cert; what the caller wrote there is dropped.
       forward_client_cert_details: mtls ? 'SANITIZE_SET' : 'SANITIZE',
       ...(mtls ? { set_current_client_cert_details: { uri: true } } : {}),
@@ -72,7 +79,11 @@ function inboundManager(proxy: ProxyNode, settings: MeshSettings, mtls: boolean)
                 name: 'app',
                 match: { prefix: '/' },
                 // The caller's sidecar keeps the time and decides about retries.
-                route: { cluster: inboundCluster(service.id, appPort), timeout: duration(0) },
+                route: {
+                  cluster: inboundCluster(service.id, appPort),
+                  timeout: duration(0),
+                  ...idleTimeout(service.policy.idleTimeoutMs),
+                },
               },
             ],
           },
@@ -83,6 +94,12 @@ function inboundManager(proxy: ProxyNode, settings: MeshSettings, mtls: boolean)
     },
     settings.accessLogPath,
   );
+}
+
+/** Not before the caller's sidecar does: it keeps the time. */
+function idleTimeout(idleTimeoutMs: number | null): { idle_timeout?: PlainDuration } {
+  if (idleTimeoutMs === null || (idleTimeoutMs > 0 && idleTimeoutMs <= STREAM_IDLE_MS)) return {};
+  return { idle_timeout: duration(idleTimeoutMs) };
 }
 
 export function translateOutboundListener(proxy: ProxyNode, settings: MeshSettings): ListenerProto {
@@ -98,6 +115,7 @@ export function translateOutboundListener(proxy: ProxyNode, settings: MeshSettin
           connectionManager(
             {
               stat_prefix: OUTBOUND_LISTENER,
+              ...fromApplication,
               rds: { config_source: adsSource, route_config_name: OUTBOUND_ROUTES },
               http_filters: outboundFilters(),
             },

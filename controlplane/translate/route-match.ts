@@ -7,10 +7,14 @@ import type {
   RouteMatchProto,
   StringMatcherProto,
 } from '../../proto/gen/types.ts';
+import type { RouteNode } from '../graph/graph.ts';
 import type { HttpRouteMatch, PathModifier } from '../model/kinds/http-route.ts';
 import { SAFE_METHODS_REGEX } from './retry.ts';
 
-export function translateMatch(match: HttpRouteMatch, safeMethodsOnly: boolean): RouteMatchProto {
+export function translateMatch(
+  { match, isGrpc }: Pick<RouteNode, 'match' | 'isGrpc'>,
+  safeMethodsOnly: boolean,
+): RouteMatchProto {
   const headers = headerMatchers(match, safeMethodsOnly);
   const queryParameters = (match.queryParams ?? []).map(
     (param): QueryParameterMatcherProto => ({
@@ -22,6 +26,7 @@ export function translateMatch(match: HttpRouteMatch, safeMethodsOnly: boolean):
     ...pathMatch(match),
     ...(headers.length === 0 ? {} : { headers }),
     ...(queryParameters.length === 0 ? {} : { query_parameters: queryParameters }),
+    ...(isGrpc ? { grpc: {} } : {}),
   };
 }
 

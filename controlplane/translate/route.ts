@@ -16,7 +16,8 @@ import type {
   RouteNode,
   ServiceNode,
 } from '../graph/graph.ts';
-import type { HeaderModifier, HttpRouteMatch } from '../model/kinds/http-route.ts';
+import type { HttpRouteMatch } from '../model/kinds/http-route.ts';
+import type { HeaderModifier } from '../model/kinds/route-parts.ts';
 import { domainsOf, OUTBOUND_ROUTES, outboundCluster } from './names.ts';
 import { retryVariants } from './retry.ts';
 import { translateMatch, translatePathRewrite } from './route-match.ts';
@@ -50,6 +51,7 @@ function wholeService(service: ServiceNode): RouteNode {
   return {
     name: 'default',
     match: {},
+    isGrpc: false,
     requestHeaders: null,
     responseHeaders: null,
     action: {
@@ -73,10 +75,12 @@ function wholeService(service: ServiceNode): RouteNode {
 }
 
 function forwardRoutes(route: RouteNode, action: ForwardNode, service: ServiceNode): RouteProto[] {
-  const variants = retryVariants(service.policy.retries, action, route.match.method);
+  // gRPC knows no safe methods: every call is a POST.
+  const method = route.match.method ?? (service.protocol === 'GRPC' ? 'POST' : undefined);
+  const variants = retryVariants(service.policy.retries, action, method);
   return variants.map(({ policy, safeMethodsOnly }) => ({
     name: safeMethodsOnly ? `${route.name}/safe-methods` : route.name,
-    match: translateMatch(route.match, safeMethodsOnly),
+    match: translateMatch(route, safeMethodsOnly),
     route: {
       ...destination(action.backends),
       ...rewriteOf(action, route.match),
@@ -84,10 +88,16 @@ function forwardRoutes(route: RouteNode, action: ForwardNode, service: ServiceNo
       ...(service.policy.idleTimeoutMs === null
         ? {}
         : { idle_timeout: duration(service.policy.idleTimeoutMs) }),
+      ...maxStreamDuration(service),
       ...(policy === null ? {} : { retry_policy: policy }),
     },
     ...headerMutations(route),
   }));
+}
+
+function maxStreamDuration({ policy }: ServiceNode): RouteActionProto {
+  const limitMs = policy.maxStreamDurationMs;
+  return limitMs === 0 ? {} : { max_stream_duration: { max_stream_duration: duration(limitMs) } };
 }
 
 function destination(backends: readonly BackendNode[]): RouteActionProto {
@@ -132,7 +142,7 @@ function redirectRoute(route: RouteNode, { redirect }: RedirectNode): RouteProto
   const { scheme, hostname, port, path, statusCode = 302 } = redirect;
   return {
     name: route.name,
-    match: translateMatch(route.match, false),
+    match: translateMatch(route, false),
     redirect: {
       ...(scheme === undefined ? {} : { scheme_redirect: scheme }),
       ...(hostname === undefined ? {} : { host_redirect: hostname }),

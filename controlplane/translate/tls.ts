@@ -19,7 +19,9 @@ export function upstreamTls(service: ServiceNode): TransportSocketProto {
   return {
     name: TLS_SOCKET,
     typed_config: packAny('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
-      common_tls_context: commonContext({ exact: service.spiffeId }),
+      common_tls_context: commonContext({ exact: service.spiffeId }, [
+        service.protocol === 'HTTP' ? 'http/1.1' : 'h2',
+      ]),
       sni: serverName(service.id),
     }),
   };
@@ -29,13 +31,20 @@ export function downstreamTls(trustDomain: string): TransportSocketProto {
   return {
     name: TLS_SOCKET,
     typed_config: packAny('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
-      common_tls_context: commonContext({ prefix: trustDomainPrefix(trustDomain) }),
+      // Both, whatever the service speaks: while its protocol changes, callers still come with the old one.
+      common_tls_context: commonContext({ prefix: trustDomainPrefix(trustDomain) }, [
+        'h2',
+        'http/1.1',
+      ]),
       require_client_certificate: wrapped(true),
     }),
   };
 }
 
-function commonContext(peer: StringMatcherProto): CommonTlsContextProto {
+function commonContext(
+  peer: StringMatcherProto,
+  alpnProtocols: readonly string[],
+): CommonTlsContextProto {
   return {
     // Both ends are ours: nothing older than 1.3 has to be let in.
     tls_params: {
@@ -49,6 +58,6 @@ function commonContext(peer: StringMatcherProto): CommonTlsContextProto {
       },
       validation_context_sds_secret_config: { name: ROOTS_SECRET, sds_config: adsSource },
     },
-    alpn_protocols: ['http/1.1'],
+    alpn_protocols: alpnProtocols,
   };
 }

@@ -12,22 +12,8 @@ import {
   ObjectName,
   Port,
 } from '../primitives.ts';
+import { BackendRef, HeaderMatch, headerFilters, MatchType, ParentRefs } from './route-parts.ts';
 
-const HeaderName = Type.String({
-  pattern: "^[A-Za-z0-9!#$%&'*+\\-.^_`|~]+$",
-  maxLength: 256,
-  title: 'an HTTP header name',
-});
-const HeaderValue = Type.String({
-  // A control character in a value would let a route split a message.
-  pattern: '^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$',
-  minLength: 1,
-  maxLength: 4096,
-  title: 'an HTTP header value (no control characters)',
-});
-const MatchType = Type.Optional(Type.Enum(['Exact', 'RegularExpression']));
-
-const HeaderMatch = closedObject({ type: MatchType, name: HeaderName, value: HeaderValue });
 const QueryParamMatch = closedObject({
   type: MatchType,
   name: Type.String({ minLength: 1, maxLength: 256 }),
@@ -51,14 +37,6 @@ export const HttpRouteMatch = closedObject({
 });
 export type HttpRouteMatch = Static<typeof HttpRouteMatch>;
 
-const HeaderAssignment = closedObject({ name: HeaderName, value: HeaderValue });
-const HeaderModifier = closedObject({
-  set: Type.Optional(Type.Array(HeaderAssignment, { maxItems: 16 })),
-  add: Type.Optional(Type.Array(HeaderAssignment, { maxItems: 16 })),
-  remove: Type.Optional(Type.Array(HeaderName, { maxItems: 16 })),
-});
-export type HeaderModifier = Static<typeof HeaderModifier>;
-
 const AbsolutePath = Type.String({
   pattern: '^/',
   maxLength: 1024,
@@ -70,11 +48,6 @@ const PathModifier = closedObject({
   replacePrefixMatch: Type.Optional(AbsolutePath),
 });
 export type PathModifier = Static<typeof PathModifier>;
-
-const headerFilters = {
-  requestHeaderModifier: Type.Optional(HeaderModifier),
-  responseHeaderModifier: Type.Optional(HeaderModifier),
-};
 
 const RequestRedirect = closedObject({
   scheme: Type.Optional(Type.Enum(['http', 'https'])),
@@ -105,28 +78,8 @@ const RuleFilter = closedObject({
 });
 export type RuleFilter = Static<typeof RuleFilter>;
 
-const BackendFilter = closedObject({
-  type: Type.Enum(['RequestHeaderModifier', 'ResponseHeaderModifier']),
-  ...headerFilters,
-});
-
-export const BackendRef = closedObject({
-  /** '' (default) with kind Service; `remora.dev` with ServiceVersion (and also allowed with Service). */
-  group: Type.Optional(Type.Enum(['', 'remora.dev'])),
-  /** Default Service. */
-  kind: Type.Optional(Type.Enum(['Service', 'ServiceVersion'])),
-  /** A Service's name, or `<service>-<version>`. */
-  name: ObjectName,
-  /** Must be the route's own: references across namespaces need ReferenceGrant. */
-  namespace: Type.Optional(DnsLabel),
-  port: Type.Optional(Port),
-  /** Share among the rule's backends, default 1. */
-  weight: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
-  filters: Type.Optional(Type.Array(BackendFilter, { maxItems: 2 })),
-});
-export type BackendRef = Static<typeof BackendRef>;
-
 export const HttpRouteRule = closedObject({
+  /** Unique within the route. */
   name: Type.Optional(DnsLabel),
   matches: Type.Optional(Type.Array(HttpRouteMatch, { minItems: 1, maxItems: 64 })),
   filters: Type.Optional(Type.Array(RuleFilter, { maxItems: 16 })),
@@ -156,16 +109,7 @@ export const HttpRoute = kindSchema(
   GATEWAY_API_VERSION,
   'HTTPRoute',
   closedObject({
-    parentRefs: Type.Array(
-      closedObject({
-        group: Type.Optional(Type.Enum(['', 'remora.dev'])),
-        kind: Type.Literal('Service'),
-        name: DnsLabel,
-        namespace: Type.Optional(DnsLabel),
-        port: Type.Optional(Port),
-      }),
-      { minItems: 1, maxItems: 32 },
-    ),
+    parentRefs: ParentRefs,
     rules: Type.Array(HttpRouteRule, { minItems: 1, maxItems: 64 }),
   }),
 );

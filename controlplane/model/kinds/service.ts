@@ -13,13 +13,31 @@ export const Service = kindSchema(
         name: Type.Optional(DnsLabel),
         /** The port that callers name: `orders:80`. */
         port: Port,
-        /** Only HTTP (HTTP/1.1) for now. */
-        protocol: Type.Optional(Type.Enum(['HTTP'])),
+        /** What the application speaks: HTTP (HTTP/1.1, default), HTTP2 and GRPC (both h2c by prior knowledge). */
+        protocol: Type.Optional(Type.Enum(['HTTP', 'HTTP2', 'GRPC'])),
+        /** The same in Kubernetes' words, instead of `protocol`. */
+        appProtocol: Type.Optional(Type.Enum(['http', 'http2', 'kubernetes.io/h2c', 'grpc'])),
       }),
       { minItems: 1, maxItems: 1 },
     ),
-    /** Each is also a ServiceVersion `<service>-<version>` that an HTTPRoute can name. */
+    /** Each is also a ServiceVersion `<service>-<version>` that a route can name. */
     versions: Type.Optional(Type.Array(closedObject({ name: DnsLabel }), { maxItems: 64 })),
   }),
 );
 export type Service = Static<typeof Service>;
+
+/** What an application speaks to its sidecar; GRPC is HTTP/2 with the defaults that calls and streams need. */
+export type ServiceProtocol = 'HTTP' | 'HTTP2' | 'GRPC';
+
+const protocolOfWord = {
+  http: 'HTTP',
+  http2: 'HTTP2',
+  'kubernetes.io/h2c': 'HTTP2',
+  grpc: 'GRPC',
+} as const satisfies Record<string, ServiceProtocol>;
+
+export function protocolOf(service: Service): ServiceProtocol {
+  const port = service.spec.ports[0];
+  if (port?.appProtocol !== undefined) return protocolOfWord[port.appProtocol];
+  return port?.protocol ?? 'HTTP';
+}

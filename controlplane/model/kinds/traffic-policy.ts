@@ -12,7 +12,7 @@ import {
   TargetRef,
 } from '../primitives.ts';
 
-/** retry_on tokens that a policy may name (Envoy: x-envoy-retry-on, HTTP part). */
+/** retry_on tokens that a policy may name (Envoy: x-envoy-retry-on and x-envoy-retry-grpc-on). */
 export const retryOnTokens = [
   '5xx',
   'gateway-error',
@@ -22,7 +22,16 @@ export const retryOnTokens = [
   'refused-stream',
   'retriable-4xx',
   'retriable-status-codes',
+  // Of gRPC: a grpc-status in the headers of an answer without a body.
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
 ] as const;
+
+/** Bytes of a flow-control window: RFC 9113 6.9.1 and Envoy's lower bound. */
+const WindowSize = Type.Integer({ minimum: 65_535, maximum: 2_147_483_647 });
 
 const settings = {
   timeouts: Type.Optional(
@@ -31,8 +40,10 @@ const settings = {
       connect: Type.Optional(DurationText),
       /** Whole request with all its tries; 0s = none. */
       request: Type.Optional(DurationText),
-      /** A stream without any byte either way. */
+      /** A stream without any byte either way; 0s = none. */
       idle: Type.Optional(DurationText),
+      /** Longest life of a stream from its first byte; also caps grpc-timeout. 0s = none. */
+      maxStreamDuration: Type.Optional(DurationText),
     }),
   ),
   retries: Type.Optional(
@@ -70,6 +81,25 @@ const settings = {
       baseEjectionTime: Type.Optional(DurationText),
       maxEjectionTime: Type.Optional(DurationText),
       maxEjectionPercent: Type.Optional(Percent),
+    }),
+  ),
+  /** Of the HTTP/2 connections between callers' sidecars and the Service's; both ends keep to them. */
+  http2: Type.Optional(
+    closedObject({
+      /** Streams at once per connection; callers open another one for more. */
+      maxConcurrentStreams: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
+      initialStreamWindowSize: Type.Optional(WindowSize),
+      initialConnectionWindowSize: Type.Optional(WindowSize),
+      keepalive: Type.Optional(
+        closedObject({
+          /** Between two PINGs; 0s = none are sent. */
+          interval: Type.Optional(DurationText),
+          /** The connection closes when a PING was not answered by then. */
+          timeout: Type.Optional(DurationText),
+        }),
+      ),
+      /** A caller's connection is replaced after so many. */
+      maxRequestsPerConnection: Type.Optional(Count),
     }),
   ),
   loadBalancing: Type.Optional(
