@@ -44,6 +44,7 @@ const EMPTY = Buffer.alloc(0);
 const MAX_CONTINUATIONS = 8;
 /** RFC 9113 6.5.3 leaves the time open; reliability row H2-27. */
 const SETTINGS_ACK_TIMEOUT_MS = 10_000;
+const MAX_STREAM_ERRORS = 10;
 /** A blocked stream writes so much before the next one's turn. */
 const TURN_BYTES = 16 * 1024;
 
@@ -90,6 +91,7 @@ export abstract class Http2Connection {
   #blockBytes: number;
   #ackTimer: Timer | null;
   #floodTold: Flood;
+  #streamErrors: number;
 
   constructor(
     connection: Connection,
@@ -134,6 +136,7 @@ export abstract class Http2Connection {
     this.#blockBytes = 0;
     this.#ackTimer = null;
     this.#floodTold = Flood.None;
+    this.#streamErrors = 0;
   }
 
   /** SETTINGS, and the connection's window; once, behind the client's preface. */
@@ -548,7 +551,7 @@ export abstract class Http2Connection {
     if (stream === undefined) return;
     stream.sendWindow += increment;
     if (stream.sendWindow > MAX_WINDOW_BYTES) {
-      this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
+      this.#onStreamError(stream, ErrorCode.FlowControlError, 'http2.window_overflow');
     } else if (stream.hasWaiting()) {
       stream.writeWaiting(Number.POSITIVE_INFINITY);
       if (!stream.hasWaiting()) this.#blocked.delete(stream);
@@ -649,6 +652,18 @@ export abstract class Http2Connection {
     this.stats.txReset++;
     this.resets.add(id);
     this.#writeNumber(FrameType.RstStream, id, code);
+  }
+
+  /**
+   * The peer made us reset a stream. It could do so on purpose, to have requests begun and thrown away at our
+   * cost (CVE-2025-8671, reliability row H2-17): some are forgiven.
+   */
+  #onStreamError(stream: Http2Stream, code: ErrorCode, details: string): void {
+    this.resetStream(stream, code);
+    stream.fail(StreamResetReason.ProtocolError, details);
+    if (++this.#streamErrors > MAX_STREAM_ERRORS) {
+      this.connectionError(ErrorCode.EnhanceYourCalm, details);
+    }
   }
 
   /** A message of `stream` breaks RFC 9113 8. */
