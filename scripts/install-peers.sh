@@ -70,12 +70,12 @@ install_grpc_interop server
 for peer in envoy nginx haproxy apache2 lighttpd varnishd wrk h2load nghttp curl h2spec grpcurl ghz \
   grpc_interop_client grpc_interop_server python_grpc; do
   if have "$peer"; then
-    printf 'peer %-8s %s\n' "$peer" "$(command -v "$peer" || echo ".peers/bin/$peer")"
+    printf 'peer %-20s %s\n' "$peer" "$(command -v "$peer" || echo ".peers/bin/$peer")"
   elif [ "$peer" = envoy ] && [ -x "${REMORA_ENVOY:-}" ]; then
-    printf 'peer %-8s %s\n' envoy "$REMORA_ENVOY"
+    printf 'peer %-20s %s\n' envoy "$REMORA_ENVOY"
   else
     missing+=("$peer")
-    printf 'peer %-8s MISSING\n' "$peer"
+    printf 'peer %-20s MISSING\n' "$peer"
   fi
 done
 case " ${missing[*]-} " in

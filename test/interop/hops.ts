@@ -15,6 +15,14 @@ export const ways: readonly { readonly name: string; readonly kinds: readonly Ki
   { name: 'Envoy, mTLS, Envoy', kinds: ['envoy', 'envoy'] },
 ];
 
+/** The same in cleartext, and TLS on both sides where there is one proxy. */
+export const forms = [
+  ...ways.map((way) => ({ ...way, isTls: false })),
+  ...ways
+    .filter(({ kinds }) => kinds.length === 1)
+    .map(({ name, kinds }) => ({ name: `${name}, TLS on both sides`, kinds, isTls: true })),
+];
+
 const IDENTITY = 'spiffe://interop.test/ns/default/sa/peer';
 /** DNS name in every certificate here. */
 export const SERVER_NAME = 'peer.interop.test';

@@ -7,12 +7,12 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
+  forms,
   type HopPki,
   type Hops,
   makeHopPki,
   SERVER_NAME,
   startHops,
-  ways,
   writeHopPki,
 } from '../hops.ts';
 import { type PeerServer, runPeer, startPeerServer } from '../peer-process.ts';
@@ -53,12 +53,6 @@ describe('grpc-go interop', { skip }, () => {
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
 
-  const forms = [
-    ...ways.map((way) => ({ ...way, isTls: false })),
-    ...ways
-      .filter(({ kinds }) => kinds.length === 1)
-      .map((way) => ({ ...way, name: `${way.name}, TLS on both sides`, isTls: true })),
-  ];
   for (const { name, kinds, isTls } of forms) {
     describe(`through ${name}`, () => {
       let server: PeerServer;
