@@ -116,6 +116,8 @@ export interface UpstreamStreamInfo {
   readonly connection: Connection;
   /** The peer has closed the connection, and this is not the first stream that it was used for. */
   wasReused(): boolean;
+  /** The peer takes no more streams here (GOAWAY): what it refused goes over another connection. */
+  isGoingAway(): boolean;
 }
 
 /** Which connections of a pool a request may use (ADR 11). */
@@ -190,6 +192,8 @@ export interface ClusterTrafficStats {
   upstreamCxMaxRequests: number;
   /** Not Envoy's: requests sent again because the peer had closed a kept connection. */
   upstreamRqStaleConnection: number;
+  /** Not Envoy's: requests sent again because the peer had refused them unprocessed (GOAWAY, REFUSED_STREAM). */
+  upstreamRqUnprocessed: number;
   upstreamCxNoneHealthy: number;
   upstreamRqTotal: number;
   upstreamRqActive: number;

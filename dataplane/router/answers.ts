@@ -88,6 +88,11 @@ export function cleanUp(stream: RouterStream): void {
 export function dropRetryState(stream: RouterStream): void {
   if (stream.retryState !== null) stream.retryState.cancel();
   stream.retryState = null;
+  dropBody(stream);
+}
+
+/** It is too large to be kept, or needed no more. */
+export function dropBody(stream: RouterStream): void {
   const body = stream.body;
   stream.body = null;
   if (body !== null) for (let i = 0; i < body.length; i++) letGo(body[i]!);

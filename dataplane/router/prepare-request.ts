@@ -33,7 +33,20 @@ export function prepareRequest(
   if (policy !== null || hasControls) {
     const { priority } = forward;
     stream.retryState = createRetryState(policy, headers, cluster, priority, stream.config, stream);
-    if (stream.retryState !== null) stream.body = [];
+  }
+  if (stream.retryState !== null || maySpeakHttp2(stream, cluster)) stream.body = [];
+}
+
+/** Then a try may come back unprocessed, and is sent again whatever the retry policy. */
+function maySpeakHttp2(stream: RouterStream, { config }: Cluster): boolean {
+  switch (config.http.protocol) {
+    case 'HTTP/1.1':
+      return false;
+    case 'downstream':
+    case 'downstream-or-http2':
+      return stream.streamInfo.protocol === 'HTTP/2';
+    default:
+      return true;
   }
 }
 

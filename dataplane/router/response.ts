@@ -12,7 +12,7 @@ import { chargeAbort, chargeCode, chargeResponse, countSuccess } from './charges
 import { RequestTrait } from './control-headers.ts';
 import { resetBody, resetDetails, resetReasonFlag, resetReasonStatus } from './reset-reason.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
-import { maybeRetryReset, retryResponse } from './tries.ts';
+import { maybeRetryReset, retryResponse, sendAgain } from './tries.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
 /** 100 and 103 go through; no retry may follow one. */
@@ -103,6 +103,7 @@ export function handleReset(
 ): void {
   if (stream.isDone) return;
   stream.upstream = null;
+  if (reason === StreamResetReason.RemoteRefusedStreamReset && sendAgain(stream, request)) return;
   if (reason !== StreamResetReason.Overflow) {
     request.host.outlier.putResult(OutlierResult.LocalOriginConnectFailed);
   }

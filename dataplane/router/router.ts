@@ -37,7 +37,7 @@ import { handle1xx, handleData, handleHeaders, handleReset, handleTrailers } fro
 import type { RetryCallbacks } from './retry/state.ts';
 import { RouteEntry } from './route-entry.ts';
 import { RouterState } from './stream-state.ts';
-import { dropUpstream, keepForRetry, startRetry, startTry } from './tries.ts';
+import { dropUpstream, keepBody, startRetry, startTry } from './tries.ts';
 import type { UpstreamRequest, UpstreamRequestParent } from './upstream-request.ts';
 
 /** See the file head. */
@@ -107,7 +107,7 @@ export class RouterFilter
 
   decodeData(data: Buffer, endStream: boolean): FilterDataStatus {
     if (this.isDone) return FilterDataStatus.StopIterationNoBuffer;
-    if (this.retryState !== null && !keepForRetry(this, data)) {
+    if (this.body !== null && !keepBody(this, data)) {
       return FilterDataStatus.StopIterationNoBuffer;
     }
     if (this.upstream !== null) this.upstream.encodeData(data, endStream);

@@ -39,9 +39,11 @@ export class RouterState implements Timeouts {
   /** The current try; null before the first, during a back-off and at the end. */
   upstream: UpstreamRequest | null;
   attempts: number;
+  /** How often a peer refused it unprocessed and it was sent again. */
+  resends: number;
   /** Some try wrote something to its upstream. */
   upstreamStarted: boolean;
-  /** Body kept for retries; null = not kept (any more). */
+  /** Body kept for another try; null = not kept (any more). */
   body: Buffer[] | null;
   bodyBytes: number;
   requestTrailers: Trailers | null;
@@ -75,6 +77,7 @@ export class RouterState implements Timeouts {
     this.retryState = null;
     this.upstream = null;
     this.attempts = 0;
+    this.resends = 0;
     this.upstreamStarted = false;
     this.body = null;
     this.bodyBytes = 0;

@@ -109,6 +109,10 @@ class TcpUpstream implements RequestEncoder, UpstreamStreamInfo, ConnectionCallb
     return false;
   }
 
+  isGoingAway(): boolean {
+    return false;
+  }
+
   setCallbacks(callbacks: StreamCallbacks): void {
     this.#callbacks = callbacks;
   }

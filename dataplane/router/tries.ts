@@ -7,12 +7,19 @@ import type { StreamResetReason } from '../api/codec.ts';
 import { type ResponseHeaders, setField } from '../api/headers.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
 import { keepBytes } from '../network/read-slab.ts';
-import { dropRetryState, reply, replyNoHealthyUpstream } from './answers.ts';
+import { dropBody, dropRetryState, reply, replyNoHealthyUpstream } from './answers.ts';
 import { RetryStatus } from './retry/state.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
 import { TcpUpstreamPool } from './tcp-upstream.ts';
 import { setExpectedTimeout } from './timeouts.ts';
 import { UpstreamRequest } from './upstream-request.ts';
+
+/** So much of a body is kept where only a refusal by the peer could make it needed again. */
+const RESEND_BODY_BYTES = 64 * 1024;
+/** The peer is leaving, other connections will take the request: each refusal costs it a new connection. */
+const MAX_RESENDS_GOING_AWAY = 10;
+/** The peer stays and is busy: sending everything again and again would make that worse. */
+const MAX_RESENDS = 3;
 
 /** Starts a try at `host`; it is the current one even if it ends at once. */
 export function startTry(
@@ -50,17 +57,9 @@ function poolOf(
 export function startRetry(stream: RouterStream): void {
   if (stream.isDone) return;
   stream.attempts++;
-  const { streamInfo } = stream;
-  streamInfo.upstreamRequestAttemptCount = stream.attempts;
-  // The cluster may have been removed, or replaced, meanwhile.
-  const cluster = stream.config.clusterManager.getCluster(stream.clusterName);
-  const host = cluster === null ? null : cluster.chooseHost(stream);
-  if (cluster === null || host === null) {
-    replyNoHealthyUpstream(stream);
-    return;
-  }
-  stream.cluster = cluster;
-  forgetTry(streamInfo);
+  stream.streamInfo.upstreamRequestAttemptCount = stream.attempts;
+  const host = nextHost(stream);
+  if (host === null) return;
   const headers = stream.headers!;
   if (stream.route!.virtualHost.includeRequestAttemptCount) {
     setField(headers.fields, ATTEMPT_COUNT, String(stream.attempts));
@@ -69,7 +68,35 @@ export function startRetry(stream: RouterStream): void {
     const startedMs = stream.requestCompleteMs;
     setExpectedTimeout(headers, stream, startedMs === -1 ? 0 : stream.clock.nowMs() - startedMs);
   }
-  replay(stream, cluster, host);
+  replay(stream, stream.cluster!, host);
+}
+
+/**
+ * The peer has told that it did nothing of the request (RFC 9113 8.7): it is sent again, whatever its method and
+ * without a retry policy, if all of it is still there (ADR 16). False = it is not, or too often.
+ */
+export function sendAgain(stream: RouterStream, request: UpstreamRequest): boolean {
+  const most = request.peerIsGoingAway() ? MAX_RESENDS_GOING_AWAY : MAX_RESENDS;
+  if (stream.responseStarted || stream.body === null || stream.resends >= most) return false;
+  stream.resends++;
+  stream.cluster!.stats.upstreamRqUnprocessed++;
+  const host = nextHost(stream);
+  if (host !== null) replay(stream, stream.cluster!, host);
+  return true;
+}
+
+/** Where the next try goes; null = nowhere, and the request was answered. */
+function nextHost(stream: RouterStream): Host | null {
+  // The cluster may have been removed, or replaced, meanwhile.
+  const cluster = stream.config.clusterManager.getCluster(stream.clusterName);
+  const host = cluster === null ? null : cluster.chooseHost(stream);
+  if (cluster === null || host === null) {
+    replyNoHealthyUpstream(stream);
+    return null;
+  }
+  stream.cluster = cluster;
+  forgetTry(stream.streamInfo);
+  return host;
 }
 
 /** Starts a try and gives it what has come of the request so far. */
@@ -90,11 +117,16 @@ function replay(stream: RouterStream, cluster: Cluster, host: Host): void {
 }
 
 /** False = the request was answered because it cannot be kept and no try is under way. */
-export function keepForRetry(stream: RouterStream, data: Buffer): boolean {
-  const limit = retryBufferLimit(stream);
+export function keepBody(stream: RouterStream, data: Buffer): boolean {
+  const isForRetry = stream.retryState !== null;
+  const limit = isForRetry ? retryBufferLimit(stream) : RESEND_BODY_BYTES;
   if (stream.bodyBytes + data.length <= limit) {
     stream.bodyBytes += data.length;
     if (data.length > 0) stream.body!.push(keepBytes(data));
+    return true;
+  }
+  if (!isForRetry) {
+    dropBody(stream);
     return true;
   }
   stream.cluster!.stats.retryOrShadowAbandoned++;

@@ -150,6 +150,11 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     return this.#isOver;
   }
 
+  /** GOAWAY came on its connection. */
+  peerIsGoingAway(): boolean {
+    return this.#info?.isGoingAway() === true;
+  }
+
   isEncodeComplete(): boolean {
     return this.#encodeComplete;
   }
@@ -203,8 +208,11 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     const encoder = this.#encoder;
     const pending = this.#pending;
     this.#finish();
-    if (encoder !== null) encoder.resetStream(StreamResetReason.LocalReset);
-    else if (pending !== null) pending.cancel();
+    if (encoder !== null) {
+      this.#countReset(StreamResetReason.LocalReset);
+      encoder.resetStream(StreamResetReason.LocalReset);
+    }
+    if (pending !== null) pending.cancel();
   }
 
   // ---- pool ----
@@ -294,6 +302,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   /** A codec's own details are for its log; clients are told of the transport only. */
   onResetStream(reason: StreamResetReason): void {
     if (this.#isOver) return;
+    this.#countReset(reason);
     if (reason === StreamResetReason.ConnectionTermination && this.#sendAgain()) return;
     const transportFailureReason = this.#connection?.transportFailureReason ?? '';
     if (transportFailureReason !== '') {
@@ -301,6 +310,17 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     }
     this.#finish();
     this.#parent.onUpstreamReset(reason, transportFailureReason, this);
+  }
+
+  /** As Envoy counts: only streams that are no whole connection. */
+  #countReset(reason: StreamResetReason): void {
+    if (this.#info?.protocol !== 'HTTP/2') return;
+    const { stats } = this.cluster;
+    if (reason === StreamResetReason.LocalReset) stats.upstreamRqTxReset++;
+    else if (reason === StreamResetReason.RemoteReset) stats.upstreamRqRxReset++;
+    else if (reason === StreamResetReason.ConnectionTermination) {
+      stats.upstreamRqPendingFailureEject++;
+    }
   }
 
   /**

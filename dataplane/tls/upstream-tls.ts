@@ -84,9 +84,10 @@ export class UpstreamTlsContext {
 
   /**
    * Wraps a connecting or connected socket; the handshake's end is its 'secureConnect' event, after which
-   * the caller must ask `verify` before it lets a byte through.
+   * the caller must ask `verify` before it lets a byte through. `alpnProtocols`: what is spoken then; offered
+   * unless alpn_protocols of the config says otherwise. Empty = nothing is offered.
    */
-  wrap(socket: Socket, serverName: string): tls.TLSSocket {
+  wrap(socket: Socket, serverName: string, alpnProtocols: readonly string[] = []): tls.TLSSocket {
     const context = this.#current();
     if (context === null) throw new Error(UpstreamTlsContext.notReadyReason);
     const sni = serverName === '' ? this.#config.sni : serverName;
@@ -98,8 +99,9 @@ export class UpstreamTlsContext {
       checkServerIdentity: () => undefined,
     };
     if (sni !== '') options.servername = sni;
-    if (this.#config.alpnProtocols.length > 0)
-      options.ALPNProtocols = [...this.#config.alpnProtocols];
+    const configured = this.#config.alpnProtocols;
+    const offered = configured.length > 0 ? configured : alpnProtocols;
+    if (offered.length > 0) options.ALPNProtocols = [...offered];
     const kept = this.#takeSession(sni);
     if (kept !== null) options.session = kept.session;
     const tlsSocket = tls.connect(options);

@@ -52,6 +52,7 @@ const counters = [
   'upstreamRqRetrySuccess',
   'upstreamRqRetryOverflow',
   'upstreamRqStaleConnection',
+  'upstreamRqUnprocessed',
   'upstreamFlowControlPausedReadingTotal',
   'upstreamFlowControlResumedReadingTotal',
   'upstreamFlowControlBackedUpTotal',
@@ -90,6 +91,7 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamCxProtocolError = 0;
   upstreamCxMaxRequests = 0;
   upstreamRqStaleConnection = 0;
+  upstreamRqUnprocessed = 0;
   upstreamCxNoneHealthy = 0;
   upstreamRqTotal = 0;
   upstreamRqActive = 0;

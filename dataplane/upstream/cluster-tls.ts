@@ -14,8 +14,11 @@ import { clusterScope } from './cluster-stats.ts';
 
 /** TLS of one cluster in one worker. */
 export interface ClusterTls {
-  /** `serverName` '' = the SNI of the config. Throws with the failure reason when a secret is missing. */
-  wrap(socket: Socket, serverName: string): TLSSocket;
+  /**
+   * `serverName` '' = the SNI of the config. `alpnProtocols`: offered where the config has none, empty = none.
+   * Throws with the failure reason when a secret is missing.
+   */
+  wrap(socket: Socket, serverName: string, alpnProtocols: readonly string[]): TLSSocket;
   /** After the handshake, once: reason '' = let bytes through. */
   verify(socket: TLSSocket, serverName: string): TlsVerdict;
   /** No connection will be made any more. */
@@ -52,9 +55,9 @@ class ContextTls implements ClusterTls {
     stats.add(scope, this.#sslStats);
   }
 
-  wrap(socket: Socket, serverName: string): TLSSocket {
+  wrap(socket: Socket, serverName: string, alpnProtocols: readonly string[]): TLSSocket {
     if (!this.#context.isReady()) this.#sslStats.upstreamContextSecretsNotReady++;
-    return this.#context.wrap(socket, serverName);
+    return this.#context.wrap(socket, serverName, alpnProtocols);
   }
 
   verify(socket: TLSSocket, serverName: string): TlsVerdict {
@@ -73,9 +76,13 @@ class ContextTls implements ClusterTls {
 }
 
 /** What the connector takes, with the server name bound; one per pool of that name would be enough. */
-export function connectorTls(tls: ClusterTls, serverName: string): ConnectorTls {
+export function connectorTls(
+  tls: ClusterTls,
+  serverName: string,
+  alpnProtocols: readonly string[],
+): ConnectorTls {
   return {
-    wrap: (socket) => tls.wrap(socket, serverName),
+    wrap: (socket) => tls.wrap(socket, serverName, alpnProtocols),
     verify: (socket) => tls.verify(socket, serverName),
   };
 }

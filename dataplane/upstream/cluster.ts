@@ -22,7 +22,9 @@ import {
 } from '../api/connection.ts';
 import type { Protocol } from '../api/stream-info.ts';
 import { Http1CodecStats } from '../http/h1/codec-stats.ts';
+import { Http2ClientConnection } from '../http/h2/client-connection.ts';
 import { Http2CodecStats } from '../http/h2/codec-stats.ts';
+import type { Http2ClientOptions } from '../http/h2/options.ts';
 import { connect } from '../network/connector.ts';
 import { encodeProxyHeader, proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
 import { Balancer } from './balancer.ts';
@@ -276,7 +278,17 @@ export class UpstreamCluster implements Cluster {
 
   #makeContext(): PoolContext {
     const { config, stats } = this;
-    const { clock, timers } = this.#parts;
+    const { clock, timers, random } = this.#parts;
+    const http2Options: Http2ClientOptions = {
+      protocol: config.http.http2,
+      maxHeadersCount: config.http.maxHeadersCount,
+      maxResponseHeadersKb: config.http.maxResponseHeadersKb,
+      bufferLimitBytes: config.perConnectionBufferLimitBytes,
+      timers,
+      clock,
+      random,
+      stats: this.http2Stats,
+    };
     return {
       config,
       stats,
@@ -289,10 +301,10 @@ export class UpstreamCluster implements Cluster {
         maxHeadersCount: config.http.maxHeadersCount,
         stats: this.codecStats,
       },
-      createHttp2Codec: () => {
-        throw new Error('the HTTP/2 client codec is not there yet');
-      },
-      connect: (host, serverName, downstream) => this.#connect(host, serverName, downstream),
+      createHttp2Codec: (connection, callbacks) =>
+        new Http2ClientConnection(connection, http2Options, callbacks),
+      connect: (host, serverName, downstream, alpnProtocols) =>
+        this.#connect(host, serverName, downstream, alpnProtocols),
     };
   }
 
@@ -300,6 +312,7 @@ export class UpstreamCluster implements Cluster {
     host: PoolHost,
     serverName: string,
     downstream: ProxyProtocolInfo | null,
+    alpnProtocols: readonly string[],
   ): PoolConnection {
     const { config } = this;
     const { proxyProtocol } = config;
@@ -309,7 +322,7 @@ export class UpstreamCluster implements Cluster {
       id: this.#parts.nextConnectionId(),
       timers: this.#parts.timers,
       address: host.address,
-      tls: this.#tls === null ? null : connectorTls(this.#tls, sni),
+      tls: this.#tls === null ? null : connectorTls(this.#tls, sni, alpnProtocols),
       connectTimeoutMs: config.connectTimeoutMs,
       localIp: bindAddressFor(host.address, config.bind.addresses),
       preamble:

@@ -106,6 +106,8 @@ export class FakeTry implements RequestEncoder, Cancellable {
   resetBy: StreamResetReason | null = null;
   readDisableCount = 0;
   isOnReusedConnection = false;
+  isPeerGoingAway = false;
+  protocol: 'HTTP/1.1' | 'HTTP/2' = 'HTTP/1.1';
   /** Of the response. */
   received = 0;
   readonly use: ConnectionUse;
@@ -125,9 +127,10 @@ export class FakeTry implements RequestEncoder, Cancellable {
   ready(): this {
     const connection = new FakeConnection();
     this.#callbacks.onPoolReady(this, this.host, {
-      protocol: 'HTTP/1.1',
+      protocol: this.protocol,
       connection,
       wasReused: () => this.isOnReusedConnection,
+      isGoingAway: () => this.isPeerGoingAway,
     });
     return this;
   }

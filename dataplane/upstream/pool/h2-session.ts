@@ -7,12 +7,19 @@ import type { Http2ClientCallbacks } from '../../http/h2/options.ts';
 import type { HttpSession, HttpSessionOwner } from './http-session.ts';
 import type { Http2Codec, PoolConnection, PoolContext } from './pool-context.ts';
 
+/**
+ * Streams before the peer's SETTINGS say how many it takes, which is one round trip away: RFC 9113 6.5.2 wants no
+ * peer to take fewer. More could only be refused.
+ */
+const STREAMS_BEFORE_SETTINGS = 100;
+
 /** See the file head. */
 export class H2Session implements HttpSession, Http2ClientCallbacks {
   readonly protocol = 'HTTP/2';
   readonly #owner: HttpSessionOwner;
   readonly #connection: PoolConnection;
   readonly #codec: Http2Codec;
+  #hasSettings = false;
 
   constructor(owner: HttpSessionOwner, connection: PoolConnection, context: PoolContext) {
     this.#owner = owner;
@@ -26,6 +33,7 @@ export class H2Session implements HttpSession, Http2ClientCallbacks {
   }
 
   canOpenStream(): boolean {
+    if (!this.#hasSettings && this.#codec.activeStreams() >= STREAMS_BEFORE_SETTINGS) return false;
     return this.#codec.canOpenStream();
   }
 
@@ -66,6 +74,7 @@ export class H2Session implements HttpSession, Http2ClientCallbacks {
   }
 
   onSettings(): void {
+    this.#hasSettings = true;
     this.#owner.onCapacityChanged();
   }
 

@@ -38,6 +38,7 @@ export class HttpClient extends PoolClient implements HttpSessionOwner, Upstream
   /** Null until connected. */
   #session: HttpSession | null = null;
   #isClosedByPeer = false;
+  #isGoingAway = false;
   /** Its requests that had ended when it was closed. */
   #served = 0;
   #durationTimer: Timer | null = null;
@@ -119,6 +120,10 @@ export class HttpClient extends PoolClient implements HttpSessionOwner, Upstream
     return this.#isClosedByPeer && this.#served > 0;
   }
 
+  isGoingAway(): boolean {
+    return this.#isGoingAway;
+  }
+
   onDurationTimer(): void {
     this.#pool.onMaxDuration(this);
   }
@@ -153,6 +158,7 @@ export class HttpClient extends PoolClient implements HttpSessionOwner, Upstream
   }
 
   onGoAway(): void {
+    this.#isGoingAway = true;
     this.#pool.onGoAway(this);
   }
 

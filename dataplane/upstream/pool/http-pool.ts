@@ -31,6 +31,13 @@ import type {
  */
 const FRESH_SHARE = 0.5;
 
+/** As Envoy offers them. */
+const alpnOf: Readonly<Record<PoolProtocol, readonly string[]>> = {
+  'HTTP/1.1': ['http/1.1'],
+  'HTTP/2': ['h2'],
+  auto: ['h2', 'http/1.1'],
+};
+
 /** See the file head. */
 export class HttpConnectionPool
   extends ConnectionPool<HttpPoolCallbacks, HttpClient>
@@ -39,6 +46,7 @@ export class HttpConnectionPool
   /** Connected, with room. The last one is taken first. */
   readonly #ready: HttpClient[] = [];
   readonly #protocol: PoolProtocol;
+  protected override readonly alpnProtocols: readonly string[];
   readonly #idleTimeoutMs: number;
   readonly #preconnectRatio: number;
   #idleTimer: Timer | null = null;
@@ -56,6 +64,7 @@ export class HttpConnectionPool
   ) {
     super(context, host, priority, owner, serverName, downstream);
     this.#protocol = protocol;
+    this.alpnProtocols = alpnOf[protocol];
     this.#idleTimeoutMs = context.config.http.idleTimeoutMs;
     this.#preconnectRatio = context.config.preconnect.perUpstreamRatio;
   }

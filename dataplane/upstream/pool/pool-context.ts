@@ -50,9 +50,15 @@ export interface PoolContext {
   createHttp2Codec(connection: PoolConnection, callbacks: Http2ClientCallbacks): Http2Codec;
   /**
    * Begins to connect; its callbacks must be added in the same turn. `serverName` '' = the config's SNI;
-   * `downstream` = whom a PROXY header names, null = nobody.
+   * `downstream` = whom a PROXY header names, null = nobody. `alpnProtocols`: what TLS offers where its config has
+   * no list; empty = nothing.
    */
-  connect(host: PoolHost, serverName: string, downstream: ProxyProtocolInfo | null): PoolConnection;
+  connect(
+    host: PoolHost,
+    serverName: string,
+    downstream: ProxyProtocolInfo | null,
+    alpnProtocols: readonly string[],
+  ): PoolConnection;
 }
 
 /** Told when a pool has lost its last connection and nothing waits in it. */

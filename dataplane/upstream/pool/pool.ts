@@ -56,6 +56,9 @@ export abstract class ConnectionPool<
     this.#downstream = downstream;
   }
 
+  /** What TLS offers by ALPN where its own config does not say. */
+  protected abstract readonly alpnProtocols: readonly string[];
+
   protected abstract createClient(connection: PoolConnection): Client;
 
   /** No connection, nothing waiting. */
@@ -176,7 +179,12 @@ export abstract class ConnectionPool<
     stats.upstreamCxActive++;
     this.host.stats.cxTotal++;
     this.host.stats.adjustCxActive(1);
-    const connection = context.connect(this.host, this.#serverName, this.#downstream);
+    const connection = context.connect(
+      this.host,
+      this.#serverName,
+      this.#downstream,
+      this.alpnProtocols,
+    );
     const client = this.createClient(connection);
     this.clients.add(client);
     this.connectingCapacity += client.connectCapacity;

@@ -13,6 +13,8 @@ export class TcpConnectionPool
   extends ConnectionPool<TcpPoolCallbacks, TcpClient>
   implements TcpPool
 {
+  protected override readonly alpnProtocols: readonly string[] = [];
+
   newConnection(callbacks: TcpPoolCallbacks): Cancellable | null {
     return this.enqueue(callbacks, null);
   }
