@@ -11,7 +11,7 @@ const envoyKeys =
 
 /** Those that we know nevertheless. */
 const knownKeys =
-  /^(envoy\.resource_limits\.listener\..+\.connection_limit|overload\.global_downstream_max_connections)$/;
+  /^(envoy\.resource_limits\.listener\..+\.connection_limit|overload\.global_downstream_max_connections|overload\.premature_reset_total_stream_count|overload\.premature_reset_min_stream_lifetime_seconds|http\.max_requests_per_io_cycle)$/;
 
 /** Later layers win. Nested objects are flattened with '.'; a whole FractionalPercent also stays whole. */
 export function compileRuntime(

@@ -28,6 +28,7 @@ import type { Route, RouteTable } from '../api/route.ts';
 import { type Protocol, ResponseFlag } from '../api/stream-info.ts';
 import { reasonPhrase } from '../http/codes.ts';
 import { isTunnelStatus } from '../http/tunnel.ts';
+import { keepBytes } from '../network/read-slab.ts';
 import type { HttpConnectionManagerConfig } from './config.ts';
 import { FilterManager } from './filter-manager.ts';
 import type { FilterManagerHost } from './filter-manager-host.ts';
@@ -49,11 +50,26 @@ export interface StreamOwner {
   readonly connection: Connection;
   readonly config: HttpConnectionManagerConfig;
   readonly filterChainName: string;
+  readonly isHttp2: boolean;
   protocol(): Protocol;
-  /** The connection ends after this response: decided when a response's head is written. */
-  shouldCloseAfterResponse(): boolean;
+  /**
+   * Asked when a response's head is written; `isLast` = it should be the connection's last. True: it says so
+   * (`connection: close`). HTTP/2 says it in a frame, and goes on with the other streams.
+   */
+  closesAfterResponse(isLast: boolean): boolean;
+  /** The request has to wait: startDeferred() of the stream will be called. */
+  mustDefer(stream: ActiveStream): boolean;
   borrowTimers(): StreamTimers;
   onStreamFinished(stream: ActiveStream, timers: StreamTimers): void;
+}
+
+/** A request that has to wait for its turn (http.max_requests_per_io_cycle). */
+interface DeferredRequest {
+  readonly headers: RequestHeaders;
+  /** At most what lay in one read's frames: the stream is read-disabled. */
+  readonly body: Buffer[];
+  endStream: boolean;
+  trailers: Trailers | null;
 }
 
 /** A scan is read before the next can begin: one serves every stream of the worker. */
@@ -71,11 +87,15 @@ export class ActiveStream
   readonly encoder: ResponseEncoder;
   /** Null before the head came and when the codec refused it. */
   requestHeaders: RequestHeaders | null;
+  /** Its place in the connection's list, the connection manager's. */
+  index: number;
   readonly #owner: StreamOwner;
   readonly #config: HttpConnectionManagerConfig;
   readonly #filterManager: FilterManager;
   readonly #timers: StreamTimers;
   readonly #routes: RouteTable | null;
+  /** What came before the request was let begin; null = it has begun. */
+  #deferred: DeferredRequest | null;
   /** The head passed all checks: routes may be chosen by it. */
   #isRoutable: boolean;
   #route: Route | null;
@@ -114,6 +134,8 @@ export class ActiveStream
     this.#timers = owner.borrowTimers();
     this.#routes = config.routes();
     this.requestHeaders = null;
+    this.index = 0;
+    this.#deferred = null;
     this.#isRoutable = false;
     this.#route = null;
     this.#isRouteCached = false;
@@ -129,7 +151,8 @@ export class ActiveStream
     this.#timers.stream = this;
     config.stats.rqTotal++;
     config.stats.rqActive++;
-    config.stats.rqHttp1Total++;
+    if (owner.isHttp2) config.stats.rqHttp2Total++;
+    else config.stats.rqHttp1Total++;
     encoder.setCallbacks(this);
     const { data } = config;
     if (this.#idleTimeoutMs > 0) this.#timers.startIdle(this.#idleTimeoutMs, nowMs);
@@ -142,6 +165,32 @@ export class ActiveStream
   // ---- from the codec ----
 
   decodeHeaders(headers: RequestHeaders, endStream: boolean): void {
+    if (this.#owner.mustDefer(this)) {
+      this.#deferred = { headers, body: [], endStream, trailers: null };
+      if (!endStream) this.encoder.readDisable(true);
+      return;
+    }
+    this.#begin(headers, endStream);
+  }
+
+  /** Its turn has come. False = it was over before. */
+  startDeferred(): boolean {
+    const deferred = this.#deferred;
+    this.#deferred = null;
+    if (deferred === null || this.#isFinished) return false;
+    const { headers, body, endStream, trailers } = deferred;
+    const hasBody = body.length > 0 || trailers !== null;
+    const isReading = !(endStream && !hasBody);
+    this.#begin(headers, endStream && !hasBody);
+    for (let i = 0; i < body.length && !this.#isFinished; i++) {
+      this.decodeData(body[i]!, endStream && trailers === null && i === body.length - 1);
+    }
+    if (trailers !== null && !this.#isFinished) this.decodeTrailers(trailers);
+    if (isReading && !this.#isFinished) this.encoder.readDisable(false);
+    return true;
+  }
+
+  #begin(headers: RequestHeaders, endStream: boolean): void {
     this.requestHeaders = headers;
     const info = this.streamInfo;
     // The codec makes the stream when the head is complete, so this is the same moment.
@@ -190,6 +239,12 @@ export class ActiveStream
   }
 
   decodeData(data: Buffer, endStream: boolean): void {
+    const deferred = this.#deferred;
+    if (deferred !== null) {
+      deferred.body.push(keepBytes(data));
+      deferred.endStream = endStream;
+      return;
+    }
     const info = this.streamInfo;
     info.bytesReceived += data.length;
     if (endStream) info.lastDownstreamRxByteMs = this.#config.clock.nowMs();
@@ -199,6 +254,10 @@ export class ActiveStream
   }
 
   decodeTrailers(trailers: Trailers): void {
+    if (this.#deferred !== null) {
+      this.#deferred.trailers = trailers;
+      return;
+    }
     this.streamInfo.lastDownstreamRxByteMs = this.#config.clock.nowMs();
     this.resetIdleTimer();
     this.#filterManager.decodeTrailers(trailers);
@@ -243,6 +302,13 @@ export class ActiveStream
   /** Nothing is left to do for the client but to write what it is owed. */
   isEnding(): boolean {
     return this.#isEnding;
+  }
+
+  /** The connection is closed for what its client did, here or on another stream; onResetStream follows. */
+  onCondemned(details: string, flag: number): void {
+    if (this.#isEnding) return;
+    this.streamInfo.responseFlags |= flag;
+    this.streamInfo.responseCodeDetails = details;
   }
 
   /** The connection ends while this stream is open; onResetStream follows. */
@@ -428,9 +494,9 @@ export class ActiveStream
 
   onLocalReply(status: number): void {
     // A client that sends what cannot be understood is not to be trusted with framing either.
-    if (status === 400 && !this.#config.data.streamErrorOnInvalidHttpMessage) {
-      this.#isLastResponse = true;
-    }
+    // With HTTP/2 its other streams have nothing to do with it.
+    if (status !== 400 || this.#owner.isHttp2) return;
+    if (!this.#config.data.streamErrorOnInvalidHttpMessage) this.#isLastResponse = true;
   }
 
   onRequestDataTooLarge(): void {
@@ -468,12 +534,10 @@ export class ActiveStream
       if (this.#tunnelFields !== null) fields.push(...this.#tunnelFields);
     } else {
       if (!this.#filterManager.isRemoteComplete()) {
-        this.#isLastResponse = true;
+        if (!this.#owner.isHttp2) this.#isLastResponse = true;
         stats.rqResponseBeforeRqComplete++;
       }
-      if (this.#owner.shouldCloseAfterResponse() || this.#isLastResponse) {
-        fields.push('connection', 'close');
-      }
+      if (this.#owner.closesAfterResponse(this.#isLastResponse)) fields.push('connection', 'close');
     }
     stats.chargeResponse(headers.status);
     this.streamInfo.responseCode = headers.status;

@@ -56,7 +56,7 @@ function makeReply(
 ): LocalReply {
   manager.localReplyBody = body;
   const request = manager.host.requestHeaders;
-  const isGrpc = request !== null && isGrpcRequest(request);
+  const isGrpc = manager.isGrpcRequest ?? (request !== null && isGrpcRequest(request));
   const isHead = request !== null && request.method === 'HEAD';
   const headers = new ResponseHeaders(status, []);
   // As in Envoy: the route's response headers first, then what the sender of the reply wants.

@@ -63,6 +63,8 @@ export class ChainState {
   responseTrailers: Trailers | null;
   /** Body of the local reply that was made, else ''. */
   localReplyBody: string;
+  /** The client sent gRPC, whatever filters have made of its request since; null = no filter has had it yet. */
+  isGrpcRequest: boolean | null;
   readonly host: FilterManagerHost;
   readonly entries: readonly FilterEntry[];
   readonly bufferLimitBytes: number;
@@ -104,6 +106,7 @@ export class ChainState {
     this.responseHeaders = null;
     this.responseTrailers = null;
     this.localReplyBody = '';
+    this.isGrpcRequest = null;
     this.host = host;
     this.entries = entries;
     this.bufferLimitBytes = bufferLimitBytes;

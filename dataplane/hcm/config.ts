@@ -5,19 +5,27 @@ import type { Clock } from '../../common/clock.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { AccessLogger } from '../api/access-log.ts';
 import type { HcmConfig } from '../api/config/hcm.ts';
+import type { Connection } from '../api/connection.ts';
 import type { DrainSequence } from '../api/drain.ts';
 import type { WorkerContext } from '../api/factory.ts';
 import type { RouteTable } from '../api/route.ts';
 import type { StatsStore } from '../api/stats.ts';
-import type { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import type { ServerOptions } from '../http/h1/options.ts';
+import type { Http2ServerOptions } from '../http/h2/options.ts';
 import { compileStringMatcher } from '../matcher/string-matcher.ts';
 import { DateHeader } from './date-header.ts';
-import { closeIdleAfterMs, endMsOf, isDrainClose } from './drain-close.ts';
+import { endMsOf, isDrainClose } from './drain-close.ts';
 import type { FilterEntry } from './filter-manager-host.ts';
 import { ForwardedPolicy } from './forwarded.ts';
 import { LocalReplyRewriter } from './local-reply-rewrite.ts';
-import { type HcmStats, hcmStatHolders, ListenerHttpStats, listenerHttpScope } from './stats.ts';
+import {
+  type HcmStatHolders,
+  type HcmStats,
+  hcmStatHolders,
+  ListenerHttpStats,
+  listenerHttpScope,
+} from './stats.ts';
+import { StreamTimersPool } from './stream-timers.ts';
 import { Upgrades } from './upgrades.ts';
 
 /** Envoy: per_connection_buffer_limit_bytes of listeners, default. */
@@ -25,8 +33,8 @@ const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 
 /** What may end a connection's keep-alive from outside. */
 export interface DrainableConnection {
-  /** Closes the connection when it is idle in `closeIdleAfterMs`, or soon after. */
-  startListenerDrain(closeIdleAfterMs: number): void;
+  /** The connection ends, at a time that fits its protocol and `drain`. */
+  startListenerDrain(drain: DrainSequence): void;
 }
 
 /** What a connection manager is made with besides its HcmConfig. */
@@ -55,7 +63,6 @@ export class HttpConnectionManagerConfig {
   readonly upgrades: Upgrades;
   readonly accessLoggers: readonly AccessLogger[];
   readonly stats: HcmStats;
-  readonly codecStats: Http1CodecStats;
   readonly forwarded: ForwardedPolicy;
   /** Null = local replies are sent as they are. */
   readonly localReplyRewriter: LocalReplyRewriter | null;
@@ -66,8 +73,12 @@ export class HttpConnectionManagerConfig {
   /** WorkerContext.reportBug. */
   readonly reportBug: (thrown: unknown) => void;
   readonly bufferLimitBytes: number;
-  readonly plaintextOptions: ServerOptions;
-  readonly tlsOptions: ServerOptions;
+  readonly streamTimers: StreamTimersPool;
+  readonly #http1Plaintext: ServerOptions;
+  readonly #http1Tls: ServerOptions;
+  readonly #http2Plaintext: Http2ServerOptions;
+  readonly #http2Tls: Http2ServerOptions;
+  readonly #holders: HcmStatHolders;
   readonly #store: StatsStore;
   readonly #listenerStats: ListenerHttpStats;
   readonly #healthchecksFail: () => boolean;
@@ -82,9 +93,8 @@ export class HttpConnectionManagerConfig {
     this.upgrades = new Upgrades(data.upgrades, parts.upgradeFilters ?? [], parts.filters);
     this.accessLoggers = parts.accessLoggers;
     this.#store = worker.stats;
-    const holders = hcmStatHolders(worker.stats, data.statPrefix);
-    this.stats = holders.hcm;
-    this.codecStats = holders.codec;
+    this.#holders = hcmStatHolders(worker.stats, data.statPrefix);
+    this.stats = this.#holders.hcm;
     this.#listenerStats = new ListenerHttpStats(this.stats);
     const { listenerStatPrefix } = parts;
     if (listenerStatPrefix !== undefined) {
@@ -99,8 +109,11 @@ export class HttpConnectionManagerConfig {
     this.random = worker.random;
     this.reportBug = (thrown) => worker.reportBug(thrown);
     this.bufferLimitBytes = parts.bufferLimitBytes ?? DEFAULT_BUFFER_LIMIT_BYTES;
-    this.plaintextOptions = this.#serverOptions('http');
-    this.tlsOptions = this.#serverOptions('https');
+    this.streamTimers = new StreamTimersPool(worker.timers, worker.clock);
+    this.#http1Plaintext = this.#http1Options('http');
+    this.#http1Tls = this.#http1Options('https');
+    this.#http2Plaintext = this.#http2Options('http');
+    this.#http2Tls = this.#http2Options('https');
     this.#healthchecksFail = parts.ignoresHealthchecksFail
       ? () => false
       : () => worker.healthchecksFail();
@@ -131,35 +144,38 @@ export class HttpConnectionManagerConfig {
     const former = this.#drain;
     if (former !== null && endMsOf(former) <= endMsOf(drain)) return;
     this.#drain = drain;
-    for (const connection of [...this.#connections]) this.#drainConnection(connection, drain);
-  }
-
-  #drainConnection(connection: DrainableConnection, drain: DrainSequence): void {
-    const { drainTimeoutMs } = this.data;
-    connection.startListenerDrain(
-      closeIdleAfterMs(drain, this.clock.nowMs(), drainTimeoutMs, this.random),
-    );
+    for (const connection of [...this.#connections]) connection.startListenerDrain(drain);
   }
 
   /** Once, when the filter chain is gone. */
   dispose(): void {
-    this.#store.remove(this.stats);
-    this.#store.remove(this.codecStats);
+    this.#store.remove(this.#holders.hcm);
+    this.#store.remove(this.#holders.http1);
+    this.#store.remove(this.#holders.http2);
     this.#store.remove(this.#listenerStats);
+    this.streamTimers.dispose();
     for (const { config } of this.filters) config.dispose?.();
     for (const { config } of this.upgrades.ownFilters()) config.dispose?.();
   }
 
   addConnection(connection: DrainableConnection): void {
     this.#connections.add(connection);
-    if (this.#drain !== null) this.#drainConnection(connection, this.#drain);
+    if (this.#drain !== null) connection.startListenerDrain(this.#drain);
   }
 
   removeConnection(connection: DrainableConnection): void {
     this.#connections.delete(connection);
   }
 
-  #serverOptions(scheme: 'http' | 'https'): ServerOptions {
+  http1OptionsOf(connection: Connection): ServerOptions {
+    return connection.tls === null ? this.#http1Plaintext : this.#http1Tls;
+  }
+
+  http2OptionsOf(connection: Connection): Http2ServerOptions {
+    return connection.tls === null ? this.#http2Plaintext : this.#http2Tls;
+  }
+
+  #http1Options(scheme: 'http' | 'https'): ServerOptions {
     const { data } = this;
     return {
       scheme,
@@ -169,7 +185,24 @@ export class HttpConnectionManagerConfig {
       maxRequestHeadersKb: data.maxRequestHeadersKb,
       maxHeadersCount: data.maxHeadersCount,
       streamErrorOnInvalidHttpMessage: data.streamErrorOnInvalidHttpMessage,
-      stats: this.codecStats,
+      stats: this.#holders.http1,
+    };
+  }
+
+  #http2Options(scheme: 'http' | 'https'): Http2ServerOptions {
+    const { data } = this;
+    return {
+      scheme,
+      protocol: data.http2,
+      headersWithUnderscoresAction: data.headersWithUnderscoresAction,
+      maxRequestHeadersKb: data.maxRequestHeadersKb,
+      maxHeadersCount: data.maxHeadersCount,
+      streamFlushTimeoutMs: data.streamFlushTimeoutMs,
+      bufferLimitBytes: this.bufferLimitBytes,
+      timers: this.timers,
+      clock: this.clock,
+      random: this.random,
+      stats: this.#holders.http2,
     };
   }
 }

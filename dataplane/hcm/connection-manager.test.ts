@@ -217,8 +217,8 @@ test('a broken body is answered through the stream that it belongs to', () => {
   assert.deepEqual(scenario.journal.slice(-1), ['router.onDestroy']);
 });
 
-test('an HTTP/2 preface is a protocol error on this codec', () => {
-  const scenario = new HcmScenario();
+test('an HTTP/2 preface is a protocol error to codec_type HTTP1', () => {
+  const scenario = new HcmScenario({ config: { codecType: 'HTTP1' } });
   scenario.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
   assert.match(scenario.connection.written, /^HTTP\/1.1 (400|505) /);
   assert.equal(scenario.stat('http.test.downstream_cx_protocol_error'), 1);
@@ -243,6 +243,7 @@ test('a client that goes away: DC, downstream_remote_disconnect, code 0', () => 
   ] as const) {
     assert.equal(scenario.stat(`http.test.${name}`), value, name);
   }
+  scenario.config.streamTimers.dispose();
   assert.equal(scenario.timers.armedCount(), 0);
 });
 
@@ -389,6 +390,7 @@ test('a connection that never spoke closes at once when idle_timeout or its age 
     const scenario = new HcmScenario({ config });
     scenario.timers.advance(500);
     assert.equal(scenario.connection.closedBy, ConnectionCloseType.FlushWrite);
+    scenario.config.streamTimers.dispose();
     assert.equal(scenario.timers.armedCount(), 0);
   }
 });

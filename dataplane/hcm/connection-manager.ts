@@ -1,15 +1,15 @@
-// The HTTP connection manager of one downstream connection: the terminal network filter. It owns the codec
-// and the connection's timers and makes an ActiveStream per request; it knows nothing of filters or routes.
+// The HTTP connection manager of one downstream connection: the terminal network filter. It chooses and owns the
+// codec, owns the connection's timers and makes an ActiveStream per request; it knows nothing of filters or routes.
 //
 //   keep-alive --idle timeout, max duration, max requests, drain--> draining --drain_timeout--> close
-//                                                                      '--next response: Connection: close
-//
-// HTTP/1 only for now: an HTTP/2 preface is answered by the HTTP/1 codec as the protocol error it is there.
+//      HTTP/1: the next response says Connection: close, only who is silent is closed without one
+//      HTTP/2: GOAWAY that allows all streams, after drain_timeout one that allows no new ones; none is lost
 
 import type {
   CodecError,
   RequestDecoder,
   ResponseEncoder,
+  ServerCodec,
   ServerConnectionCallbacks,
 } from '../api/codec.ts';
 import {
@@ -18,6 +18,7 @@ import {
   ConnectionCloseType,
   ConnectionEvent,
 } from '../api/connection.ts';
+import type { DrainSequence } from '../api/drain.ts';
 import {
   NetworkFilterStatus,
   type ReadFilter,
@@ -25,10 +26,15 @@ import {
 } from '../api/network-filter.ts';
 import { type Protocol, ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
 import { ServerConnection } from '../http/h1/server-connection.ts';
+import { Http2ServerConnection } from '../http/h2/server-connection.ts';
+import { keepBytes } from '../network/read-slab.ts';
 import { ActiveStream, type StreamOwner } from './active-stream.ts';
+import { type CodecProtocol, codecProtocolOf } from './codec-choice.ts';
 import type { DrainableConnection, HttpConnectionManagerConfig } from './config.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
-import { StreamTimers } from './stream-timers.ts';
+import { closeIdleAfterMs, goAwayIdleAfterMs } from './drain-close.ts';
+import { isPrematureReset, resetsTooMuch, TOO_MANY_PREMATURE_RESETS } from './premature-resets.ts';
+import type { StreamTimers } from './stream-timers.ts';
 
 /** What the codec hands back to onCodecError when the head did not come in time. */
 const headersTimeout: CodecError = Object.freeze({
@@ -36,6 +42,9 @@ const headersTimeout: CodecError = Object.freeze({
   details: 'request_header_timeout',
   message: 'request_headers_timeout',
 });
+
+/** So many requests may be reset early before those that follow wait a turn for it. */
+const SUSPECT_RESETS = 8;
 
 /** So long a draining connection must have been without requests before it is closed under its client. */
 const SILENT_MS = 1000;
@@ -54,17 +63,29 @@ export class ConnectionManager
   /** The connection's own, for the listener's access log; set with `connection`. */
   #connectionInfo!: StreamInfo;
   filterChainName: string;
-  #codec: ServerConnection | null;
+  /** Null until the first bytes have told which. */
+  #codec: ServerCodec | null;
+  isHttp2: boolean;
+  /** What came while it was not clear which codec they are for; null = nothing. */
+  #unclear: Buffer | null;
+  /** Each knows its place. */
   readonly #streams: ActiveStream[];
   /** Clock.nowMs of the end of the last stream, or of the connection's start. */
   #idleSinceMs: number;
   /** Requests since the connection began. */
   #requests: number;
-  /** The next response says Connection: close. */
+  /** Of them, those that are over, and those that were reset before they had an answer. */
+  #endedRequests: number;
+  #prematureResets: number;
+  /** Requests that this read has begun, and those that wait for a turn of their own; null = none waits. */
+  #startedInRead: number;
+  #deferred: ActiveStream[] | null;
+  /** It was decided to close the connection under its streams. */
+  #isCondemned: boolean;
+  /** HTTP/1: the next response says Connection: close. HTTP/2: the first GOAWAY is written. */
   #isDraining: boolean;
   #isAboveHighWatermark: boolean;
   #startMs: number;
-  #freeTimers: StreamTimers | null;
   #idleTimer: DeadlineTimer<ConnectionManager> | null;
   #durationTimer: DeadlineTimer<ConnectionManager> | null;
   #headersTimer: DeadlineTimer<ConnectionManager> | null;
@@ -75,13 +96,19 @@ export class ConnectionManager
     this.config = config;
     this.filterChainName = '';
     this.#codec = null;
+    this.isHttp2 = false;
+    this.#unclear = null;
     this.#streams = [];
     this.#idleSinceMs = 0;
     this.#requests = 0;
+    this.#endedRequests = 0;
+    this.#prematureResets = 0;
+    this.#startedInRead = 0;
+    this.#deferred = null;
+    this.#isCondemned = false;
     this.#isDraining = false;
     this.#isAboveHighWatermark = false;
     this.#startMs = 0;
-    this.#freeTimers = null;
     this.#idleTimer = null;
     this.#durationTimer = null;
     this.#headersTimer = null;
@@ -126,26 +153,57 @@ export class ConnectionManager
 
   onData(data: Buffer, endStream: boolean): NetworkFilterStatus {
     this.config.stats.rxBytesTotal += data.length;
-    this.#codec ??= this.#createCodec();
-    this.#codec.dispatch(data, endStream);
-    const info = this.#connectionInfo;
-    // A head that has begun well counts, as in Envoy; one that the codec refuses does not.
-    if (info.protocol === '' && this.#codec.isReadingHead()) info.protocol = this.#codec.protocol;
-    if (this.config.data.requestHeadersTimeoutMs > 0) this.#watchHead(this.#codec);
+    const codec = this.#codec;
+    if (codec !== null) this.#dispatch(codec, data, endStream);
+    else this.#chooseCodec(data, endStream);
     return NetworkFilterStatus.StopIteration;
   }
 
-  #createCodec(): ServerConnection {
+  #dispatch(codec: ServerCodec, data: Buffer, endStream: boolean): void {
+    this.#startedInRead = 0;
+    codec.dispatch(data, endStream);
+    const info = this.#connectionInfo;
+    // A head that has begun well counts, as in Envoy; one that the codec refuses does not.
+    if (info.protocol === '' && codec.isReadingHead()) info.protocol = codec.protocol;
+    if (this.config.data.requestHeadersTimeoutMs > 0) this.#watchHead(codec.isReadingHead());
+  }
+
+  /** A preface may come byte by byte: until then the bytes wait here. */
+  #chooseCodec(data: Buffer, endStream: boolean): void {
+    const unclear = this.#unclear;
+    const bytes = unclear === null ? data : Buffer.concat([unclear, data]);
+    const protocol = codecProtocolOf(this.config.data.codecType, this.connection.tls, bytes);
+    if (protocol === 'unclear') {
+      this.#unclear = keepBytes(bytes);
+      if (this.config.data.requestHeadersTimeoutMs > 0) this.#watchHead(true);
+      return;
+    }
+    this.#unclear = null;
+    this.#dispatch(this.#createCodec(protocol), bytes, endStream);
+  }
+
+  #createCodec(protocol: CodecProtocol): ServerCodec {
     const { config, connection } = this;
-    config.stats.cxHttp1Total++;
-    config.stats.cxHttp1Active++;
-    const options = connection.tls === null ? config.plaintextOptions : config.tlsOptions;
-    return new ServerConnection(connection, this, options);
+    const { stats } = config;
+    let codec: ServerCodec;
+    if (protocol === 'HTTP/2') {
+      stats.cxHttp2Total++;
+      stats.cxHttp2Active++;
+      this.isHttp2 = true;
+      this.#connectionInfo.protocol = protocol;
+      codec = new Http2ServerConnection(connection, this, config.http2OptionsOf(connection));
+    } else {
+      stats.cxHttp1Total++;
+      stats.cxHttp1Active++;
+      codec = new ServerConnection(connection, this, config.http1OptionsOf(connection));
+    }
+    this.#codec = codec;
+    return codec;
   }
 
   /** request_headers_timeout runs from a head's first byte to its last. */
-  #watchHead(codec: ServerConnection): void {
-    if (!codec.isReadingHead()) {
+  #watchHead(isReadingHead: boolean): void {
+    if (!isReadingHead) {
       this.#headersTimer?.stop();
       return;
     }
@@ -163,8 +221,9 @@ export class ConnectionManager
   }
 
   onCodecError(error: CodecError, encoder: ResponseEncoder): void {
-    let stream = this.#streams.find((open) => open.encoder === encoder) ?? null;
-    stream ??= this.#openStream(encoder);
+    // Of HTTP/1, whose one stream it may be; with HTTP/2 it is always a new one.
+    const open = this.#streams[0];
+    const stream = open?.encoder === encoder ? open : this.#openStream(encoder);
     if (error === headersTimeout) {
       this.config.stats.rqHeaderTimeout++;
       stream.onHeadersTimeout();
@@ -178,8 +237,18 @@ export class ConnectionManager
   onConnectionError(details: string, isFlood: boolean): void {
     if (!isFlood) this.config.stats.cxProtocolError++;
     this.#connectionInfo.responseFlags |= ResponseFlag.DownstreamProtocolError;
-    this.connection.connectionTerminationDetails = `codec_error:${details}`;
+    this.#condemn(`codec_error:${details}`, ResponseFlag.DownstreamProtocolError);
+    // The client gets time to read why.
     this.connection.close(ConnectionCloseType.FlushWriteAndDelay);
+  }
+
+  /** The connection is about to be closed: its streams end now, `flag` and `details` say why. */
+  #condemn(details: string, flag: number): void {
+    this.#isCondemned = true;
+    this.connection.connectionTerminationDetails = details;
+    this.#countActiveRequests(false);
+    for (const stream of this.#streams) stream.onCondemned(details, flag);
+    this.#codec?.onConnectionEvent(ConnectionEvent.LocalClose);
   }
 
   #openStream(encoder: ResponseEncoder): ActiveStream {
@@ -187,13 +256,15 @@ export class ConnectionManager
     this.#headersTimer?.stop();
     const { stats, data } = this.config;
     this.#requests++;
-    if (this.#requests === data.maxRequestsPerConnection) {
+    const most = data.maxRequestsPerConnection;
+    if (most > 0 && this.#requests >= most) {
       stats.cxMaxRequestsReached++;
-      this.#isDraining = true;
+      if (this.isHttp2) this.startDrain();
+      else this.#isDraining = true;
     }
     const stream = new ActiveStream(this, encoder);
-    this.#streams.push(stream);
-    // A pipelined request may begin while the client still has the last response to read.
+    stream.index = this.#streams.push(stream) - 1;
+    // A request may begin while the client still has the last response to read.
     if (this.#isAboveHighWatermark) stream.onAboveWriteBufferHighWatermark();
     return stream;
   }
@@ -204,33 +275,81 @@ export class ConnectionManager
     return this.#codec === null ? 'HTTP/1.1' : this.#codec.protocol;
   }
 
-  shouldCloseAfterResponse(): boolean {
-    if (this.#isDraining) return true;
-    if (!this.config.drainClose()) return false;
-    this.#isDraining = true;
-    this.config.stats.cxDrainClose++;
-    return true;
+  closesAfterResponse(isLast: boolean): boolean {
+    if (!this.#isDraining && this.config.drainClose()) {
+      this.config.stats.cxDrainClose++;
+      if (this.isHttp2) this.startDrain();
+      else this.#isDraining = true;
+    }
+    if (!this.isHttp2) return isLast || this.#isDraining;
+    if (isLast) this.startDrain();
+    return false;
   }
 
   borrowTimers(): StreamTimers {
-    const timers = this.#freeTimers;
-    if (timers === null) return new StreamTimers(this.config.timers, this.config.clock);
-    this.#freeTimers = null;
-    return timers;
+    return this.config.streamTimers.borrow();
+  }
+
+  /**
+   * Bounds what one read of one connection does to the others, and what requests that are reset right away cost:
+   * those over the bound begin in the next turn, if they still exist then.
+   */
+  mustDefer(stream: ActiveStream): boolean {
+    if (!this.isHttp2) return false;
+    const deferred = this.#deferred;
+    if (deferred !== null) {
+      deferred.push(stream);
+      return true;
+    }
+    const resets = this.#prematureResets;
+    const isSuspect = resets > SUSPECT_RESETS && resets * 2 >= this.#endedRequests;
+    if (!isSuspect && this.#startedInRead++ < this.config.data.maxRequestsPerIoCycle) return false;
+    this.#deferred = [stream];
+    setImmediate(startDeferred, this);
+    return true;
+  }
+
+  /** For startDeferred() below: a turn later. */
+  startDeferred(): void {
+    const deferred = this.#deferred ?? [];
+    const most = this.config.data.maxRequestsPerIoCycle;
+    let started = 0;
+    let at = 0;
+    while (at < deferred.length && started < most) if (deferred[at++]!.startDeferred()) started++;
+    if (at === deferred.length) {
+      this.#deferred = null;
+      return;
+    }
+    this.#deferred = deferred.slice(at);
+    setImmediate(startDeferred, this);
   }
 
   onStreamFinished(stream: ActiveStream, timers: StreamTimers): void {
     const { stats, data } = this.config;
     stats.txBytesTotal += stream.encoder.bytesSent();
     const streams = this.#streams;
-    const at = streams.indexOf(stream);
     const last = streams.pop()!;
-    if (last !== stream && at !== -1) streams[at] = last;
-    if (this.#freeTimers === null && this.connection.isOpen()) this.#freeTimers = timers;
-    else timers.dispose();
+    if (last !== stream) {
+      streams[stream.index] = last;
+      last.index = stream.index;
+    }
+    this.config.streamTimers.giveBack(timers);
+    this.#judgeEnd(stream);
     if (streams.length > 0) return;
     this.#idleSinceMs = stream.streamInfo.endMs;
     this.#idleTimer?.start(data.idleTimeoutMs, stream.streamInfo.endMs);
+  }
+
+  /** Rapid reset (CVE-2023-44487): who resets most of what it asks for before it is answered asks no more. */
+  #judgeEnd({ streamInfo }: ActiveStream): void {
+    this.#endedRequests++;
+    const { prematureResets } = this.config.data;
+    if (isPrematureReset(streamInfo, prematureResets)) this.#prematureResets++;
+    if (!resetsTooMuch(this.#prematureResets, this.#endedRequests, prematureResets)) return;
+    if (this.#isCondemned || !this.connection.isOpen()) return;
+    this.config.stats.rqTooManyPrematureResets++;
+    this.#condemn(TOO_MANY_PREMATURE_RESETS, 0);
+    this.connection.close(ConnectionCloseType.NoFlush);
   }
 
   // ---- ConnectionCallbacks ----
@@ -243,18 +362,24 @@ export class ConnectionManager
     this.#disposeTimers();
     if (isRemote) stats.cxDestroyRemote++;
     else stats.cxDestroyLocal++;
-    if (this.#streams.some((stream) => !stream.isEnding())) {
-      stats.cxDestroyActiveRq++;
-      if (isRemote) stats.cxDestroyRemoteActiveRq++;
-      else stats.cxDestroyLocalActiveRq++;
-      for (const stream of this.#streams) stream.onConnectionClose(isRemote);
-    }
+    this.#countActiveRequests(isRemote);
+    for (const stream of this.#streams) stream.onConnectionClose(isRemote);
     this.#codec?.onConnectionEvent(event);
+    this.#unclear = null;
     stats.cxDestroy++;
     stats.cxActive--;
     if (this.connection.tls !== null) stats.cxSslActive--;
-    if (this.#codec !== null) stats.cxHttp1Active--;
+    if (this.isHttp2) stats.cxHttp2Active--;
+    else if (this.#codec !== null) stats.cxHttp1Active--;
     stats.cxLengthMs.record(clock.nowMs() - this.#startMs);
+  }
+
+  #countActiveRequests(isRemote: boolean): void {
+    if (!this.#streams.some((stream) => !stream.isEnding())) return;
+    const { stats } = this.config;
+    stats.cxDestroyActiveRq++;
+    if (isRemote) stats.cxDestroyRemoteActiveRq++;
+    else stats.cxDestroyLocalActiveRq++;
   }
 
   onAboveWriteBufferHighWatermark(): void {
@@ -269,23 +394,30 @@ export class ConnectionManager
 
   // ---- the end of keep-alive ----
 
-  /** Ends keep-alive: the next response is the last; an idle connection closes after drain_timeout. */
+  /** HTTP/1: the next response is the last, or an idle connection closes after drain_timeout. HTTP/2: GOAWAY. */
   startDrain(): void {
     if (this.#drainTimer !== null) return;
     this.#isDraining = true;
+    this.#codec?.shutdownNotice();
     this.#drainTimer = this.#timer(onDrainTimeout);
     this.#drainTimer.start(this.config.data.drainTimeoutMs, this.config.clock.nowMs());
   }
 
-  startListenerDrain(closeIdleAfterMs: number): void {
+  startListenerDrain(drain: DrainSequence): void {
     const timer = this.#listenerDrainTimer ?? this.#timer(onListenerDrainTimeout);
     this.#listenerDrainTimer = timer;
-    timer.start(closeIdleAfterMs, this.config.clock.nowMs());
+    const { clock, data, random } = this.config;
+    const nowMs = clock.nowMs();
+    const afterMs = this.isHttp2
+      ? goAwayIdleAfterMs(drain, nowMs, random)
+      : closeIdleAfterMs(drain, nowMs, data.drainTimeoutMs, random);
+    timer.start(afterMs, nowMs);
   }
 
   /** The client had drain_timeout to see the end coming. */
   onDrainTimeout(): void {
-    this.#closeWhenSilent(this.#drainTimer);
+    if (this.isHttp2) this.#codec?.goAway();
+    else this.#closeWhenSilent(this.#drainTimer);
   }
 
   onListenerDrainTimeout(): void {
@@ -293,7 +425,8 @@ export class ConnectionManager
       this.#isDraining = true;
       this.config.stats.cxDrainClose++;
     }
-    this.#closeWhenSilent(this.#listenerDrainTimer);
+    if (this.isHttp2) this.startDrain();
+    else this.#closeWhenSilent(this.#listenerDrainTimer);
   }
 
   /**
@@ -317,13 +450,18 @@ export class ConnectionManager
 
   onMaxDuration(): void {
     this.config.stats.cxMaxDurationReached++;
+    const waitsForResponse = this.config.data.http1SafeMaxConnectionDuration && !this.isHttp2;
     // A request that is on its way then finds the connection open.
-    if (this.config.data.http1SafeMaxConnectionDuration && this.#codec !== null)
-      this.#isDraining = true;
+    if (waitsForResponse && this.#codec !== null) this.#isDraining = true;
     else this.#endKeepAlive();
   }
 
   onHeadersTimeout(): void {
+    const unclear = this.#unclear;
+    if (unclear !== null) {
+      this.#unclear = null;
+      this.#createCodec('HTTP/1').dispatch(unclear, false);
+    }
     this.#codec?.abortHead(headersTimeout);
   }
 
@@ -349,8 +487,6 @@ export class ConnectionManager
     this.#headersTimer?.dispose();
     this.#drainTimer?.dispose();
     this.#listenerDrainTimer?.dispose();
-    this.#freeTimers?.dispose();
-    this.#freeTimers = null;
   }
 }
 
@@ -372,4 +508,8 @@ function onListenerDrainTimeout(manager: ConnectionManager): void {
 
 function onDrainTimeout(manager: ConnectionManager): void {
   manager.onDrainTimeout();
+}
+
+function startDeferred(manager: ConnectionManager): void {
+  manager.startDeferred();
 }

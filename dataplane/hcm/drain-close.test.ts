@@ -103,5 +103,6 @@ test('a drained connection leaves no timer', () => {
   exchange(scenario);
   scenario.config.startDrain(immediateDrain(scenario.timers.clock.nowMs()));
   exchange(scenario);
+  scenario.config.streamTimers.dispose();
   assert.equal(scenario.timers.armedCount(), 0);
 });

@@ -32,3 +32,16 @@ export function closeIdleAfterMs(
   if (drain.strategy === 'immediate') return drainTimeoutMs;
   return Math.max(0, endMsOf(drain) - nowMs + drain.windowMs * random());
 }
+
+/**
+ * When an HTTP/2 connection hears GOAWAY at the latest, ms from now: at some time in the window, so that clients do
+ * not all connect anew at once. It loses no request by it, so there is nothing to wait for.
+ */
+export function goAwayIdleAfterMs(
+  drain: DrainSequence,
+  nowMs: number,
+  random: () => number,
+): number {
+  if (drain.strategy === 'immediate') return 0;
+  return Math.max(0, drain.startMs - nowMs + drain.windowMs * random());
+}

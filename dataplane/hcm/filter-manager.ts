@@ -31,6 +31,7 @@ import {
   startResponse,
 } from './encode-iteration.ts';
 import type { FilterEntry } from './filter-manager-host.ts';
+import { isGrpcRequest } from './local-reply.ts';
 
 const NO_BUFFERS: readonly Buffer[] = [];
 
@@ -115,6 +116,7 @@ export class FilterManager
       this.sendLocalReply(500, '', null, 'filter_exception');
       return;
     }
+    this.isGrpcRequest = isGrpcRequest(this.host.requestHeaders!);
     decodeHeadersFrom(this, 0, this.remoteComplete);
   }
 

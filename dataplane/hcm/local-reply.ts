@@ -93,7 +93,7 @@ export function makeGrpcReply(
 }
 
 /** grpc-message's encoding: printable ASCII but '%' stays, every other byte becomes %XX. */
-function percentEncode(bytes: string): string {
+export function percentEncode(bytes: string): string {
   if (/^[ -$&-~]*$/.test(bytes)) return bytes;
   let encoded = '';
   for (const byte of Buffer.from(bytes, 'latin1')) {

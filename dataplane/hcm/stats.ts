@@ -3,6 +3,7 @@
 
 import type { CollectsMore, StatField, StatScope, StatSink, StatsStore } from '../api/stats.ts';
 import { Http1CodecStats } from '../http/h1/codec-stats.ts';
+import { Http2CodecStats } from '../http/h2/codec-stats.ts';
 import { BucketHistogram } from '../stats/histogram.ts';
 
 /** `http.<stat_prefix>` in both notations. */
@@ -25,6 +26,8 @@ export class HcmStats implements CollectsMore {
     gauge('cxSslActive', 'downstream_cx_ssl_active'),
     counter('cxHttp1Total', 'downstream_cx_http1_total'),
     gauge('cxHttp1Active', 'downstream_cx_http1_active'),
+    counter('cxHttp2Total', 'downstream_cx_http2_total'),
+    gauge('cxHttp2Active', 'downstream_cx_http2_active'),
     counter('cxDestroy', 'downstream_cx_destroy'),
     counter('cxDestroyLocal', 'downstream_cx_destroy_local'),
     counter('cxDestroyRemote', 'downstream_cx_destroy_remote'),
@@ -45,6 +48,7 @@ export class HcmStats implements CollectsMore {
     counter('rqTotal', 'downstream_rq_total'),
     gauge('rqActive', 'downstream_rq_active'),
     counter('rqHttp1Total', 'downstream_rq_http1_total'),
+    counter('rqHttp2Total', 'downstream_rq_http2_total'),
     counter('rqCompleted', 'downstream_rq_completed'),
     counter('rqTimeout', 'downstream_rq_timeout'),
     counter('rqHeaderTimeout', 'downstream_rq_header_timeout'),
@@ -56,6 +60,7 @@ export class HcmStats implements CollectsMore {
     counter('rqTooLarge', 'downstream_rq_too_large'),
     counter('rqRedirectedWithNormalizedPath', 'downstream_rq_redirected_with_normalized_path'),
     counter('rqFailedPathNormalization', 'downstream_rq_failed_path_normalization'),
+    counter('rqTooManyPrematureResets', 'downstream_rq_too_many_premature_resets'),
     counter('rqResponseBeforeRqComplete', 'downstream_rq_response_before_rq_complete'),
     counter('rqWsOnNonWsRoute', 'downstream_rq_ws_on_non_ws_route'),
     counter('rsTooLarge', 'rs_too_large'),
@@ -67,6 +72,8 @@ export class HcmStats implements CollectsMore {
   cxSslActive = 0;
   cxHttp1Total = 0;
   cxHttp1Active = 0;
+  cxHttp2Total = 0;
+  cxHttp2Active = 0;
   cxDestroy = 0;
   cxDestroyLocal = 0;
   cxDestroyRemote = 0;
@@ -88,6 +95,7 @@ export class HcmStats implements CollectsMore {
   rqTotal = 0;
   rqActive = 0;
   rqHttp1Total = 0;
+  rqHttp2Total = 0;
   rqCompleted = 0;
   rqTimeout = 0;
   rqHeaderTimeout = 0;
@@ -99,6 +107,8 @@ export class HcmStats implements CollectsMore {
   rqTooLarge = 0;
   rqRedirectedWithNormalizedPath = 0;
   rqFailedPathNormalization = 0;
+  /** Connections that were closed because more than half of their requests had been reset early. */
+  rqTooManyPrematureResets = 0;
   rqResponseBeforeRqComplete = 0;
   rqWsOnNonWsRoute = 0;
   rsTooLarge = 0;
@@ -166,7 +176,8 @@ export function listenerHttpScope(listener: string, statPrefix: string): StatSco
 /** The stats of one connection manager config in one worker. */
 export interface HcmStatHolders {
   readonly hcm: HcmStats;
-  readonly codec: Http1CodecStats;
+  readonly http1: Http1CodecStats;
+  readonly http2: Http2CodecStats;
 }
 
 /**
@@ -174,8 +185,13 @@ export interface HcmStatHolders {
  * together when they are read; whoever made them removes them when its filter chain is gone.
  */
 export function hcmStatHolders(store: StatsStore, statPrefix: string): HcmStatHolders {
-  const holders = { hcm: new HcmStats(), codec: new Http1CodecStats() };
+  const holders = {
+    hcm: new HcmStats(),
+    http1: new Http1CodecStats(),
+    http2: new Http2CodecStats(),
+  };
   store.add(httpStatScope(statPrefix), holders.hcm);
-  store.add({ prefix: 'http1', promPrefix: 'envoy_http1', labels: {} }, holders.codec);
+  store.add({ prefix: 'http1', promPrefix: 'envoy_http1', labels: {} }, holders.http1);
+  store.add({ prefix: 'http2', promPrefix: 'envoy_http2', labels: {} }, holders.http2);
   return holders;
 }

@@ -1,5 +1,5 @@
-// The timers of one stream at a time. A connection keeps them and lends them to its next stream, so that a
-// request neither creates timers nor touches the wheel in the usual case (see deadline-timer.ts).
+// The timers of one stream at a time. They outlive it and are lent to the next one, so that a request neither
+// creates timers nor touches the wheel in the usual case (see deadline-timer.ts). One pool per HcmConfig and worker.
 
 import type { Clock } from '../../common/clock.ts';
 import type { TimerService } from '../../common/timer.ts';
@@ -72,12 +72,46 @@ export class StreamTimers {
     if (this.#maxDuration !== null) this.#maxDuration.stop();
   }
 
-  /** The connection is over. */
+  /** Nobody will borrow them again. */
   dispose(): void {
     this.stream = null;
     this.#idle?.dispose();
     this.#request?.dispose();
     this.#maxDuration?.dispose();
+  }
+}
+
+/** So many requests at once in one connection manager and worker find timers that are made already. */
+const MAX_FREE = 256;
+
+/** Lends StreamTimers. What is idle in it may still wake up once, to no effect. */
+export class StreamTimersPool {
+  readonly #timers: TimerService;
+  readonly #clock: Clock;
+  readonly #free: StreamTimers[];
+  #isDisposed: boolean;
+
+  constructor(timers: TimerService, clock: Clock) {
+    this.#timers = timers;
+    this.#clock = clock;
+    this.#free = [];
+    this.#isDisposed = false;
+  }
+
+  borrow(): StreamTimers {
+    return this.#free.pop() ?? new StreamTimers(this.#timers, this.#clock);
+  }
+
+  /** They are released. */
+  giveBack(timers: StreamTimers): void {
+    if (this.#free.length < MAX_FREE && !this.#isDisposed) this.#free.push(timers);
+    else timers.dispose();
+  }
+
+  dispose(): void {
+    this.#isDisposed = true;
+    for (const timers of this.#free) timers.dispose();
+    this.#free.length = 0;
   }
 }
 

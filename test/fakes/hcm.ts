@@ -95,6 +95,8 @@ export const defaultHcmConfig: HcmConfig = {
   delayedCloseTimeoutMs: 1_000,
   maxStreamDurationMs: 0,
   maxRequestsPerConnection: 0,
+  prematureResets: { totalStreamCount: 500, minStreamLifetimeS: 1 },
+  maxRequestsPerIoCycle: 128,
   streamErrorOnInvalidHttpMessage: false,
   localReply: null,
 };

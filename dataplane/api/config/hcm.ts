@@ -146,6 +146,15 @@ export interface HcmConfig {
   readonly maxStreamDurationMs: number;
   /** 0 = unlimited. */
   readonly maxRequestsPerConnection: number;
+  /** When a connection ends because its client resets most of what it asks for. */
+  readonly prematureResets: {
+    /** Runtime key overload.premature_reset_total_stream_count, default 500: judged by so many requests. */
+    readonly totalStreamCount: number;
+    /** overload.premature_reset_min_stream_lifetime_seconds, default 1: who lived longer was not reset early. */
+    readonly minStreamLifetimeS: number;
+  };
+  /** Runtime key http.max_requests_per_io_cycle, > 0: more requests of one read begin in the next turn. */
+  readonly maxRequestsPerIoCycle: number;
   /** Of HTTP/1; for HTTP/2 it is in `http2`. */
   readonly streamErrorOnInvalidHttpMessage: boolean;
   /** Null = local replies as they are. */

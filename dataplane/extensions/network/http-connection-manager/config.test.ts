@@ -74,6 +74,8 @@ describe('the config half of the HTTP connection manager', () => {
       delayedCloseTimeoutMs: 1_000,
       maxStreamDurationMs: 0,
       maxRequestsPerConnection: 0,
+      prematureResets: { totalStreamCount: 500, minStreamLifetimeS: 1 },
+      maxRequestsPerIoCycle: 128,
       http1: {
         acceptHttp10: false,
         defaultHostForHttp10: '',

@@ -62,6 +62,7 @@ function compileHcm(config: HttpConnectionManagerProto, compilation: Compilation
     localReply: compileLocalReply(config.local_reply_config, compilation),
     ...compileNormalization(config),
     ...compileLimits(config),
+    ...compileRuntimeLimits(compilation),
     http1: compileHttp1(config, compilation),
     http2: compileHttp2Options(
       config.http2_protocol_options,
@@ -214,6 +215,37 @@ function compileLimits(config: HttpConnectionManagerProto): Limits {
     delayedCloseTimeoutMs: durationMsOr(config.delayed_close_timeout, 1_000),
     maxStreamDurationMs: durationMsOr(common?.max_stream_duration, 0),
     maxRequestsPerConnection: wrapperOr(common?.max_requests_per_connection, 0),
+  };
+}
+
+const DEFAULT_PREMATURE_RESET_COUNT = 500;
+const DEFAULT_PREMATURE_RESET_LIFETIME_S = 1;
+const DEFAULT_MAX_REQUESTS_PER_IO_CYCLE = 128;
+
+/** What Envoy leaves to runtime keys. A key of another type than integer counts as absent, as in Envoy. */
+function compileRuntimeLimits(
+  compilation: Compilation,
+): Pick<HcmConfig, 'prematureResets' | 'maxRequestsPerIoCycle'> {
+  const integer = (key: string, otherwise: number): number => {
+    const value = compilation.context.runtimeValue(key);
+    return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : otherwise;
+  };
+  return {
+    prematureResets: {
+      totalStreamCount: integer(
+        'overload.premature_reset_total_stream_count',
+        DEFAULT_PREMATURE_RESET_COUNT,
+      ),
+      minStreamLifetimeS: integer(
+        'overload.premature_reset_min_stream_lifetime_seconds',
+        DEFAULT_PREMATURE_RESET_LIFETIME_S,
+      ),
+    },
+    // 0 would let no request begin; Envoy takes it for 1.
+    maxRequestsPerIoCycle: Math.max(
+      1,
+      integer('http.max_requests_per_io_cycle', DEFAULT_MAX_REQUESTS_PER_IO_CYCLE),
+    ),
   };
 }
 
