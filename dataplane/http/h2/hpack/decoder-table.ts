@@ -13,24 +13,17 @@ export class DecoderTable {
   /** What the peer may fill. */
   maxBytes = DEFAULT_TABLE_BYTES;
 
-  // The newest entry stands in slot #next - 1. Lengths are powers of two.
-  #names: string[] = new Array<string>(INITIAL_SLOTS).fill('');
-  #values: string[] = new Array<string>(INITIAL_SLOTS).fill('');
-  #flags = new Uint8Array(INITIAL_SLOTS);
+  // Entries by slot. The newest stands in slot #next - 1; lengths are powers of two.
+  names: string[] = new Array<string>(INITIAL_SLOTS).fill('');
+  values: string[] = new Array<string>(INITIAL_SLOTS).fill('');
+  /** What the decoder wants to remember of the entry. */
+  flags = new Uint8Array(INITIAL_SLOTS);
   #next = 0;
   #mask = INITIAL_SLOTS - 1;
 
-  name(position: number): string {
-    return this.#names[(this.#next - 1 - position) & this.#mask]!;
-  }
-
-  value(position: number): string {
-    return this.#values[(this.#next - 1 - position) & this.#mask]!;
-  }
-
-  /** What the decoder wants to remember of the entry. */
-  flags(position: number): number {
-    return this.#flags[(this.#next - 1 - position) & this.#mask]!;
+  /** Where the entry stands that has `position`; -1 = there is none. */
+  slot(position: number): number {
+    return position < this.count ? (this.#next - 1 - position) & this.#mask : -1;
   }
 
   /** RFC 7541 4.3: evicts what does not fit; 0 empties the table. */
@@ -57,9 +50,9 @@ export class DecoderTable {
   add(name: string, value: string, flags: number): void {
     if (this.count > this.#mask) this.#grow();
     const slot = this.#next & this.#mask;
-    this.#names[slot] = name;
-    this.#values[slot] = value;
-    this.#flags[slot] = flags;
+    this.names[slot] = name;
+    this.values[slot] = value;
+    this.flags[slot] = flags;
     this.#next = (this.#next + 1) & 0x3fffffff;
     this.count++;
     this.sizeBytes += name.length + value.length + ENTRY_OVERHEAD_BYTES;
@@ -68,10 +61,9 @@ export class DecoderTable {
   #evictTo(bytes: number): void {
     while (this.sizeBytes > bytes) {
       const slot = (this.#next - this.count) & this.#mask;
-      this.sizeBytes -=
-        this.#names[slot]!.length + this.#values[slot]!.length + ENTRY_OVERHEAD_BYTES;
-      this.#names[slot] = '';
-      this.#values[slot] = '';
+      this.sizeBytes -= this.names[slot]!.length + this.values[slot]!.length + ENTRY_OVERHEAD_BYTES;
+      this.names[slot] = '';
+      this.values[slot] = '';
       this.count--;
     }
   }
@@ -82,14 +74,14 @@ export class DecoderTable {
     const values = new Array<string>(slots).fill('');
     const flags = new Uint8Array(slots);
     for (let i = 0; i < this.count; i++) {
-      const position = this.count - 1 - i;
-      names[i] = this.name(position);
-      values[i] = this.value(position);
-      flags[i] = this.flags(position);
+      const slot = this.slot(this.count - 1 - i);
+      names[i] = this.names[slot]!;
+      values[i] = this.values[slot]!;
+      flags[i] = this.flags[slot]!;
     }
-    this.#names = names;
-    this.#values = values;
-    this.#flags = flags;
+    this.names = names;
+    this.values = values;
+    this.flags = flags;
     this.#mask = slots - 1;
     this.#next = this.count;
   }

@@ -208,6 +208,12 @@ describe('RFC 9113 8.2.1: fields that are malformed', () => {
     });
   }
 
+  test('an empty name is no pseudo-header whatever the byte behind it', () => {
+    const decoder = new HpackDecoder(4096);
+    assert.equal(run(decoder, literal('', 'v'.repeat(':'.charCodeAt(0)))), HpackStatus.Ok);
+    assert.equal(decoder.invalid, 'http2.invalid.header.field');
+  });
+
   test('what looks odd and is allowed passes', () => {
     const decoder = new HpackDecoder(4096);
     for (const name of ["!#$%&'*+-.^_`|~0az", ':x', ':path']) {

@@ -6,7 +6,7 @@
 
 import { hashStep, internName, underscoreSeen } from '../../header-names.ts';
 import { DecoderTable } from './decoder-table.ts';
-import { isValidValue, NAME_CHAR } from './field-chars.ts';
+import { NAME_CHAR, valueHash } from './field-chars.ts';
 import { huffmanDecode, maxDecodedBytes } from './huffman.ts';
 import {
   DEFAULT_TABLE_BYTES,
@@ -15,7 +15,7 @@ import {
   STATIC_NAMES,
   STATIC_VALUES,
 } from './static-table.ts';
-import { findValue, MAX_CACHED_BYTES, offerValue, valueKey } from './value-cache.ts';
+import { findValue, isSecondOffer, keepValue, MAX_CACHED_BYTES, valueKey } from './value-cache.ts';
 
 /** Outcome of a block. CompressionError is a connection error COMPRESSION_ERROR: both tables differ from now on. */
 export const HpackStatus = { Ok: 0, CompressionError: 1 } as const;
@@ -28,6 +28,7 @@ export const INVALID_FIELD = 'http2.invalid.header.field';
 const UNDERSCORE = 1;
 const INVALID_NAME = 2;
 const INVALID_VALUE = 4;
+const NEVER_INDEXED = 8;
 
 const COLON = 58;
 
@@ -39,8 +40,16 @@ const pseudoNames = new Map(
 /** Longest continuation of an integer: 5 bytes hold 35 bits, more than any length or index that could be right. */
 const MAX_INTEGER_BYTES = 5;
 
-/** Decoded Huffman strings, before they become strings of ours. Larger ones get a buffer of their own. */
-const scratch = Buffer.allocUnsafeSlow(64 * 1024);
+/** Values of the block that are not strings yet, and decoded Huffman strings before that. */
+const texts = Buffer.allocUnsafeSlow(64 * 1024);
+/** Of each value there: its place in the list, and where it ends in `texts`. */
+const MAX_DEFERRED = 32;
+const MAX_DEFERRED_BYTES = 256;
+const deferred = new Int32Array(2 * MAX_DEFERRED);
+
+/** The list while it is decoded; keeps what was in it until the next block, so it does not stay long. */
+const gathered: string[] = [];
+const MAX_GATHERED = 512;
 
 /** One per connection; every field is valid after `decode` and until the next. */
 export class HpackDecoder {
@@ -69,10 +78,15 @@ export class HpackDecoder {
   #mustResize = false;
   readonly #table = new DecoderTable();
 
-  // Of the string or integer read last.
+  // Results of the methods below.
   #pos = 0;
+  #name = '';
+  #value = '';
+  #valueBytes = 0;
   #flags = 0;
-  #textBytes = 0;
+  /** How much of `texts` and `deferred` is in use. */
+  #textEnd = 0;
+  #deferred = 0;
 
   /** `maxTableBytes` is what our SETTINGS_HEADER_TABLE_SIZE says. */
   constructor(maxTableBytes: number) {
@@ -100,15 +114,15 @@ export class HpackDecoder {
     maxFields: number,
     maxListBytes: number,
   ): HpackStatus {
-    const fields: string[] = [];
-    this.fields = fields;
-    this.listBytes = 0;
-    this.fieldCount = 0;
     this.overflow = false;
-    this.invalid = '';
-    this.hasUnderscore = false;
     this.neverIndexed = null;
+    this.#textEnd = 0;
+    this.#deferred = 0;
     const table = this.#table;
+    let listBytes = 0;
+    let fieldCount = 0;
+    let seenFlags = 0;
+    let length = 0;
 
     let pos = this.#sizeUpdates(block, start, end);
     if (pos < 0) return HpackStatus.CompressionError;
@@ -116,78 +130,101 @@ export class HpackDecoder {
       const first = block[pos]!;
       let name: string;
       let value: string;
-      let flags: number;
+      let flags = 0;
       let valueBytes: number;
-      let isNever = false;
       if (first >= 0x80) {
         let index = first & 0x7f;
+        pos++;
         if (index === 0x7f) {
-          index = this.#integer(block, pos + 1, end, 0x7f);
+          index = this.#integer(block, pos, end, 0x7f);
           if (index < 0) return HpackStatus.CompressionError;
           pos = this.#pos;
-        } else pos++;
+        }
         if (index < FIRST_DYNAMIC_INDEX) {
           if (index === 0) return HpackStatus.CompressionError;
           name = STATIC_NAMES[index]!;
           value = STATIC_VALUES[index]!;
-          flags = 0;
         } else {
-          const position = index - FIRST_DYNAMIC_INDEX;
-          if (position >= table.count) return HpackStatus.CompressionError;
-          name = table.name(position);
-          value = table.value(position);
-          flags = table.flags(position);
+          const slot = table.slot(index - FIRST_DYNAMIC_INDEX);
+          if (slot < 0) return HpackStatus.CompressionError;
+          name = table.names[slot]!;
+          value = table.values[slot]!;
+          flags = table.flags[slot]!;
         }
         valueBytes = value.length;
       } else {
-        // 01 = added to the table; 0000 = not; 0001 = never. 001 is a size update, at the start of a block only.
-        const isAdded = first >= 0x40;
-        if (!isAdded && first >= 0x20) return HpackStatus.CompressionError;
-        const mask = isAdded ? 0x3f : 0x0f;
-        let index = first & mask;
-        pos++;
-        if (index === mask) {
-          index = this.#integer(block, pos, end, mask);
-          if (index < 0) return HpackStatus.CompressionError;
-          pos = this.#pos;
-        }
-        if (index === 0) {
-          name = this.#literalName(block, pos, end);
-          pos = this.#pos;
-          if (pos < 0) return HpackStatus.CompressionError;
-          flags = this.#flags;
-        } else if (index < FIRST_DYNAMIC_INDEX) {
-          name = STATIC_NAMES[index]!;
-          flags = 0;
-        } else {
-          const position = index - FIRST_DYNAMIC_INDEX;
-          if (position >= table.count) return HpackStatus.CompressionError;
-          name = table.name(position);
-          // Whether the value was invalid does not matter here, but a name that is stays so.
-          flags = table.flags(position) & (UNDERSCORE | INVALID_NAME);
-        }
-        isNever = !isAdded && first >= 0x10;
-        // Secrets do not go where other connections' values are looked up.
-        value = this.#literalValue(block, pos, end, isAdded || !this.overflow, !isNever);
-        pos = this.#pos;
+        pos = this.#literal(block, pos, end, length);
         if (pos < 0) return HpackStatus.CompressionError;
-        flags |= this.#flags;
-        valueBytes = this.#textBytes;
-        if (isAdded && table.reserve(name.length, valueBytes)) table.add(name, value, flags);
+        name = this.#name;
+        value = this.#value;
+        flags = this.#flags;
+        valueBytes = this.#valueBytes;
       }
-      this.fieldCount++;
-      this.listBytes += name.length + valueBytes + ENTRY_OVERHEAD_BYTES;
-      if (flags !== 0) {
-        if ((flags & UNDERSCORE) !== 0) this.hasUnderscore = true;
-        if (flags > UNDERSCORE && this.invalid === '') this.invalid = INVALID_FIELD;
-      }
-      if (this.listBytes > maxListBytes || this.fieldCount > maxFields) this.overflow = true;
-      if (!this.overflow) {
-        if (isNever) this.#noteNeverIndexed(fields.length);
-        fields.push(name, value);
+      fieldCount++;
+      listBytes += name.length + valueBytes + ENTRY_OVERHEAD_BYTES;
+      seenFlags |= flags;
+      if (this.overflow) continue;
+      if (listBytes > maxListBytes || fieldCount > maxFields) this.overflow = true;
+      else {
+        if ((flags & NEVER_INDEXED) !== 0) this.#noteNeverIndexed(length);
+        gathered[length] = name;
+        gathered[length + 1] = value;
+        length += 2;
       }
     }
+    if (this.#deferred > 0) this.#makeDeferred();
+    // Gathering in one array and copying it costs half of pushing to a new one.
+    this.fields = gathered.slice(0, length);
+    if (length > MAX_GATHERED) gathered.length = MAX_GATHERED;
+    this.listBytes = listBytes;
+    this.fieldCount = fieldCount;
+    this.hasUnderscore = (seenFlags & UNDERSCORE) !== 0;
+    this.invalid = (seenFlags & (INVALID_NAME | INVALID_VALUE)) !== 0 ? INVALID_FIELD : '';
     return HpackStatus.Ok;
+  }
+
+  /**
+   * The literal at `start`; gives the position after it, or -1, and sets #name, #value, #flags and #valueBytes.
+   * `position`: where its name will stand in the list.
+   */
+  #literal(block: Buffer, start: number, end: number, position: number): number {
+    // 01 = added to the table; 0000 = not; 0001 = never. 001 is a size update, at the start of a block only.
+    const first = block[start]!;
+    const isAdded = first >= 0x40;
+    if (!isAdded && first >= 0x20) return -1;
+    const mask = isAdded ? 0x3f : 0x0f;
+    let index = first & mask;
+    let pos = start + 1;
+    if (index === mask) {
+      index = this.#integer(block, pos, end, mask);
+      if (index < 0) return -1;
+      pos = this.#pos;
+    }
+    const table = this.#table;
+    let name: string;
+    let flags = 0;
+    if (index === 0) {
+      name = this.#literalName(block, pos, end);
+      pos = this.#pos;
+      if (pos < 0) return -1;
+      flags = this.#flags;
+    } else if (index < FIRST_DYNAMIC_INDEX) {
+      name = STATIC_NAMES[index]!;
+    } else {
+      const slot = table.slot(index - FIRST_DYNAMIC_INDEX);
+      if (slot < 0) return -1;
+      name = table.names[slot]!;
+      // An invalid value belongs to the entry, an invalid name to whoever uses it.
+      flags = table.flags[slot]! & (UNDERSCORE | INVALID_NAME);
+    }
+    this.#flags = flags;
+    pos = this.#literalValue(block, pos, end, first, position);
+    if (pos < 0) return -1;
+    this.#name = name;
+    if (isAdded) {
+      if (table.reserve(name.length, this.#valueBytes)) table.add(name, this.#value, this.#flags);
+    } else if (first >= 0x10) this.#flags |= NEVER_INDEXED;
+    return pos;
   }
 
   #noteNeverIndexed(position: number): void {
@@ -248,12 +285,14 @@ export class HpackDecoder {
     let to = from + length;
     this.#pos = to;
     if (block[start]! >= 0x80) {
-      bytes = decodeBuffer(length);
-      to = huffmanDecode(block, from, to, bytes);
-      from = 0;
+      const at = this.#textEnd;
+      bytes = roomFor(at, length);
+      const decodeAt = bytes === texts ? at : 0;
+      to = huffmanDecode(block, from, to, bytes, decodeAt);
+      from = decodeAt;
       if (to < 0) return this.#fail();
     }
-    if (bytes[from] === COLON) return this.#pseudoName(bytes, from, to);
+    if (from < to && bytes[from] === COLON) return this.#pseudoName(bytes, from, to);
     let hash = 0;
     let isValid = from < to;
     for (let i = from; i < to; i++) {
@@ -285,53 +324,88 @@ export class HpackDecoder {
   }
 
   /**
-   * The value literal at `start`; sets #pos after it, or to -1, #flags and #textBytes. Gives '' when it is not wanted,
-   * and leaves it out of the cache when that is not wanted.
+   * The value literal at `start`; gives the position after it, or -1, sets #value and #valueBytes and adds to #flags.
+   * `first` is the first byte of the field.
    */
   #literalValue(
     block: Buffer,
     start: number,
     end: number,
-    isWanted: boolean,
-    mayCache: boolean,
-  ): string {
-    this.#flags = 0;
+    first: number,
+    position: number,
+  ): number {
     const length = this.#stringLength(block, start, end);
-    if (length < 0) return this.#fail();
-    if (length === 0) {
-      this.#textBytes = 0;
-      return '';
-    }
+    if (length < 0) return -1;
     const rawStart = this.#pos;
     const rawEnd = rawStart + length;
-    this.#pos = rawEnd;
+    this.#value = '';
+    this.#valueBytes = 0;
+    if (length === 0) return rawEnd;
     const isHuffman = block[start]! >= 0x80;
-    const isCached = mayCache && length <= MAX_CACHED_BYTES;
+    // Secrets (0001) do not go where values of other connections are looked up.
+    const isCached = length <= MAX_CACHED_BYTES && (first < 0x10 || first >= 0x40);
     let key = 0;
     if (isCached) {
       key = valueKey(block, rawStart, rawEnd, isHuffman);
       const found = findValue(block, rawStart, rawEnd, key);
       if (found !== null) {
-        this.#textBytes = found.length;
-        return found;
+        this.#value = found;
+        this.#valueBytes = found.length;
+        return rawEnd;
       }
     }
     let bytes = block;
     let from = rawStart;
     let to = rawEnd;
     if (isHuffman) {
-      bytes = decodeBuffer(length);
-      to = huffmanDecode(block, rawStart, rawEnd, bytes);
-      from = 0;
-      if (to < 0) return this.#fail();
+      bytes = roomFor(this.#textEnd, length);
+      from = bytes === texts ? this.#textEnd : 0;
+      to = huffmanDecode(block, rawStart, rawEnd, bytes, from);
+      if (to < 0) return -1;
     }
-    this.#textBytes = to - from;
-    const isValid = isValidValue(bytes, from, to);
-    if (!isValid) this.#flags = INVALID_VALUE;
-    if (!isWanted) return '';
-    const value = bytes.toString('latin1', from, to);
-    if (isValid && isCached) offerValue(block, rawStart, rawEnd, key, value);
-    return value;
+    this.#valueBytes = to - from;
+    const hash = from === to ? 0 : valueHash(bytes, from, to);
+    if (hash < 0) this.#flags |= INVALID_VALUE;
+    const isKept = isCached && hash >= 0 && isSecondOffer(key, hash);
+    const isAdded = first >= 0x40;
+    // Nobody wants it.
+    if (this.overflow && !isAdded) return rawEnd;
+    // What stays in the table or the cache must be a string of its own, not a slice that holds others in memory.
+    if (isKept || isAdded || !this.#defer(bytes, from, to, position)) {
+      this.#value = bytes.toString('latin1', from, to);
+      if (isKept) keepValue(block, rawStart, rawEnd, key, this.#value);
+    }
+    return rawEnd;
+  }
+
+  /**
+   * Leaves the string to #makeDeferred; false = no room. A call that makes a string costs 100 ns whatever its length,
+   * a slice of a string 10.
+   */
+  #defer(bytes: Buffer, from: number, to: number, position: number): boolean {
+    const at = this.#textEnd;
+    const length = to - from;
+    if (this.#deferred === MAX_DEFERRED || length > MAX_DEFERRED_BYTES) return false;
+    if (bytes !== texts) {
+      if (at + length > texts.length) return false;
+      for (let i = 0; i < length; i++) texts[at + i] = bytes[from + i]!;
+    }
+    this.#textEnd = at + length;
+    deferred[2 * this.#deferred] = position + 1;
+    deferred[2 * this.#deferred + 1] = this.#textEnd;
+    this.#deferred++;
+    return true;
+  }
+
+  /** The strings of the values that were left out, as slices of one. */
+  #makeDeferred(): void {
+    const text = texts.toString('latin1', 0, this.#textEnd);
+    let from = 0;
+    for (let i = 0; i < this.#deferred; i++) {
+      const to = deferred[2 * i + 1]!;
+      gathered[deferred[2 * i]!] = text.substring(from, to);
+      from = to;
+    }
   }
 
   #fail(): '' {
@@ -340,8 +414,8 @@ export class HpackDecoder {
   }
 }
 
-/** Where a Huffman string of `length` bytes can be decoded to. */
-function decodeBuffer(length: number): Buffer {
+/** Where a Huffman string of `length` bytes can be decoded to: `texts` from `at` on, or a buffer of its own. */
+function roomFor(at: number, length: number): Buffer {
   const needed = maxDecodedBytes(length);
-  return needed <= scratch.length ? scratch : Buffer.allocUnsafeSlow(needed);
+  return at + needed <= texts.length ? texts : Buffer.allocUnsafeSlow(needed);
 }

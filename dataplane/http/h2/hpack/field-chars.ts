@@ -7,21 +7,29 @@ export const NAME_CHAR: Uint8Array = TOKEN_LOWER.map((lower, code) =>
   lower === code && code > 0 ? 1 : 0,
 );
 
-/** 1 = may stand in a value: HTAB, SP, visible ASCII, obs-text (RFC 9110 5.5). */
-export const VALUE_CHAR: Uint8Array = new Uint8Array(256);
-VALUE_CHAR.fill(1, 32, 127);
-VALUE_CHAR.fill(1, 128);
-VALUE_CHAR[9] = 1;
+/** 1 = must not stand in a value, which is HTAB, SP, visible ASCII and obs-text (RFC 9110 5.5). */
+const NOT_IN_VALUE = new Uint8Array(256);
+NOT_IN_VALUE.fill(1, 0, 32);
+NOT_IN_VALUE[9] = 0;
+NOT_IN_VALUE[127] = 1;
 
 const SP = 32;
 const HTAB = 9;
 
-/** Whether bytes[start, end) may be a value: its characters, and no space or tab at either end. */
-export function isValidValue(bytes: Uint8Array, start: number, end: number): boolean {
-  if (start === end) return true;
+/**
+ * A hash of bytes[start, end), not empty, 0 or more; -1 when they may not be a value, by a character or by a space or
+ * tab at either end.
+ */
+export function valueHash(bytes: Uint8Array, start: number, end: number): number {
   const first = bytes[start]!;
   const last = bytes[end - 1]!;
-  if (first === SP || first === HTAB || last === SP || last === HTAB) return false;
-  for (let i = start; i < end; i++) if (VALUE_CHAR[bytes[i]!] === 0) return false;
-  return true;
+  if (first === SP || first === HTAB || last === SP || last === HTAB) return -1;
+  let bad = 0;
+  let hash = 0;
+  for (let i = start; i < end; i++) {
+    const char = bytes[i]!;
+    bad |= NOT_IN_VALUE[char]!;
+    hash = Math.imul(hash, 31) + char;
+  }
+  return bad === 0 ? hash & 0x7fffffff : -1;
 }

@@ -94,32 +94,33 @@ export function maxDecodedBytes(length: number): number {
 }
 
 /**
- * Decodes bytes[start, end) into `to` from its start, which must have room for maxDecodedBytes; returns how many
- * bytes came out, or -1: EOS in the string, or padding that is too long or not the first bits of EOS.
+ * Decodes bytes[start, end) to to[at, ...), where maxDecodedBytes must be free; returns the position after it, or -1:
+ * EOS in the string, or padding that is too long or not the first bits of EOS.
  */
 export function huffmanDecode(
   bytes: Uint8Array,
   start: number,
   end: number,
   to: Uint8Array,
+  at: number,
 ): number {
   let state = 0;
-  let at = 0;
+  let pos = at;
   for (let i = start; i < end; i++) {
     const byte = bytes[i]!;
     let step = steps[(state << 4) | (byte >> 4)]!;
     if ((step & (EMITS | FAILS)) !== 0) {
       if ((step & FAILS) !== 0) return -1;
-      to[at++] = step;
+      to[pos++] = step;
     }
     step = steps[((step >>> 16) << 4) | (byte & 15)]!;
     if ((step & (EMITS | FAILS)) !== 0) {
       if ((step & FAILS) !== 0) return -1;
-      to[at++] = step;
+      to[pos++] = step;
     }
     state = step >>> 16;
   }
-  return mayEnd[state] === 1 ? at : -1;
+  return mayEnd[state] === 1 ? pos : -1;
 }
 
 /** Bytes of the code of a latin1 string. */

@@ -9,8 +9,9 @@ const SLOTS = 1024;
 export const MAX_CACHED_BYTES = 64;
 
 const values: string[] = new Array<string>(SLOTS).fill('');
-/** What valueKey gave for the slot's value, and for the last one that was turned away. */
+/** What valueKey gave for the value. */
 const keys = new Int32Array(SLOTS);
+/** Hash of the last value that was turned away. */
 const candidates = new Int32Array(SLOTS);
 const lengths = new Uint8Array(SLOTS);
 const raw = new Uint8Array(SLOTS * MAX_CACHED_BYTES);
@@ -55,8 +56,19 @@ export function findValue(
   return values[slot]!;
 }
 
-/** Offers what bytes[start, end) decoded to, a valid value that was not found. */
-export function offerValue(
+/**
+ * Offers a valid value that was not found, by a hash of all of it; true = it was the last to be offered for its slot
+ * too, so keep it.
+ */
+export function isSecondOffer(key: number, hash: number): boolean {
+  const slot = slotOf(key);
+  if (candidates[slot] === hash) return true;
+  candidates[slot] = hash;
+  return false;
+}
+
+/** Keeps what bytes[start, end) decoded to; `value` must be a string of its own, not a slice. */
+export function keepValue(
   bytes: Uint8Array,
   start: number,
   end: number,
@@ -64,10 +76,6 @@ export function offerValue(
   value: string,
 ): void {
   const slot = slotOf(key);
-  if (candidates[slot] !== key) {
-    candidates[slot] = key;
-    return;
-  }
   keys[slot] = key;
   lengths[slot] = end - start;
   raw.set(bytes.subarray(start, end), slot * MAX_CACHED_BYTES);
