@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import grpc from '@grpc/grpc-js';
+import { until } from '../../fakes/until.ts';
 import { forms, type HopPki, type Hops, makeHopPki, SERVER_NAME, startHops } from '../hops.ts';
 import { skipWithout } from '../peers.ts';
-import { until } from '../until.ts';
 import { JsClient } from './js-client.ts';
 import { ECHO_INITIAL, ECHO_TRAILING, HOLD, type JsServer, startJsServer } from './js-server.ts';
 import { payload } from './testing-service.ts';
