@@ -8,6 +8,9 @@ import { stdoutAccessLog } from '../extensions/access-log/stdout/config.ts';
 import { spiffeValidator } from '../extensions/cert-validator/spiffe/config.ts';
 import { preserveCase } from '../extensions/header-formatter/preserve-case/config.ts';
 import { fault } from '../extensions/http/fault/config.ts';
+import { grpcHttp1Bridge } from '../extensions/http/grpc-http1-bridge/config.ts';
+import { grpcStats } from '../extensions/http/grpc-stats/config.ts';
+import { grpcWeb } from '../extensions/http/grpc-web/config.ts';
 import { headerMutation } from '../extensions/http/header-mutation/config.ts';
 import { rbac } from '../extensions/http/rbac/config.ts';
 import { router } from '../extensions/http/router/config.ts';
@@ -50,6 +53,9 @@ export const builtInExtensions: readonly AnyFactory[] = [
   rbac,
   headerMutation,
   fault,
+  grpcStats,
+  grpcWeb,
+  grpcHttp1Bridge,
   tlsInspector,
   httpInspector,
   proxyProtocol,

@@ -6,6 +6,9 @@ import { fileAccessLoggerFactory } from '../extensions/access-log/file/filter.ts
 import { stderrAccessLoggerFactory } from '../extensions/access-log/stderr/filter.ts';
 import { stdoutAccessLoggerFactory } from '../extensions/access-log/stdout/filter.ts';
 import { fault } from '../extensions/http/fault/filter.ts';
+import { grpcHttp1Bridge } from '../extensions/http/grpc-http1-bridge/filter.ts';
+import { grpcStats } from '../extensions/http/grpc-stats/filter.ts';
+import { grpcWeb } from '../extensions/http/grpc-web/filter.ts';
 import { headerMutationFactory } from '../extensions/http/header-mutation/filter.ts';
 import { rbac } from '../extensions/http/rbac/filter.ts';
 import { routerFilterFactory } from '../extensions/http/router/filter.ts';
@@ -32,7 +35,7 @@ const headerMutation = headerMutationFactory((text) => {
 });
 
 export const workerFactories: WorkerFactories = {
-  http: [routerFilterFactory, rbac, headerMutation, fault],
+  http: [routerFilterFactory, rbac, headerMutation, fault, grpcStats, grpcWeb, grpcHttp1Bridge],
   network: [
     httpConnectionManagerFactory(buildRouteTable),
     tcpProxyFilterFactory,

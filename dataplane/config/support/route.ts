@@ -1,6 +1,6 @@
 // Supported fields of routes and HTTP filters.
 
-import { fields, type SupportGroup } from './table.ts';
+import { fields, only, type SupportGroup } from './table.ts';
 
 const route = 'envoy.config.route.v3';
 const http = 'envoy.extensions.filters.http';
@@ -190,5 +190,20 @@ export const httpFilterSupport: SupportGroup = {
       'percentage',
     ),
     'envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay': {},
+    [`${http}.grpc_stats.v3.FilterConfig`]: {
+      individual_method_stats_allowlist: 'yes',
+      stats_for_all_methods: {
+        note: 'of 1,000 methods per cluster; further ones are counted without a method',
+      },
+      ...fields('enable_upstream_stats', 'replace_dots_in_grpc_service_name'),
+      emit_filter_state: only(false),
+    },
+    'envoy.config.core.v3.GrpcMethodList': fields('services'),
+    'envoy.config.core.v3.GrpcMethodList.Service': fields('name', 'method_names'),
+    [`${http}.grpc_web.v3.GrpcWeb`]: {},
+    [`${http}.grpc_http1_bridge.v3.Config`]: fields(
+      'upgrade_protobuf_to_grpc',
+      'ignore_query_parameters',
+    ),
   },
 };

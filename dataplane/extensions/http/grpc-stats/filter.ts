@@ -1,0 +1,185 @@
+// envoy.filters.http.grpc_stats, worker half: counts gRPC calls and their messages below the cluster that they
+// go to. Looks at every piece of body for where messages begin and changes nothing.
+
+import { isGrpcContentType } from '../../../access-log/grpc-status.ts';
+import type { ClusterManager, GrpcCallStats } from '../../../api/cluster.ts';
+import type { HttpFilterContext, HttpFilterFactory } from '../../../api/factory.ts';
+import {
+  getField,
+  getJoinedField,
+  type HeaderFields,
+  type RequestHeaders,
+  type ResponseHeaders,
+  type Trailers,
+} from '../../../api/headers.ts';
+import {
+  FilterDataStatus,
+  FilterHeadersStatus,
+  FilterTrailersStatus,
+  type HttpFilterConfig,
+  type StreamDecoderFilter,
+  type StreamDecoderFilterCallbacks,
+  type StreamEncoderFilter,
+  type StreamFilter,
+} from '../../../api/http-filter.ts';
+import { FrameScanner } from '../../_shared/grpc/frame-scanner.ts';
+import { type MethodPath, parseMethodPath } from '../../_shared/grpc/method-path.ts';
+import type { GrpcStatsData } from './data.ts';
+
+class GrpcStatsConfig implements HttpFilterConfig {
+  readonly clusterManager: ClusterManager;
+  readonly upstreamStats: boolean;
+  readonly #individual: 'none' | 'all' | ReadonlyMap<string, ReadonlySet<string>>;
+  readonly #replaceDots: boolean;
+
+  constructor(data: GrpcStatsData, clusterManager: ClusterManager) {
+    const { individual } = data;
+    this.clusterManager = clusterManager;
+    this.upstreamStats = data.upstreamStats;
+    this.#individual =
+      typeof individual === 'string'
+        ? individual
+        : new Map(individual.map(({ name, methods }) => [name, new Set(methods)]));
+    this.#replaceDots = data.replaceDots;
+  }
+
+  createFilter(): StreamFilter {
+    return new GrpcStatsFilter(this);
+  }
+
+  /** Where a call of that method to that cluster is counted; null = there is no such cluster. */
+  callsOf(clusterName: string, { service, method }: MethodPath): GrpcCallStats | null {
+    const stats = this.clusterManager.getCluster(clusterName)?.stats;
+    if (stats === undefined) return null;
+    const individual = this.#individual;
+    if (individual === 'all') {
+      const name = this.#replaceDots ? service.replaceAll('.', '_') : service;
+      return stats.grpcCalls('grpc', name, method);
+    }
+    const isListed = individual !== 'none' && individual.get(service)?.has(method) === true;
+    return isListed ? stats.grpcCalls('grpc', service, method) : stats.grpcCalls('grpc', '', '');
+  }
+}
+
+class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilter {
+  readonly decoder: StreamDecoderFilter;
+  readonly encoder: StreamEncoderFilter;
+  readonly #config: GrpcStatsConfig;
+  #callbacks: StreamDecoderFilterCallbacks | null;
+  /** Of a gRPC request with a path that gRPC knows, else null: nothing is counted. */
+  #method: MethodPath | null;
+  #calls: GrpcCallStats | null;
+  #request: FrameScanner | null;
+  /** Of #request's messages those that stand in the stats. */
+  #requestCharged: number;
+  #response: FrameScanner | null;
+
+  constructor(config: GrpcStatsConfig) {
+    this.decoder = this;
+    this.encoder = this;
+    this.#config = config;
+    this.#callbacks = null;
+    this.#method = null;
+    this.#calls = null;
+    this.#request = null;
+    this.#requestCharged = 0;
+    this.#response = null;
+  }
+
+  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
+    this.#callbacks = callbacks;
+  }
+
+  setEncoderFilterCallbacks(): void {
+    // Those of the decoder do.
+  }
+
+  decodeHeaders(headers: RequestHeaders, endStream: boolean): FilterHeadersStatus {
+    if (!isGrpcContentType(getField(headers.fields, 'content-type'))) {
+      return FilterHeadersStatus.Continue;
+    }
+    this.#method = parseMethodPath(headers.path);
+    if (this.#method !== null && !endStream) this.#request = new FrameScanner();
+    return FilterHeadersStatus.Continue;
+  }
+
+  decodeData(data: Buffer): FilterDataStatus {
+    if (this.#request !== null && this.#request.scan(data) > 0) this.#chargeRequestMessages();
+    return FilterDataStatus.Continue;
+  }
+
+  decodeTrailers(): FilterTrailersStatus {
+    return FilterTrailersStatus.Continue;
+  }
+
+  encodeHeaders(headers: ResponseHeaders, endStream: boolean): FilterHeadersStatus {
+    if (this.#method === null) return FilterHeadersStatus.Continue;
+    this.#chargeRequestMessages();
+    this.#chargeStatus(headers.fields);
+    if (endStream) {
+      this.#chargeUpstreamTime();
+    } else if (
+      headers.status === 200 &&
+      isGrpcContentType(getField(headers.fields, 'content-type'))
+    ) {
+      this.#response = new FrameScanner();
+    }
+    return FilterHeadersStatus.Continue;
+  }
+
+  encodeData(data: Buffer): FilterDataStatus {
+    if (this.#response === null) return FilterDataStatus.Continue;
+    const messages = this.#response.scan(data);
+    if (messages > 0 && this.#calls !== null) this.#calls.responseMessages += messages;
+    return FilterDataStatus.Continue;
+  }
+
+  encodeTrailers(trailers: Trailers): FilterTrailersStatus {
+    if (this.#method === null) return FilterTrailersStatus.Continue;
+    this.#chargeStatus(trailers);
+    this.#chargeUpstreamTime();
+    return FilterTrailersStatus.Continue;
+  }
+
+  onDestroy(): void {
+    this.#method = null;
+  }
+
+  /** By the route, or by what the router took where a header decides; until then messages wait. */
+  #resolve(): GrpcCallStats | null {
+    if (this.#calls !== null || this.#method === null) return this.#calls;
+    const callbacks = this.#callbacks!;
+    const ofRoute = callbacks.route()?.clusterName ?? '';
+    const clusterName = ofRoute === '' ? callbacks.streamInfo.upstreamCluster : ofRoute;
+    if (clusterName !== '') this.#calls = this.#config.callsOf(clusterName, this.#method);
+    return this.#calls;
+  }
+
+  #chargeRequestMessages(): void {
+    const calls = this.#resolve();
+    if (calls === null || this.#request === null) return;
+    calls.requestMessages += this.#request.messages - this.#requestCharged;
+    this.#requestCharged = this.#request.messages;
+  }
+
+  #chargeStatus(fields: HeaderFields): void {
+    const status = getJoinedField(fields, 'grpc-status');
+    if (status !== null) this.#resolve()?.chargeStatus(status);
+  }
+
+  #chargeUpstreamTime(): void {
+    if (!this.#config.upstreamStats) return;
+    const { lastUpstreamTxByteMs, lastUpstreamRxByteMs } = this.#callbacks!.streamInfo;
+    if (lastUpstreamTxByteMs === -1 || lastUpstreamRxByteMs === -1) return;
+    this.#resolve()?.recordRqTime(Math.floor(lastUpstreamRxByteMs - lastUpstreamTxByteMs));
+  }
+}
+
+/** The worker half; data is GrpcStatsData. */
+export const grpcStats: HttpFilterFactory = {
+  name: 'envoy.filters.http.grpc_stats',
+  create(data: unknown, context: HttpFilterContext): HttpFilterConfig {
+    // The contract between the halves: config.ts made it.
+    return new GrpcStatsConfig(data as GrpcStatsData, context.worker.clusterManager);
+  },
+};
