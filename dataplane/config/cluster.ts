@@ -17,6 +17,7 @@ import { requireAds } from '../compile/config-source.ts';
 import { compileBindConfig } from './bind-config.ts';
 import { compileDns } from './dns.ts';
 import { compileLoadAssignment } from './endpoint.ts';
+import { compileHealthChecks } from './health-check.ts';
 import { compileLoadBalancing } from './load-balancing.ts';
 import { compileCircuitBreakers, compileOutlierDetection } from './outlier-detection.ts';
 import { compileUpstreamHttp } from './upstream-http.ts';
@@ -63,6 +64,7 @@ export function compileCluster(
       at('outlier_detection'),
       compilation,
     ),
+    healthCheck: compileHealthChecks(cluster, at('health_checks'), http.protocol, compilation),
     loadAssignment: compileAssignment(cluster, path, compilation),
     dns: compileDns(cluster, path, defaults.dnsResolvers, compilation),
     http,

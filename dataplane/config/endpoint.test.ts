@@ -34,6 +34,7 @@ describe('compileLoadAssignment', () => {
               weight: 2,
               health: 'unhealthy',
               metadata: { 'envoy.lb': { v: 1 } },
+              healthCheck: null,
             },
             {
               address: '::1',
@@ -42,6 +43,7 @@ describe('compileLoadAssignment', () => {
               weight: 1,
               health: 'healthy',
               metadata: null,
+              healthCheck: null,
             },
           ],
         },

@@ -12,6 +12,7 @@ import { wrapperOr } from '../../proto/well-known.ts';
 import type { HostConfig, LoadAssignment, LocalityEndpoints } from '../api/config/cluster.ts';
 import { compileHostAddress } from '../compile/address.ts';
 import { type Compilation, mapItems } from '../compile/compilation.ts';
+import { compileHostHealthCheck } from './health-check.ts';
 
 const DEFAULT_OVERPROVISIONING_FACTOR = 140;
 const MAX_TOTAL_WEIGHT = 0xffff_ffff;
@@ -92,5 +93,10 @@ function compileHost(
     weight: wrapperOr(proto.load_balancing_weight, 1),
     health: healthOf[proto.health_status ?? 'UNKNOWN'],
     metadata: proto.metadata?.filter_metadata ?? null,
+    healthCheck: compileHostHealthCheck(
+      proto.endpoint?.health_check_config,
+      `${path}.endpoint.health_check_config`,
+      compilation,
+    ),
   };
 }

@@ -4,6 +4,7 @@
 import { byteString } from '../../common/byte-string.ts';
 import { compileLogFilter, type LogFilter } from '../access-log/filter.ts';
 import { createFormatter } from '../access-log/formatter.ts';
+import { compileMutations, type HeaderMutations } from '../access-log/header-mutations.ts';
 import type { Formatter } from '../access-log/text-formatter.ts';
 import type { LogContext } from '../api/access-log.ts';
 import type {
@@ -13,7 +14,6 @@ import type {
 } from '../api/config/hcm.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
-import { compileMutations, type HeaderMutations } from '../router/header-mutations.ts';
 
 /** What formats and filters read: the reply as it is so far. */
 class ReplyContext implements LogContext {

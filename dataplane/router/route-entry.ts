@@ -3,6 +3,11 @@
 // be ten thousands of them, so what routes have in common lies in their virtual host.
 
 import { byteString } from '../../common/byte-string.ts';
+import {
+  compileLevels,
+  compileMutations,
+  type HeaderMutations,
+} from '../access-log/header-mutations.ts';
 import type {
   ForwardActionData,
   RouteActionData,
@@ -13,7 +18,6 @@ import type { RequestHeaders, ResponseHeaders } from '../api/headers.ts';
 import type { Route } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { compileFilterConfigs, FilterConfigLevels } from './filter-configs.ts';
-import { compileLevels, compileMutations, type HeaderMutations } from './header-mutations.ts';
 import { compileRetryPolicy, type RetryPolicy } from './retry/policy.ts';
 import {
   compilePathRewrite,

@@ -1,5 +1,10 @@
 // What the routes of one virtual host share. Built by route-table, read by route-entry and router.
 
+import {
+  compileLevels,
+  compileMutations,
+  type HeaderMutations,
+} from '../access-log/header-mutations.ts';
 import type { RouteConfigData, VirtualHostData } from '../api/config/route.ts';
 import {
   type CreateRouteFilterConfig,
@@ -7,7 +12,6 @@ import {
   FilterConfigLevels,
   type FilterConfigs,
 } from './filter-configs.ts';
-import { compileLevels, compileMutations, type HeaderMutations } from './header-mutations.ts';
 import { compileRetryPolicy, type RetryPolicy } from './retry/policy.ts';
 
 /** The outermost level, shared by all virtual hosts of a configuration. */

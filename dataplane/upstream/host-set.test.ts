@@ -4,9 +4,9 @@ import type { UpstreamHost } from './host.ts';
 import { priorityLoad } from './host-set.ts';
 
 /** Only lengths are looked at. */
-function priority(all: number, healthy: number, degraded = 0) {
+function priority(all: number, healthy: number, degraded = 0, excludedCount = 0) {
   const hosts = (length: number) => new Array<UpstreamHost>(length);
-  return { all: hosts(all), healthy: hosts(healthy), degraded: hosts(degraded) };
+  return { all: hosts(all), healthy: hosts(healthy), degraded: hosts(degraded), excludedCount };
 }
 
 /** By hand from envoy-behaviour 2.1, factor 140, threshold 50 unless said otherwise. */
@@ -49,6 +49,33 @@ const table = [
     healthy: [70, 30],
     degraded: [0, 0],
     panic: [false, false],
+  },
+  {
+    name: 'excluded hosts do not count',
+    p: [
+      [4, 2, 0, 2],
+      [4, 4],
+    ],
+    healthy: [100, 0],
+    degraded: [0, 0],
+    panic: [false, false],
+  },
+  {
+    name: 'a priority of excluded hosts has no health',
+    p: [
+      [4, 0, 0, 4],
+      [4, 4],
+    ],
+    healthy: [0, 100],
+    degraded: [0, 0],
+    panic: [false, false],
+  },
+  {
+    name: 'where all are excluded they are used in panic',
+    p: [[4, 0, 0, 4]],
+    healthy: [100],
+    degraded: [0],
+    panic: [true],
   },
   {
     name: 'a lost priority fails over',
@@ -129,8 +156,8 @@ const table = [
 
 for (const { name, p, healthy, degraded, panic, ...given } of table) {
   test(`priority load: ${name}`, () => {
-    const priorities = p.map(([all, healthyCount, degradedCount]) =>
-      priority(all, healthyCount, degradedCount ?? 0),
+    const priorities = p.map(([all, healthyCount, degradedCount, excludedCount]) =>
+      priority(all, healthyCount, degradedCount ?? 0, excludedCount ?? 0),
     );
     const threshold = 'threshold' in given ? given.threshold : 50;
     const load = priorityLoad(priorities, 140, threshold);

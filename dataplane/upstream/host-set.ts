@@ -8,6 +8,8 @@ export interface PriorityHosts {
   readonly all: readonly UpstreamHost[];
   readonly healthy: readonly UpstreamHost[];
   readonly degraded: readonly UpstreamHost[];
+  /** Hosts of `all` that do not count in the arithmetic; none of them is healthy. */
+  readonly excludedCount: number;
 }
 
 /** Percent of requests by priority; they add up to 100. */
@@ -20,21 +22,29 @@ export interface PriorityLoad {
 
 /** Reads every host's health now; index = priority. */
 export function groupByPriority(hosts: readonly UpstreamHost[]): readonly PriorityHosts[] {
-  const groups: { all: UpstreamHost[]; healthy: UpstreamHost[]; degraded: UpstreamHost[] }[] = [
-    // Priority 0 exists even when it is empty: then it panics, as in Envoy.
-    { all: [], healthy: [], degraded: [] },
-  ];
+  // Priority 0 exists even when it is empty: then it panics, as in Envoy.
+  const groups: Group[] = [emptyGroup()];
   for (const host of hosts) {
-    while (groups.length <= host.placed.priority) {
-      groups.push({ all: [], healthy: [], degraded: [] });
-    }
+    while (groups.length <= host.placed.priority) groups.push(emptyGroup());
     const group = groups[host.placed.priority]!;
     group.all.push(host);
     const health = host.health();
     if (health === 'healthy') group.healthy.push(host);
     else if (health === 'degraded') group.degraded.push(host);
+    if (host.isExcluded()) group.excludedCount++;
   }
   return groups;
+}
+
+interface Group {
+  readonly all: UpstreamHost[];
+  readonly healthy: UpstreamHost[];
+  readonly degraded: UpstreamHost[];
+  excludedCount: number;
+}
+
+function emptyGroup(): Group {
+  return { all: [], healthy: [], degraded: [], excludedCount: 0 };
 }
 
 /** `overprovisioningFactor` in percent (140), `panicThresholdPercent` 0..100, 0 = never panic. */
@@ -45,17 +55,16 @@ export function priorityLoad(
 ): PriorityLoad {
   const health = (count: number, total: number) =>
     total === 0 ? 0 : Math.min(100, Math.floor((overprovisioningFactor * count) / total));
-  const healthyPercent = priorities.map(({ healthy, all }) => health(healthy.length, all.length));
-  const degradedPercent = priorities.map(({ degraded, all }) =>
-    health(degraded.length, all.length),
-  );
+  const healthyPercent = priorities.map((hosts) => health(hosts.healthy.length, counted(hosts)));
+  const degradedPercent = priorities.map((hosts) => health(hosts.degraded.length, counted(hosts)));
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   const normalized = Math.min(100, sum(healthyPercent) + sum(degradedPercent));
 
-  const panic = priorities.map(({ all, healthy, degraded }) => {
+  const panic = priorities.map((hosts) => {
     if (normalized === 100 || panicThresholdPercent === 0) return false;
-    const usable = all.length === 0 ? 0 : (100 * (healthy.length + degraded.length)) / all.length;
-    return usable < panicThresholdPercent;
+    const total = counted(hosts);
+    const usable = hosts.healthy.length + hosts.degraded.length;
+    return (total === 0 ? 0 : (100 * usable) / total) < panicThresholdPercent;
   });
   if (priorities.length > 0 && panic.every(Boolean)) {
     return { ...loadByHostCount(priorities), panic };
@@ -87,6 +96,10 @@ export function priorityLoad(
       ]! += remaining;
   }
   return { healthy, degraded, panic };
+}
+
+function counted({ all, excludedCount }: PriorityHosts): number {
+  return all.length - excludedCount;
 }
 
 /** Every priority panics: load in proportion to the number of hosts. */

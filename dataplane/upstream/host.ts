@@ -7,7 +7,14 @@ import { formatAddress, type SocketAddress } from '../api/connection.ts';
 import { SharedHostStats } from './host-stats.ts';
 import { HostPools } from './pool/host-pools.ts';
 import type { PoolContext } from './pool/pool-context.ts';
-import { changeUsers, HostWord, readWord, type SlotRef } from './shared-state.ts';
+import {
+  changeUsers,
+  EXCLUDED_FLAGS,
+  HealthFlag,
+  hasHealthFlag,
+  type SlotRef,
+  UNHEALTHY_FLAGS,
+} from './shared-state.ts';
 
 /** Made by its cluster; tells the shared slot that it is used until `retire` has ended. */
 export class UpstreamHost implements Host {
@@ -51,9 +58,14 @@ export class UpstreamHost implements Host {
     return this.stats.rqActive();
   }
 
-  /** What discovery says of it, unless it is ejected. */
+  /** What discovery says of it, unless a check or outlier detection says worse. */
   health(): PlacedHost['health'] {
-    return readWord(this.#slot, HostWord.HealthFlags) === 0 ? this.placed.health : 'unhealthy';
+    return healthOf(this.placed, this.#slot);
+  }
+
+  /** It does not count among the hosts of its priority: see EXCLUDED_FLAGS. */
+  isExcluded(): boolean {
+    return hasHealthFlag(this.#slot, EXCLUDED_FLAGS);
   }
 
   /** It is in no host set any more: drains its pools, then lets go of the slot and calls back. */
@@ -63,6 +75,12 @@ export class UpstreamHost implements Host {
       onRetired(this);
     });
   }
+}
+
+/** Envoy: Host::coarseHealth. */
+export function healthOf({ health }: PlacedHost, slot: SlotRef): PlacedHost['health'] {
+  if (health === 'unhealthy' || hasHealthFlag(slot, UNHEALTHY_FLAGS)) return 'unhealthy';
+  return hasHealthFlag(slot, HealthFlag.DegradedActiveHc) ? 'degraded' : health;
 }
 
 function isCanary(placed: PlacedHost): boolean {

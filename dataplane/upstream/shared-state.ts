@@ -6,7 +6,7 @@
 //
 //   host slot     | 0 users | 1 rq_active | 2 cx_active | 3 consecutive_5xx | 4 consecutive_gateway_failure |
 //                 | 5 consecutive_local_origin_failure | 6 health flags | 7..15 unused |
-//   cluster slot  | 0 users | 1 health epoch | 2..3 unused |
+//   cluster slot  | 0 users | 1 health epoch | 2 has had traffic | 3 unused |
 //                 | 4 connections | 5 pending | 6 requests | 7 retries |      priority DEFAULT
 //                 | 8 connections | 9 pending | 10 requests | 11 retries |    priority HIGH
 //                 | 12..15 unused |
@@ -29,7 +29,8 @@ export const HostWord = {
 } as const;
 export type HostWord = (typeof HostWord)[keyof typeof HostWord];
 
-export const ClusterWord = { Users: 0, HealthEpoch: 1 } as const;
+/** HasHadTraffic: 1 once any worker began to connect to one of its hosts. */
+export const ClusterWord = { Users: 0, HealthEpoch: 1, HasHadTraffic: 2 } as const;
 
 /** Words of one priority; add to `4 + 4 * priority`. */
 export const ResourceWord = { Connections: 0, Pending: 1, Requests: 2, Retries: 3 } as const;
@@ -37,8 +38,25 @@ export type ResourceWord = (typeof ResourceWord)[keyof typeof ResourceWord];
 const RESOURCES_AT = 4;
 const RESOURCES_PER_PRIORITY = 4;
 
-/** Bits of HostWord.HealthFlags; a host with any of them gets no traffic outside panic. */
-export const HealthFlag = { FailedOutlierCheck: 1 } as const;
+/** Bits of HostWord.HealthFlags, Envoy's. Set in main; discovery's verdict is not among them but in PlacedHost. */
+export const HealthFlag = {
+  FailedActiveHc: 0x01,
+  FailedOutlierCheck: 0x02,
+  DegradedActiveHc: 0x08,
+  /** Discovery has dropped it, but its checks still pass. */
+  PendingDynamicRemoval: 0x20,
+  /** New, not checked yet, and not to count until then (ignore_new_hosts_until_first_hc). */
+  PendingActiveHc: 0x40,
+  ExcludedViaImmediateHcFail: 0x80,
+  /** The last check timed out. */
+  ActiveHcTimeout: 0x100,
+} as const;
+export type HealthFlag = (typeof HealthFlag)[keyof typeof HealthFlag];
+
+/** A host with any of these gets no traffic outside panic. */
+export const UNHEALTHY_FLAGS = HealthFlag.FailedActiveHc | HealthFlag.FailedOutlierCheck;
+/** A host with any of these does not count among those of its priority. */
+export const EXCLUDED_FLAGS = HealthFlag.PendingActiveHc | HealthFlag.ExcludedViaImmediateHcFail;
 
 /** Where a slot is; travels in messages. */
 export interface SlotAddress {
@@ -93,6 +111,17 @@ export function changeUsers({ words, base }: SlotRef, delta: 1 | -1): void {
 
 export function readWord({ words, base }: SlotRef, word: number): number {
   return Atomics.load(words, base + word);
+}
+
+/** Main: sets or clears one flag of a host. */
+export function setHealthFlag({ words, base }: SlotRef, flag: HealthFlag, on: boolean): void {
+  const at = base + HostWord.HealthFlags;
+  if (on) Atomics.or(words, at, flag);
+  else Atomics.and(words, at, ~flag);
+}
+
+export function hasHealthFlag(slot: SlotRef, flags: number): boolean {
+  return (readWord(slot, HostWord.HealthFlags) & flags) !== 0;
 }
 
 export function writeWord({ words, base }: SlotRef, word: number, value: number): void {

@@ -66,6 +66,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     commonLb: { healthyPanicThresholdPercent: 50, closeConnectionsOnHostSetChange: false },
     circuitBreakers: [defaultThresholds, defaultThresholds],
     outlierDetection: null,
+    healthCheck: null,
     loadAssignment: assignmentOf([]),
     dns: {
       refreshRateMs: 5_000,
@@ -116,6 +117,7 @@ export function hostConfig(address: string, given: Partial<HostConfig> = {}): Ho
     weight: 1,
     health: 'healthy',
     metadata: null,
+    healthCheck: null,
     ...given,
   };
 }

@@ -2,6 +2,7 @@
 // to the workers as it is. Times in ms. Defaults are Envoy's and are already filled in.
 
 import type { ProxyProtocolTlv } from '../connection.ts';
+import type { HealthCheckConfig, HostHealthCheckConfig } from './health-check.ts';
 import type { Http1Data } from './http1.ts';
 import type { Http2Data } from './http2.ts';
 import type { UpstreamTlsConfig } from './tls.ts';
@@ -27,6 +28,8 @@ export interface ClusterConfig {
   /** Index by ResourcePriority. */
   readonly circuitBreakers: readonly [ThresholdsConfig, ThresholdsConfig];
   readonly outlierDetection: OutlierDetectionConfig | null;
+  /** Null = no active checks. */
+  readonly healthCheck: HealthCheckConfig | null;
   /** load_assignment of STATIC and STRICT_DNS (there hosts hold names); null for EDS. */
   readonly loadAssignment: LoadAssignment | null;
   readonly dns: DnsConfig;
@@ -171,6 +174,8 @@ export interface HostConfig {
   readonly health: 'healthy' | 'degraded' | 'unhealthy';
   /** metadata filter_metadata; null when none. */
   readonly metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>> | null;
+  /** Null = checked where traffic goes. */
+  readonly healthCheck: HostHealthCheckConfig | null;
 }
 
 /** A resolved host with the shared-memory slot that main gave it; what workers get. */

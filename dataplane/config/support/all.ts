@@ -2,6 +2,7 @@
 
 import { bootstrapSupport, coreSupport } from './bootstrap.ts';
 import { clusterSupport, endpointSupport } from './cluster.ts';
+import { healthCheckSupport } from './health-check.ts';
 import { accessLogSupport, listenerSupport, networkFilterSupport, tlsSupport } from './listener.ts';
 import { tcpSupport } from './network-filter.ts';
 import { httpFilterSupport, routeSupport } from './route.ts';
@@ -17,6 +18,7 @@ export const supportGroups: readonly SupportGroup[] = [
   routeSupport,
   clusterSupport,
   endpointSupport,
+  healthCheckSupport,
   tlsSupport,
   accessLogSupport,
   coreSupport,

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { defaultOutlierDetection } from '../../../test/fakes/cluster-config.ts';
 import { FakeTimers } from '../../../test/fakes/timers.ts';
 import type { OutlierDetectionConfig } from '../../api/config/cluster.ts';
-import { HostWord, readWord, SharedChunks, writeWord } from '../shared-state.ts';
+import { HealthFlag, HostWord, readWord, SharedChunks, writeWord } from '../shared-state.ts';
 import { OutlierDetector } from './detector.ts';
 import { OutlierStats } from './outlier-stats.ts';
 
@@ -38,7 +38,7 @@ test('ejects, sets the flag, counts, logs, and brings back at the first tick aft
   const { timers, stats, lines, state, detector, address, slot, flags } = detection({});
   writeWord(slot(1), HostWord.Consecutive5xx, 5);
   detector.onThreshold(address(1), 'consecutive_5xx');
-  assert.equal(flags(1), 1);
+  assert.equal(flags(1), HealthFlag.FailedOutlierCheck);
   assert.equal(detector.isEjected(address(1)), true);
   assert.equal(readWord(slot(1), HostWord.Consecutive5xx), 0, 'ready to see the next run');
   assert.deepEqual(
@@ -55,7 +55,7 @@ test('ejects, sets the flag, counts, logs, and brings back at the first tick aft
   );
   // Ticks every 10 s: at 30 s the ejection is exactly over.
   timers.advance(29_999);
-  assert.equal(flags(1), 1);
+  assert.equal(flags(1), HealthFlag.FailedOutlierCheck);
   timers.advance(1);
   assert.equal(flags(1), 0);
   assert.equal(stats.ejectionsActive, 0);
@@ -89,7 +89,11 @@ test('a tick in between does not bring back: an ejection may last one interval l
   timers.advance(3_000);
   detector.onThreshold(address(1), 'consecutive_5xx');
   timers.advance(25_000);
-  assert.equal(flags(1), 1, 'over since 28 s, but the next tick is at 30 s');
+  assert.equal(
+    flags(1),
+    HealthFlag.FailedOutlierCheck,
+    'over since 28 s, but the next tick is at 30 s',
+  );
   timers.advance(2_000);
   assert.equal(flags(1), 0);
 });
@@ -98,7 +102,7 @@ test('past max_ejection_percent it only counts', () => {
   const { stats, lines, detector, address, flags } = detection({});
   detector.onThreshold(address(1), 'consecutive_5xx');
   detector.onThreshold(address(2), 'consecutive_5xx');
-  assert.deepEqual([flags(1), flags(2)], [1, 0]);
+  assert.deepEqual([flags(1), flags(2)], [HealthFlag.FailedOutlierCheck, 0]);
   assert.equal(stats.ejectionsOverflow, 1);
   assert.equal(stats.detected5xx, 2);
   assert.equal(lines.length, 1);
@@ -126,7 +130,7 @@ test('enforcing is a roll; what is not enforced is logged and can be detected ag
   assert.equal(readWord(slot(1), HostWord.Consecutive5xx), 0);
   state.draw = 0.399;
   detector.onThreshold(address(1), 'consecutive_5xx');
-  assert.equal(flags(1), 1);
+  assert.equal(flags(1), HealthFlag.FailedOutlierCheck);
 });
 
 test('gateway failures are detected but not enforced by default', () => {
@@ -140,7 +144,7 @@ test('gateway failures are detected but not enforced by default', () => {
 test('local-origin failures eject', () => {
   const { stats, detector, address, flags } = detection({});
   detector.onThreshold(address(2), 'consecutive_local_origin_failure');
-  assert.equal(flags(2), 1);
+  assert.equal(flags(2), HealthFlag.FailedOutlierCheck);
   assert.equal(stats.enforcedLocalOriginFailure, 1);
   assert.equal(stats.ejectionsTotal, 0);
 });

@@ -5,7 +5,7 @@
 import type { Clock, Random } from '../../../common/clock.ts';
 import type { Timer, TimerService } from '../../../common/timer.ts';
 import type { OutlierDetectionConfig } from '../../api/config/cluster.ts';
-import { HealthFlag, HostWord, type SlotRef, writeWord } from '../shared-state.ts';
+import { HealthFlag, type SlotRef, setHealthFlag, writeWord } from '../shared-state.ts';
 import {
   afterTick,
   type EjectionState,
@@ -121,7 +121,7 @@ export class OutlierDetector {
       this.#countEnforced(kind);
       const jitterMs = Math.trunc(random() * (config.maxEjectionTimeJitterMs + 1));
       host.state = ejected(before, config, clock.nowMs(), jitterMs);
-      this.#setFlag(host, true);
+      setHealthFlag(host.slot, HealthFlag.FailedOutlierCheck, true);
       this.#options.onHealthChanged(host.address);
     }
     const line = ejectLine(this.#logged(host, before), kind, isEnforced, clock.wallMs());
@@ -133,16 +133,10 @@ export class OutlierDetector {
     host.state = next;
     this.#options.stats.ejectionsActive--;
     for (const word of Object.values(counterWord)) writeWord(host.slot, word, 0);
-    this.#setFlag(host, false);
+    setHealthFlag(host.slot, HealthFlag.FailedOutlierCheck, false);
     this.#options.onHealthChanged(null);
     const line = unejectLine(this.#logged(host, before), this.#options.clock.wallMs());
     this.#options.onEventLine(line);
-  }
-
-  #setFlag({ slot: { words, base } }: WatchedHost, isEjected: boolean): void {
-    const at = base + HostWord.HealthFlags;
-    if (isEjected) Atomics.or(words, at, HealthFlag.FailedOutlierCheck);
-    else Atomics.and(words, at, ~HealthFlag.FailedOutlierCheck);
   }
 
   #logged(host: WatchedHost, before: EjectionState): LoggedHost {

@@ -2,11 +2,11 @@
 // of the connection. Compiled once per filter chain.
 
 import { compileFormat, logFormatOptions } from '../../../access-log/formatter.ts';
+import { compileMutations, type HeaderMutations } from '../../../access-log/header-mutations.ts';
 import type { TextFormatter } from '../../../access-log/text-formatter.ts';
 import { connectionLogContext } from '../../../api/access-log.ts';
 import { RequestHeaders } from '../../../api/headers.ts';
 import type { StreamInfo } from '../../../api/stream-info.ts';
-import { compileMutations, type HeaderMutations } from '../../../router/header-mutations.ts';
 import type { TunnelingData } from './data.ts';
 
 /** What a formatted text may hold: names and values come from peers (SNI, PROXY TLVs). */

@@ -1,12 +1,13 @@
 // request_/response_headers_to_add/_to_remove of one level (weighted cluster, route, virtual host, route
-// configuration), compiled. As in Envoy, a level first removes, then works out all its values, then applies.
+// configuration, health check), compiled: values are formats. As in Envoy, a level first removes, then works out all
+// its values, then applies.
 
-import { compileFormat } from '../access-log/formatter.ts';
-import type { TextFormatter } from '../access-log/text-formatter.ts';
 import type { LogContext } from '../api/access-log.ts';
 import { type HeaderFields, removeField } from '../api/headers.ts';
 import type { HeaderMutationData, HeaderMutationsData } from '../api/matcher-data.ts';
 import { applyHeaderOption } from '../http/append-header.ts';
+import { compileFormat } from './formatter.ts';
+import type { TextFormatter } from './text-formatter.ts';
 
 interface Addition {
   readonly option: HeaderMutationData;
