@@ -40,12 +40,8 @@ const pseudoNames = new Map(
 /** Longest continuation of an integer: 5 bytes hold 35 bits, more than any length or index that could be right. */
 const MAX_INTEGER_BYTES = 5;
 
-/** Values of the block that are not strings yet, and decoded Huffman strings before that. */
-const texts = Buffer.allocUnsafeSlow(64 * 1024);
-/** Of each value there: its place in the list, and where it ends in `texts`. */
-const MAX_DEFERRED = 32;
-const MAX_DEFERRED_BYTES = 256;
-const deferred = new Int32Array(2 * MAX_DEFERRED);
+/** Decoded Huffman strings before they become strings of ours. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** The list while it is decoded; keeps what was in it until the next block, so it does not stay long. */
 const gathered: string[] = [];
@@ -84,9 +80,6 @@ export class HpackDecoder {
   #value = '';
   #valueBytes = 0;
   #flags = 0;
-  /** How much of `texts` and `deferred` is in use. */
-  #textEnd = 0;
-  #deferred = 0;
 
   /** `maxTableBytes` is what our SETTINGS_HEADER_TABLE_SIZE says. */
   constructor(maxTableBytes: number) {
@@ -116,8 +109,6 @@ export class HpackDecoder {
   ): HpackStatus {
     this.overflow = false;
     this.neverIndexed = null;
-    this.#textEnd = 0;
-    this.#deferred = 0;
     const table = this.#table;
     let listBytes = 0;
     let fieldCount = 0;
@@ -153,7 +144,7 @@ export class HpackDecoder {
         }
         valueBytes = value.length;
       } else {
-        pos = this.#literal(block, pos, end, length);
+        pos = this.#literal(block, pos, end);
         if (pos < 0) return HpackStatus.CompressionError;
         name = this.#name;
         value = this.#value;
@@ -172,7 +163,6 @@ export class HpackDecoder {
         length += 2;
       }
     }
-    if (this.#deferred > 0) this.#makeDeferred();
     // Gathering in one array and copying it costs half of pushing to a new one.
     this.fields = gathered.slice(0, length);
     if (length > MAX_GATHERED) gathered.length = MAX_GATHERED;
@@ -185,9 +175,8 @@ export class HpackDecoder {
 
   /**
    * The literal at `start`; gives the position after it, or -1, and sets #name, #value, #flags and #valueBytes.
-   * `position`: where its name will stand in the list.
    */
-  #literal(block: Buffer, start: number, end: number, position: number): number {
+  #literal(block: Buffer, start: number, end: number): number {
     // 01 = added to the table; 0000 = not; 0001 = never. 001 is a size update, at the start of a block only.
     const first = block[start]!;
     const isAdded = first >= 0x40;
@@ -218,7 +207,7 @@ export class HpackDecoder {
       flags = table.flags[slot]! & (UNDERSCORE | INVALID_NAME);
     }
     this.#flags = flags;
-    pos = this.#literalValue(block, pos, end, first, position);
+    pos = this.#literalValue(block, pos, end, first);
     if (pos < 0) return -1;
     this.#name = name;
     if (isAdded) {
@@ -285,11 +274,9 @@ export class HpackDecoder {
     let to = from + length;
     this.#pos = to;
     if (block[start]! >= 0x80) {
-      const at = this.#textEnd;
-      bytes = roomFor(at, length);
-      const decodeAt = bytes === texts ? at : 0;
-      to = huffmanDecode(block, from, to, bytes, decodeAt);
-      from = decodeAt;
+      bytes = decodeBuffer(length);
+      to = huffmanDecode(block, from, to, bytes);
+      from = 0;
       if (to < 0) return this.#fail();
     }
     if (from < to && bytes[from] === COLON) return this.#pseudoName(bytes, from, to);
@@ -327,13 +314,7 @@ export class HpackDecoder {
    * The value literal at `start`; gives the position after it, or -1, sets #value and #valueBytes and adds to #flags.
    * `first` is the first byte of the field.
    */
-  #literalValue(
-    block: Buffer,
-    start: number,
-    end: number,
-    first: number,
-    position: number,
-  ): number {
+  #literalValue(block: Buffer, start: number, end: number, first: number): number {
     const length = this.#stringLength(block, start, end);
     if (length < 0) return -1;
     const rawStart = this.#pos;
@@ -358,54 +339,22 @@ export class HpackDecoder {
     let from = rawStart;
     let to = rawEnd;
     if (isHuffman) {
-      bytes = roomFor(this.#textEnd, length);
-      from = bytes === texts ? this.#textEnd : 0;
-      to = huffmanDecode(block, rawStart, rawEnd, bytes, from);
+      bytes = decodeBuffer(length);
+      from = 0;
+      to = huffmanDecode(block, rawStart, rawEnd, bytes);
       if (to < 0) return -1;
     }
     this.#valueBytes = to - from;
     const hash = from === to ? 0 : valueHash(bytes, from, to);
     if (hash < 0) this.#flags |= INVALID_VALUE;
     const isKept = isCached && hash >= 0 && isSecondOffer(key, hash);
-    const isAdded = first >= 0x40;
     // Nobody wants it.
-    if (this.overflow && !isAdded) return rawEnd;
-    // What stays in the table or the cache must be a string of its own, not a slice that holds others in memory.
-    if (isKept || isAdded || !this.#defer(bytes, from, to, position)) {
-      this.#value = bytes.toString('latin1', from, to);
-      if (isKept) keepValue(block, rawStart, rawEnd, key, this.#value);
-    }
+    if (this.overflow && first < 0x40) return rawEnd;
+    // Not a slice of a string of the whole block: it would cost its users more than it saves here, and hold the rest
+    // of the block in memory for as long as it lives.
+    this.#value = bytes.toString('latin1', from, to);
+    if (isKept) keepValue(block, rawStart, rawEnd, key, this.#value);
     return rawEnd;
-  }
-
-  /**
-   * Leaves the string to #makeDeferred; false = no room. A call that makes a string costs 100 ns whatever its length,
-   * a slice of a string 10.
-   */
-  #defer(bytes: Buffer, from: number, to: number, position: number): boolean {
-    const at = this.#textEnd;
-    const length = to - from;
-    if (this.#deferred === MAX_DEFERRED || length > MAX_DEFERRED_BYTES) return false;
-    if (bytes !== texts) {
-      if (at + length > texts.length) return false;
-      for (let i = 0; i < length; i++) texts[at + i] = bytes[from + i]!;
-    }
-    this.#textEnd = at + length;
-    deferred[2 * this.#deferred] = position + 1;
-    deferred[2 * this.#deferred + 1] = this.#textEnd;
-    this.#deferred++;
-    return true;
-  }
-
-  /** The strings of the values that were left out, as slices of one. */
-  #makeDeferred(): void {
-    const text = texts.toString('latin1', 0, this.#textEnd);
-    let from = 0;
-    for (let i = 0; i < this.#deferred; i++) {
-      const to = deferred[2 * i + 1]!;
-      gathered[deferred[2 * i]!] = text.substring(from, to);
-      from = to;
-    }
   }
 
   #fail(): '' {
@@ -414,8 +363,8 @@ export class HpackDecoder {
   }
 }
 
-/** Where a Huffman string of `length` bytes can be decoded to: `texts` from `at` on, or a buffer of its own. */
-function roomFor(at: number, length: number): Buffer {
+/** Where a Huffman string of `length` bytes can be decoded to. */
+function decodeBuffer(length: number): Buffer {
   const needed = maxDecodedBytes(length);
-  return at + needed <= texts.length ? texts : Buffer.allocUnsafeSlow(needed);
+  return needed <= scratch.length ? scratch : Buffer.allocUnsafeSlow(needed);
 }

@@ -20,10 +20,11 @@ import { DEFAULT_TABLE_BYTES, ENTRY_OVERHEAD_BYTES, FIRST_DYNAMIC_INDEX } from '
 /** Names beyond this many per connection are written as literals: peers choose them. */
 const MAX_NAMES = 128;
 const NAME_SLOTS = 256;
+const ORDER_MASK = 31;
 /** Entries of one name that are compared with a value. */
 const MAX_COMPARED = 8;
 /** Shorter strings are written byte by byte: cheaper than a call out of JavaScript. */
-const SHORT_TEXT = 40;
+const SHORT_TEXT = 20;
 const SHORT_COOKIE_BYTES = 20;
 
 /** What encodeField writes at most for a field. */
@@ -61,6 +62,9 @@ export class HpackEncoder {
   /** Open addressing by a few characters; never more than half full. */
   readonly #names: (NameEntry | null)[] = new Array<NameEntry | null>(NAME_SLOTS).fill(null);
   #nameCount = 0;
+  /** Entries of the names as they came in the last block, and how many came since this one began. */
+  readonly #order: (NameEntry | null)[] = new Array<NameEntry | null>(ORDER_MASK + 1).fill(null);
+  #position = 0;
 
   /** `maxTableBytes`: the most that we use whatever the peer allows. `huffman`: smaller strings for more CPU. */
   constructor(maxTableBytes: number, huffman: boolean) {
@@ -82,6 +86,7 @@ export class HpackEncoder {
 
   /** Begins a header block at out[at]; returns the position after what has to stand before the first field. */
   beginBlock(out: Buffer, at: number): number {
+    this.#position = 0;
     let pos = at;
     const maxBytes = this.#tableMaxBytes;
     if (this.#leastBytes < this.#toldBytes && this.#leastBytes < maxBytes) {
@@ -108,7 +113,14 @@ export class HpackEncoder {
    * for what does not belong on HTTP/2 (names of one connection, TE other than trailers).
    */
   encodeField(out: Buffer, at: number, name: string, value: string, neverIndexed: boolean): number {
-    const entry = this.#nameEntry(name);
+    // Messages of a connection resemble each other: mostly the name stood at the same place in the last block.
+    const position = this.#position;
+    this.#position = position + 1;
+    let entry = this.#order[position & ORDER_MASK] ?? null;
+    if (entry === null || entry.name !== name) {
+      entry = this.#nameEntry(name);
+      this.#order[position & ORDER_MASK] = entry;
+    }
     if (entry === null) return this.#fieldWithoutEntry(out, at, name, value, neverIndexed);
     const { kind } = entry;
     if (kind !== NameKind.Plain) {

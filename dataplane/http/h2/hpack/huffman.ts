@@ -94,18 +94,17 @@ export function maxDecodedBytes(length: number): number {
 }
 
 /**
- * Decodes bytes[start, end) to to[at, ...), where maxDecodedBytes must be free; returns the position after it, or -1:
- * EOS in the string, or padding that is too long or not the first bits of EOS.
+ * Decodes bytes[start, end) to the start of `to`, which must have room for maxDecodedBytes; returns how many bytes came
+ * out, or -1: EOS in the string, or padding that is too long or not the first bits of EOS.
  */
 export function huffmanDecode(
   bytes: Uint8Array,
   start: number,
   end: number,
   to: Uint8Array,
-  at: number,
 ): number {
   let state = 0;
-  let pos = at;
+  let pos = 0;
   for (let i = start; i < end; i++) {
     const byte = bytes[i]!;
     let step = steps[(state << 4) | (byte >> 4)]!;
