@@ -64,7 +64,7 @@ class Upstream {
   }
   onEvent(event: ConnectionEvent): void {
     this.codec.onConnectionEvent(event);
-    if (event !== ConnectionEvent.Connected) upstream = new Upstream();
+    if (event !== ConnectionEvent.Connected) process.exit(1);
   }
   onAboveWriteBufferHighWatermark(): void {
     this.codec.onAboveWriteBufferHighWatermark();
@@ -79,7 +79,7 @@ class Upstream {
     process.stderr.write(`upstream: ${error.details}\n`);
   }
 }
-let upstream = upstreamPort === '0' ? null : new Upstream();
+const upstream = upstreamPort === '0' ? null : new Upstream();
 
 const HELLO = Buffer.from('hello');
 

@@ -19,7 +19,6 @@ import {
   writeFrameHeader,
 } from '../../dataplane/http/h2/frames.ts';
 import { HpackDecoder } from '../../dataplane/http/h2/hpack/decoder.ts';
-import { HpackEncoder } from '../../dataplane/http/h2/hpack/encoder.ts';
 import type {
   Http2ClientCallbacks,
   Http2ClientOptions,
@@ -245,17 +244,18 @@ export function parseFrames(bytes: Buffer): Frame[] {
 
 /** A peer that speaks frames: what a hostile client or server is made of. */
 export class FramePeer {
-  readonly encoder = new HpackEncoder(4096, false);
   readonly decoder = new HpackDecoder(4096);
 
-  /** A header block of [name, value, ...], pseudo headers included. */
-  block(fields: readonly string[]): Buffer {
-    const out = Buffer.alloc(256 * 1024);
-    let at = this.encoder.beginBlock(out, 0);
+  /**
+   * A header block of [name, value, ...] as literals, whatever they are; `isIndexed`: they go into the table, the
+   * last one is then 0xbe.
+   */
+  block(fields: readonly string[], isIndexed = false): Buffer {
+    const parts: Buffer[] = [];
     for (let i = 0; i < fields.length; i += 2) {
-      at = this.encoder.encodeField(out, at, fields[i]!, fields[i + 1]!, false);
+      parts.push(Buffer.of(isIndexed ? 0x40 : 0), literal(fields[i]!), literal(fields[i + 1]!));
     }
-    return out.subarray(0, at);
+    return Buffer.concat(parts);
   }
 
   headers(id: number, flags: number, fields: readonly string[]): Buffer {
@@ -267,6 +267,17 @@ export class FramePeer {
     this.decoder.decode(payload, 0, payload.length, 1000, 1024 * 1024);
     return this.decoder.fields;
   }
+}
+
+/** RFC 7541 5.2, without Huffman. */
+function literal(text: string): Buffer {
+  const bytes = Buffer.from(text, 'latin1');
+  if (bytes.length < 127) return Buffer.concat([Buffer.of(bytes.length), bytes]);
+  const length = [127];
+  let left = bytes.length - 127;
+  for (; left >= 128; left = Math.floor(left / 128)) length.push((left % 128) | 128);
+  length.push(left);
+  return Buffer.concat([Buffer.from(length), bytes]);
 }
 
 export const GET = [':method', 'GET', ':scheme', 'http', ':authority', 'a.test', ':path', '/'];
