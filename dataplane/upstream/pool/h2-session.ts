@@ -7,22 +7,24 @@ import type { Http2ClientCallbacks } from '../../http/h2/options.ts';
 import type { HttpSession, HttpSessionOwner } from './http-session.ts';
 import type { Http2Codec, PoolConnection, PoolContext } from './pool-context.ts';
 
-/**
- * Streams before the peer's SETTINGS say how many it takes, which is one round trip away: RFC 9113 6.5.2 wants no
- * peer to take fewer. More could only be refused.
- */
-const STREAMS_BEFORE_SETTINGS = 100;
-
 /** See the file head. */
 export class H2Session implements HttpSession, Http2ClientCallbacks {
   readonly protocol = 'HTTP/2';
   readonly #owner: HttpSessionOwner;
   readonly #connection: PoolConnection;
   readonly #codec: Http2Codec;
+  /** Until the peer's SETTINGS say how many it takes: more than it does would be refused. */
+  readonly #streamsBeforeSettings: number;
   #hasSettings = false;
 
-  constructor(owner: HttpSessionOwner, connection: PoolConnection, context: PoolContext) {
+  constructor(
+    owner: HttpSessionOwner,
+    connection: PoolConnection,
+    context: PoolContext,
+    streamsBeforeSettings: number,
+  ) {
     this.#owner = owner;
+    this.#streamsBeforeSettings = streamsBeforeSettings;
     this.#connection = connection;
     this.#codec = context.createHttp2Codec(connection, this);
     connection.setReadSink(this.#codec);
@@ -33,8 +35,9 @@ export class H2Session implements HttpSession, Http2ClientCallbacks {
   }
 
   canOpenStream(): boolean {
-    if (!this.#hasSettings && this.#codec.activeStreams() >= STREAMS_BEFORE_SETTINGS) return false;
-    return this.#codec.canOpenStream();
+    const codec = this.#codec;
+    if (!this.#hasSettings && codec.activeStreams() >= this.#streamsBeforeSettings) return false;
+    return codec.canOpenStream();
   }
 
   activeStreams(): number {

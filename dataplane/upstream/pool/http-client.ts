@@ -13,6 +13,8 @@ import type { PoolConnection, PoolContext, PoolProtocol } from './pool-context.t
 
 /** The pool, as its connections see it. */
 export interface HttpClientOwner {
+  /** How many streams an HTTP/2 connection may begin with. */
+  streamsBeforeSettings(): number;
   onClientConnected(client: HttpClient): void;
   onStreamClosed(client: HttpClient): void;
   onGoAway(client: HttpClient): void;
@@ -65,7 +67,7 @@ export class HttpClient extends PoolClient implements HttpSessionOwner, Upstream
   openSession(): void {
     const context = this.#context;
     this.#session = this.#speaksHttp2()
-      ? new H2Session(this, this.connection, context)
+      ? new H2Session(this, this.connection, context, this.#pool.streamsBeforeSettings())
       : new H1Session(this, this.connection, context.codecOptions);
     const { maxConnectionDurationMs } = context.config.http;
     if (maxConnectionDurationMs > 0) {
@@ -91,6 +93,11 @@ export class HttpClient extends PoolClient implements HttpSessionOwner, Upstream
   /** For one more stream. */
   hasRoom(): boolean {
     return !this.isDraining && this.#session !== null && this.#session.canOpenStream();
+  }
+
+  /** Streams at once. */
+  maxStreams(): number {
+    return this.#session === null ? 0 : this.#session.maxStreams();
   }
 
   /** How many more streams it takes. */

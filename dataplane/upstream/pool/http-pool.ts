@@ -31,6 +31,9 @@ import type {
  */
 const FRESH_SHARE = 0.5;
 
+/** Streams before a peer's first SETTINGS, one round trip away: RFC 9113 6.5.2 wants no peer to take fewer. */
+const STREAMS_BEFORE_SETTINGS = 100;
+
 /** As Envoy offers them. */
 const alpnOf: Readonly<Record<PoolProtocol, readonly string[]>> = {
   'HTTP/1.1': ['http/1.1'],
@@ -52,6 +55,8 @@ export class HttpConnectionPool
   #idleTimer: Timer | null = null;
   /** Of an 'auto' pool: what ALPN chose last. */
   #choseHttp2 = false;
+  /** Streams per connection, by the last SETTINGS that came: what the next connection is likely to take. */
+  #learnedStreams = Number.POSITIVE_INFINITY;
 
   constructor(
     context: PoolContext,
@@ -111,9 +116,12 @@ export class HttpConnectionPool
     const isHttp2 = this.#protocol === 'auto' ? this.#choseHttp2 : this.#protocol === 'HTTP/2';
     if (!isHttp2) return 1;
     const { http2, maxRequestsPerConnection } = this.context.config.http;
-    return maxRequestsPerConnection === 0
-      ? http2.maxConcurrentStreams
-      : Math.min(http2.maxConcurrentStreams, maxRequestsPerConnection);
+    const streams = Math.max(1, Math.min(http2.maxConcurrentStreams, this.#learnedStreams));
+    return maxRequestsPerConnection === 0 ? streams : Math.min(streams, maxRequestsPerConnection);
+  }
+
+  streamsBeforeSettings(): number {
+    return Math.max(1, Math.min(STREAMS_BEFORE_SETTINGS, this.#learnedStreams));
   }
 
   /** `client` has room. */
@@ -155,6 +163,7 @@ export class HttpConnectionPool
   }
 
   onCapacityChanged(client: HttpClient): void {
+    this.#learnedStreams = client.maxStreams();
     if (client.isReady && !client.hasRoom()) this.#leaveReady(client);
     else if (!client.isReady) this.#serve(client);
   }
