@@ -185,6 +185,7 @@ function hopBootstrap(pki: HopPki, options: HopsOptions, hop: Hop): object {
     {
       stat_prefix: 'ingress',
       http2_protocol_options: options.http2 ?? {},
+      proxy_100_continue: true,
       upgrade_configs: [{ upgrade_type: 'websocket' }],
       http_filters: [
         typed('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router'),
