@@ -14,6 +14,8 @@ import { clusterScope } from './cluster-stats.ts';
 
 /** TLS of one cluster in one worker. */
 export interface ClusterTls {
+  /** False while a secret is missing. */
+  isReady(): boolean;
   /**
    * `serverName` '' = the SNI of the config. `alpnProtocols`: offered where the config has none, empty = none.
    * Throws with the failure reason when a secret is missing.
@@ -55,8 +57,12 @@ class ContextTls implements ClusterTls {
     stats.add(scope, this.#sslStats);
   }
 
+  isReady(): boolean {
+    return this.#context.isReady();
+  }
+
   wrap(socket: Socket, serverName: string, alpnProtocols: readonly string[]): TLSSocket {
-    if (!this.#context.isReady()) this.#sslStats.upstreamContextSecretsNotReady++;
+    if (!this.isReady()) this.#sslStats.upstreamContextSecretsNotReady++;
     return this.#context.wrap(socket, serverName, alpnProtocols);
   }
 

@@ -14,23 +14,18 @@ import type {
   TcpPool,
 } from '../api/cluster.ts';
 import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
-import {
-  type Connection,
-  formatAddress,
-  type ProxyProtocolInfo,
-  type SocketAddress,
-} from '../api/connection.ts';
+import { type Connection, formatAddress, type ProxyProtocolInfo } from '../api/connection.ts';
 import type { Protocol } from '../api/stream-info.ts';
 import { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import { Http2ClientConnection } from '../http/h2/client-connection.ts';
 import { Http2CodecStats } from '../http/h2/codec-stats.ts';
-import type { Http2ClientOptions } from '../http/h2/options.ts';
-import { connect } from '../network/connector.ts';
-import { encodeProxyHeader, proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
+import { proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
 import { Balancer } from './balancer.ts';
 import { CircuitBreakerStats, ClusterStats } from './cluster-stats.ts';
-import { type ClusterTls, connectorTls, serverNameOf } from './cluster-tls.ts';
+import { type ClusterTls, serverNameOf } from './cluster-tls.ts';
+import { http1ClientOptions, http2ClientOptions } from './codec-options.ts';
 import { UpstreamHost } from './host.ts';
+import { connectToHost } from './host-connection.ts';
 import { idleMonitor, SharedOutlierMonitor } from './outlier/monitor.ts';
 import type { OutlierThresholdEvent } from './outlier/outlier-event.ts';
 import type { PoolConnection, PoolContext, PoolHost, PoolProtocol } from './pool/pool-context.ts';
@@ -42,6 +37,7 @@ import {
   type SharedChunks,
   type SlotAddress,
   type SlotRef,
+  writeWord,
 } from './shared-state.ts';
 
 /** What clusters need of their worker. */
@@ -278,29 +274,15 @@ export class UpstreamCluster implements Cluster {
 
   #makeContext(): PoolContext {
     const { config, stats } = this;
-    const { clock, timers, random } = this.#parts;
-    const http2Options: Http2ClientOptions = {
-      protocol: config.http.http2,
-      maxHeadersCount: config.http.maxHeadersCount,
-      maxResponseHeadersKb: config.http.maxResponseHeadersKb,
-      bufferLimitBytes: config.perConnectionBufferLimitBytes,
-      timers,
-      clock,
-      random,
-      stats: this.http2Stats,
-    };
+    const { clock, timers } = this.#parts;
+    const http2Options = http2ClientOptions(config, this.http2Stats, this.#parts);
     return {
       config,
       stats,
       clock,
       timers,
       resources: this.#resources,
-      codecOptions: {
-        ...config.http.http1,
-        maxResponseHeadersKb: config.http.maxResponseHeadersKb,
-        maxHeadersCount: config.http.maxHeadersCount,
-        stats: this.codecStats,
-      },
+      codecOptions: http1ClientOptions(config, this.codecStats),
       createHttp2Codec: (connection, callbacks) =>
         new Http2ClientConnection(connection, http2Options, callbacks),
       connect: (host, serverName, downstream, alpnProtocols) =>
@@ -314,34 +296,28 @@ export class UpstreamCluster implements Cluster {
     downstream: ProxyProtocolInfo | null,
     alpnProtocols: readonly string[],
   ): PoolConnection {
-    const { config } = this;
-    const { proxyProtocol } = config;
-    const wantsHostname = config.tls?.autoHostSni === true && serverName === '';
-    const sni = wantsHostname ? host.hostname : serverName;
-    return connect({
+    const { config, stats } = this;
+    if (readWord(this.#slot, ClusterWord.HasHadTraffic) === 0) {
+      writeWord(this.#slot, ClusterWord.HasHadTraffic, 1);
+    }
+    return connectToHost({
       id: this.#parts.nextConnectionId(),
+      config,
       timers: this.#parts.timers,
+      tls: this.#tls,
       address: host.address,
-      tls: this.#tls === null ? null : connectorTls(this.#tls, sni, alpnProtocols),
+      hostname: host.hostname,
+      serverName,
+      downstream,
+      alpnProtocols,
       connectTimeoutMs: config.connectTimeoutMs,
-      localIp: bindAddressFor(host.address, config.bind.addresses),
-      preamble:
-        proxyProtocol === null ? null : (own) => encodeProxyHeader(proxyProtocol, downstream, own),
-      keepaliveS: config.tcpKeepalive?.timeS ?? config.bind.keepaliveS,
-      bufferLimitBytes: config.perConnectionBufferLimitBytes,
-      traffic: this.stats,
+      traffic: stats,
     });
   }
 
   #readEpoch(): number {
     return readWord(this.#slot, ClusterWord.HealthEpoch);
   }
-}
-
-/** Envoy: the first of the host's family, or else the first. */
-function bindAddressFor(host: SocketAddress, addresses: readonly string[]): string | null {
-  const isV6 = host.ip.includes(':');
-  return addresses.find((address) => address.includes(':') === isV6) ?? addresses[0] ?? null;
 }
 
 /** The slot is part of it: an address that left and came back has a new slot and is a new host. */

@@ -20,7 +20,7 @@ export class H2Session implements HttpSession, Http2ClientCallbacks {
   constructor(
     owner: HttpSessionOwner,
     connection: PoolConnection,
-    context: PoolContext,
+    context: Pick<PoolContext, 'createHttp2Codec'>,
     streamsBeforeSettings: number,
   ) {
     this.#owner = owner;
