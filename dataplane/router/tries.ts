@@ -119,7 +119,10 @@ function replay(stream: RouterStream, cluster: Cluster, host: Host): void {
 /** False = the request was answered because it cannot be kept and no try is under way. */
 export function keepBody(stream: RouterStream, data: Buffer): boolean {
   const isForRetry = stream.retryState !== null;
-  const limit = isForRetry ? retryBufferLimit(stream) : RESEND_BODY_BYTES;
+  const limit = Math.min(
+    isForRetry ? Number.POSITIVE_INFINITY : RESEND_BODY_BYTES,
+    bodyLimit(stream),
+  );
   if (stream.bodyBytes + data.length <= limit) {
     stream.bodyBytes += data.length;
     if (data.length > 0) stream.body!.push(keepBytes(data));
@@ -142,7 +145,7 @@ export function keepBody(stream: RouterStream, data: Buffer): boolean {
   return false;
 }
 
-function retryBufferLimit(stream: RouterStream): number {
+function bodyLimit(stream: RouterStream): number {
   const ofRoute = stream.route!.bufferLimitBytes ?? Number.POSITIVE_INFINITY;
   return Math.min(ofRoute, stream.bufferLimitBytes());
 }
