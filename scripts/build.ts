@@ -18,7 +18,7 @@ rmSync(join(root, 'dist'), { recursive: true, force: true });
 run(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json']);
 
 /** Files that code reads at run time, relative to the module that reads them. */
-const dataFiles = ['proto/gen', 'proto/remora'];
+const dataFiles = ['proto/gen', 'proto/remora', 'examples/shop/pricing.proto'];
 for (const file of dataFiles) {
   const from = join(root, file);
   if (!existsSync(from)) continue;

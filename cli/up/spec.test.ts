@@ -30,7 +30,7 @@ application: [node, a.ts]
 
 test('the shop’s own file is good', () => {
   const spec = readUpSpec('examples/shop');
-  assert.equal(spec.instances.length, 6);
+  assert.equal(spec.instances.length, 8);
   assert.equal(spec.traffic?.to.name, 'frontend-1');
 });
 

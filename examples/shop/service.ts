@@ -1,11 +1,13 @@
-// One program for the three services of the shop. Which one it is, it learns from its environment:
+// One program for the four services of the shop. Which one it is, it learns from its environment:
 //   PORT          where to listen on 127.0.0.1 (its sidecar forwards requests to it)
-//   SERVICE       frontend | orders | inventory
+//   SERVICE       frontend | orders | inventory, which speak HTTP/1.1, or pricing, which speaks gRPC (pricing.ts)
 //   VERSION       v1, v2 or empty
 //   INSTANCE      a name to tell instances apart
-//   OUTBOUND_URL  its sidecar's outbound listener: requests to other services go there, by Host header
+//   OUTBOUND_URL  its sidecar's outbound listener: requests to other services go there, by Host header, and so do
+//                 gRPC calls, by authority
 
 import http from 'node:http';
+import { PricingClient, startPricing } from './pricing.ts';
 
 const {
   PORT = '9000',
@@ -19,6 +21,9 @@ const { HOST = '127.0.0.1' } = process.env;
 /** Whom each service asks before it answers. */
 const asks: Readonly<Record<string, string>> = { frontend: 'orders', orders: 'inventory' };
 
+const UPDATES = 5;
+
+const pricing = new PricingClient(OUTBOUND_URL === undefined ? '' : new URL(OUTBOUND_URL).host);
 const outboundAgent = new http.Agent({ keepAlive: true, maxSockets: 64 });
 
 interface Answer {
@@ -44,8 +49,21 @@ function call(service: string, requestId: string | undefined): Promise<Answer> {
   });
 }
 
+/** A visitor of the frontend can make it call pricing by gRPC. */
+const callsOfPricing: Readonly<Record<string, () => Promise<object>>> = {
+  '/price': () => pricing.getPrice('teapot'),
+  '/prices': () => pricing.watchPrices('teapot', UPDATES),
+  // The mesh must refuse this one.
+  '/price/set': () =>
+    pricing.setPrice({ item: 'teapot', cents: 1, version: '', instance: '', caller: '' }),
+};
+
 async function answer(request: http.IncomingMessage): Promise<Answer> {
   const self = { service: SERVICE, version: VERSION, instance: INSTANCE };
+  const ofPricing = callsOfPricing[request.url ?? ''];
+  if (SERVICE === 'frontend' && ofPricing !== undefined) {
+    return { status: 200, body: JSON.stringify(await ofPricing()) };
+  }
   // `/call/inventory` on the frontend lets a visitor try a call that the mesh must refuse.
   const direct = /^\/call\/([a-z]+)$/.exec(request.url ?? '')?.[1];
   const next = direct ?? asks[SERVICE];
@@ -53,7 +71,11 @@ async function answer(request: http.IncomingMessage): Promise<Answer> {
   const requestId = request.headers['x-request-id'];
   const reply = await call(next, typeof requestId === 'string' ? requestId : undefined);
   if (reply.status !== 200) return reply;
-  return { status: 200, body: JSON.stringify({ ...self, [next]: JSON.parse(reply.body) }) };
+  const price = SERVICE === 'orders' ? { price: await pricing.getPrice('teapot') } : {};
+  return {
+    status: 200,
+    body: JSON.stringify({ ...self, [next]: JSON.parse(reply.body), ...price }),
+  };
 }
 
 const server = http.createServer((request, response) => {
@@ -73,8 +95,16 @@ const server = http.createServer((request, response) => {
 });
 // A sidecar keeps its connections for an hour: the application must not be the one to close them.
 server.keepAliveTimeout = 3_700_000;
-server.listen(Number(PORT), HOST);
-process.once('SIGTERM', () => {
-  server.close(() => process.exit(0));
-  server.closeIdleConnections();
-});
+if (SERVICE === 'pricing') {
+  const grpcServer = await startPricing(`${HOST}:${PORT}`, {
+    version: VERSION,
+    instance: INSTANCE,
+  });
+  process.once('SIGTERM', () => grpcServer.tryShutdown(() => process.exit(0)));
+} else {
+  server.listen(Number(PORT), HOST);
+  process.once('SIGTERM', () => {
+    server.close(() => process.exit(0));
+    server.closeIdleConnections();
+  });
+}
