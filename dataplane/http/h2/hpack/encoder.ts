@@ -35,6 +35,9 @@ export function maxFieldBytes(name: string, value: string): number {
 /** Bytes that beginBlock writes at most. */
 export const MAX_BLOCK_START_BYTES = 12;
 
+/** Stands where no name stood yet. */
+const noName = new NameEntry('');
+
 const statusTexts: readonly string[] = Array.from({ length: 1000 }, (_, status) => String(status));
 
 /** One per connection. */
@@ -63,7 +66,7 @@ export class HpackEncoder {
   readonly #names: (NameEntry | null)[] = new Array<NameEntry | null>(NAME_SLOTS).fill(null);
   #nameCount = 0;
   /** Entries of the names as they came in the last block, and how many came since this one began. */
-  readonly #order: (NameEntry | null)[] = new Array<NameEntry | null>(ORDER_MASK + 1).fill(null);
+  readonly #order: NameEntry[] = new Array<NameEntry>(ORDER_MASK + 1).fill(noName);
   #position = 0;
 
   /** `maxTableBytes`: the most that we use whatever the peer allows. `huffman`: smaller strings for more CPU. */
@@ -113,52 +116,51 @@ export class HpackEncoder {
    * for what does not belong on HTTP/2 (names of one connection, TE other than trailers).
    */
   encodeField(out: Buffer, at: number, name: string, value: string, neverIndexed: boolean): number {
-    // Messages of a connection resemble each other: mostly the name stood at the same place in the last block.
-    const position = this.#position;
-    this.#position = position + 1;
-    let entry = this.#order[position & ORDER_MASK] ?? null;
-    if (entry === null || entry.name !== name) {
-      entry = this.#nameEntry(name);
-      this.#order[position & ORDER_MASK] = entry;
+    // Messages of a connection resemble each other: mostly the name stood at the same place in the last block, and
+    // had this value. Small, so that it is inlined where fields are gone through.
+    const position = this.#position++ & ORDER_MASK;
+    const entry = this.#order[position]!;
+    if (entry.name === name && !neverIndexed && entry.kind === NameKind.Plain) {
+      const found = entry.lastFound;
+      if (this.#isAt(entry, found, value)) return this.#indexed(out, at, entry, found);
     }
-    if (entry === null) return this.#fieldWithoutEntry(out, at, name, value, neverIndexed);
-    const { kind } = entry;
-    if (kind !== NameKind.Plain) {
-      if (isLeftOut(kind, value)) return at;
-      if (isSecret(kind, value)) neverIndexed = true;
-    }
-    if (neverIndexed) {
-      return this.#literal(out, at, 0x10, 0x0f, this.#nameIndex(entry), name, value);
-    }
-    let found = entry.lastFound;
-    if (found === 0 || !this.#isAt(entry, found, value)) {
-      found = this.#find(entry, value);
-      if (found === 0) return this.#newField(out, at, entry, value);
-      entry.lastFound = found;
-    }
-    if (entry.credit < MAX_CREDIT) entry.credit += HIT_CREDIT;
-    const index = found < 0 ? -found : FIRST_DYNAMIC_INDEX + this.#inserted - found;
-    if (index < 0x7f) {
-      out[at] = 0x80 | index;
-      return at + 1;
-    }
-    return writeInteger(out, at, 0x80, 0x7f, index);
+    return this.#encodeSlowly(out, at, name, value, neverIndexed);
   }
 
-  #fieldWithoutEntry(
+  #encodeSlowly(
     out: Buffer,
     at: number,
     name: string,
     value: string,
     neverIndexed: boolean,
   ): number {
-    const kind = kindOf(name);
-    if (isLeftOut(kind, value)) return at;
-    const first = neverIndexed || isSecret(kind, value) ? 0x10 : 0;
-    return this.#literal(out, at, first, 0x0f, 0, name, value);
+    const entry = this.#nameEntry(name);
+    const kind = entry === null ? kindOf(name) : entry.kind;
+    let isNever = neverIndexed;
+    if (kind !== NameKind.Plain) {
+      if (isLeftOut(kind, value)) return at;
+      if (isSecret(kind, value)) isNever = true;
+    }
+    if (entry === null) return this.#literal(out, at, isNever ? 0x10 : 0, 0x0f, 0, name, value);
+    this.#order[(this.#position - 1) & ORDER_MASK] = entry;
+    if (isNever) {
+      return this.#literal(out, at, 0x10, 0x0f, this.#nameIndex(entry), name, value);
+    }
+    const found = this.#find(entry, value);
+    if (found === 0) return this.#newField(out, at, entry, value);
+    entry.lastFound = found;
+    return this.#indexed(out, at, entry, found);
   }
 
-  /** Whether `found`, a -static index or the number of an entry, not 0, still stands for the value. */
+  #indexed(out: Buffer, at: number, entry: NameEntry, found: number): number {
+    if (entry.credit < MAX_CREDIT) entry.credit += HIT_CREDIT;
+    const index = found < 0 ? -found : FIRST_DYNAMIC_INDEX + this.#inserted - found;
+    if (index >= 0x7f) return writeInteger(out, at, 0x80, 0x7f, index);
+    out[at] = 0x80 | index;
+    return at + 1;
+  }
+
+  /** Whether `found`, a -static index or the number of an entry, 0 = none, still stands for the value. */
   #isAt(entry: NameEntry, found: number, value: string): boolean {
     if (found < 0) return entry.staticValues[-found - entry.staticIndex] === value;
     return found > this.#inserted - this.#count && this.#entryValues[found & this.#mask] === value;
