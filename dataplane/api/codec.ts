@@ -68,6 +68,8 @@ export interface ResponseEncoder extends Stream {
    * comes. False: the request has a body, and will stay a plain request.
    */
   readonly canTunnel: boolean;
+  /** HTTP/2: how long the end of the response waits for the peer's window, ms, 0 = for ever. HTTP/1: nothing. */
+  setFlushTimeout(timeoutMs: number): void;
   /** 100, 102, 103; 101 goes through encodeHeaders with endStream false. */
   encode1xxHeaders(headers: ResponseHeaders): void;
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void;

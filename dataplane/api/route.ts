@@ -15,6 +15,10 @@ export interface Route {
   readonly idleTimeoutMs: number | null;
   /** Overrides HCM's max_stream_duration: null = not set, 0 = none. */
   readonly maxStreamDurationMs: number | null;
+  /** grpc-timeout of the client goes before it, within these bounds (ms, max 0 = none); null = it does not. */
+  readonly grpcTimeoutHeader: { readonly maxMs: number; readonly offsetMs: number } | null;
+  /** How long an HTTP/2 response waits for its client's window: null = not set, 0 = for ever. */
+  readonly flushTimeoutMs: number | null;
   /**
    * The override of the HTTP filter with that configured name, as its worker half made it (most
    * specific of weighted cluster, route, virtual host, route configuration); null = none.

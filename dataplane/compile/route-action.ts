@@ -98,7 +98,24 @@ function compileForward(
       action.max_stream_duration?.max_stream_duration === undefined
         ? null
         : durationMs(action.max_stream_duration.max_stream_duration),
+    ...compileGrpcTimeouts(action),
+    flushTimeoutMs: durationMsOr(action.flush_timeout, null),
     ...compileUpgrades(action, path, compilation),
+  };
+}
+
+function compileGrpcTimeouts(
+  action: RouteActionProto,
+): Pick<ForwardActionData, 'grpcTimeoutHeader' | 'maxGrpcTimeout'> {
+  const duration = action.max_stream_duration;
+  const offsetMs = durationMsOr(duration?.grpc_timeout_header_offset, 0);
+  const headerMaxMs = durationMsOr(duration?.grpc_timeout_header_max, null);
+  // Envoy: with max_stream_duration, whatever it says, the old fields mean nothing.
+  const oldMaxMs = duration === undefined ? durationMsOr(action.max_grpc_timeout, null) : null;
+  const oldOffsetMs = durationMsOr(action.grpc_timeout_offset, 0);
+  return {
+    grpcTimeoutHeader: headerMaxMs === null ? null : { maxMs: headerMaxMs, offsetMs },
+    maxGrpcTimeout: oldMaxMs === null ? null : { maxMs: oldMaxMs, offsetMs: oldOffsetMs },
   };
 }
 

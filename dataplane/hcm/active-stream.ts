@@ -41,6 +41,7 @@ import {
 } from './header-sanitize.ts';
 import type { LocalReplyRewriter } from './local-reply-rewrite.ts';
 import { normalizeHost, normalizePath, PathAction } from './path-checks.ts';
+import { NO_DURATION, streamDurationMs } from './stream-duration.ts';
 import { HttpStreamInfo } from './stream-info.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
 import { isBrokenHandshake } from './upgrades.ts';
@@ -75,6 +76,7 @@ interface DeferredRequest {
 /** A scan is read before the next can begin: one serves every stream of the worker. */
 const scan = new RequestScan();
 
+const GRPC_DEADLINE_EXCEEDED = 4;
 /** 53 bits, the most that a number holds exactly. */
 const RANDOM_RANGE = 2 ** 53;
 const NOT_DRAWN = -1;
@@ -230,10 +232,11 @@ export class ActiveStream
     this.#filterManager.createFilterChain();
     if (route !== null) {
       if (route.idleTimeoutMs !== null) this.#overrideIdleTimeout(route.idleTimeoutMs);
-      if (route.maxStreamDurationMs !== null) {
-        // From the start of the stream, which is this moment.
-        this.#timers.overrideMaxDuration(route.maxStreamDurationMs, info.startMs);
-      }
+      this.#overrideFlushTimeout(route);
+      const durationMs = streamDurationMs(headers, route, this.#config.data.maxStreamDurationMs);
+      // From the start of the stream.
+      if (durationMs === NO_DURATION) this.#timers.stopMaxDuration();
+      else this.#timers.startMaxDuration(durationMs, info.startMs);
     }
     this.#filterManager.decodeHeaders();
   }
@@ -415,6 +418,13 @@ export class ActiveStream
     else this.#timers.stopIdle();
   }
 
+  /** Envoy: the route's; else, if the connection manager has none of its own, the route's idle timeout. */
+  #overrideFlushTimeout(route: Route): void {
+    const fallsBack = this.#config.data.streamFlushTimeoutMs === null;
+    const timeoutMs = route.flushTimeoutMs ?? (fallsBack ? route.idleTimeoutMs : null);
+    if (timeoutMs !== null) this.encoder.setFlushTimeout(timeoutMs);
+  }
+
   // ---- timeouts ----
 
   onStreamIdleTimeout(): void {
@@ -440,6 +450,7 @@ export class ActiveStream
       'downstream duration timeout',
       null,
       'max_duration_timeout',
+      GRPC_DEADLINE_EXCEEDED,
     );
   }
 

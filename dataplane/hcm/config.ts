@@ -197,7 +197,7 @@ export class HttpConnectionManagerConfig {
       headersWithUnderscoresAction: data.headersWithUnderscoresAction,
       maxRequestHeadersKb: data.maxRequestHeadersKb,
       maxHeadersCount: data.maxHeadersCount,
-      streamFlushTimeoutMs: data.streamFlushTimeoutMs,
+      streamFlushTimeoutMs: data.streamFlushTimeoutMs ?? data.streamIdleTimeoutMs,
       bufferLimitBytes: this.bufferLimitBytes,
       timers: this.timers,
       clock: this.clock,

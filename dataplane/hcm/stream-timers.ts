@@ -58,10 +58,8 @@ export class StreamTimers {
     this.#maxDuration.start(timeoutMs, nowMs);
   }
 
-  /** A route's max_stream_duration instead of what was started; 0 = none. */
-  overrideMaxDuration(timeoutMs: number, nowMs: number): void {
-    if (timeoutMs > 0) this.startMaxDuration(timeoutMs, nowMs);
-    else if (this.#maxDuration !== null) this.#maxDuration.stop();
+  stopMaxDuration(): void {
+    if (this.#maxDuration !== null) this.#maxDuration.stop();
   }
 
   /** The stream is over: nothing fires until the next one starts something. */
@@ -69,7 +67,7 @@ export class StreamTimers {
     this.stream = null;
     this.stopIdle();
     this.stopRequest();
-    if (this.#maxDuration !== null) this.#maxDuration.stop();
+    this.stopMaxDuration();
   }
 
   /** Nobody will borrow them again. */

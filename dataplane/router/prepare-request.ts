@@ -7,7 +7,7 @@ import { RequestTrait } from './control-headers.ts';
 import { createRetryState } from './retry/state.ts';
 import type { RouteEntry } from './route-entry.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
-import { finalTimeouts, setExpectedTimeout } from './timeouts.ts';
+import { finalTimeouts, grpcGlobalMs, setExpectedTimeout } from './timeouts.ts';
 
 /** Everything that is done to the head once, before the first try. */
 export function prepareRequest(
@@ -19,13 +19,17 @@ export function prepareRequest(
   const forward = route.forward!;
   const policy = route.retryPolicy;
   const { suppressEnvoyHeaders, respectExpectedRqTimeout } = stream.config;
-  stream.globalMs = forward.timeoutMs;
+  const { maxGrpcTimeout } = forward;
+  if (maxGrpcTimeout !== null && (stream.traits & RequestTrait.Grpc) !== 0) {
+    stream.globalMs = grpcGlobalMs(headers, maxGrpcTimeout);
+    stream.isFromGrpc = true;
+  } else stream.globalMs = forward.timeoutMs;
   stream.perTryMs = policy === null ? 0 : policy.perTryTimeoutMs;
   stream.perTryIdleMs = policy === null ? 0 : policy.perTryIdleTimeoutMs;
   const hasControls = (stream.traits & RequestTrait.Controls) !== 0;
   if (hasControls) takeControls(stream, headers);
   if (hasControls || stream.perTryMs > 0) finalTimeouts(headers, stream, respectExpectedRqTimeout);
-  if (!suppressEnvoyHeaders) setExpectedTimeout(headers, stream, 0);
+  setExpectedTimeout(headers, stream, 0, !suppressEnvoyHeaders);
   if (route.virtualHost.includeRequestAttemptCount) {
     setField(headers.fields, ATTEMPT_COUNT, '1');
   }

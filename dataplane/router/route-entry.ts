@@ -98,6 +98,14 @@ export class RouteEntry implements Route {
     return this.forward === null ? null : this.forward.maxStreamDurationMs;
   }
 
+  get grpcTimeoutHeader(): Route['grpcTimeoutHeader'] {
+    return this.forward === null ? null : this.forward.grpcTimeoutHeader;
+  }
+
+  get flushTimeoutMs(): number | null {
+    return this.forward === null ? null : this.forward.flushTimeoutMs;
+  }
+
   perFilterConfig(filterName: string): unknown {
     return this.#filterConfigs.get(filterName);
   }

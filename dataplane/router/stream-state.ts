@@ -25,6 +25,7 @@ export type RouterStream = RouterState &
 export class RouterState implements Timeouts {
   /** Timeouts (see timeouts.ts). */
   globalMs: number;
+  isFromGrpc: boolean;
   perTryMs: number;
   perTryIdleMs: number;
   readonly config: RouterConfig;
@@ -66,6 +67,7 @@ export class RouterState implements Timeouts {
 
   constructor(config: RouterConfig) {
     this.globalMs = 0;
+    this.isFromGrpc = false;
     this.perTryMs = 0;
     this.perTryIdleMs = 0;
     this.config = config;

@@ -1,12 +1,21 @@
 // Timeouts of one request: the route's and the policy's, what trusted headers make of them, and what the
 // upstream is told (x-envoy-expected-rq-timeout-ms).
 
-import { type HeaderFields, type RequestHeaders, removeField, setField } from '../api/headers.ts';
+import {
+  getField,
+  type HeaderFields,
+  type RequestHeaders,
+  removeField,
+  setField,
+} from '../api/headers.ts';
+import { type GrpcTimeoutRule, grpcTimeoutMs, setGrpcTimeout } from '../http/grpc-timeout.ts';
 
 /** Milliseconds; 0 = none. Written by finalTimeouts, owned by the router filter. */
 export interface Timeouts {
   /** From the end of the request, retries included. */
   globalMs: number;
+  /** The global one is what a gRPC client asked for (max_grpc_timeout): the upstream is told in grpc-timeout. */
+  isFromGrpc: boolean;
   perTryMs: number;
   perTryIdleMs: number;
 }
@@ -59,13 +68,23 @@ export function finalTimeouts(
   if (timeouts.globalMs !== 0 && timeouts.perTryMs >= timeouts.globalMs) timeouts.perTryMs = 0;
 }
 
+/** The global timeout that a gRPC client asks for, by a route's max_grpc_timeout; 0 = none. */
+export function grpcGlobalMs({ fields }: RequestHeaders, rule: GrpcTimeoutRule): number {
+  let timeoutMs = Math.max(0, grpcTimeoutMs(getField(fields, 'grpc-timeout')));
+  // 0 would mean "no timeout".
+  if (rule.offsetMs < timeoutMs) timeoutMs -= rule.offsetMs;
+  if (rule.maxMs === 0) return timeoutMs;
+  return timeoutMs === 0 ? rule.maxMs : Math.min(timeoutMs, rule.maxMs);
+}
+
 /** Tells the upstream how long this try may take; nothing when there is no timeout. */
 export function setExpectedTimeout(
   headers: RequestHeaders,
   timeouts: Timeouts,
   elapsedMs: number,
+  tellsEnvoy: boolean,
 ): void {
-  const { globalMs, perTryMs } = timeouts;
+  const { globalMs, perTryMs, isFromGrpc } = timeouts;
   let expectedMs = perTryMs === 0 ? globalMs : perTryMs;
   if (expectedMs === 0) return;
   if (globalMs > 0) {
@@ -73,5 +92,6 @@ export function setExpectedTimeout(
     const leftMs = globalMs - Math.floor(elapsedMs);
     expectedMs = leftMs <= 0 ? 1 : Math.min(expectedMs, leftMs);
   }
-  setField(headers.fields, EXPECTED, String(expectedMs));
+  if (tellsEnvoy) setField(headers.fields, EXPECTED, String(expectedMs));
+  if (isFromGrpc) setGrpcTimeout(headers.fields, expectedMs);
 }

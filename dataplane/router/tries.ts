@@ -64,10 +64,9 @@ export function startRetry(stream: RouterStream): void {
   if (stream.route!.virtualHost.includeRequestAttemptCount) {
     setField(headers.fields, ATTEMPT_COUNT, String(stream.attempts));
   }
-  if (!stream.config.suppressEnvoyHeaders) {
-    const startedMs = stream.requestCompleteMs;
-    setExpectedTimeout(headers, stream, startedMs === -1 ? 0 : stream.clock.nowMs() - startedMs);
-  }
+  const startedMs = stream.requestCompleteMs;
+  const elapsedMs = startedMs === -1 ? 0 : stream.clock.nowMs() - startedMs;
+  setExpectedTimeout(headers, stream, elapsedMs, !stream.config.suppressEnvoyHeaders);
   replay(stream, stream.cluster!, host);
 }
 

@@ -133,8 +133,8 @@ export interface HcmConfig {
   readonly maxRequestHeadersKb: number;
   /** Default 100. */
   readonly maxHeadersCount: number;
-  /** HTTP/2: how long a stream waits for its peer's window; ms, 0 = for ever. Default: streamIdleTimeoutMs. */
-  readonly streamFlushTimeoutMs: number;
+  /** HTTP/2: how long a response waits for its client's window; ms, 0 = for ever. Null = as the idle timeout. */
+  readonly streamFlushTimeoutMs: number | null;
   /** Milliseconds; 0 = none. Defaults: 3 600 000, 0, 300 000, 0, 0, 5 000, 1 000, 0. */
   readonly idleTimeoutMs: number;
   readonly maxConnectionDurationMs: number;

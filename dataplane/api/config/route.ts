@@ -109,10 +109,24 @@ export interface ForwardActionData {
   readonly retryPolicy: RetryPolicyData | null;
   readonly priority: 0 | 1;
   readonly maxStreamDurationMs: number | null;
+  /** max_stream_duration.grpc_timeout_header_max and _offset; null = there is no _max. */
+  readonly grpcTimeoutHeader: GrpcTimeoutData | null;
+  /** max_grpc_timeout and grpc_timeout_offset, deprecated: instead of timeoutMs for gRPC requests. */
+  readonly maxGrpcTimeout: GrpcTimeoutData | null;
+  /** null = HCM's; 0 = none. */
+  readonly flushTimeoutMs: number | null;
   /** upgrade_configs. */
   readonly upgrades: readonly { readonly type: string; readonly enabled: boolean }[];
   /** Null = CONNECT is forwarded as one; else it ends here and its bytes go to the cluster's host. */
   readonly connect: ConnectData | null;
+}
+
+/** Bounds of what a client's grpc-timeout does. */
+export interface GrpcTimeoutData {
+  /** Milliseconds; 0 = whatever the client asks for. */
+  readonly maxMs: number;
+  /** Taken off what the client asks for. */
+  readonly offsetMs: number;
 }
 
 /** RouteAction.UpgradeConfig.ConnectConfig. */

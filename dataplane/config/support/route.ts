@@ -71,6 +71,7 @@ export const routeSupport: SupportGroup = {
       ...fields('host_rewrite_literal', 'auto_host_rewrite', 'host_rewrite_header'),
       ...fields('host_rewrite_path_regex', 'append_x_forwarded_host', 'timeout'),
       ...fields('idle_timeout', 'retry_policy', 'priority', 'max_stream_duration'),
+      ...fields('max_grpc_timeout', 'grpc_timeout_offset'),
       flush_timeout: { note: 'of HTTP/2 streams, as in Envoy' },
       upgrade_configs: { note: 'CONNECT-UDP is refused' },
     },
@@ -79,7 +80,11 @@ export const routeSupport: SupportGroup = {
       'proxy_protocol_config',
       'allow_post',
     ),
-    [`${route}.RouteAction.MaxStreamDuration`]: fields('max_stream_duration'),
+    [`${route}.RouteAction.MaxStreamDuration`]: fields(
+      'max_stream_duration',
+      'grpc_timeout_header_max',
+      'grpc_timeout_header_offset',
+    ),
     [`${route}.WeightedCluster`]: fields('clusters', 'runtime_key_prefix', 'header_name'),
     [`${route}.WeightedCluster.ClusterWeight`]: {
       ...fields('name', 'weight'),

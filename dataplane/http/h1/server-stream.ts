@@ -59,6 +59,9 @@ export class ServerStream extends Http1Stream implements ResponseEncoder {
     this.#owner = owner;
   }
 
+  /** What is encoded is the connection's to write. */
+  setFlushTimeout(): void {}
+
   encode1xxHeaders(headers: ResponseHeaders): void {
     // RFC 9110 15.2: an HTTP/1.0 client does not know 1xx.
     if (this.isReset || this.responseStarted || this.isHttp10) return;

@@ -45,6 +45,7 @@ export abstract class Http2Stream {
   #waitingEnd: boolean;
   #waitingTrailers: Trailers | null;
   #isAboveHighWatermark: boolean;
+  #flushTimeoutMs: number;
   #flushTimer: Timer | null;
   #flushMark: number;
   #sent: number;
@@ -70,6 +71,7 @@ export abstract class Http2Stream {
     this.#waitingEnd = false;
     this.#waitingTrailers = null;
     this.#isAboveHighWatermark = false;
+    this.#flushTimeoutMs = owner.flushTimeoutMs;
     this.#flushTimer = null;
     this.#flushMark = 0;
     this.#sent = 0;
@@ -290,13 +292,18 @@ export abstract class Http2Stream {
     }
   }
 
+  /** Instead of the connection's, for what ends from now on. */
+  setFlushTimeout(timeoutMs: number): void {
+    this.#flushTimeoutMs = timeoutMs;
+  }
+
   /** stream_flush_timeout: everything is here, and the peer does not take it. */
   #armFlushTimer(): void {
-    const { flushTimeoutMs, timers } = this.owner;
-    if (flushTimeoutMs === 0 || this.#waitingBytes === 0) return;
+    const timeoutMs = this.#flushTimeoutMs;
+    if (timeoutMs === 0 || this.#waitingBytes === 0) return;
     this.#flushMark = this.#waitingBytes;
-    this.#flushTimer ??= timers.createTimer(onFlushTimeout, this);
-    this.#flushTimer.start(flushTimeoutMs);
+    this.#flushTimer ??= this.owner.timers.createTimer(onFlushTimeout, this);
+    this.#flushTimer.start(timeoutMs);
   }
 
   onFlushTimeout(): void {

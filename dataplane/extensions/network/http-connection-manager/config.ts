@@ -201,14 +201,13 @@ type Limits = Pick<
 
 function compileLimits(config: HttpConnectionManagerProto): Limits {
   const common = config.common_http_protocol_options;
-  const streamIdleTimeoutMs = durationMsOr(config.stream_idle_timeout, 300_000);
   return {
     maxRequestHeadersKb: wrapperOr(config.max_request_headers_kb, 60),
     maxHeadersCount: wrapperOr(common?.max_headers_count, 100),
     idleTimeoutMs: durationMsOr(common?.idle_timeout, HOUR_MS),
     maxConnectionDurationMs: durationMsOr(common?.max_connection_duration, 0),
-    streamIdleTimeoutMs,
-    streamFlushTimeoutMs: durationMsOr(config.stream_flush_timeout, streamIdleTimeoutMs),
+    streamIdleTimeoutMs: durationMsOr(config.stream_idle_timeout, 300_000),
+    streamFlushTimeoutMs: durationMsOr(config.stream_flush_timeout, null),
     requestTimeoutMs: durationMsOr(config.request_timeout, 0),
     requestHeadersTimeoutMs: durationMsOr(config.request_headers_timeout, 0),
     drainTimeoutMs: durationMsOr(config.drain_timeout, 5_000),
