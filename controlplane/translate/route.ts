@@ -95,9 +95,17 @@ function forwardRoutes(route: RouteNode, action: ForwardNode, service: ServiceNo
   }));
 }
 
-function maxStreamDuration({ policy }: ServiceNode): RouteActionProto {
+/** A gRPC call brings its deadline along: the sidecars end it then, also when the callee does not. */
+function maxStreamDuration({ protocol, policy }: ServiceNode): RouteActionProto {
   const limitMs = policy.maxStreamDurationMs;
-  return limitMs === 0 ? {} : { max_stream_duration: { max_stream_duration: duration(limitMs) } };
+  if (protocol !== 'GRPC' && limitMs === 0) return {};
+  return {
+    max_stream_duration: {
+      ...(limitMs === 0 ? {} : { max_stream_duration: duration(limitMs) }),
+      // Envoy: 0 = whatever the caller says.
+      ...(protocol === 'GRPC' ? { grpc_timeout_header_max: duration(limitMs) } : {}),
+    },
+  };
 }
 
 function destination(backends: readonly BackendNode[]): RouteActionProto {
