@@ -158,6 +158,7 @@ export class FakePoolConnection extends FakeConnection implements PoolConnection
   connectTimedOut = false;
   /** What the pool asked TLS for. */
   serverName = '';
+  alpnProtocols: readonly string[] = [];
   #sink: { onData(data: Buffer, endStream: boolean): void } | null = null;
 
   setReadSink(sink: { onData(data: Buffer, endStream: boolean): void }): void {

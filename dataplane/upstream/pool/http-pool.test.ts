@@ -1,164 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  clusterConfig,
-  defaultThresholds,
-  FakePoolConnection,
-  placedHost,
-} from '../../../test/fakes/cluster-config.ts';
-import { FakeTimers } from '../../../test/fakes/timers.ts';
-import {
-  ConnectionUse,
-  type Host,
-  type HttpPoolCallbacks,
-  type UpstreamStreamInfo,
-} from '../../api/cluster.ts';
-import { type RequestEncoder, type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
-import type {
-  ClusterConfig,
-  ThresholdsConfig,
-  UpstreamHttpConfig,
-} from '../../api/config/cluster.ts';
+import { Caller, OK, poolScenario } from '../../../test/fakes/http-pool.ts';
+import { ConnectionUse } from '../../api/cluster.ts';
+import { StreamResetReason } from '../../api/codec.ts';
+import type { ThresholdsConfig } from '../../api/config/cluster.ts';
 import { ConnectionCloseType } from '../../api/connection.ts';
-import { RequestHeaders } from '../../api/headers.ts';
-import { Http1CodecStats } from '../../http/h1/codec-stats.ts';
-import { ClusterStats } from '../cluster-stats.ts';
-import { UpstreamHost } from '../host.ts';
-import { idleMonitor } from '../outlier/monitor.ts';
-import { PriorityResources } from '../resource-manager.ts';
-import { SharedChunks } from '../shared-state.ts';
-import { HttpConnectionPool } from './http-pool.ts';
-import type { PoolContext } from './pool-context.ts';
-
-const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi';
-
-/** One request: what the router would see of it. */
-class Caller implements HttpPoolCallbacks, ResponseDecoder {
-  encoder: RequestEncoder | null = null;
-  status = 0;
-  ended = false;
-  reset: StreamResetReason | null = null;
-  info: UpstreamStreamInfo | null = null;
-  wasReusedAtReset: boolean | null = null;
-  failure: StreamResetReason | null = null;
-  failureReason = '';
-  /** Runs inside onPoolFailure, as a retry does. */
-  onFailed: () => void = () => {};
-
-  onPoolReady(encoder: RequestEncoder, _host: Host, info: UpstreamStreamInfo): void {
-    this.encoder = encoder;
-    this.info = info;
-    encoder.setCallbacks({
-      onResetStream: (reason) => {
-        this.reset = reason;
-        this.wasReusedAtReset = info.wasReused();
-      },
-      onAboveWriteBufferHighWatermark() {},
-      onBelowWriteBufferLowWatermark() {},
-    });
-    encoder.encodeHeaders(new RequestHeaders('GET', '/', 'a', 'http', []), true);
-  }
-
-  onPoolFailure(reason: StreamResetReason, transportFailureReason: string): void {
-    this.failure = reason;
-    this.failureReason = transportFailureReason;
-    this.onFailed();
-  }
-
-  decode1xxHeaders(): void {}
-
-  decodeHeaders(headers: { status: number }, endStream: boolean): void {
-    this.status = headers.status;
-    this.ended ||= endStream;
-  }
-
-  decodeData(_data: Buffer, endStream: boolean): void {
-    this.ended ||= endStream;
-  }
-
-  decodeTrailers(): void {
-    this.ended = true;
-  }
-}
-
-function setUp(
-  thresholds: Partial<ThresholdsConfig> = {},
-  http: Partial<UpstreamHttpConfig> = {},
-  preconnect: Partial<ClusterConfig['preconnect']> = {},
-) {
-  const timers = new FakeTimers();
-  const chunks = new SharedChunks();
-  chunks.create();
-  const base = clusterConfig();
-  const given = { ...defaultThresholds, ...thresholds };
-  const slot = chunks.ref({ chunk: 0, slot: 0 });
-  const resources = [
-    new PriorityResources(slot, 0, given),
-    new PriorityResources(slot, 1, given),
-  ] as const;
-  const stats = new ClusterStats();
-  const connections: FakePoolConnection[] = [];
-  const context: PoolContext = {
-    config: {
-      ...base,
-      http: { ...base.http, ...http },
-      preconnect: { ...base.preconnect, ...preconnect },
-    },
-    stats,
-    resources,
-    clock: timers.clock,
-    timers,
-    codecOptions: {
-      enableTrailers: false,
-      properCaseHeaderKeys: false,
-      preserveCase: null,
-      allowChunkedLength: false,
-      sendFullyQualifiedUrl: false,
-      maxResponseHeadersKb: 60,
-      maxHeadersCount: 100,
-      stats: new Http1CodecStats(),
-    },
-    createHttp2Codec: () => {
-      throw new Error('an HTTP/1.1 pool');
-    },
-    connect: (_host, serverName) => {
-      const connection = new FakePoolConnection();
-      connection.serverName = serverName;
-      connections.push(connection);
-      return connection;
-    },
-  };
-  const host = new UpstreamHost(
-    placedHost('10.0.0.1', 1),
-    chunks.ref({ chunk: 0, slot: 1 }),
-    idleMonitor,
-    context,
-  );
-  const state = { drained: 0 };
-  const owner = { onPoolEmpty: () => state.drained++ };
-  const pool = new HttpConnectionPool(context, host, 0, owner, 'HTTP/1.1');
-  const request = (use: ConnectionUse = ConnectionUse.Any): Caller => {
-    const caller = new Caller();
-    pool.newStream(caller, caller, use);
-    return caller;
-  };
-  /** A pool with one idle connection. */
-  const warm = (): FakePoolConnection => {
-    request();
-    const connection = connections[connections.length - 1]!;
-    connection.connect();
-    connection.receive(OK);
-    return connection;
-  };
-  const counts = () => {
-    const [{ connections: cx, pendingRequests, requests }] = resources;
-    return [cx.count(), pendingRequests.count(), requests.count(), host.rqActive()];
-  };
-  return { timers, resources, stats, connections, host, pool, request, warm, counts, state };
-}
+import type { HttpConnectionPool } from './http-pool.ts';
 
 test('a request waits for its connection, is sent, answered, and the connection becomes ready', () => {
-  const { connections, stats, request, counts } = setUp();
+  const { connections, stats, request, counts } = poolScenario();
   const caller = request();
   assert.equal(connections.length, 1);
   assert.deepEqual(counts(), [1, 1, 0, 0]);
@@ -174,7 +24,7 @@ test('a request waits for its connection, is sent, answered, and the connection 
 });
 
 test('the next request takes the ready connection at once, and pending is not counted for it', () => {
-  const { connections, stats, pool, warm } = setUp();
+  const { connections, stats, pool, warm } = poolScenario();
   warm();
   const caller = new Caller();
   assert.equal(pool.newStream(caller, caller, ConnectionUse.Any), null);
@@ -185,7 +35,7 @@ test('the next request takes the ready connection at once, and pending is not co
 });
 
 test('the connection used last is taken first', () => {
-  const { connections, request } = setUp();
+  const { connections, request } = poolScenario();
   request();
   request();
   const [first, second] = connections;
@@ -201,7 +51,7 @@ test('the connection used last is taken first', () => {
 });
 
 test('over max_pending_requests a request fails by overflow, at once', () => {
-  const { stats, request, counts } = setUp({ maxPendingRequests: 2 });
+  const { stats, request, counts } = poolScenario({ maxPendingRequests: 2 });
   request();
   request();
   const third = request();
@@ -211,7 +61,7 @@ test('over max_pending_requests a request fails by overflow, at once', () => {
 });
 
 test('over max_requests a request fails by overflow when it meets a connection; it does not queue', () => {
-  const { connections, stats, request, counts } = setUp({ maxRequests: 1 });
+  const { connections, stats, request, counts } = poolScenario({ maxRequests: 1 });
   request();
   const second = request();
   connections[0]!.connect();
@@ -224,7 +74,7 @@ test('over max_requests a request fails by overflow when it meets a connection; 
 });
 
 test('at max_connections requests wait and share the connections that there are', () => {
-  const { connections, stats, request, counts } = setUp({ maxConnections: 1 });
+  const { connections, stats, request, counts } = poolScenario({ maxConnections: 1 });
   request();
   const second = request();
   assert.equal(connections.length, 1);
@@ -237,7 +87,7 @@ test('at max_connections requests wait and share the connections that there are'
 });
 
 test('a pool without a connection gets one although other pools hold the ceiling', () => {
-  const { resources, connections, stats, request } = setUp({ maxConnections: 1 });
+  const { resources, connections, stats, request } = poolScenario({ maxConnections: 1 });
   resources[0].connections.acquire();
   const first = request();
   assert.equal(connections.length, 1);
@@ -251,7 +101,7 @@ test('a pool without a connection gets one although other pools hold the ceiling
 });
 
 test('a refused connection fails everything that waits, and retries start a new queue', () => {
-  const { connections, stats, request, counts } = setUp();
+  const { connections, stats, request, counts } = poolScenario();
   const callers = [request(), request()];
   let retried: Caller | null = null;
   callers[0]!.onFailed = () => {
@@ -270,7 +120,7 @@ test('a refused connection fails everything that waits, and retries start a new 
 });
 
 test('a connect timeout is told as such', () => {
-  const { connections, stats, host, request } = setUp();
+  const { connections, stats, host, request } = poolScenario();
   const caller = request();
   connections[0]!.timeOut();
   assert.equal(caller.failure, StreamResetReason.ConnectionTimeout);
@@ -280,7 +130,7 @@ test('a connect timeout is told as such', () => {
 });
 
 test('a cancelled request leaves the queue; its connection serves the next one', () => {
-  const { connections, stats, pool, request, counts } = setUp();
+  const { connections, stats, pool, request, counts } = poolScenario();
   const caller = new Caller();
   const handle = pool.newStream(caller, caller, ConnectionUse.Any);
   handle?.cancel();
@@ -294,7 +144,7 @@ test('a cancelled request leaves the queue; its connection serves the next one',
 });
 
 test('a caller that is cancelled while others fail hears nothing', () => {
-  const { connections, pool, request } = setUp();
+  const { connections, pool, request } = poolScenario();
   const first = request();
   const second = new Caller();
   const handle = pool.newStream(second, second, ConnectionUse.Any);
@@ -304,7 +154,7 @@ test('a caller that is cancelled while others fail hears nothing', () => {
 });
 
 test('a connection that dies under a request resets it and is counted out before that', () => {
-  const { connections, stats, warm, request, counts } = setUp();
+  const { connections, stats, warm, request, counts } = poolScenario();
   const connection = warm();
   const caller = request();
   connection.remoteClose();
@@ -316,7 +166,7 @@ test('a connection that dies under a request resets it and is counted out before
 });
 
 test('a response that ends with its connection is not a loss', () => {
-  const { stats, warm, request } = setUp();
+  const { stats, warm, request } = poolScenario();
   const connection = warm();
   const caller = request();
   connection.receive('HTTP/1.1 200 OK\r\n\r\nuntil the end');
@@ -327,14 +177,14 @@ test('a response that ends with its connection is not a loss', () => {
 });
 
 test('an idle connection that the peer closes is forgotten', () => {
-  const { connections, warm, request } = setUp();
+  const { connections, warm, request } = poolScenario();
   warm().remoteClose();
   request();
   assert.equal(connections.length, 2);
 });
 
 test('Connection: close ends the connection after the response and connects for who waits', () => {
-  const { connections, stats, request } = setUp({ maxConnections: 1 });
+  const { connections, stats, request } = poolScenario({ maxConnections: 1 });
   request();
   const second = request();
   connections[0]!.connect();
@@ -347,7 +197,7 @@ test('Connection: close ends the connection after the response and connects for 
 });
 
 test('max_requests_per_connection closes the connection after its last response', () => {
-  const { stats, warm, request } = setUp({}, { maxRequestsPerConnection: 2 });
+  const { stats, warm, request } = poolScenario({}, { maxRequestsPerConnection: 2 });
   const connection = warm();
   assert.equal(connection.isOpen(), true);
   request();
@@ -357,7 +207,7 @@ test('max_requests_per_connection closes the connection after its last response'
 });
 
 test('idle connections close after idle_timeout, each in its own time', () => {
-  const { timers, stats, connections, warm, request } = setUp({}, { idleTimeoutMs: 60_000 });
+  const { timers, stats, connections, warm, request } = poolScenario({}, { idleTimeoutMs: 60_000 });
   const first = warm();
   timers.advance(30_000);
   request();
@@ -378,7 +228,7 @@ test('idle connections close after idle_timeout, each in its own time', () => {
 });
 
 test('max_connection_duration closes idle connections at once and busy ones after the response', () => {
-  const { timers, stats, connections, warm, request } = setUp(
+  const { timers, stats, connections, warm, request } = poolScenario(
     {},
     { maxConnectionDurationMs: 5_000 },
   );
@@ -396,7 +246,7 @@ test('max_connection_duration closes idle connections at once and busy ones afte
 });
 
 test('a reset by the caller closes the connection and gives everything back', () => {
-  const { warm, request, counts } = setUp();
+  const { warm, request, counts } = poolScenario();
   const connection = warm();
   request().encoder?.resetStream(StreamResetReason.LocalReset);
   assert.equal(connection.isOpen(), false);
@@ -404,7 +254,7 @@ test('a reset by the caller closes the connection and gives everything back', ()
 });
 
 test('a bad response is a protocol error and costs the connection', () => {
-  const { stats, warm, request, counts } = setUp();
+  const { stats, warm, request, counts } = poolScenario();
   const connection = warm();
   const caller = request();
   connection.receive('HTTP/9 what\r\n\r\n');
@@ -415,7 +265,7 @@ test('a bad response is a protocol error and costs the connection', () => {
 });
 
 test('draining closes what is idle, finishes what is busy, and still serves what comes', () => {
-  const { connections, pool, request, state } = setUp();
+  const { connections, pool, request, state } = poolScenario();
   request();
   const busy = request();
   connections[0]!.connect();
@@ -439,7 +289,7 @@ test('draining closes what is idle, finishes what is busy, and still serves what
 });
 
 test('draining keeps the connection that somebody waits for', () => {
-  const { connections, pool, request } = setUp();
+  const { connections, pool, request } = poolScenario();
   const caller = request();
   pool.drain();
   connections[0]!.connect();
@@ -449,7 +299,7 @@ test('draining keeps the connection that somebody waits for', () => {
 });
 
 test('a request that cannot be sent again takes a connection only in the first half of the idle timeout', () => {
-  const { timers, connections, request, warm } = setUp({}, { idleTimeoutMs: 1000 });
+  const { timers, connections, request, warm } = poolScenario({}, { idleTimeoutMs: 1000 });
   const kept = warm();
   timers.advance(500);
   kept.takeWritten();
@@ -465,7 +315,7 @@ test('a request that cannot be sent again takes a connection only in the first h
 });
 
 test('a request that is sent again gets a new connection, at the ceiling a kept one', () => {
-  const { connections, request, warm } = setUp({ maxConnections: 2 });
+  const { connections, request, warm } = poolScenario({ maxConnections: 2 });
   const kept = warm();
   kept.takeWritten();
   request(ConnectionUse.New);
@@ -476,7 +326,7 @@ test('a request that is sent again gets a new connection, at the ceiling a kept 
 });
 
 test('a stream knows whether the peer has closed a connection that was used before', () => {
-  const { connections, request, warm } = setUp();
+  const { connections, request, warm } = poolScenario();
   const first = request();
   connections[0]!.connect();
   connections[0]!.remoteClose();
@@ -493,7 +343,7 @@ test('a stream knows whether the peer has closed a connection that was used befo
 });
 
 test('per_upstream_preconnect_ratio keeps so many connections per request that runs or waits', () => {
-  const { connections, host, request } = setUp({}, {}, { perUpstreamRatio: 2 });
+  const { connections, host, request } = poolScenario({}, {}, { perUpstreamRatio: 2 });
   request();
   assert.equal(connections.length, 2);
   connections[0]!.connect();
@@ -511,20 +361,20 @@ test('preconnecting stops at max_connections and after three connections per eve
   assert.equal(setUpBusy({}), 3);
 
   function setUpBusy(thresholds: Partial<ThresholdsConfig>): number {
-    const { connections, request } = setUp(thresholds, {}, { perUpstreamRatio: 3 });
+    const { connections, request } = poolScenario(thresholds, {}, { perUpstreamRatio: 3 });
     request();
     return connections.length;
   }
 });
 
 test('a pool without connections has no timer', () => {
-  const { timers, warm } = setUp({}, { idleTimeoutMs: 1000 });
+  const { timers, warm } = poolScenario({}, { idleTimeoutMs: 1000 });
   warm().remoteClose();
   assert.equal(timers.armedCount(), 0);
 });
 
 test('a request that is sent again waits for the new connection although a used one becomes free', () => {
-  const { connections, request, warm } = setUp();
+  const { connections, request, warm } = poolScenario();
   const kept = warm();
   request();
   const again = request(ConnectionUse.New);
@@ -535,7 +385,7 @@ test('a request that is sent again waits for the new connection although a used 
 });
 
 test('one more downstream connection than there may be PROXY pools ends the oldest pool', () => {
-  const { connections, host } = setUp();
+  const { connections, host } = poolScenario();
   const most = 1024;
   const poolOf = (port: number): HttpConnectionPool => {
     const remoteAddress = { ip: '10.0.0.9', port };
