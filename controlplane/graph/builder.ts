@@ -1,7 +1,12 @@
 // Documents to graph. Expects a set that model/semantics found no problem in; a dangling reference
 // here is a bug and throws. Pure.
 
-import { DEFAULT_OUTBOUND_PORT, meshSettings, trafficPolicySettings } from '../model/defaults.ts';
+import {
+  DEFAULT_OUTBOUND_PORT,
+  healthCheckSettings,
+  meshSettings,
+  trafficPolicySettings,
+} from '../model/defaults.ts';
 import type { AuthorizationPolicy } from '../model/kinds/authorization-policy.ts';
 import { protocolOf } from '../model/kinds/service.ts';
 import type { Workload } from '../model/kinds/workload.ts';
@@ -55,6 +60,7 @@ export function buildGraph(
           trafficPolicies.get(id),
           protocolOf(service),
         ),
+        healthCheck: healthCheckSettings(trafficPolicies.get(id)?.healthCheck),
         // One kind alone counts: see conflictedParents.
         routes: grpcRoutes.get(id) ?? httpRoutes.get(id) ?? null,
         allow: policies === undefined ? null : allowRules(policies, settings.trustDomain),

@@ -1,7 +1,11 @@
 // The intermediate form between documents and xDS: an immutable picture of the mesh in which every
 // reference is resolved and every default filled in. graph/builder makes it, translate/ reads it.
 
-import type { MeshSettings, TrafficPolicySettings } from '../model/defaults.ts';
+import type {
+  HealthCheckSettings,
+  MeshSettings,
+  TrafficPolicySettings,
+} from '../model/defaults.ts';
 import type { HttpRouteMatch, RequestRedirect, UrlRewrite } from '../model/kinds/http-route.ts';
 import type { HeaderModifier } from '../model/kinds/route-parts.ts';
 import type { ServiceProtocol } from '../model/kinds/service.ts';
@@ -26,6 +30,8 @@ export interface ServiceNode {
   /** Declared versions, in the order of the document. */
   readonly versions: readonly string[];
   readonly policy: TrafficPolicySettings;
+  /** null = instances are not probed. */
+  readonly healthCheck: HealthCheckSettings | null;
   /** From HTTPRoutes or GRPCRoutes, most specific first; null = none is attached, all requests go to the service. */
   readonly routes: readonly RouteNode[] | null;
   /** Who may call; null = every mesh identity. */

@@ -3,7 +3,7 @@
 import { durationMs } from './duration.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { ServiceProtocol } from './kinds/service.ts';
-import type { TrafficSettings } from './kinds/traffic-policy.ts';
+import type { HealthCheck, TrafficSettings } from './kinds/traffic-policy.ts';
 
 export const DEFAULT_TRUST_DOMAIN = 'remora.local';
 export const DEFAULT_OUTBOUND_PORT = 15001;
@@ -71,6 +71,35 @@ export const DEFAULT_CONNECTION_WINDOW_BYTES = 1_048_576;
 const DEFAULT_CONCURRENT_STREAMS = 100;
 const DEFAULT_KEEPALIVE_INTERVAL_MS = 30_000;
 const DEFAULT_KEEPALIVE_TIMEOUT_MS = 10_000;
+
+export interface HealthCheckSettings {
+  readonly probe:
+    | { readonly kind: 'http'; readonly path: string }
+    | { readonly kind: 'grpc'; readonly service: string }
+    | { readonly kind: 'tcp' };
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly unhealthyThreshold: number;
+  readonly healthyThreshold: number;
+}
+
+/** null = instances are not probed. */
+export function healthCheckSettings(check: HealthCheck | undefined): HealthCheckSettings | null {
+  if (check === undefined) return null;
+  const { http, grpc } = check;
+  return {
+    probe:
+      http !== undefined
+        ? { kind: 'http', path: http.path }
+        : grpc !== undefined
+          ? { kind: 'grpc', service: grpc.service ?? '' }
+          : { kind: 'tcp' },
+    intervalMs: ms(check.interval, 10_000),
+    timeoutMs: ms(check.timeout, 1000),
+    unhealthyThreshold: check.unhealthyThreshold ?? 3,
+    healthyThreshold: check.healthyThreshold ?? 1,
+  };
+}
 
 export interface RetrySettings {
   /** Tries after the first. */

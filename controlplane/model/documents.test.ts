@@ -331,6 +331,28 @@ spec: {parentRefs: [{kind: Service, name: g}], rules: [${rules}]}
     assert.match(problemsOf(defaults).join(), /spec\.defaults\.timeouts\.connect: must be more/);
   });
 
+  it('refuses a health check with no probe, with two, or with one that nobody answers', () => {
+    const of = (check: string, protocol = 'GRPC') => {
+      const text = service('a').replace('port: 80', `port: 80, protocol: ${protocol}`);
+      const policy = `---\napiVersion: remora.dev/v1\nkind: TrafficPolicy\nmetadata: {name: p}\nspec: {targetRef: {kind: Service, name: a}, healthCheck: ${check}}\n`;
+      return problemsOf(text + policy)
+        .map((problem) => problem.slice(problem.indexOf('spec.')))
+        .join();
+    };
+    const one = 'spec.healthCheck: must have exactly one of http, grpc and tcp';
+    assert.equal(of('{interval: 1s}'), one);
+    assert.equal(of('{tcp: {}, grpc: {}}'), one);
+    assert.equal(of('{grpc: {service: x}}'), '');
+    assert.equal(of('{http: {path: /ok}}', 'HTTP'), '');
+    assert.equal(
+      of('{grpc: {}}', 'HTTP'),
+      'spec.healthCheck.grpc: Service "a" speaks HTTP; this goes with protocol HTTP2 or GRPC',
+    );
+    assert.equal(of('{tcp: {}, timeout: 0s}'), 'spec.healthCheck.timeout: must be more than 0');
+    // It becomes a rule of who may call, where * would stand for more.
+    assert.match(of('{http: {path: "/ok/*"}}'), /^spec\.healthCheck\.http\.path: must be a path/);
+  });
+
   it('refuses a second definition and says where the first is', () => {
     assert.deepEqual(problemsOf(`${service('a')}---${service('a')}`), [
       'shop.yaml:9:18 Service default/a metadata.name: is defined twice; first at shop.yaml:4:18',

@@ -6,7 +6,7 @@ import { durationMs } from './duration.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import { protocolOf, type Service } from './kinds/service.ts';
-import type { TrafficPolicy, TrafficSettings } from './kinds/traffic-policy.ts';
+import type { HealthCheck, TrafficPolicy, TrafficSettings } from './kinds/traffic-policy.ts';
 import type { Workload } from './kinds/workload.ts';
 import { keyOf, namespaceOf, type ObjectKey, RESERVED_NAMESPACE } from './object.ts';
 import { type DocumentPath, type Problem, problemAt } from './problem.ts';
@@ -167,11 +167,32 @@ function checkTrafficPolicy(
     unique.trafficPolicyOf.set(of, key);
   }
   checkTrafficSettings(policy.spec, ['spec'], report);
+  if (policy.spec.healthCheck !== undefined) {
+    checkHealthCheck(policy.spec.healthCheck, service, report);
+  }
   if (service !== null && policy.spec.http2 !== undefined && protocolOf(service) === 'HTTP') {
     report(
       ['spec', 'http2'],
       `Service "${target}" speaks HTTP; this goes with protocol HTTP2 or GRPC`,
     );
+  }
+}
+
+function checkHealthCheck(check: HealthCheck, service: Service | null, report: Report): void {
+  const path: DocumentPath = ['spec', 'healthCheck'];
+  const probes = [check.http, check.grpc, check.tcp].filter((probe) => probe !== undefined);
+  if (probes.length !== 1) report(path, 'must have exactly one of http, grpc and tcp');
+  if (check.grpc !== undefined && service !== null && protocolOf(service) === 'HTTP') {
+    report(
+      [...path, 'grpc'],
+      `Service "${service.metadata.name}" speaks HTTP; this goes with protocol HTTP2 or GRPC`,
+    );
+  }
+  for (const field of ['interval', 'timeout'] as const) {
+    const text = check[field];
+    if (text !== undefined && durationMs(text) === 0) {
+      report([...path, field], 'must be more than 0');
+    }
   }
 }
 

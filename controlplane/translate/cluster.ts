@@ -10,6 +10,7 @@ import type {
 } from '../../proto/gen/types.ts';
 import type { ProxyNode, ServiceNode } from '../graph/graph.ts';
 import type { OutlierSettings, TrafficPolicySettings } from '../model/defaults.ts';
+import { translateHealthCheck } from './health-check.ts';
 import { applicationHttp2, peerHttp2 } from './http2.ts';
 import { inboundCluster, outboundCluster } from './names.ts';
 import { upstreamTls } from './tls.ts';
@@ -44,6 +45,9 @@ function outbound(service: ServiceNode, version: string | null): ClusterProto {
     ...(policy.outlierDetection === null
       ? {}
       : { outlier_detection: outlierDetection(policy.outlierDetection) }),
+    ...(service.healthCheck === null
+      ? {}
+      : { health_checks: [translateHealthCheck(service, service.healthCheck)] }),
     transport_socket: upstreamTls(service),
     typed_extension_protocol_options: httpOptions(peerOptions(service)),
   };

@@ -114,9 +114,40 @@ const settings = {
 export const TrafficSettings = closedObject(settings);
 export type TrafficSettings = Static<typeof TrafficSettings>;
 
+/** Probes of each instance by each caller's sidecar, with its identity. Exactly one of http, grpc and tcp. */
+const HealthCheck = closedObject({
+  /** A GET that must be answered with 200. */
+  http: Type.Optional(
+    closedObject({
+      path: Type.String({
+        pattern: '^/[^\\s?#*]*$',
+        maxLength: 1024,
+        title: 'a path that starts with / and has no query, space or *',
+      }),
+    }),
+  ),
+  /** grpc.health.v1.Health/Check must say SERVING. */
+  grpc: Type.Optional(
+    closedObject({
+      /** What is asked about; default '', the server as a whole. */
+      service: Type.Optional(Type.String({ maxLength: 1024 })),
+    }),
+  ),
+  /** The instance's sidecar takes the connection; of the application it says nothing. */
+  tcp: Type.Optional(closedObject({})),
+  /** While there is traffic; without any, once a minute (Envoy: no_traffic_interval). */
+  interval: Type.Optional(DurationText),
+  timeout: Type.Optional(DurationText),
+  /** Failures in a row that take an instance out. */
+  unhealthyThreshold: Type.Optional(Count),
+  /** Successes in a row that bring it back. */
+  healthyThreshold: Type.Optional(Count),
+});
+export type HealthCheck = Static<typeof HealthCheck>;
+
 export const TrafficPolicy = kindSchema(
   REMORA_API_VERSION,
   'TrafficPolicy',
-  closedObject({ targetRef: TargetRef, ...settings }),
+  closedObject({ targetRef: TargetRef, ...settings, healthCheck: Type.Optional(HealthCheck) }),
 );
 export type TrafficPolicy = Static<typeof TrafficPolicy>;

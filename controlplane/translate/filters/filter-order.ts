@@ -14,7 +14,7 @@ const router: HttpFilterProto = {
 };
 
 export function inboundFilters(service: ServiceNode, trustDomain: string): HttpFilterProto[] {
-  const rbac = rbacFilter(service.allow, trustDomain);
+  const rbac = rbacFilter(service, trustDomain);
   return rbac === null ? [router] : [rbac, router];
 }
 

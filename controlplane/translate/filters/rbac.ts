@@ -9,17 +9,26 @@ import type {
   PrincipalProto,
   StringMatcherProto,
 } from '../../../proto/gen/types.ts';
-import type { AllowedRequest, AllowRule } from '../../graph/graph.ts';
+import type { AllowedRequest, AllowRule, ServiceNode } from '../../graph/graph.ts';
 import { trustDomainPrefix } from '../../graph/ids.ts';
+import { probeRequest } from '../health-check.ts';
+
+/** Names of AuthorizationPolicies have no underscore. */
+const HEALTH_CHECK = '_health_check';
 
 /** null = no policy, every mesh identity may call and no filter is needed. */
 export function rbacFilter(
-  allow: readonly AllowRule[] | null,
+  { allow, healthCheck }: Pick<ServiceNode, 'allow' | 'healthCheck'>,
   trustDomain: string,
 ): HttpFilterProto | null {
   if (allow === null) return null;
+  const probe = healthCheck === null ? null : probeRequest(healthCheck);
   const policies: Record<string, PolicyProto> = {};
-  for (const rule of allow) {
+  const all: readonly AllowRule[] =
+    probe === null
+      ? allow
+      : [...allow, { name: HEALTH_CHECK, principals: null, requests: [probe] }];
+  for (const rule of all) {
     policies[rule.name] = {
       permissions: rule.requests?.map(permission) ?? [{ any: true }],
       // A rule for "any mesh identity" still asks for one: PERMISSIVE listeners take plaintext too.
