@@ -201,6 +201,7 @@ export class ActiveStream
     const { upgradeType } = this.encoder;
     const connectionField = upgradeType === '' ? null : getField(headers.fields, 'connection');
     scan.keepsExpect = this.#config.data.proxy100Continue;
+    scan.hasScheme = this.#owner.isHttp2;
     scanRequest(headers.fields, scan);
     if (!scan.isValid) {
       this.requestHeaders = null;
@@ -555,8 +556,27 @@ export class ActiveStream
     const nowMs = config.clock.nowMs();
     this.streamInfo.firstDownstreamTxByteMs = nowMs;
     if (endStream) this.streamInfo.lastDownstreamTxByteMs = nowMs;
+    if (!endStream && this.#isDeclinedUpgrade(headers)) {
+      this.#endDeclinedUpgrade(headers);
+      return;
+    }
     this.#isEnding = endStream;
     this.encoder.encodeHeaders(headers, endStream);
+  }
+
+  /** RFC 8441 5: to an HTTP/2 client every 2xx opens the tunnel, and what follows is in its protocol. */
+  #isDeclinedUpgrade({ status }: ResponseHeaders): boolean {
+    if (!this.#owner.isHttp2 || this.#isTunnel || status > 299 || status < 200) return false;
+    return this.encoder.upgradeType !== '';
+  }
+
+  /** Envoy: the head is all, so that the client sees its tunnel closed; whoever still sends a body is stopped. */
+  #endDeclinedUpgrade(headers: ResponseHeaders): void {
+    removeField(headers.fields, 'content-length');
+    this.#isEnding = true;
+    this.#config.stats.rqRxReset++;
+    this.encoder.encodeHeaders(headers, true);
+    this.#finish();
   }
 
   /** From this response's head on the stream is a tunnel, if its status says so. */
@@ -597,9 +617,13 @@ export class ActiveStream
   }
 
   onResponseComplete(): void {
-    if (this.#isTunnel && !this.#filterManager.isRemoteComplete()) {
-      this.#isTunnelHalfOpen = true;
-      return;
+    if (!this.#filterManager.isRemoteComplete()) {
+      if (this.#isTunnel) {
+        this.#isTunnelHalfOpen = true;
+        return;
+      }
+      // Envoy counts the reset by which it drops the rest of the request here.
+      this.#config.stats.rqRxReset++;
     }
     this.#finish();
   }
@@ -608,7 +632,10 @@ export class ActiveStream
     if (this.#isFinished) return;
     this.#config.stats.rqTxReset++;
     this.#isEnding = true;
-    this.encoder.resetStream(StreamResetReason.LocalReset);
+    // RFC 9113 8.5: the end of what was behind a tunnel has a code of its own.
+    const isTcp = this.#isTunnel && this.encoder.upgradeType === 'CONNECT';
+    const { LocalReset, RemoteConnectionFailure } = StreamResetReason;
+    this.encoder.resetStream(isTcp ? RemoteConnectionFailure : LocalReset);
     this.#finish();
   }
 

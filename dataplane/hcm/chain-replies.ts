@@ -74,7 +74,7 @@ function makeReply(
     }
     ({ bytes, contentType } = rewritten);
   }
-  if (isGrpc) return makeGrpcReply(headers, isHead ? '' : bytes, grpcStatus);
+  if (isGrpc) return makeGrpcReply(headers, isHead ? '' : bytes, contentType, grpcStatus);
   return makeLocalReply(headers, bytes, contentType, isHead);
 }
 

@@ -101,6 +101,8 @@ export class ForwardedPolicy {
     const { useRemoteAddress, xffNumTrustedHops, schemeToOverwrite } = this.#config;
     const { fields } = headers;
     const scheme = connection.tls === null ? 'http' : 'https';
+    // As in Envoy :scheme stays, whatever x-forwarded-proto says.
+    const own = scan.hasScheme && isScheme(headers.scheme) ? headers.scheme : '';
     if (schemeToOverwrite !== '') {
       setField(fields, 'x-forwarded-proto', schemeToOverwrite);
       headers.scheme = schemeToOverwrite;
@@ -108,17 +110,17 @@ export class ForwardedPolicy {
     }
     if (scan.forwardedProto === -1) {
       fields.push('x-forwarded-proto', scheme);
-      headers.scheme = scheme;
+      headers.scheme = own || scheme;
       return;
     }
     // Without trusted hops before us nobody may say what the scheme was.
     if (useRemoteAddress && xffNumTrustedHops === 0) {
       setField(fields, 'x-forwarded-proto', scheme);
-      headers.scheme = scheme;
+      headers.scheme = own || scheme;
       return;
     }
     const said = fields[scan.forwardedProto + 1]!;
-    headers.scheme = said === 'http' || said === 'https' ? said : scheme;
+    headers.scheme = own || (isScheme(said) ? said : scheme);
   }
 
   #isInternalAddress(client: SocketAddress): boolean {
@@ -174,6 +176,10 @@ function setForwardedPort(
   if (isUnixSocket(connection.localAddress)) return;
   if (!overwrites && findField(headers.fields, 'x-forwarded-port') !== -1) return;
   setField(headers.fields, 'x-forwarded-port', String(connection.localAddress.port));
+}
+
+function isScheme(text: string): boolean {
+  return text === 'http' || text === 'https';
 }
 
 function isUnixSocket(address: SocketAddress): boolean {

@@ -17,6 +17,8 @@ export class RequestScan {
   hasEnvoyHeaders = false;
   /** Set by the caller: `Expect: 100-continue` is left to the upstream. */
   keepsExpect = false;
+  /** Set by the caller: the request's scheme is its own (HTTP/2), not what its codec took it for. */
+  hasScheme = false;
   /** `Expect: 100-continue` was there (and is removed). */
   expectsContinue = false;
   /** `connection` names `host`: the request counts as one without Host. */

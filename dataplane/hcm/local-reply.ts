@@ -71,10 +71,11 @@ export function makeLocalReply(
   return { headers, body: isHead ? null : bytes };
 }
 
-/** The same for a gRPC request: trailers-only. `grpcStatus` null = by the HTTP status in `headers`. */
+/** The same for a gRPC request: trailers-only; `message` would have been of `contentType`. `grpcStatus` null = by the HTTP status in `headers`. */
 export function makeGrpcReply(
   headers: ResponseHeaders,
   message: string,
+  contentType: string,
   grpcStatus: number | null,
 ): LocalReply {
   const { fields } = headers;
@@ -84,7 +85,8 @@ export function makeGrpcReply(
   }
   if (message !== '') {
     // A JSON body ends with a newline that is no part of the message.
-    const text = message.endsWith('\n') ? message.slice(0, -1) : message;
+    const isLine = contentType === 'application/json' && message.endsWith('\n');
+    const text = isLine ? message.slice(0, -1) : message;
     setField(fields, 'grpc-message', percentEncode(text));
   }
   removeField(fields, 'content-length');

@@ -98,12 +98,22 @@ test('a gRPC reply keeps a grpc-status that is set, and encodes the message', ()
   const reply = makeGrpcReply(
     new ResponseHeaders(403, ['grpc-status', '9']),
     byteString('a\n%é'),
+    'text/plain',
     null,
   );
   assert.equal(reply.headers.status, 200);
   assert.equal(reply.headers.get('grpc-status'), '9');
   assert.equal(reply.headers.get('grpc-message'), 'a%0A%25%C3%A9');
   assert.equal(reply.body, null);
+});
+
+test("a gRPC message is without the newline that ends JSON, a text's stays", () => {
+  const messageOf = (contentType: string) =>
+    makeGrpcReply(new ResponseHeaders(503, []), 'x\n', contentType, null).headers.get(
+      'grpc-message',
+    );
+  assert.equal(messageOf('application/json'), 'x');
+  assert.equal(messageOf('text/plain'), 'x%0A');
 });
 
 test('HTTP statuses map to gRPC ones as gRPC says', () => {

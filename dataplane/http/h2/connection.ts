@@ -622,15 +622,15 @@ export abstract class Http2Connection {
     writeUint32(payload, 0, lastStreamId);
     writeUint32(payload, 4, code);
     this.writer.frame(FrameType.Goaway, 0, 0, payload);
-    this.stats.goawaySent++;
   }
 
   #countOutbound(isControl: boolean): void {
     const { writer, constraints } = this;
     if (!constraints.onOutboundFrame(isControl, writer.bytes)) return;
+    if (this.#floodTold !== Flood.None) return;
     const waiting = writer.gatheredBytes() + this.connection.writeBufferedBytes();
     const flood = constraints.checkOutbound(writer.bytes, waiting);
-    if (flood === Flood.None || this.#floodTold !== Flood.None) return;
+    if (flood === Flood.None) return;
     this.#floodTold = flood;
     // Whoever writes is in the middle of something.
     process.nextTick(onOutboundFlood, this);

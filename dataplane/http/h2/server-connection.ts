@@ -73,6 +73,8 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
   goAway(): void {
     if (this.isDone || this.#goawaySent) return;
     this.#goawaySent = true;
+    // Envoy counts no other: not the notice before it, not that of an error.
+    this.stats.goawaySent++;
     this.writeGoaway(this.lastPeerStreamId, ErrorCode.NoError);
     this.#closeIfDrained();
   }

@@ -91,6 +91,8 @@ function codeOf(reason: StreamResetReason): ErrorCode {
       return ErrorCode.RefusedStream;
     case StreamResetReason.ProtocolError:
       return ErrorCode.ProtocolError;
+    case StreamResetReason.RemoteConnectionFailure:
+      return ErrorCode.ConnectError;
     default:
       // The client must see that what it has got is not all.
       return ErrorCode.InternalError;
