@@ -100,6 +100,11 @@ export class TestMesh {
   async join(service: string, version: string, body: string): Promise<MeshSidecar> {
     const application = await startApplication(body);
     this.#applications.push(application);
+    return this.joinBeside(service, version, portOf(application));
+  }
+
+  /** The same for an application that the test has started and stops. */
+  async joinBeside(service: string, version: string, appPort: number): Promise<MeshSidecar> {
     const token = await this.api.createToken(service);
     const outboundPort = await freePort();
     const client = new JoinClient({
@@ -107,7 +112,7 @@ export class TestMesh {
       service,
       namespace: 'default',
       version,
-      appPort: portOf(application),
+      appPort,
       inboundPort: await freePort(),
       outboundPort,
       advertiseAddress: null,
