@@ -1,5 +1,5 @@
 // A sidecar whose clusters speak HTTP/2 to node:http2 servers of this process, and clients that speak HTTP/1.1 to
-// it. Used by the tests of upstream HTTP/2.
+// it (or what else they like: the listener takes both). Used by the tests of upstream HTTP/2.
 
 import { once } from 'node:events';
 import http from 'node:http';
@@ -80,8 +80,6 @@ export interface SceneCluster {
   readonly http?: string;
   /** More of the cluster, YAML in flow style, one entry per line. */
   readonly more?: readonly string[];
-  /** More of its route (`/<name>/...`), in flow style. */
-  readonly route?: string;
 }
 
 function clusterYaml({ name, ports, http: options, more = [] }: SceneCluster): string {
@@ -109,10 +107,11 @@ export class Http2UpstreamScene {
     this.sidecar = sidecar;
   }
 
+  /** CONNECT requests go to the first cluster; so does what comes to the listener `tcp`, through a tunnel. */
   static async start(clusters: readonly SceneCluster[]): Promise<Http2UpstreamScene> {
+    const first = clusters[0]?.name ?? '';
     const routes = clusters.map(
-      ({ name, route = '' }) =>
-        `{ match: { prefix: /${name}/ }, route: { cluster: ${name}, timeout: 30s, ${route} } }`,
+      ({ name }) => `{ match: { prefix: /${name}/ }, route: { cluster: ${name}, timeout: 30s } }`,
     );
     return new Http2UpstreamScene(
       await startSidecar(`
@@ -126,9 +125,19 @@ static_resources:
               typed_config:
                 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
                 stat_prefix: ingress
-                codec_type: HTTP1
-                route_config: { virtual_hosts: [{ name: all, domains: ["*"], routes: [${routes.join()}] }] }
+                upgrade_configs: [{ upgrade_type: websocket }, { upgrade_type: CONNECT }]
+                route_config: { virtual_hosts: [{ name: all, domains: ["*"], routes: [{ match: { connect_matcher: {} }, route: { cluster: ${first} } }, ${routes.join()}] }] }
                 http_filters: [{ name: router, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router } }]
+    - name: tcp
+      address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+      filter_chains:
+        - filters:
+            - name: tcp
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+                stat_prefix: tcp
+                cluster: ${first}
+                tunneling_config: { hostname: "target.example:443" }
   clusters:${clusters.map(clusterYaml).join('')}`),
     );
   }
