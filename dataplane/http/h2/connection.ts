@@ -54,6 +54,8 @@ export abstract class Http2Connection {
   readonly settings: Http2Data;
   readonly stats: Http2CodecStats;
   readonly timers: TimerService;
+  /** 0 <= x < 1. */
+  readonly random: () => number;
   readonly bufferLimitBytes: number;
   readonly flushTimeoutMs: number;
   readonly peer: PeerSettings;
@@ -105,6 +107,7 @@ export abstract class Http2Connection {
     this.settings = protocol;
     this.stats = options.stats;
     this.timers = options.timers;
+    this.random = options.random;
     this.bufferLimitBytes = options.bufferLimitBytes;
     this.flushTimeoutMs = flushTimeoutMs;
     this.peer = new PeerSettings();
@@ -292,13 +295,16 @@ export abstract class Http2Connection {
     const endStream = (flags & FrameFlag.EndStream) !== 0;
     const stream = this.streams.get(id) ?? null;
     if (!this.#acceptData(id, stream, length, payload === 0 && !endStream)) return end;
-    this.#dataStream = stream;
+    // Before any of it goes up: a body that is too long must not get through to where its length counts.
+    const isWanted = stream?.takeContent(payload, endStream) === true;
+    if (this.isDone) return end;
+    this.#dataStream = isWanted ? stream : null;
     this.#dataLeft = payload;
     this.#paddingLeft = padding;
     this.#dataEnds = endStream;
     if (payload === 0) {
       this.#dataStream = null;
-      if (stream !== null && endStream) stream.receiveData(EMPTY, true);
+      if (isWanted && endStream) stream?.receiveData(EMPTY, true);
     }
     return this.#dataLeft + this.#paddingLeft === 0 ? pos : this.#readData(bytes, pos);
   }

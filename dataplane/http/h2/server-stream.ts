@@ -3,7 +3,6 @@
 //
 //   CONNECT + :protocol websocket  ->  GET + upgrade: websocket      101  ->  200
 
-import { randomBytes } from 'node:crypto';
 import { type RequestDecoder, type ResponseEncoder, StreamResetReason } from '../../api/codec.ts';
 import {
   findField,
@@ -46,7 +45,10 @@ export class Http2ServerStream extends Http2Stream implements ResponseEncoder {
   #addKey({ fields }: RequestHeaders): void {
     if (findField(fields, 'sec-websocket-key') !== -1) return;
     this.#hasOwnKey = true;
-    fields.push('sec-websocket-key', randomBytes(16).toString('base64'));
+    // A nonce, no secret: RFC 6455 10.3 wants it against caches.
+    const key = Buffer.alloc(16);
+    for (let i = 0; i < key.length; i++) key[i] = 256 * this.owner.random();
+    fields.push('sec-websocket-key', key.toString('base64'));
   }
 
   protected override onBody(data: Buffer, endStream: boolean): void {

@@ -111,15 +111,17 @@ export abstract class Http2Stream {
     return this.#receiveWindow >= 0;
   }
 
+  /** DATA with so much payload begins. False = it does not fit content-length, and the stream has ended. */
+  takeContent(bytes: number, endStream: boolean): boolean {
+    if (this.contentLeft === -1) return true;
+    this.contentLeft -= bytes;
+    if (this.contentLeft >= 0 && (!endStream || this.contentLeft === 0)) return true;
+    this.owner.onMalformed(this, MESSAGING_RULE);
+    return false;
+  }
+
   /** A piece of a DATA frame, or the end of the body. */
   receiveData(data: Buffer, endStream: boolean): void {
-    if (this.contentLeft !== -1) {
-      this.contentLeft -= data.length;
-      if (this.contentLeft < 0 || (endStream && this.contentLeft > 0)) {
-        this.owner.onMalformed(this, MESSAGING_RULE);
-        return;
-      }
-    }
     if (endStream) this.remoteEnded = true;
     this.onBody(data, endStream);
     if (endStream) this.#onDirectionEnd();
