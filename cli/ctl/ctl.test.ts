@@ -99,6 +99,20 @@ default    a     s ::1:1                             joined  ok
     );
   });
 
+  it('of objects show what a service speaks and where a GRPCRoute leads', () => {
+    const about = (kind: string, spec: object) => {
+      const object = { apiVersion: 'x', kind, metadata: { name: 'a', namespace: 'd' }, spec };
+      const [, row = ''] = objectTable([object as MeshObject]).split('\n'); // as the API sends it
+      return row.replace(/^d +a +/, '').replace(/ +- +ok$/, '');
+    };
+    const versions = [{ name: 'v1' }];
+    assert.equal(about('Service', { ports: [{ port: 80 }], versions }), ':80 v1');
+    assert.equal(about('Service', { ports: [{ port: 80, protocol: 'GRPC' }] }), ':80 GRPC');
+    assert.equal(about('Service', { ports: [{ port: 80, appProtocol: 'http2' }] }), ':80 http2');
+    const rules = [{ backendRefs: [{ name: 'a-v1', weight: 9 }, { name: 'a-v2' }] }];
+    assert.equal(about('GRPCRoute', { parentRefs: [{ name: 'a' }], rules }), 'of a: a-v1=9 a-v2=1');
+  });
+
   it('of resources list kinds and names', () => {
     assert.equal(
       resourceTable({ cluster: [{ name: 'c' }], endpoint: [{ cluster_name: 'e' }] }),
