@@ -36,6 +36,11 @@ export interface Cluster {
   /** The TCP pool of `host`: one connection per newConnection, none reused. */
   tcpPool(host: Host, priority: ResourcePriority, downstream?: Connection | null): TcpPool;
   maintenanceMode(): boolean;
+  /**
+   * A response of that host said x-envoy-immediate-health-check-fail: no more traffic for it until its checks say
+   * otherwise. To be called only where config.healthCheck is not null.
+   */
+  onImmediateHealthCheckFail(host: Host): void;
 }
 
 /** What a load balancer may look at. Reused objects are fine: it is read during chooseHost only. */

@@ -33,9 +33,14 @@ describe('compileCluster', () => {
       perConnectionBufferLimitBytes: 1_048_576,
       lbPolicy: 'ROUND_ROBIN',
       leastRequest: { choiceCount: 2, activeRequestBias: 1 },
-      commonLb: { healthyPanicThresholdPercent: 50, closeConnectionsOnHostSetChange: false },
+      commonLb: {
+        healthyPanicThresholdPercent: 50,
+        closeConnectionsOnHostSetChange: false,
+        ignoreNewHostsUntilFirstHc: false,
+      },
       circuitBreakers: [thresholds, thresholds],
       outlierDetection: null,
+      healthCheck: null,
       loadAssignment: { clusterName: '', overprovisioningFactor: 140, localities: [] },
       dns: {
         refreshRateMs: 5000,

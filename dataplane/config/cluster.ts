@@ -57,6 +57,8 @@ export function compileCluster(
       ),
       closeConnectionsOnHostSetChange:
         cluster.common_lb_config?.close_connections_on_host_set_change ?? false,
+      ignoreNewHostsUntilFirstHc:
+        cluster.common_lb_config?.ignore_new_hosts_until_first_hc ?? false,
     },
     circuitBreakers: compileCircuitBreakers(cluster.circuit_breakers),
     outlierDetection: compileOutlierDetection(

@@ -27,6 +27,9 @@ export function compileGrpcCluster(
   if (cluster.type === 'EDS') {
     compilation.fail(joinPath(path, 'type'), 'not supported yet (EDS for a gRPC service)');
   }
+  if (cluster.health_checks !== undefined) {
+    compilation.fail(joinPath(path, 'health_checks'), 'not supported yet for a gRPC service');
+  }
   const assignmentPath = joinPath(path, 'load_assignment');
   const assignment = compileLoadAssignment(
     cluster.load_assignment ?? {},

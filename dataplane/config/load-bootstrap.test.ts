@@ -81,7 +81,7 @@ static_resources:
   - name: a
     type: LOGICAL_DNS
     http2_protocol_options: {}
-    health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]
+    health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, custom_health_check: {name: redis}}]
 `);
     assert.deepEqual(
       errors.map((line) => line.replace(/^\S+ /, '')),
@@ -90,7 +90,7 @@ static_resources:
         'not supported yet: overload_manager.resource_monitors[0].typed_config (envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig)',
         'not supported yet: layered_runtime.layers[0].static_layer["overload"]["premature_reset_min_stream_lifetime_seconds"] (runtime key overload.premature_reset_min_stream_lifetime_seconds)',
         'not supported yet: static_resources.clusters[0].type (LOGICAL_DNS)',
-        'not supported yet: static_resources.clusters[0].health_checks',
+        'not supported yet: static_resources.clusters[0].health_checks[0].custom_health_check',
       ],
     );
   });

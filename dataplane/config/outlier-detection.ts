@@ -58,6 +58,10 @@ export function compileOutlierDetection(
       100,
     ),
     splitExternalLocalOriginErrors: proto.split_external_local_origin_errors ?? false,
+    successfulActiveHealthCheckUnejectHost: wrapperOr(
+      proto.successful_active_health_check_uneject_host,
+      true,
+    ),
   };
 }
 

@@ -51,11 +51,11 @@ describe('checkSupport', () => {
   it('names every field that is set and not supported, also inside lists', () => {
     const errors = checkSupport('envoy.config.bootstrap.v3.Bootstrap', {
       flags_path: '/x',
-      static_resources: { clusters: [{ name: 'a' }, { name: 'b', health_checks: [{}] }] },
+      static_resources: { clusters: [{ name: 'a' }, { name: 'b', track_cluster_stats: {} }] },
     });
     assert.deepEqual(errors, [
       { path: 'flags_path', message: 'not supported yet' },
-      { path: 'static_resources.clusters[1].health_checks', message: 'not supported yet' },
+      { path: 'static_resources.clusters[1].track_cluster_stats', message: 'not supported yet' },
     ]);
   });
 

@@ -15,6 +15,9 @@ import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
 import { maybeRetryReset, retryResponse, sendAgain } from './tries.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
+/** The host says that it wants no more traffic; clusters without active checks pay no heed. */
+const IMMEDIATE_FAIL = 'x-envoy-immediate-health-check-fail';
+
 /** 100 and 103 go through; no retry may follow one. */
 export function handle1xx(stream: RouterStream, headers: ResponseHeaders): void {
   // The client may act on it: what follows must be of the same try.
@@ -35,6 +38,10 @@ export function handleHeaders(
   const isGrpc = (stream.traits & RequestTrait.Grpc) !== 0;
   const grpcStatus = isGrpc ? parseGrpcStatus(getField(headers.fields, 'grpc-status')) : -1;
   host.outlier.putHttpResponseCode(grpcStatus === -1 ? status : httpStatusOfGrpc(grpcStatus));
+  const { cluster } = request;
+  if (cluster.config.healthCheck !== null && getField(headers.fields, IMMEDIATE_FAIL) !== null) {
+    cluster.onImmediateHealthCheckFail(host);
+  }
   if (stream.retryState !== null && retryResponse(stream, headers, request)) return;
   dropRetryState(stream);
   const route = stream.route!;

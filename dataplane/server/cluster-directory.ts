@@ -3,7 +3,10 @@
 import type { Clock, Random } from '../../common/clock.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { ClusterConfig, LoadAssignment } from '../api/config/cluster.ts';
+import type { SecretData } from '../api/config/tls.ts';
 import type { StatsStore } from '../api/stats.ts';
+import { SecretStore } from '../tls/secret-store.ts';
+import { createClusterTls } from '../upstream/cluster-tls.ts';
 import { type NameResolver, systemNameResolver } from '../upstream/discovery/name-resolver.ts';
 import { ReportIndex } from '../upstream/host-report.ts';
 import type { OutlierThresholdEvent } from '../upstream/outlier/outlier-event.ts';
@@ -21,6 +24,8 @@ export interface ClusterDirectoryParts {
   readonly timers: TimerService;
   /** A line for the outlier event log, without line end. */
   onOutlierEvent(line: string): void;
+  /** A line for each of these health-check event logs, without line end. */
+  onHealthCheckEvent(paths: readonly string[], line: string): void;
 }
 
 export class ClusterDirectory {
@@ -28,6 +33,9 @@ export class ClusterDirectory {
   readonly #chunks = new SharedChunks();
   readonly #supervision: ClusterSupervision;
   readonly #resolvers = new Map<string, NameResolver>();
+  /** For the TLS of health checks. */
+  readonly #secrets = new SecretStore();
+  #lastConnection = 0;
 
   constructor(parts: ClusterDirectoryParts) {
     this.#parts = parts;
@@ -52,6 +60,10 @@ export class ClusterDirectory {
       onHostHealthFailure: (cluster, { chunk, slot }) =>
         supervisor.broadcast({ type: 'host-health-failure', cluster, host: { chunk, slot } }),
       onOutlierEvent: (line) => parts.onOutlierEvent(line),
+      createTls: (config) => createClusterTls(config, this.#secrets, stats),
+      // Workers count upwards.
+      nextConnectionId: () => --this.#lastConnection,
+      onHealthCheckEvent: (paths, line) => parts.onHealthCheckEvent(paths, line),
     });
   }
 
@@ -71,7 +83,16 @@ export class ClusterDirectory {
     this.#supervision.onThreshold(event);
   }
 
-  /** Resolves when every cluster has had its first hosts, or a first failure to find any. */
+  onImmediateHealthCheckFail(cluster: string, address: string): void {
+    this.#supervision.onImmediateHealthCheckFail(cluster, address);
+  }
+
+  setSecret(secret: SecretData): void {
+    this.#secrets.set(secret);
+    this.#supervision.onSecret();
+  }
+
+  /** Resolves when every cluster has had its first hosts, each checked once, or a first failure to find any. */
   whenWarm(): Promise<void> {
     return new Promise((resolve) => this.#supervision.whenAllWarm(resolve));
   }

@@ -4,10 +4,12 @@
 //   PRE_INITIALIZING --workers up--> INITIALIZING --clusters, xDS, listeners--> LIVE --shutdown()--> DRAINING --> end
 
 import { appendFile } from 'node:fs';
+import { byteString } from '../../common/byte-string.ts';
 import { systemClock, systemRandom } from '../../common/clock.ts';
 import { errorText } from '../../common/coded-error.ts';
 import { createLogger, type Logger, type LogLevel, pinoLevel } from '../../common/logger.ts';
 import { TimerWheel } from '../../common/timer.ts';
+import { LogSinks } from '../access-log/sinks.ts';
 import type { BootstrapConfig } from '../api/config/bootstrap.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { SocketAddress } from '../api/connection.ts';
@@ -78,6 +80,8 @@ export class Server implements ResourceSink, AdminSources {
   readonly #clusters: ClusterDirectory;
   readonly #listeners: ListenerRegistry;
   readonly #certificates = new CertificateInventory();
+  /** Event logs of health checks. */
+  readonly #logSinks: LogSinks;
   #admin: AdminServer | null = null;
   #watchdog: Watchdog | null = null;
   #ads: AdsConnection | null = null;
@@ -93,6 +97,7 @@ export class Server implements ResourceSink, AdminSources {
     this.#options = options;
     this.#logLevel = options.logLevel;
     this.#logger = createLogger(options.logLevel, 'main');
+    this.#logSinks = new LogSinks(this.#timers, this.#stats, this.#logger);
     this.#finished = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -113,6 +118,7 @@ export class Server implements ResourceSink, AdminSources {
       random: systemRandom,
       timers: this.#timers,
       onOutlierEvent: (event) => this.#logOutlierEvent(event),
+      onHealthCheckEvent: (paths, line) => this.#logHealthCheckEvent(paths, line),
     });
     this.#listeners = new ListenerRegistry(this.#supervisor, this.#logger);
     this.#stats.add(serverScope, this.#serverStats);
@@ -198,6 +204,7 @@ export class Server implements ResourceSink, AdminSources {
 
   applySecret(secret: Parameters<ResourceSink['applySecret']>[0]): void {
     this.#certificates.setSecret(secret);
+    this.#clusters.setSecret(secret);
     this.#supervisor.broadcast({ type: 'secret', secret });
   }
 
@@ -315,6 +322,7 @@ export class Server implements ResourceSink, AdminSources {
   }
 
   reopenLogs(): void {
+    this.#logSinks.reopen();
     this.#supervisor.broadcast({ type: 'reopen-logs' });
   }
 
@@ -412,6 +420,9 @@ export class Server implements ResourceSink, AdminSources {
 
   #onWorkerMessage(message: FromWorker): void {
     if (message.type === 'outlier') this.#clusters.onThreshold(message.event);
+    else if (message.type === 'immediate-health-check-fail') {
+      this.#clusters.onImmediateHealthCheckFail(message.cluster, message.address);
+    }
   }
 
   #logOutlierEvent(line: string): void {
@@ -423,6 +434,17 @@ export class Server implements ResourceSink, AdminSources {
     });
   }
 
+  #logHealthCheckEvent(paths: readonly string[], line: string): void {
+    for (const path of paths) {
+      try {
+        this.#logSinks.get(path).append(byteString(`${line}\n`));
+      } catch (thrown) {
+        // The file cannot be opened; checks go on.
+        this.#logger.warn({ path, error: errorText(thrown) }, 'health check event log');
+      }
+    }
+  }
+
   #setState(state: ServerState): void {
     this.#state = state;
   }
@@ -432,6 +454,7 @@ export class Server implements ResourceSink, AdminSources {
     this.#clusters.close();
     await this.#options.membership?.client.leave();
     await this.#supervisor.stop();
+    this.#logSinks[Symbol.dispose]();
     this.#watchdog?.[Symbol.dispose]();
     this.#admin?.close();
   }

@@ -42,7 +42,7 @@ export type ToWorker =
     }
   | { readonly type: 'cluster-remove'; readonly name: string }
   | { readonly type: 'assignment'; readonly assignment: PlacedAssignment }
-  /** The host in that slot was ejected. */
+  /** The host in that slot was ejected, or failed its checks. */
   | {
       readonly type: 'host-health-failure';
       readonly cluster: string;
@@ -100,4 +100,10 @@ export type FromWorker =
     }
   | { readonly type: 'drained'; readonly request: number }
   | { readonly type: 'reply'; readonly request: number; readonly data: unknown }
-  | { readonly type: 'outlier'; readonly event: OutlierThresholdEvent };
+  | { readonly type: 'outlier'; readonly event: OutlierThresholdEvent }
+  /** A host's response said x-envoy-immediate-health-check-fail; `address` is `ip:port`. */
+  | {
+      readonly type: 'immediate-health-check-fail';
+      readonly cluster: string;
+      readonly address: string;
+    };

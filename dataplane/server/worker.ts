@@ -47,6 +47,8 @@ class WorkerThread {
             chunks: this.#chunks,
             nextConnectionId: () => this.#nextConnectionId(),
             reportOutlier: (event) => post({ type: 'outlier', event }),
+            reportImmediateHealthCheckFail: (cluster, address) =>
+              post({ type: 'immediate-health-check-fail', cluster, address }),
             createTls: (config) => createClusterTls(config, this.#secrets, context.stats),
           },
           context.stats,

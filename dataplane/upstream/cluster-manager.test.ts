@@ -37,6 +37,7 @@ function setUp() {
       chunks,
       nextConnectionId: () => ++id,
       reportOutlier: (event) => events.push(event),
+      reportImmediateHealthCheckFail: () => {},
       createTls: () => null,
     },
     stats,

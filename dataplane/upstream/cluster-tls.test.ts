@@ -55,6 +55,7 @@ function setUp(port: number, given: Partial<ClusterConfig>, hostname = '') {
       chunks,
       nextConnectionId: () => ++id,
       reportOutlier() {},
+      reportImmediateHealthCheckFail() {},
       createTls: (config) => createClusterTls(config, secrets, stats),
     },
     stats,

@@ -50,6 +50,8 @@ export interface ClusterParts {
   nextConnectionId(): number;
   /** A host's counter of failures reached its threshold: to be posted to main. */
   reportOutlier(event: OutlierThresholdEvent): void;
+  /** A host (`ip:port`) asked for no more traffic: to be posted to main. */
+  reportImmediateHealthCheckFail(cluster: string, address: string): void;
   /** TLS towards the hosts, null = plaintext (createClusterTls of cluster-tls.ts). */
   createTls(config: ClusterConfig): ClusterTls | null;
 }
@@ -184,7 +186,13 @@ export class UpstreamCluster implements Cluster {
     }
   }
 
-  /** From main: the host was ejected. Unknown ones are ignored (it left the set meanwhile). */
+  onImmediateHealthCheckFail(host: Host): void {
+    // Hosts only come out of chooseHost. Once is enough: main is not to hear of each of its responses.
+    if ((host as UpstreamHost).isExcluded()) return;
+    this.#parts.reportImmediateHealthCheckFail(this.config.name, host.addressText);
+  }
+
+  /** From main: the host was ejected, or failed its checks. Unknown ones are ignored (it left the set meanwhile). */
   onHostHealthFailure({ chunk, slot }: SlotAddress): void {
     for (const host of this.#hosts.values()) {
       if (host.placed.chunk !== chunk || host.placed.slot !== slot) continue;

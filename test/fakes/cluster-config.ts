@@ -50,6 +50,7 @@ export const defaultOutlierDetection: OutlierDetectionConfig = {
   consecutiveLocalOriginFailure: 5,
   enforcingConsecutiveLocalOriginFailure: 100,
   splitExternalLocalOriginErrors: false,
+  successfulActiveHealthCheckUnejectHost: true,
 };
 
 /** A static cluster called `orders` without hosts; give what the test is about. */
@@ -63,7 +64,11 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     perConnectionBufferLimitBytes: 1024 * 1024,
     lbPolicy: 'ROUND_ROBIN',
     leastRequest: { choiceCount: 2, activeRequestBias: 1 },
-    commonLb: { healthyPanicThresholdPercent: 50, closeConnectionsOnHostSetChange: false },
+    commonLb: {
+      healthyPanicThresholdPercent: 50,
+      closeConnectionsOnHostSetChange: false,
+      ignoreNewHostsUntilFirstHc: false,
+    },
     circuitBreakers: [defaultThresholds, defaultThresholds],
     outlierDetection: null,
     healthCheck: null,

@@ -86,6 +86,7 @@ export async function proxy(given: Given) {
       chunks,
       nextConnectionId: () => ++id,
       reportOutlier: (event) => outlierEvents.push(event),
+      reportImmediateHealthCheckFail: () => {},
       createTls: () => null,
     },
     stats,

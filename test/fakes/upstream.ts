@@ -229,6 +229,8 @@ export class FakeCluster implements Cluster {
   /** Ends a try at once with that reason; null = the test does. */
   failAtOnce: StreamResetReason | null = null;
   isInMaintenance = false;
+  /** `ip:port` */
+  readonly immediateFailures: string[] = [];
   readonly retries = new FakeResource(3);
   #next = 0;
 
@@ -269,6 +271,10 @@ export class FakeCluster implements Cluster {
 
   maintenanceMode(): boolean {
     return this.isInMaintenance;
+  }
+
+  onImmediateHealthCheckFail(host: Host): void {
+    this.immediateFailures.push(host.addressText);
   }
 }
 

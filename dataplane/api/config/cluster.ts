@@ -24,6 +24,8 @@ export interface ClusterConfig {
     /** 0..100, default 50; 0 = no panic mode. */
     readonly healthyPanicThresholdPercent: number;
     readonly closeConnectionsOnHostSetChange: boolean;
+    /** New hosts do not count among those of their priority until their first active check. */
+    readonly ignoreNewHostsUntilFirstHc: boolean;
   };
   /** Index by ResourcePriority. */
   readonly circuitBreakers: readonly [ThresholdsConfig, ThresholdsConfig];
@@ -103,6 +105,8 @@ export interface OutlierDetectionConfig {
   readonly consecutiveLocalOriginFailure: number;
   readonly enforcingConsecutiveLocalOriginFailure: number;
   readonly splitExternalLocalOriginErrors: boolean;
+  /** Default true. */
+  readonly successfulActiveHealthCheckUnejectHost: boolean;
 }
 
 export interface DnsConfig {

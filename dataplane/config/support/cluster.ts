@@ -52,6 +52,7 @@ export const clusterSupport: SupportGroup = {
     [`${cluster}.Cluster.CommonLbConfig`]: fields(
       'healthy_panic_threshold',
       'close_connections_on_host_set_change',
+      'ignore_new_hosts_until_first_hc',
     ),
     [`${cluster}.Cluster.LeastRequestLbConfig`]: fields('choice_count', 'active_request_bias'),
     [`${cluster}.Cluster.RoundRobinLbConfig`]: {},
@@ -79,6 +80,7 @@ export const clusterSupport: SupportGroup = {
       ...fields('consecutive_local_origin_failure'),
       ...fields('enforcing_consecutive_local_origin_failure'),
       ...fields('split_external_local_origin_errors'),
+      ...fields('successful_active_health_check_uneject_host'),
       enforcing_success_rate: noSuccessRate,
       enforcing_local_origin_success_rate: noSuccessRate,
       enforcing_failure_percentage: noSuccessRate,

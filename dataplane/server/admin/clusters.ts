@@ -131,6 +131,28 @@ function clusterJson({ config, addedViaApi, hosts }: ClusterStatus): unknown {
   };
 }
 
+/** admin.v3.HostHealthStatus: mostly the flags' own names. */
+function healthJson(flags: readonly string[]): unknown {
+  const discovery = flags.includes('failed_eds_health')
+    ? 'UNHEALTHY'
+    : flags.includes('degraded_eds_health')
+      ? 'DEGRADED'
+      : 'HEALTHY';
+  return {
+    ...Object.fromEntries(
+      flags
+        .filter((flag) => !flag.endsWith('_eds_health'))
+        .map((flag) => [adminNames.get(flag) ?? flag, true]),
+    ),
+    eds_health_status: discovery,
+  };
+}
+
+const adminNames: ReadonlyMap<string, string> = new Map([
+  ['failed_active_hc', 'failed_active_health_check'],
+  ['degraded_active_hc', 'failed_active_degraded_check'],
+]);
+
 function hostJson(status: HostSummary): unknown {
   const { host } = status;
   const counter = (name: string, value: number) => ({
@@ -152,14 +174,7 @@ function hostJson(status: HostSummary): unknown {
       gauge('rq_active', status.rqActive),
       gauge('rq_pending_active', 0),
     ],
-    health_status: {
-      ...Object.fromEntries(
-        status.healthFlags
-          .filter((flag) => flag !== 'failed_eds_health')
-          .map((flag) => [flag, true]),
-      ),
-      eds_health_status: status.healthFlags.includes('failed_eds_health') ? 'UNHEALTHY' : 'HEALTHY',
-    },
+    health_status: healthJson(status.healthFlags),
     ...(host.hostname === '' ? {} : { hostname: host.hostname }),
     weight: host.weight,
     ...(host.priority === 0 ? {} : { priority: host.priority }),

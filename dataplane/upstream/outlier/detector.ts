@@ -82,6 +82,16 @@ export class OutlierDetector {
     writeWord(host.slot, counterWord[kind], 0);
   }
 
+  /** An active check of that host passed: whatever it is ejected for is over. */
+  onActiveCheckPassed(address: string): void {
+    const host = this.#hosts.get(address);
+    if (!this.#config.successfulActiveHealthCheckUnejectHost || host?.state.isEjected !== true) {
+      return;
+    }
+    const unejectedAtMs = this.#options.clock.nowMs();
+    this.#uneject(host, { ...host.state, isEjected: false, unejectedAtMs });
+  }
+
   isEjected(address: string): boolean {
     return this.#hosts.get(address)?.state.isEjected === true;
   }

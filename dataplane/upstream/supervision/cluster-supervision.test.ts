@@ -30,6 +30,7 @@ function setUp() {
   const stats = new HolderStore();
   /** In the order of the callbacks. */
   const told: string[] = [];
+  const events: string[] = [];
   const placed: PlacedAssignment[] = [];
   const dns: ((ips: readonly string[]) => void)[] = [];
   const supervision = new ClusterSupervision({
@@ -59,6 +60,9 @@ function setUp() {
     onWarm: (name) => told.push(`warm ${name}`),
     onHostHealthFailure: (name, { slot }) => told.push(`unhealthy ${name} ${slot}`),
     onOutlierEvent: () => told.push('event'),
+    createTls: () => null,
+    nextConnectionId: () => 0,
+    onHealthCheckEvent: (paths, line) => events.push(`${paths.join(' ')} ${line}`),
   });
   const add = (given: Partial<ClusterConfig>) =>
     supervision.addOrUpdate(clusterConfig(given), false);

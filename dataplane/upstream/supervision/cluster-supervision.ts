@@ -115,6 +115,16 @@ export class ClusterSupervision {
     this.#clusters.get(cluster)?.onThreshold(address, kind);
   }
 
+  /** From a worker: that host's response said x-envoy-immediate-health-check-fail. */
+  onImmediateHealthCheckFail(cluster: string, address: string): void {
+    this.#clusters.get(cluster)?.onImmediateHealthCheckFail(address);
+  }
+
+  /** TLS has one secret more. */
+  onSecret(): void {
+    for (const cluster of this.#clusters.values()) cluster.onSecret();
+  }
+
   clusters(): Iterable<SupervisedCluster> {
     return this.#clusters.values();
   }
@@ -177,10 +187,14 @@ export class ClusterSupervision {
     if (cluster.config.outlierDetection !== null) {
       this.#parts.stats.add(scope, cluster.outlierStats);
     }
+    if (cluster.config.healthCheck !== null) {
+      this.#parts.stats.add(scope, cluster.healthCheckStats);
+    }
   }
 
   #unregister(cluster: SupervisedCluster): void {
     this.#parts.stats.remove(cluster.stats);
     this.#parts.stats.remove(cluster.outlierStats);
+    this.#parts.stats.remove(cluster.healthCheckStats);
   }
 }

@@ -7,7 +7,8 @@ import type { SlotAddress } from '../shared-state.ts';
 import type { SlotAllocator } from './slot-allocator.ts';
 
 export interface TableChange {
-  readonly added: number;
+  /** `ip:port` */
+  readonly added: ReadonlySet<string>;
   readonly removed: number;
 }
 
@@ -15,6 +16,8 @@ export class HostTable {
   readonly #slots: SlotAllocator;
   readonly #addresses = new Map<string, SlotAddress>();
   #hosts: readonly PlacedHost[] = [];
+  /** Not in the assignment any more, and kept. */
+  #leaving: ReadonlySet<string> = new Set();
 
   constructor(slots: SlotAllocator) {
     this.#slots = slots;
@@ -24,10 +27,18 @@ export class HostTable {
     return this.#hosts;
   }
 
-  /** Replaces the host set. Of an address that is given twice, the first counts (as Envoy). */
-  update(assignment: LoadAssignment): TableChange {
+  /** Discovery has dropped it, but it was kept in the last update. */
+  isLeaving(address: string): boolean {
+    return this.#leaving.has(address);
+  }
+
+  /**
+   * Replaces the host set. Of an address that is given twice, the first counts (as Envoy). One that is not given is
+   * asked about with `keeps`.
+   */
+  update(assignment: LoadAssignment, keeps: (host: PlacedHost) => boolean): TableChange {
     const hosts = new Map<string, PlacedHost>();
-    let added = 0;
+    const added = new Set<string>();
     for (const { region, zone, subZone, priority, hosts: given } of assignment.localities) {
       const locality = { region, zone, subZone };
       for (const host of given) {
@@ -37,11 +48,19 @@ export class HostTable {
         if (slot === undefined) {
           slot = this.#slots.allocate();
           this.#addresses.set(address, slot);
-          added++;
+          added.add(address);
         }
         hosts.set(address, { ...host, ...slot, priority, locality });
       }
     }
+    const leaving = new Set<string>();
+    for (const host of this.#hosts) {
+      const address = hostAddress(host);
+      if (hosts.has(address) || !keeps(host)) continue;
+      hosts.set(address, host);
+      leaving.add(address);
+    }
+    this.#leaving = leaving;
     let removed = 0;
     for (const [address, slot] of this.#addresses) {
       if (hosts.has(address)) continue;
@@ -51,6 +70,15 @@ export class HostTable {
     }
     this.#hosts = [...hosts.values()];
     return { added, removed };
+  }
+
+  /** A host that is leaving is not kept any longer. */
+  remove(address: string): void {
+    const slot = this.#addresses.get(address);
+    if (slot === undefined) return;
+    this.#addresses.delete(address);
+    this.#slots.retire(slot);
+    this.#hosts = this.#hosts.filter((host) => hostAddress(host) !== address);
   }
 
   /** The cluster is gone. */

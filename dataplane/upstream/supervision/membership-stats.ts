@@ -14,6 +14,7 @@ export class MembershipStats {
     { field: 'membershipTotal', name: 'membership_total', kind: 'gauge' },
     { field: 'membershipHealthy', name: 'membership_healthy', kind: 'gauge' },
     { field: 'membershipDegraded', name: 'membership_degraded', kind: 'gauge' },
+    { field: 'membershipExcluded', name: 'membership_excluded', kind: 'gauge' },
     { field: 'maxHostWeight', name: 'max_host_weight', kind: 'gauge' },
     { field: 'warmingState', name: 'warming_state', kind: 'gauge' },
   ];
@@ -27,6 +28,7 @@ export class MembershipStats {
   membershipTotal = 0;
   membershipHealthy = 0;
   membershipDegraded = 0;
+  membershipExcluded = 0;
   maxHostWeight = 0;
   /** 1 = waits for its first hosts. */
   warmingState = 0;

@@ -1,21 +1,15 @@
 // What supervision is given by server/, and whom it tells.
 
-import type { Clock, Random } from '../../../common/clock.ts';
-import type { TimerService } from '../../../common/timer.ts';
 import type { ClusterConfig, PlacedAssignment } from '../../api/config/cluster.ts';
-import type { StatsStore } from '../../api/stats.ts';
 import type { NameResolver } from '../discovery/name-resolver.ts';
+import type { HealthCheckParts } from '../health/health-checker.ts';
 import type { SharedChunks, SlotAddress } from '../shared-state.ts';
 import type { SlotAllocator } from './slot-allocator.ts';
 
-export interface SupervisionParts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly timers: TimerService;
+export interface SupervisionParts extends HealthCheckParts {
   /** The same that `slots` allocates from. */
   readonly chunks: SharedChunks;
   readonly slots: SlotAllocator;
-  readonly stats: StatsStore;
   /** `servers`: `ip:port`; empty = the system's (SystemNameResolver). Shared ones are fine. */
   resolverFor(servers: readonly string[]): NameResolver;
   /** A cluster, new or changed; hosts that it already had stay valid. */
@@ -25,7 +19,7 @@ export interface SupervisionParts {
   onPlaced(assignment: PlacedAssignment): void;
   /** Once per cluster, after its first onPlaced (or instead of it: an EDS timeout). */
   onWarm(name: string): void;
-  /** A host was ejected: its connections are not to be used on. */
+  /** A host was ejected, or failed its checks: its connections are not to be used on. */
   onHostHealthFailure(cluster: string, host: SlotAddress): void;
   /** A line for outlier_detection.event_log_path, without line end. */
   onOutlierEvent(line: string): void;

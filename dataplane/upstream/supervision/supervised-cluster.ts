@@ -1,17 +1,31 @@
-// One cluster in main: where its hosts come from, their slots, their ejections. Owned by
+// One cluster in main: where its hosts come from, their slots, their checks and ejections. Owned by
 // cluster-supervision, which knows the workers.
 //
-//   warming --STATIC: at once | DNS: all names asked once | EDS: assignment or its timeout--> warm
+//   warming --STATIC: at once | DNS: all names asked once | EDS: assignment or its timeout--> has hosts
+//           --each was checked once, if there are checks--> warm
 //
 // A changed config keeps the hosts of the former one until its own source has spoken.
 
 import type { ClusterConfig, LoadAssignment, PlacedHost } from '../../api/config/cluster.ts';
 import { StrictDns } from '../discovery/strict-dns.ts';
+import { HealthCheckStats } from '../health/health-check-stats.ts';
+import { clearOwnFlags, HealthChecker } from '../health/health-checker.ts';
+import type { Transition } from '../health/interval.ts';
+import { healthOf } from '../host.ts';
 import type { HostSummary, ReportIndex } from '../host-report.ts';
 import { OutlierDetector } from '../outlier/detector.ts';
 import type { OutlierKind } from '../outlier/outlier-event.ts';
 import { OutlierStats } from '../outlier/outlier-stats.ts';
-import { ClusterWord, HostWord, readWord, type SlotAddress } from '../shared-state.ts';
+import {
+  ClusterWord,
+  EXCLUDED_FLAGS,
+  HealthFlag,
+  HostWord,
+  hasHealthFlag,
+  readWord,
+  type SlotAddress,
+  setHealthFlag,
+} from '../shared-state.ts';
 import { HostTable, hostAddress } from './host-table.ts';
 import { MembershipStats } from './membership-stats.ts';
 import type { SupervisionParts } from './parts.ts';
@@ -21,12 +35,17 @@ export class SupervisedCluster {
   readonly addedViaApi: boolean;
   readonly stats = new MembershipStats();
   readonly outlierStats = new OutlierStats();
+  readonly healthCheckStats = new HealthCheckStats();
   #config: ClusterConfig;
   readonly #parts: SupervisionParts;
   readonly #table: HostTable;
   #detector: OutlierDetector | null = null;
+  #checker: HealthChecker | null = null;
   #dns: StrictDns | null = null;
   #isWarm = false;
+  /** Its source has spoken once, or will not. */
+  #hasHosts = false;
+  #overprovisioningFactor = 140;
   /** Its own config's source has spoken. */
   #isCurrent = false;
 
@@ -43,6 +62,7 @@ export class SupervisedCluster {
     this.#table = new HostTable(parts.slots);
     this.stats.warmingState = 1;
     this.#updateDetector();
+    this.#updateChecker();
   }
 
   get config(): ClusterConfig {
@@ -84,28 +104,43 @@ export class SupervisedCluster {
     this.#config = config;
     this.#isCurrent = false;
     this.#updateDetector();
+    this.#updateChecker();
     this.#watchHosts();
+    this.#checkHosts(new Set());
+    this.#checker?.start();
   }
 
   /** A host set from discovery: gives every host its slot and sends the set to the workers. */
   place(assignment: LoadAssignment): void {
-    const { added, removed } = this.#table.update(assignment);
-    if (added > 0 || removed > 0) this.stats.membershipChange++;
+    const { added, removed } = this.#table.update(assignment, (host) => this.#keeps(host));
+    if (added.size > 0 || removed > 0) this.stats.membershipChange++;
     else if (this.#isCurrent) this.stats.updateNoRebuild++;
     this.#isCurrent = true;
+    this.#hasHosts = true;
+    this.#overprovisioningFactor = assignment.overprovisioningFactor;
+    this.#markLeaving();
     this.#watchHosts();
-    this.#countMembership();
-    this.#parts.onPlaced({
-      clusterName: this.#config.name,
-      overprovisioningFactor: assignment.overprovisioningFactor,
-      hosts: this.#table.hosts(),
-    });
+    // Before the workers hear of them: hosts that have not been checked get no traffic.
+    this.#checkHosts(added);
+    this.#sendHosts();
+    this.#checker?.start();
     this.#becomeWarm();
   }
 
   /** EDS did not answer within initial_fetch_timeout: goes on without hosts. */
   onInitialFetchTimeout(): void {
+    this.#hasHosts = true;
     this.#becomeWarm();
+  }
+
+  /** A worker saw a response with x-envoy-immediate-health-check-fail. */
+  onImmediateHealthCheckFail(address: string): void {
+    this.#checker?.onImmediateFailure(address);
+  }
+
+  /** A secret came: checks that waited for it may begin. */
+  onSecret(): void {
+    this.#checker?.start();
   }
 
   onThreshold(address: string, kind: OutlierKind): void {
@@ -122,7 +157,7 @@ export class SupervisedCluster {
         host,
         cxActive: readWord(slot, HostWord.CxActive),
         rqActive: readWord(slot, HostWord.RqActive),
-        healthFlags: healthFlags(host, this.#detector?.isEjected(address) === true),
+        healthFlags: healthFlags(host, readWord(slot, HostWord.HealthFlags)),
       };
     });
   }
@@ -130,13 +165,15 @@ export class SupervisedCluster {
   close(): void {
     this.#dns?.close();
     this.#detector?.close();
+    this.#checker?.close();
     this.#table.close();
     this.#parts.slots.retire(this.slot);
   }
 
   #becomeWarm(): void {
-    if (this.#isWarm) return;
+    if (this.#isWarm || !this.#hasHosts || this.#checker?.isUnsure() === true) return;
     this.#isWarm = true;
+    this.#countMembership();
     this.stats.warmingState = 0;
     this.#parts.onWarm(this.#config.name);
   }
@@ -165,6 +202,79 @@ export class SupervisedCluster {
     });
   }
 
+  /** Checks of another config begin anew, for hosts that are what they were until then. */
+  #updateChecker(): void {
+    const { healthCheck } = this.#config;
+    this.#checker?.close();
+    this.#checker = null;
+    if (healthCheck === null) {
+      for (const host of this.#table.hosts()) clearOwnFlags(this.#parts.chunks.ref(host));
+      return;
+    }
+    this.#checker = new HealthChecker({
+      cluster: this.#config,
+      check: healthCheck,
+      stats: this.healthCheckStats,
+      parts: this.#parts,
+      hasTraffic: () => this.#hasHadTraffic(),
+      onResult: (host, transition, isHealthy) => this.#onChecked(host, transition, isHealthy),
+    });
+  }
+
+  #hasHadTraffic(): boolean {
+    return readWord(this.#parts.chunks.ref(this.slot), ClusterWord.HasHadTraffic) !== 0;
+  }
+
+  #checkHosts(added: ReadonlySet<string>): void {
+    const { chunks } = this.#parts;
+    const hosts = this.#table.hosts().map((host) => ({ host, slot: chunks.ref(host) }));
+    this.#checker?.setHosts(hosts, added);
+  }
+
+  /** A host that discovery has dropped stays while its checks pass (Envoy: PENDING_DYNAMIC_REMOVAL). */
+  #keeps(host: PlacedHost): boolean {
+    const { type, ignoreHealthOnHostRemoval } = this.#config;
+    // The first assignment of a changed config takes the place of whatever was there.
+    if (!this.#isCurrent || type === 'STATIC' || ignoreHealthOnHostRemoval) return false;
+    return host.health !== 'unhealthy' && this.#checker?.isPassing(hostAddress(host)) === true;
+  }
+
+  #markLeaving(): void {
+    for (const host of this.#table.hosts()) {
+      const isLeaving = this.#table.isLeaving(hostAddress(host));
+      setHealthFlag(this.#parts.chunks.ref(host), HealthFlag.PendingDynamicRemoval, isLeaving);
+    }
+  }
+
+  #sendHosts(): void {
+    this.#countMembership();
+    this.#parts.onPlaced({
+      clusterName: this.#config.name,
+      overprovisioningFactor: this.#overprovisioningFactor,
+      hosts: this.#table.hosts(),
+    });
+  }
+
+  #onChecked(host: PlacedHost, transition: Transition, isHealthy: boolean): void {
+    const address = hostAddress(host);
+    if (isHealthy) this.#detector?.onActiveCheckPassed(address);
+    if (transition === 'changed') {
+      const isFailed = hasHealthFlag(this.#parts.chunks.ref(host), HealthFlag.FailedActiveHc);
+      if (isFailed && this.#table.isLeaving(address)) this.#removeHost(address);
+      else this.#onHealthChanged(isFailed ? address : null);
+    }
+    this.#becomeWarm();
+  }
+
+  /** Its checks were all that held it. */
+  #removeHost(address: string): void {
+    this.#table.remove(address);
+    this.stats.membershipChange++;
+    this.#watchHosts();
+    this.#checkHosts(new Set());
+    this.#sendHosts();
+  }
+
   #watchHosts(): void {
     const { chunks } = this.#parts;
     this.#detector?.setHosts(
@@ -172,11 +282,14 @@ export class SupervisedCluster {
     );
   }
 
-  #onHealthChanged(ejected: string | null): void {
+  /** `failed`: the host that gets no traffic any more, null = flags changed in another way. */
+  #onHealthChanged(failed: string | null): void {
     const { words, base } = this.#parts.chunks.ref(this.slot);
     Atomics.add(words, base + ClusterWord.HealthEpoch, 1);
-    this.#countMembership();
-    const host = this.#table.hosts().find((placed) => hostAddress(placed) === ejected);
+    // While it warms each host changes once; they are counted at its end.
+    if (this.#isWarm) this.#countMembership();
+    if (failed === null) return;
+    const host = this.#table.hosts().find((placed) => hostAddress(placed) === failed);
     if (host !== undefined) this.#parts.onHostHealthFailure(this.#config.name, host);
   }
 
@@ -186,20 +299,33 @@ export class SupervisedCluster {
     stats.membershipTotal = hosts.length;
     stats.membershipHealthy = 0;
     stats.membershipDegraded = 0;
+    stats.membershipExcluded = 0;
     stats.maxHostWeight = 0;
     for (const host of hosts) {
+      const slot = this.#parts.chunks.ref(host);
+      const health = healthOf(host, slot);
       stats.maxHostWeight = Math.max(stats.maxHostWeight, host.weight);
-      if (this.#detector?.isEjected(hostAddress(host)) === true) continue;
-      if (host.health === 'healthy') stats.membershipHealthy++;
-      else if (host.health === 'degraded') stats.membershipDegraded++;
+      if (health === 'healthy') stats.membershipHealthy++;
+      else if (health === 'degraded') stats.membershipDegraded++;
+      if (hasHealthFlag(slot, EXCLUDED_FLAGS)) stats.membershipExcluded++;
     }
   }
 }
 
-function healthFlags(host: PlacedHost, isEjected: boolean): string[] {
-  const flags: string[] = [];
-  if (isEjected) flags.push('failed_outlier_check');
-  if (host.health === 'unhealthy') flags.push('failed_eds_health');
-  if (host.health === 'degraded') flags.push('degraded_eds_health');
-  return flags;
+/** In Envoy's order, which is that of the bits. */
+function healthFlags({ health }: PlacedHost, flags: number): string[] {
+  const names: string[] = [];
+  const add = (isSet: boolean, name: string): void => {
+    if (isSet) names.push(name);
+  };
+  add((flags & HealthFlag.FailedActiveHc) !== 0, 'failed_active_hc');
+  add((flags & HealthFlag.FailedOutlierCheck) !== 0, 'failed_outlier_check');
+  add(health === 'unhealthy', 'failed_eds_health');
+  add((flags & HealthFlag.DegradedActiveHc) !== 0, 'degraded_active_hc');
+  add(health === 'degraded', 'degraded_eds_health');
+  add((flags & HealthFlag.PendingDynamicRemoval) !== 0, 'pending_dynamic_removal');
+  add((flags & HealthFlag.PendingActiveHc) !== 0, 'pending_active_hc');
+  add((flags & HealthFlag.ExcludedViaImmediateHcFail) !== 0, 'excluded_via_immediate_hc_fail');
+  add((flags & HealthFlag.ActiveHcTimeout) !== 0, 'active_hc_timeout');
+  return names;
 }
