@@ -70,4 +70,3 @@ export const ParentRefs = Type.Array(
   }),
   { minItems: 1, maxItems: 32 },
 );
-export type ParentRef = Static<typeof ParentRefs>[number];
