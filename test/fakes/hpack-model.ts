@@ -38,6 +38,7 @@ const symbols = new Map(codes.map((code, symbol) => [code, symbol]));
 class ModelTable {
   entries: (readonly [string, string])[] = [];
   maxBytes = 4096;
+  #bytes = 0;
 
   get(index: number): readonly [string, string] | null {
     if (index === 0) return null;
@@ -47,12 +48,15 @@ class ModelTable {
 
   add(name: string, value: string): void {
     this.entries.unshift([name, value]);
+    this.#bytes += name.length + value.length + 32;
     this.evict();
   }
 
   evict(): void {
-    const size = () => this.entries.reduce((sum, [n, v]) => sum + n.length + v.length + 32, 0);
-    while (size() > this.maxBytes) this.entries.pop();
+    while (this.#bytes > this.maxBytes) {
+      const [name, value] = this.entries.pop() ?? ['', ''];
+      this.#bytes -= name.length + value.length + 32;
+    }
   }
 }
 
