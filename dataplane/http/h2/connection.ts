@@ -485,7 +485,10 @@ export abstract class Http2Connection {
     }
     if ((flags & FrameFlag.Ack) !== 0) {
       if (end !== start) this.connectionError(ErrorCode.FrameSizeError, 'http2.bad_settings_size');
-      else this.#ackTimer?.stop();
+      else {
+        this.#ackTimer?.stop();
+        this.decoder.acknowledgeTableSize();
+      }
       return;
     }
     const { peer } = this;
