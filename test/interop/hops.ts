@@ -12,7 +12,10 @@ export type Kind = 'envoy' | 'remora';
 /** Ways through proxies, entrance first. Envoy alone shows that a test asks for the right thing. */
 export const ways: readonly { readonly name: string; readonly kinds: readonly Kind[] }[] = [
   { name: 'Envoy', kinds: ['envoy'] },
-  { name: 'Envoy, mTLS, Envoy', kinds: ['envoy', 'envoy'] },
+  { name: 'Remora', kinds: ['remora'] },
+  { name: 'Remora, mTLS, Remora', kinds: ['remora', 'remora'] },
+  { name: 'Remora, mTLS, Envoy', kinds: ['remora', 'envoy'] },
+  { name: 'Envoy, mTLS, Remora', kinds: ['envoy', 'remora'] },
 ];
 
 /** The same in cleartext, and TLS on both sides where there is one proxy. */
@@ -63,6 +66,8 @@ export interface HopsOptions {
   readonly backend?: 'http1' | 'http2';
   /** Clients speak TLS to the entrance, and the last hop speaks TLS to the server; no client certificates. */
   readonly isTls?: boolean;
+  /** Where the server differs in that. */
+  readonly isTlsBackend?: boolean;
   /** More fields of the RouteAction and of Http2ProtocolOptions on both sides, of every hop. */
   readonly route?: object;
   readonly http2?: object;
@@ -82,6 +87,7 @@ export async function startHops(pki: HopPki, options: HopsOptions): Promise<Hops
   const stop = async () => {
     for (const proxy of proxies) await proxy.stop();
   };
+  const { isTls = false, isTlsBackend = isTls } = options;
   let upstreamPort = options.backendPort;
   try {
     for (let i = options.kinds.length - 1; i >= 0; i--) {
@@ -92,8 +98,8 @@ export async function startHops(pki: HopPki, options: HopsOptions): Promise<Hops
             listen,
             admin,
             upstreamPort,
-            downstreamTls: i > 0 ? 'mutual' : options.isTls === true ? 'server' : 'none',
-            upstreamTls: !isLast ? 'mutual' : options.isTls === true ? 'server' : 'none',
+            downstreamTls: i > 0 ? 'mutual' : isTls ? 'server' : 'none',
+            upstreamTls: !isLast ? 'mutual' : isTlsBackend ? 'server' : 'none',
             upstream: isLast ? (options.backend ?? 'http2') : 'http2',
           }),
         );
