@@ -366,6 +366,17 @@ test('H2-27 a client that never acknowledges SETTINGS is told so after ten secon
   assert.equal(await goawayCode(sent), ErrorCode.SettingsTimeout);
 });
 
+test('a header table of less than 4096 binds the client once it acknowledged SETTINGS', async () => {
+  const { server, peer, sent } = await begin(http2ServerOptions({ hpackTableSize: 100 }));
+  server.codec.dispatch(peer.headers(1, WHOLE, GET), false);
+  assert.equal(server.brokenBy, '');
+  await sent();
+  server.codec.dispatch(frame(4, 1, 0, ''), false);
+  // Without the table size update that RFC 7541 4.2 asks for.
+  server.codec.dispatch(frame(1, WHOLE, 3, '\x82\x86\x84\x41\x01a'), false);
+  assert.equal(await goawayCode(sent), ErrorCode.CompressionError);
+});
+
 test('H2-28 unknown frames, settings and flags mean nothing', async () => {
   const { server, peer } = await begin();
   server.codec.dispatch(frame(0xbb, 0xff, 9, 'grease'), false);
