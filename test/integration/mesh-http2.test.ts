@@ -1,5 +1,6 @@
 // Services that speak HTTP/2 and gRPC in a mesh of our own: callers of either HTTP reach them, a GRPCRoute routes by
-// method, deadlines are kept by the sidecars, and what a GRPCRoute pushes aside says so.
+// method, deadlines are kept by the sidecars, what a GRPCRoute pushes aside says so, and an instance that reports itself
+// ill is left out.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -49,9 +50,40 @@ spec:
   rules: [{backendRefs: [{name: plain}]}]
 `;
 
+/** Short, so that the test does not wait; probes without traffic come a minute apart. */
+const healthPolicy = `
+apiVersion: remora.dev/v1
+kind: TrafficPolicy
+metadata: {name: stock}
+spec:
+  targetRef: {kind: Service, name: stock}
+  healthCheck: {grpc: {service: shop.Stock}, interval: 100ms, unhealthyThreshold: 1}
+---
+apiVersion: remora.dev/v1
+kind: AuthorizationPolicy
+metadata: {name: stock}
+spec:
+  targetRef: {kind: Service, name: stock}
+  rules: [{from: [{service: frontend}], to: [{paths: [/shop.Stock/Get]}]}]
+`;
+
+const SERVING = 1;
+const NOT_SERVING = 2;
+
+interface Application {
+  readonly server: http2.Http2Server;
+  health: number;
+}
+
 /** Says who it is and what it was spoken to with; never answers the method Hang. */
-function startHttp2Application(name: string, onAbort: () => void): Promise<http2.Http2Server> {
+async function startHttp2Application(name: string, onAbort: () => void): Promise<Application> {
   const server = http2.createServer((request, response) => {
+    if (request.url === '/grpc.health.v1.Health/Check') {
+      response.addTrailers({ 'grpc-status': '0' });
+      response.writeHead(200, { 'content-type': 'application/grpc' });
+      response.end(Buffer.from([0, 0, 0, 0, 2, 8, application.health]));
+      return;
+    }
     if (request.url.endsWith('/Hang')) {
       request.on('aborted', onAbort);
       return;
@@ -64,7 +96,9 @@ function startHttp2Application(name: string, onAbort: () => void): Promise<http2
     response.writeHead(200, { 'content-type': 'application/grpc' });
     response.end(Buffer.from([0, 0, 0, 0, 0]));
   });
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+  const application: Application = { server, health: SERVING };
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return application;
 }
 
 interface Http2Answer {
@@ -78,7 +112,7 @@ describe('services that speak HTTP/2', () => {
   let mesh: TestMesh;
   let frontend: MeshSidecar;
   let session: http2.ClientHttp2Session;
-  const applications: http2.Http2Server[] = [];
+  const applications: Application[] = [];
   /** Calls that the applications saw end before their answer. */
   let aborted = 0;
 
@@ -87,7 +121,7 @@ describe('services that speak HTTP/2', () => {
       aborted++;
     });
     applications.push(application);
-    const { port } = application.address() as AddressInfo; // listens on TCP
+    const { port } = application.server.address() as AddressInfo; // listens on TCP
     await mesh.joinBeside(name, version, port);
   }
 
@@ -105,7 +139,7 @@ describe('services that speak HTTP/2', () => {
   after(async () => {
     session?.destroy();
     await mesh?.stop();
-    for (const application of applications) application.close();
+    for (const { server } of applications) server.close();
   });
 
   /** By HTTP/2, with prior knowledge. */
@@ -198,5 +232,25 @@ describe('services that speak HTTP/2', () => {
       'the HTTPRoute is applied',
       async () => (await viaHttp2('stock', '/')).body === 'plain 1.1',
     );
+  });
+
+  test('an instance that says it is not serving is left out until it is', async () => {
+    await mesh.api.delete('HTTPRoute', 'default', 'stock');
+    await mesh.api.applyFiles([{ name: 'health.yaml', text: healthPolicy }]);
+    await mesh.synced(5);
+    const answering = async () => {
+      const names = new Set<unknown>();
+      for (let i = 0; i < 20; i++) names.add((await call('Get')).fields['x-app']);
+      return [...names].sort().join();
+    };
+    await until('both serve', async () => (await answering()) === 'v1,v2');
+    // The policy names one method, and the probes come through all the same.
+    assert.equal((await call('List')).fields['grpc-status'], '7', 'PERMISSION_DENIED');
+    const ill = applications.at(-1);
+    assert.ok(ill !== undefined);
+    ill.health = NOT_SERVING;
+    await until('it is left out', async () => (await answering()) === 'v1');
+    ill.health = SERVING;
+    await until('it is back', async () => (await answering()) === 'v1,v2');
   });
 });
