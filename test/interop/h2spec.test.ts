@@ -12,8 +12,21 @@ import { findPeer, skipWithout } from './peers.ts';
 
 const KIND: Kind = 'remora';
 const CASES = 146;
-/** Cases that we fail on purpose, by their number in the report, with the reason. */
-const refused: Readonly<Record<string, string>> = {};
+
+/** `refused`: cases that we fail on purpose, with the reason. */
+const listeners = [
+  { name: 'in cleartext', codecType: 'HTTP2', isTls: false, refused: {} },
+  {
+    name: 'in cleartext, codec AUTO',
+    codecType: 'AUTO',
+    isTls: false,
+    refused: {
+      'http2/3.5: Sends invalid connection preface':
+        'what does not begin like HTTP/2 is taken for HTTP/1 and answered with its 400, as by Envoy',
+    },
+  },
+  { name: 'over TLS', codecType: 'AUTO', isTls: true, refused: {} },
+] as const;
 
 interface Case {
   readonly name: string;
@@ -41,8 +54,8 @@ describe('h2spec', { skip: skipWithout('h2spec') }, () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  for (const isTls of [false, true]) {
-    describe(isTls ? 'over TLS' : 'in cleartext', () => {
+  for (const { name, codecType, isTls, refused } of listeners) {
+    describe(name, () => {
       let hops: Hops;
       before(async () => {
         const server = { backendPort: backend.port, backend: 'http1' } as const;
@@ -51,12 +64,13 @@ describe('h2spec', { skip: skipWithout('h2spec') }, () => {
           ...server,
           isTls,
           isTlsBackend: false,
+          codecType,
         });
       });
       after(() => hops?.stop());
 
       test('every case passes, or is refused with a reason', async () => {
-        const report = join(directory, `${isTls}.xml`);
+        const report = join(directory, 'report.xml');
         const result = await runPeer(
           findPeer('h2spec') ?? '',
           [

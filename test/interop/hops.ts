@@ -68,6 +68,8 @@ export interface HopsOptions {
   readonly isTls?: boolean;
   /** Where the server differs in that. */
   readonly isTlsBackend?: boolean;
+  /** Of the connection managers; default AUTO. */
+  readonly codecType?: 'AUTO' | 'HTTP2';
   /** More fields of the RouteAction and of Http2ProtocolOptions on both sides, of every hop. */
   readonly route?: object;
   readonly http2?: object;
@@ -190,6 +192,7 @@ function hopBootstrap(pki: HopPki, options: HopsOptions, hop: Hop): object {
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
     {
       stat_prefix: 'ingress',
+      codec_type: options.codecType ?? 'AUTO',
       http2_protocol_options: options.http2 ?? {},
       proxy_100_continue: true,
       upgrade_configs: [{ upgrade_type: 'websocket' }],
