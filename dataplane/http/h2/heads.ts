@@ -96,7 +96,8 @@ function isGoodPath(): boolean {
   if (path.charCodeAt(0) !== 0x2f && !(path === '*' && method === 'OPTIONS')) return false;
   for (let i = 1; i < path.length; i++) {
     const code = path.charCodeAt(i);
-    if (code <= 0x20 || code === 0x7f) return false;
+    // RFC 3986: ASCII without controls and space, as in HTTP/1, where it may go next.
+    if (code <= 0x20 || code >= 0x7f) return false;
   }
   return true;
 }
@@ -115,7 +116,12 @@ export function responseHead(fields: HeaderFields): ResponseHeaders | null {
 export function checkTrailers(fields: HeaderFields): boolean {
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!;
-    if (name.charCodeAt(0) === 0x3a || isConnectionField(name, fields[i + 1]!)) {
+    if (
+      name.charCodeAt(0) === 0x3a ||
+      // Too late to choose a host, and it must not look so to the next hop.
+      name === 'host' ||
+      isConnectionField(name, fields[i + 1]!)
+    ) {
       return brokenRule();
     }
   }
