@@ -9,6 +9,7 @@ import { spiffeValidator } from '../extensions/cert-validator/spiffe/config.ts';
 import { preserveCase } from '../extensions/header-formatter/preserve-case/config.ts';
 import { fault } from '../extensions/http/fault/config.ts';
 import { grpcHttp1Bridge } from '../extensions/http/grpc-http1-bridge/config.ts';
+import { grpcJsonTranscoder } from '../extensions/http/grpc-json-transcoder/config.ts';
 import { grpcStats } from '../extensions/http/grpc-stats/config.ts';
 import { grpcWeb } from '../extensions/http/grpc-web/config.ts';
 import { headerMutation } from '../extensions/http/header-mutation/config.ts';
@@ -56,6 +57,7 @@ export const builtInExtensions: readonly AnyFactory[] = [
   grpcStats,
   grpcWeb,
   grpcHttp1Bridge,
+  grpcJsonTranscoder,
   tlsInspector,
   httpInspector,
   proxyProtocol,

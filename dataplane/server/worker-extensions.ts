@@ -7,6 +7,7 @@ import { stderrAccessLoggerFactory } from '../extensions/access-log/stderr/filte
 import { stdoutAccessLoggerFactory } from '../extensions/access-log/stdout/filter.ts';
 import { fault } from '../extensions/http/fault/filter.ts';
 import { grpcHttp1Bridge } from '../extensions/http/grpc-http1-bridge/filter.ts';
+import { grpcJsonTranscoder } from '../extensions/http/grpc-json-transcoder/filter.ts';
 import { grpcStats } from '../extensions/http/grpc-stats/filter.ts';
 import { grpcWeb } from '../extensions/http/grpc-web/filter.ts';
 import { headerMutationFactory } from '../extensions/http/header-mutation/filter.ts';
@@ -35,7 +36,16 @@ const headerMutation = headerMutationFactory((text) => {
 });
 
 export const workerFactories: WorkerFactories = {
-  http: [routerFilterFactory, rbac, headerMutation, fault, grpcStats, grpcWeb, grpcHttp1Bridge],
+  http: [
+    routerFilterFactory,
+    rbac,
+    headerMutation,
+    fault,
+    grpcStats,
+    grpcWeb,
+    grpcHttp1Bridge,
+    grpcJsonTranscoder,
+  ],
   network: [
     httpConnectionManagerFactory(buildRouteTable),
     tcpProxyFilterFactory,

@@ -210,5 +210,24 @@ export const httpFilterSupport: SupportGroup = {
       'upgrade_protobuf_to_grpc',
       'ignore_query_parameters',
     ),
+    [`${http}.grpc_json_transcoder.v3.GrpcJsonTranscoder`]: {
+      ...fields('proto_descriptor', 'proto_descriptor_bin', 'services', 'print_options'),
+      ...fields('match_incoming_request_route', 'ignored_query_parameters', 'auto_mapping'),
+      ...fields('ignore_unknown_query_parameters', 'convert_grpc_status', 'url_unescape_spec'),
+      ...fields('query_param_unescape_plus', 'match_unregistered_custom_verb'),
+      ...fields('request_validation_options', 'case_insensitive_enum_parsing'),
+      ...fields('max_request_body_size', 'max_response_body_size'),
+      capture_unknown_query_parameters: 'yes',
+    },
+    [`${http}.grpc_json_transcoder.v3.GrpcJsonTranscoder.PrintOptions`]: {
+      ...fields('add_whitespace', 'always_print_primitive_fields', 'always_print_enums_as_ints'),
+      ...fields('preserve_proto_field_names', 'stream_newline_delimited'),
+      stream_sse_style_delimited: 'yes',
+    },
+    [`${http}.grpc_json_transcoder.v3.GrpcJsonTranscoder.RequestValidationOptions`]: fields(
+      'reject_unknown_method',
+      'reject_unknown_query_parameters',
+      'reject_binding_body_field_collisions',
+    ),
   },
 };
