@@ -67,11 +67,6 @@ export class CheckSession implements ProbeObserver {
     else this.#intervalTimer.start(waitMs);
   }
 
-  /** It has had no result yet. */
-  isUnchecked(): boolean {
-    return this.#isFirst;
-  }
-
   /** Timer: begins a check. */
   check(): void {
     this.#timeoutTimer.start(this.#context.config.timeoutMs);
@@ -114,12 +109,12 @@ export class CheckSession implements ProbeObserver {
         this.#successes = 0;
         this.#set(HealthFlag.FailedActiveHc, false);
         this.#set(HealthFlag.ExcludedViaImmediateHcFail, false);
+        this.#set(HealthFlag.ActiveHcTimeout, false);
         stats.healthy++;
         transition = 'changed';
         this.#log({ kind: 'add_healthy_event', firstCheck: this.#isFirst });
       } else transition = 'pending';
     }
-    this.#set(HealthFlag.ActiveHcTimeout, false);
     if (this.#endPending()) transition = 'changed';
     if (isDegraded !== this.#has(HealthFlag.DegradedActiveHc)) {
       this.#set(HealthFlag.DegradedActiveHc, isDegraded);
