@@ -116,7 +116,6 @@ test('names of one connection are not written, TE only with trailers', () => {
     ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'host'],
     'http2-settings',
   ];
-  // More names than an encoder keeps: the rule holds for those too.
   for (const others of [0, 200]) {
     const encoder = new HpackEncoder(4096, false);
     encode(encoder, Array.from({ length: others }, (_, i) => [`x-${i}`, '']).flat());
@@ -159,6 +158,18 @@ test('what was indexed before is never indexed when the caller says so', () => {
   decode(decoder, encode(encoder, ['x-key', 'k']));
   assert.deepEqual(decode(decoder, encode(encoder, ['x-key', 'k'], true)), ['x-key', 'k']);
   assert.deepEqual(decoder.neverIndexed, [0]);
+});
+
+test('more names than are kept come right, and those that repeat are found again', () => {
+  const encoder = new HpackEncoder(4096, false);
+  const decoder = new HpackDecoder(4096);
+  const repeated = ['accept', '*/*', 'x-tenant', 'blue'];
+  for (let i = 0; i < 1000; i++) {
+    const fields = [...repeated, `x-${i}`, `${i % 3}`];
+    assert.deepEqual(decode(decoder, encode(encoder, fields)), fields);
+  }
+  encode(encoder, repeated);
+  assert.equal(encode(encoder, repeated).length, 2);
 });
 
 describe('size of the table', () => {

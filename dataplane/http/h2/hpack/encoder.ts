@@ -9,7 +9,6 @@ import { huffmanEncode, huffmanLength } from './huffman.ts';
 import {
   HIT_CREDIT,
   INSERT_COST,
-  kindOf,
   MAX_CREDIT,
   MISS_CREDIT,
   NameEntry,
@@ -17,9 +16,9 @@ import {
 } from './name-entry.ts';
 import { DEFAULT_TABLE_BYTES, ENTRY_OVERHEAD_BYTES, FIRST_DYNAMIC_INDEX } from './static-table.ts';
 
-/** Names beyond this many per connection are written as literals: peers choose them. */
+/** When there are more names on a connection than this, all are learnt anew: peers choose them. */
 const MAX_NAMES = 128;
-const NAME_SLOTS = 256;
+const INITIAL_NAME_SLOTS = 32;
 const ORDER_MASK = 31;
 /** Entries of one name that are compared with a value. */
 const MAX_COMPARED = 8;
@@ -62,8 +61,8 @@ export class HpackEncoder {
   /** Number of the entry before with the same name. */
   #entryBefore: number[] = new Array<number>(16).fill(0);
 
-  /** Open addressing by a few characters; never more than half full. */
-  readonly #names: (NameEntry | null)[] = new Array<NameEntry | null>(NAME_SLOTS).fill(null);
+  /** Open addressing by a few characters; a power of two long, never more than half full. */
+  #names: (NameEntry | null)[] = new Array<NameEntry | null>(INITIAL_NAME_SLOTS).fill(null);
   #nameCount = 0;
   /** Entries of the names as they came in the last block, and how many came since this one began. */
   readonly #order: NameEntry[] = new Array<NameEntry>(ORDER_MASK + 1).fill(noName);
@@ -135,13 +134,12 @@ export class HpackEncoder {
     neverIndexed: boolean,
   ): number {
     const entry = this.#nameEntry(name);
-    const kind = entry === null ? kindOf(name) : entry.kind;
+    const { kind } = entry;
     let isNever = neverIndexed;
     if (kind !== NameKind.Plain) {
       if (isLeftOut(kind, value)) return at;
       if (isSecret(kind, value)) isNever = true;
     }
-    if (entry === null) return this.#literal(out, at, isNever ? 0x10 : 0, 0x0f, 0, name, value);
     this.#order[(this.#position - 1) & ORDER_MASK] = entry;
     if (isNever) {
       return this.#literal(out, at, 0x10, 0x0f, this.#nameIndex(entry), name, value);
@@ -247,27 +245,49 @@ export class HpackEncoder {
     this.#mask = slots - 1;
   }
 
-  /** Null when there are too many names. */
-  #nameEntry(name: string): NameEntry | null {
+  #nameEntry(name: string): NameEntry {
+    let slot = this.#nameSlot(name);
+    let entry = this.#names[slot]!;
+    if (entry !== null) return entry;
+    if (2 * this.#nameCount === this.#names.length) {
+      this.#moveNames();
+      slot = this.#nameSlot(name);
+    }
+    entry = new NameEntry(name);
+    this.#names[slot] = entry;
+    this.#nameCount++;
+    return entry;
+  }
+
+  /** Where the name is or has to go. */
+  #nameSlot(name: string): number {
     const { length } = name;
-    if (length === 0) return null;
     const mixed =
       length * 7 +
       name.charCodeAt(0) * 31 +
       name.charCodeAt(length >> 1) * 127 +
       name.charCodeAt(length - 1) * 17;
-    let slot = mixed & (NAME_SLOTS - 1);
+    const mask = this.#names.length - 1;
+    let slot = mixed & mask;
     for (;;) {
       const entry = this.#names[slot]!;
-      if (entry === null) break;
-      if (entry.name === name) return entry;
-      slot = (slot + 1) & (NAME_SLOTS - 1);
+      if (entry === null || entry.name === name) return slot;
+      slot = (slot + 1) & mask;
     }
-    if (this.#nameCount === MAX_NAMES) return null;
-    const entry = new NameEntry(name);
-    this.#names[slot] = entry;
-    this.#nameCount++;
-    return entry;
+  }
+
+  /** To twice as many slots, or away: what is forgotten is only where to look for entries of the dynamic table. */
+  #moveNames(): void {
+    const names = this.#names;
+    const isFull = this.#nameCount === MAX_NAMES;
+    const slots = isFull ? INITIAL_NAME_SLOTS : 2 * names.length;
+    this.#names = new Array<NameEntry | null>(slots).fill(null);
+    this.#order.fill(noName);
+    if (isFull) {
+      this.#nameCount = 0;
+      return;
+    }
+    for (const entry of names) if (entry !== null) this.#names[this.#nameSlot(entry.name)] = entry;
   }
 
   /** A literal: `first` and `mask` say of which kind; index 0 = with its name. */

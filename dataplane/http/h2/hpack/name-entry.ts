@@ -49,11 +49,6 @@ for (let index = 1; index < STATIC_NAMES.length; index++) {
   statics.set(name, { index, values });
 }
 
-/** How a name's fields are written when there is no NameEntry for it. */
-export function kindOf(name: string): NameKind {
-  return kinds.get(name) ?? NameKind.Plain;
-}
-
 /**
  * What a name has to spend on entries of the table: a new entry costs, a field that was found earns, and one that was
  * neither found nor given an entry earns a little, so that a name whose values begin to repeat is noticed.
@@ -78,7 +73,7 @@ export class NameEntry {
 
   constructor(name: string) {
     this.name = name;
-    this.kind = kindOf(name);
+    this.kind = kinds.get(name) ?? NameKind.Plain;
     const { index, values } = statics.get(name) ?? noStatic;
     this.staticIndex = index;
     this.staticValues = values;
