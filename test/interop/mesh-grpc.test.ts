@@ -49,6 +49,17 @@ function allTo(version: string): object {
   };
 }
 
+/** A fifth of a second of silence, and a third for the answer: a frozen peer is found long before any deadline. */
+const keepalive = {
+  apiVersion: 'remora.dev/v1',
+  kind: 'TrafficPolicy',
+  metadata: { name: 'pricing' },
+  spec: {
+    targetRef: { kind: 'Service', name: 'pricing' },
+    http2: { keepalive: { interval: '200ms', timeout: '300ms' } },
+  },
+};
+
 const callers = { 'an Envoy': 'envoy-orders', 'our sidecar': 'remora-frontend' };
 const callees = { 'an Envoy': 'v2', 'our sidecar': 'v1' };
 
@@ -148,5 +159,32 @@ describe('gRPC between Envoy and Remora in one mesh', { skip: skipWithout('envoy
     running = false;
     await traffic;
     assert.deepEqual(failures, []);
+  });
+
+  test('a stream ends soon after the sidecar that it comes from has frozen', async () => {
+    await mesh.rest.apply(keepalive);
+    await mesh.rest.apply(allTo('v1'));
+    const streams = [...clients].map(async ([name, client]) => {
+      await mesh.until(`${name} follows`, async () => {
+        const price = await client.getPrice('teapot');
+        return price.version === 'v1';
+      });
+      const startedMs = performance.now();
+      const outcome = await client.watchPrices('teapot', 1000).then(
+        () => 'it ended well',
+        (error: { code: number }) => error.code,
+      );
+      return { name, outcome, tookMs: performance.now() - startedMs };
+    });
+    const { admin } = mesh.sidecar('remora-v1');
+    await mesh.until('both streams are open', async () => {
+      const stats = await fetch(`http://127.0.0.1:${admin}/stats?filter=http.inbound.*rq_active`);
+      return /downstream_rq_active: 2$/m.test(await stats.text());
+    });
+    mesh.freeze('remora-v1');
+    for (const { name, outcome, tookMs } of await Promise.all(streams)) {
+      // After its first message a stream can only be reset; DEADLINE_EXCEEDED would have come after five seconds.
+      assert.equal(outcome, status.INTERNAL, `${name} after ${tookMs} ms`);
+    }
   });
 });

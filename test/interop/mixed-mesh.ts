@@ -127,6 +127,13 @@ export class MixedMesh {
     }
   }
 
+  /** A process that is there and answers nothing any more. */
+  freeze(name: string): void {
+    const child = this.#children.find((each) => each.name === name);
+    assert.ok(child !== undefined, `no process ${name}`);
+    child.process.kill('SIGSTOP');
+  }
+
   /** Polls; the outputs of all processes go into the failure. */
   async until(what: string, probe: () => Promise<boolean>): Promise<void> {
     const deadline = performance.now() + START_TIMEOUT_MS;
@@ -174,6 +181,8 @@ function stopped(child: ChildProcess): Promise<void> {
       resolve();
     });
     child.kill('SIGTERM');
+    // One that was frozen must wake up for it.
+    child.kill('SIGCONT');
   });
 }
 
