@@ -31,9 +31,10 @@ import { keepBytes } from '../network/read-slab.ts';
 import { ActiveStream, type StreamOwner } from './active-stream.ts';
 import { type CodecProtocol, codecProtocolOf } from './codec-choice.ts';
 import type { DrainableConnection, HttpConnectionManagerConfig } from './config.ts';
-import { DeadlineTimer } from './deadline-timer.ts';
+import { ConnectionTimers, type TimedConnection } from './connection-timers.ts';
+import { DeferredRequests } from './deferred-requests.ts';
 import { closeIdleAfterMs, goAwayIdleAfterMs } from './drain-close.ts';
-import { isPrematureReset, resetsTooMuch, TOO_MANY_PREMATURE_RESETS } from './premature-resets.ts';
+import { PrematureResets, TOO_MANY_PREMATURE_RESETS } from './premature-resets.ts';
 import type { StreamTimers } from './stream-timers.ts';
 
 /** What the codec hands back to onCodecError when the head did not come in time. */
@@ -42,9 +43,6 @@ const headersTimeout: CodecError = Object.freeze({
   details: 'request_header_timeout',
   message: 'request_headers_timeout',
 });
-
-/** So many requests may be reset early before those that follow wait a turn for it. */
-const SUSPECT_RESETS = 8;
 
 /** So long a draining connection must have been without requests before it is closed under its client. */
 const SILENT_MS = 1000;
@@ -55,7 +53,8 @@ export class ConnectionManager
     ServerConnectionCallbacks,
     ConnectionCallbacks,
     StreamOwner,
-    DrainableConnection
+    DrainableConnection,
+    TimedConnection
 {
   readonly config: HttpConnectionManagerConfig;
   /** Set by initializeReadFilterCallbacks, before anything else is called. */
@@ -74,23 +73,16 @@ export class ConnectionManager
   #idleSinceMs: number;
   /** Requests since the connection began. */
   #requests: number;
-  /** Of them, those that are over, and those that were reset before they had an answer. */
-  #endedRequests: number;
-  #prematureResets: number;
-  /** Requests that this read has begun, and those that wait for a turn of their own; null = none waits. */
-  #startedInRead: number;
-  #deferred: ActiveStream[] | null;
+  readonly #resets: PrematureResets;
+  /** Null = HTTP/1. */
+  #deferred: DeferredRequests | null;
   /** It was decided to close the connection under its streams. */
   #isCondemned: boolean;
   /** HTTP/1: the next response says Connection: close. HTTP/2: the first GOAWAY is written. */
   #isDraining: boolean;
   #isAboveHighWatermark: boolean;
   #startMs: number;
-  #idleTimer: DeadlineTimer<ConnectionManager> | null;
-  #durationTimer: DeadlineTimer<ConnectionManager> | null;
-  #headersTimer: DeadlineTimer<ConnectionManager> | null;
-  #drainTimer: DeadlineTimer<ConnectionManager> | null;
-  #listenerDrainTimer: DeadlineTimer<ConnectionManager> | null;
+  readonly #timers: ConnectionTimers;
 
   constructor(config: HttpConnectionManagerConfig) {
     this.config = config;
@@ -101,19 +93,13 @@ export class ConnectionManager
     this.#streams = [];
     this.#idleSinceMs = 0;
     this.#requests = 0;
-    this.#endedRequests = 0;
-    this.#prematureResets = 0;
-    this.#startedInRead = 0;
+    this.#resets = new PrematureResets(config.data.prematureResets);
     this.#deferred = null;
     this.#isCondemned = false;
     this.#isDraining = false;
     this.#isAboveHighWatermark = false;
     this.#startMs = 0;
-    this.#idleTimer = null;
-    this.#durationTimer = null;
-    this.#headersTimer = null;
-    this.#drainTimer = null;
-    this.#listenerDrainTimer = null;
+    this.#timers = new ConnectionTimers(this, config.timers, config.clock);
   }
 
   // ---- ReadFilter ----
@@ -137,14 +123,9 @@ export class ConnectionManager
     connection.addConnectionCallbacks(this);
     connection.setDelayedCloseTimeout(data.delayedCloseTimeoutMs);
     config.addConnection(this);
-    if (data.idleTimeoutMs > 0) {
-      this.#idleTimer = this.#timer(onIdleTimeout);
-      this.#idleTimer.start(data.idleTimeoutMs, nowMs);
-    }
-    if (data.maxConnectionDurationMs > 0) {
-      this.#durationTimer = this.#timer(onMaxDuration);
-      this.#durationTimer.start(data.maxConnectionDurationMs, nowMs);
-    }
+    this.#timers.startIdle(data.idleTimeoutMs, nowMs);
+    const { maxConnectionDurationMs } = data;
+    if (maxConnectionDurationMs > 0) this.#timers.startDuration(maxConnectionDurationMs, nowMs);
   }
 
   onNewConnection(): NetworkFilterStatus {
@@ -160,7 +141,7 @@ export class ConnectionManager
   }
 
   #dispatch(codec: ServerCodec, data: Buffer, endStream: boolean): void {
-    this.#startedInRead = 0;
+    if (this.#deferred !== null) this.#deferred.onRead();
     codec.dispatch(data, endStream);
     const info = this.#connectionInfo;
     // A head that has begun well counts, as in Envoy; one that the codec refuses does not.
@@ -190,6 +171,7 @@ export class ConnectionManager
       stats.cxHttp2Total++;
       stats.cxHttp2Active++;
       this.isHttp2 = true;
+      this.#deferred = new DeferredRequests(config.data.maxRequestsPerIoCycle);
       this.#connectionInfo.protocol = protocol;
       codec = new Http2ServerConnection(connection, this, config.http2OptionsOf(connection));
     } else {
@@ -203,14 +185,8 @@ export class ConnectionManager
 
   /** request_headers_timeout runs from a head's first byte to its last. */
   #watchHead(isReadingHead: boolean): void {
-    if (!isReadingHead) {
-      this.#headersTimer?.stop();
-      return;
-    }
-    this.#headersTimer ??= this.#timer(onHeadersTimeout);
-    if (this.#headersTimer.isArmed()) return;
-    const { data, clock } = this.config;
-    this.#headersTimer.start(data.requestHeadersTimeoutMs, clock.nowMs());
+    if (isReadingHead) this.#timers.watchHead(this.config.data.requestHeadersTimeoutMs);
+    else this.#timers.stopWatchingHead();
   }
 
   // ---- from the codec ----
@@ -252,8 +228,8 @@ export class ConnectionManager
   }
 
   #openStream(encoder: ResponseEncoder): ActiveStream {
-    this.#idleTimer?.stop();
-    this.#headersTimer?.stop();
+    this.#timers.stopIdle();
+    this.#timers.stopWatchingHead();
     const { stats, data } = this.config;
     this.#requests++;
     const most = data.maxRequestsPerConnection;
@@ -290,38 +266,8 @@ export class ConnectionManager
     return this.config.streamTimers.borrow();
   }
 
-  /**
-   * Bounds what one read of one connection does to the others, and what requests that are reset right away cost:
-   * those over the bound begin in the next turn, if they still exist then.
-   */
   mustDefer(stream: ActiveStream): boolean {
-    if (!this.isHttp2) return false;
-    const deferred = this.#deferred;
-    if (deferred !== null) {
-      deferred.push(stream);
-      return true;
-    }
-    const resets = this.#prematureResets;
-    const isSuspect = resets > SUSPECT_RESETS && resets * 2 >= this.#endedRequests;
-    if (!isSuspect && this.#startedInRead++ < this.config.data.maxRequestsPerIoCycle) return false;
-    this.#deferred = [stream];
-    setImmediate(startDeferred, this);
-    return true;
-  }
-
-  /** For startDeferred() below: a turn later. */
-  startDeferred(): void {
-    const deferred = this.#deferred ?? [];
-    const most = this.config.data.maxRequestsPerIoCycle;
-    let started = 0;
-    let at = 0;
-    while (at < deferred.length && started < most) if (deferred[at++]!.startDeferred()) started++;
-    if (at === deferred.length) {
-      this.#deferred = null;
-      return;
-    }
-    this.#deferred = deferred.slice(at);
-    setImmediate(startDeferred, this);
+    return this.#deferred?.mustWait(stream, this.#resets.areUsual()) ?? false;
   }
 
   onStreamFinished(stream: ActiveStream, timers: StreamTimers): void {
@@ -337,15 +283,13 @@ export class ConnectionManager
     this.#judgeEnd(stream);
     if (streams.length > 0) return;
     this.#idleSinceMs = stream.streamInfo.endMs;
-    this.#idleTimer?.start(data.idleTimeoutMs, stream.streamInfo.endMs);
+    this.#timers.startIdle(data.idleTimeoutMs, stream.streamInfo.endMs);
   }
 
   /** Rapid reset (CVE-2023-44487): who resets most of what it asks for before it is answered asks no more. */
   #judgeEnd({ streamInfo }: ActiveStream): void {
-    this.#endedRequests++;
-    const { prematureResets } = this.config.data;
-    if (isPrematureReset(streamInfo, prematureResets)) this.#prematureResets++;
-    if (!resetsTooMuch(this.#prematureResets, this.#endedRequests, prematureResets)) return;
+    this.#resets.count(streamInfo);
+    if (!this.#resets.areTooMany()) return;
     if (this.#isCondemned || !this.connection.isOpen()) return;
     this.config.stats.rqTooManyPrematureResets++;
     this.#condemn(TOO_MANY_PREMATURE_RESETS, 0);
@@ -359,7 +303,7 @@ export class ConnectionManager
     const isRemote = event === ConnectionEvent.RemoteClose;
     const { stats, clock } = this.config;
     this.config.removeConnection(this);
-    this.#disposeTimers();
+    this.#timers.dispose();
     if (isRemote) stats.cxDestroyRemote++;
     else stats.cxDestroyLocal++;
     this.#countActiveRequests(isRemote);
@@ -396,28 +340,29 @@ export class ConnectionManager
 
   /** HTTP/1: the next response is the last, or an idle connection closes after drain_timeout. HTTP/2: GOAWAY. */
   startDrain(): void {
-    if (this.#drainTimer !== null) return;
+    if (this.#timers.isDraining()) return;
     this.#isDraining = true;
     this.#codec?.shutdownNotice();
-    this.#drainTimer = this.#timer(onDrainTimeout);
-    this.#drainTimer.start(this.config.data.drainTimeoutMs, this.config.clock.nowMs());
+    this.#timers.startDrain(this.config.data.drainTimeoutMs, this.config.clock.nowMs());
   }
 
   startListenerDrain(drain: DrainSequence): void {
-    const timer = this.#listenerDrainTimer ?? this.#timer(onListenerDrainTimeout);
-    this.#listenerDrainTimer = timer;
     const { clock, data, random } = this.config;
     const nowMs = clock.nowMs();
     const afterMs = this.isHttp2
       ? goAwayIdleAfterMs(drain, nowMs, random)
       : closeIdleAfterMs(drain, nowMs, data.drainTimeoutMs, random);
-    timer.start(afterMs, nowMs);
+    this.#timers.startListenerDrain(afterMs, nowMs);
   }
 
   /** The client had drain_timeout to see the end coming. */
   onDrainTimeout(): void {
-    if (this.isHttp2) this.#codec?.goAway();
-    else this.#closeWhenSilent(this.#drainTimer);
+    if (this.isHttp2) {
+      this.#codec?.goAway();
+      return;
+    }
+    const leftMs = this.#closeWhenSilent();
+    if (leftMs > 0) this.#timers.startDrain(leftMs, this.config.clock.nowMs());
   }
 
   onListenerDrainTimeout(): void {
@@ -425,22 +370,27 @@ export class ConnectionManager
       this.#isDraining = true;
       this.config.stats.cxDrainClose++;
     }
-    if (this.isHttp2) this.startDrain();
-    else this.#closeWhenSilent(this.#listenerDrainTimer);
+    if (this.isHttp2) {
+      this.startDrain();
+      return;
+    }
+    const leftMs = this.#closeWhenSilent();
+    if (leftMs > 0) this.#timers.startListenerDrain(leftMs, this.config.clock.nowMs());
   }
 
   /**
    * A client that used the connection a moment ago may be sending the next request, and one that reads a response
-   * without Connection: close will: they hear of the end from the next head. Only who is silent is closed.
+   * without Connection: close will: they hear of the end from the next head. Only who is silent is closed. Returns
+   * how long to wait before it is asked again.
    */
-  #closeWhenSilent(timer: DeadlineTimer<ConnectionManager> | null): void {
+  #closeWhenSilent(): number {
     const { clock, data } = this.config;
-    const nowMs = clock.nowMs();
     const neededMs = Math.min(SILENT_MS, data.drainTimeoutMs);
-    const silentMs = this.#streams.length > 0 ? 0 : nowMs - this.#idleSinceMs;
-    if (silentMs < neededMs) timer?.start(neededMs - silentMs, nowMs);
-    else if (this.#codec === null) this.connection.close(ConnectionCloseType.FlushWrite);
+    const silentMs = this.#streams.length > 0 ? 0 : clock.nowMs() - this.#idleSinceMs;
+    if (silentMs < neededMs) return neededMs - silentMs;
+    if (this.#codec === null) this.connection.close(ConnectionCloseType.FlushWrite);
     else this.#codec.goAway();
+    return 0;
   }
 
   onIdleTimeout(): void {
@@ -470,46 +420,4 @@ export class ConnectionManager
     if (this.#codec === null) this.connection.close(ConnectionCloseType.FlushWrite);
     else this.startDrain();
   }
-
-  #timer(expire: (manager: ConnectionManager) => void): DeadlineTimer<ConnectionManager> {
-    return new DeadlineTimer<ConnectionManager>(
-      this.config.timers,
-      this.config.clock,
-      expire,
-      this,
-    );
-  }
-
-  #disposeTimers(): void {
-    this.#idleTimer?.dispose();
-    this.#idleTimer = null;
-    this.#durationTimer?.dispose();
-    this.#headersTimer?.dispose();
-    this.#drainTimer?.dispose();
-    this.#listenerDrainTimer?.dispose();
-  }
-}
-
-function onIdleTimeout(manager: ConnectionManager): void {
-  manager.onIdleTimeout();
-}
-
-function onMaxDuration(manager: ConnectionManager): void {
-  manager.onMaxDuration();
-}
-
-function onHeadersTimeout(manager: ConnectionManager): void {
-  manager.onHeadersTimeout();
-}
-
-function onListenerDrainTimeout(manager: ConnectionManager): void {
-  manager.onListenerDrainTimeout();
-}
-
-function onDrainTimeout(manager: ConnectionManager): void {
-  manager.onDrainTimeout();
-}
-
-function startDeferred(manager: ConnectionManager): void {
-  manager.startDeferred();
 }

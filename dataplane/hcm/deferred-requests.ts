@@ -1,0 +1,60 @@
+// Bounds what one read of an HTTP/2 connection does to the others, and what requests cost that are reset right behind
+// their head: those over the bound begin in later turns, if they still exist then (http.max_requests_per_io_cycle).
+// One per HTTP/2 connection; connection-manager asks.
+
+/** A request as it is seen here. */
+export interface DeferredRequest {
+  /** Its turn has come. False = it was over before. */
+  startDeferred(): boolean;
+}
+
+export class DeferredRequests {
+  readonly #mostPerTurn: number;
+  #startedInRead: number;
+  /** Null = none waits. */
+  #waiting: DeferredRequest[] | null;
+
+  constructor(mostPerTurn: number) {
+    this.#mostPerTurn = mostPerTurn;
+    this.#startedInRead = 0;
+    this.#waiting = null;
+  }
+
+  /** Bytes of the connection are about to be read. */
+  onRead(): void {
+    this.#startedInRead = 0;
+  }
+
+  /** `isSuspect`: whatever the bound, this request waits for the next turn. */
+  mustWait(request: DeferredRequest, isSuspect: boolean): boolean {
+    const waiting = this.#waiting;
+    if (waiting !== null) {
+      // Behind the others: requests begin in their order.
+      waiting.push(request);
+      return true;
+    }
+    if (!isSuspect && this.#startedInRead++ < this.#mostPerTurn) return false;
+    this.#waiting = [request];
+    setImmediate(startSome, this);
+    return true;
+  }
+
+  /** For startSome() below: a turn later. */
+  startSome(): void {
+    const waiting = this.#waiting ?? [];
+    const most = this.#mostPerTurn;
+    let started = 0;
+    let at = 0;
+    while (at < waiting.length && started < most) if (waiting[at++]!.startDeferred()) started++;
+    if (at === waiting.length) {
+      this.#waiting = null;
+      return;
+    }
+    this.#waiting = waiting.slice(at);
+    setImmediate(startSome, this);
+  }
+}
+
+function startSome(requests: DeferredRequests): void {
+  requests.startSome();
+}
