@@ -1,7 +1,7 @@
 // The gRPC status of a finished request, for %GRPC_STATUS%, the grpc_status filter and the router.
 
 import type { LogContext } from '../api/access-log.ts';
-import { getField } from '../api/headers.ts';
+import { getJoinedField, type HeaderFields } from '../api/headers.ts';
 
 /** By number; both spellings of Envoy's GRPC_STATUS formats. */
 const statusNames: readonly (readonly [camel: string, snake: string])[] = [
@@ -33,35 +33,42 @@ export function isGrpcContentType(contentType: string | null): boolean {
   return contentType.length === GRPC_LENGTH || contentType[GRPC_LENGTH] === '+';
 }
 
-/** A grpc-status value as a number, -1 when there is none or it is no number. */
-export function parseGrpcStatus(value: string | null): number {
-  return value !== null && DIGITS.test(value) ? Number(value) : -1;
+/** Where there is no grpc-status. */
+export const NO_GRPC_STATUS = -2;
+/** Where there is one that is no number. It counts as a failure, and logs show it as -1. */
+const INVALID_GRPC_STATUS = -1;
+
+/** The grpc-status of a head or of trailers, or one of the two above. One that comes twice is no number, as in Envoy. */
+export function grpcStatusIn(fields: HeaderFields): number {
+  const value = getJoinedField(fields, 'grpc-status');
+  if (value === null || value === '') return NO_GRPC_STATUS;
+  return DIGITS.test(value) ? Number(value) : INVALID_GRPC_STATUS;
 }
 
-/** -1 = not a gRPC request, or it had no response. */
+/** NO_GRPC_STATUS = not a gRPC request, or it had no response. */
 export function grpcStatusOf(context: LogContext): number {
   const { requestHeaders } = context;
   const isGrpc = requestHeaders !== null && isGrpcContentType(requestHeaders.get('content-type'));
-  return isGrpc ? anyGrpcStatus(context) : -1;
+  return isGrpc ? anyGrpcStatus(context) : NO_GRPC_STATUS;
 }
 
-/** From the trailers, else the headers, else what the HTTP status means to gRPC; -1 = no response. */
+/** From the trailers, else the headers, else what the HTTP status means to gRPC; NO_GRPC_STATUS = no response. */
 export function anyGrpcStatus(context: LogContext): number {
   const { responseTrailers, responseHeaders, streamInfo } = context;
   if (responseTrailers !== null) {
-    const inTrailers = parseGrpcStatus(getField(responseTrailers, 'grpc-status'));
-    if (inTrailers !== -1) return inTrailers;
+    const inTrailers = grpcStatusIn(responseTrailers);
+    if (inTrailers !== NO_GRPC_STATUS) return inTrailers;
   }
   const inHeaders =
-    responseHeaders === null ? -1 : parseGrpcStatus(responseHeaders.get('grpc-status'));
-  return inHeaders !== -1 ? inHeaders : grpcStatusOfHttp(streamInfo.responseCode);
+    responseHeaders === null ? NO_GRPC_STATUS : grpcStatusIn(responseHeaders.fields);
+  return inHeaders !== NO_GRPC_STATUS ? inHeaders : grpcStatusOfHttp(streamInfo.responseCode);
 }
 
 /** gRPC's http-grpc-status-mapping; 2 (unknown) for the rest. */
 function grpcStatusOfHttp(status: number): number {
   switch (status) {
     case 0:
-      return -1;
+      return NO_GRPC_STATUS;
     case 400:
       return 13;
     case 401:
@@ -96,7 +103,7 @@ const httpStatuses: readonly number[] = [
   200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
 ];
 
-/** The HTTP status that a gRPC status counts as (outlier detection, host stats); unknown ones are 500. */
+/** The HTTP status that a gRPC status counts as (outlier detection, host stats); unknown, invalid and missing ones are 500. */
 export function httpStatusOfGrpc(grpcStatus: number): number {
   return httpStatuses[grpcStatus] ?? 500;
 }

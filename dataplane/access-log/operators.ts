@@ -10,7 +10,7 @@ import { formatAddress, type SocketAddress, type TlsInfo } from '../api/connecti
 import type { StreamInfo } from '../api/stream-info.ts';
 import { jsonText } from './byte-string.ts';
 import type { FormatToken } from './format-parser.ts';
-import { grpcStatusName, grpcStatusOf } from './grpc-status.ts';
+import { grpcStatusName, grpcStatusOf, NO_GRPC_STATUS } from './grpc-status.ts';
 import { dynamicMetadata } from './metadata-operator.ts';
 import type { Operator } from './operator.ts';
 import {
@@ -204,7 +204,7 @@ function grpcStatus(argument: string): Operator | string {
       const form = argument === 'SNAKE_STRING' ? 'snake' : 'camel';
       return new TextOperator((c) => {
         const status = grpcStatusOf(c);
-        return status === -1 ? null : grpcStatusName(status, form);
+        return status === NO_GRPC_STATUS ? null : grpcStatusName(status, form);
       }, null);
     }
     case 'NUMBER':
@@ -216,7 +216,7 @@ function grpcStatus(argument: string): Operator | string {
 
 function grpcStatusNumberOf(context: LogContext): number | null {
   const status = grpcStatusOf(context);
-  return status === -1 ? null : status;
+  return status === NO_GRPC_STATUS ? null : status;
 }
 
 const definitions: Readonly<Record<string, Definition>> = {

@@ -20,6 +20,7 @@ import { compileLoadAssignment } from './endpoint.ts';
 import { compileHealthChecks } from './health-check.ts';
 import { compileLoadBalancing } from './load-balancing.ts';
 import { compileCircuitBreakers, compileOutlierDetection } from './outlier-detection.ts';
+import { grpcStatusFromTrailers } from './outlier-options.ts';
 import { compileUpstreamHttp } from './upstream-http.ts';
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
@@ -65,6 +66,12 @@ export function compileCluster(
       cluster.outlier_detection,
       at('outlier_detection'),
       compilation,
+      grpcStatusFromTrailers(
+        cluster.metadata,
+        cluster.outlier_detection !== undefined,
+        path,
+        compilation,
+      ),
     ),
     healthCheck: compileHealthChecks(cluster, at('health_checks'), http.protocol, compilation),
     loadAssignment: compileAssignment(cluster, path, compilation),

@@ -16,10 +16,12 @@ import type { Compilation } from '../compile/compilation.ts';
 const DEFAULT_BASE_EJECTION_TIME_MS = 30_000;
 const DEFAULT_MAX_EJECTION_TIME_MS = 300_000;
 
+/** `fromTrailers`: see outlier-options.ts. */
 export function compileOutlierDetection(
   proto: OutlierDetectionProto | undefined,
   path: string,
   compilation: Compilation,
+  fromTrailers: boolean,
 ): OutlierDetectionConfig | null {
   if (proto === undefined) return null;
   const baseEjectionTimeMs = durationMsOr(proto.base_ejection_time, DEFAULT_BASE_EJECTION_TIME_MS);
@@ -62,6 +64,7 @@ export function compileOutlierDetection(
       proto.successful_active_health_check_uneject_host,
       true,
     ),
+    grpcStatusFromTrailers: fromTrailers,
   };
 }
 

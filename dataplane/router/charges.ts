@@ -36,7 +36,7 @@ export function countSuccess(
 ): void {
   if (!isGrpc) host.stats.rqSuccess++;
   else if (!endStream) stream.isGrpcDeferred = true;
-  else if (grpcStatus !== -1 && httpStatusOfGrpc(grpcStatus) < 500) host.stats.rqSuccess++;
+  else if (httpStatusOfGrpc(grpcStatus) < 500) host.stats.rqSuccess++;
   else host.stats.rqError++;
 }
 

@@ -2,7 +2,7 @@
 // Called by the router filter for its tries (UpstreamRequestParent). A response that has begun is never
 // replaced, only reset.
 
-import { httpStatusOfGrpc, parseGrpcStatus } from '../access-log/grpc-status.ts';
+import { grpcStatusIn, httpStatusOfGrpc, NO_GRPC_STATUS } from '../access-log/grpc-status.ts';
 import { OutlierResult } from '../api/cluster.ts';
 import { StreamResetReason } from '../api/codec.ts';
 import { getField, type ResponseHeaders, setField, type Trailers } from '../api/headers.ts';
@@ -36,8 +36,13 @@ export function handleHeaders(
   const { host } = request;
   const { status } = headers;
   const isGrpc = (stream.traits & RequestTrait.Grpc) !== 0;
-  const grpcStatus = isGrpc ? parseGrpcStatus(getField(headers.fields, 'grpc-status')) : -1;
-  host.outlier.putHttpResponseCode(grpcStatus === -1 ? status : httpStatusOfGrpc(grpcStatus));
+  const grpcStatus = isGrpc ? grpcStatusIn(headers.fields) : NO_GRPC_STATUS;
+  const hasStatus = grpcStatus !== NO_GRPC_STATUS;
+  stream.isOutlierDeferred =
+    isGrpc && !hasStatus && !endStream && status === 200 && countsTrailers(request);
+  if (!stream.isOutlierDeferred) {
+    host.outlier.putHttpResponseCode(hasStatus ? httpStatusOfGrpc(grpcStatus) : status);
+  }
   const { cluster } = request;
   if (cluster.config.healthCheck !== null && getField(headers.fields, IMMEDIATE_FAIL) !== null) {
     cluster.onImmediateHealthCheckFail(host);
@@ -65,6 +70,19 @@ export function handleHeaders(
   stream.callbacks.encodeHeaders(headers, endStream, details);
 }
 
+/** remora.outlier_detection: a gRPC response counts by the status in its trailers. */
+function countsTrailers({ cluster }: UpstreamRequest): boolean {
+  return cluster.config.outlierDetection?.grpcStatusFromTrailers === true;
+}
+
+/** The end of a gRPC response that shows there whether it succeeded. Without a status it did not. */
+function chargeGrpcEnd(stream: RouterStream, grpcStatus: number, { host }: UpstreamRequest): void {
+  const status = httpStatusOfGrpc(grpcStatus);
+  if (status < 500) host.stats.rqSuccess++;
+  else host.stats.rqError++;
+  if (stream.isOutlierDeferred) host.outlier.putHttpResponseCode(status);
+}
+
 /** From here on the two directions end one by one, and only idle timeouts and durations apply. */
 function openTunnel(stream: RouterStream): void {
   stream.isTunnel = true;
@@ -79,8 +97,7 @@ export function handleData(
   endStream: boolean,
 ): void {
   if (endStream) {
-    // A gRPC response ends with trailers, or it failed.
-    if (stream.isGrpcDeferred) request.host.stats.rqError++;
+    if (stream.isGrpcDeferred) chargeGrpcEnd(stream, NO_GRPC_STATUS, request);
     completeUpstream(stream, request);
   }
   stream.callbacks.encodeData(data, endStream);
@@ -92,11 +109,7 @@ export function handleTrailers(
   trailers: Trailers,
   request: UpstreamRequest,
 ): void {
-  if (stream.isGrpcDeferred) {
-    const grpcStatus = parseGrpcStatus(getField(trailers, 'grpc-status'));
-    if (grpcStatus !== -1 && httpStatusOfGrpc(grpcStatus) < 500) request.host.stats.rqSuccess++;
-    else request.host.stats.rqError++;
-  }
+  if (stream.isGrpcDeferred) chargeGrpcEnd(stream, grpcStatusIn(trailers), request);
   completeUpstream(stream, request);
   stream.callbacks.encodeTrailers(trailers);
 }

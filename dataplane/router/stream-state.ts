@@ -53,6 +53,8 @@ export class RouterState implements Timeouts {
   responseStarted: boolean;
   /** A gRPC response whose success shows in its trailers. */
   isGrpcDeferred: boolean;
+  /** One that outlier detection, too, counts by its trailers (OutlierDetectionConfig). */
+  isOutlierDeferred: boolean;
   /** Answered, or gone. */
   isDone: boolean;
   /** The request is a WebSocket's. */
@@ -87,6 +89,7 @@ export class RouterState implements Timeouts {
     this.requestCompleteMs = -1;
     this.responseStarted = false;
     this.isGrpcDeferred = false;
+    this.isOutlierDeferred = false;
     this.isDone = false;
     this.isWebSocket = false;
     this.isTunnel = false;

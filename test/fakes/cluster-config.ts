@@ -51,6 +51,7 @@ export const defaultOutlierDetection: OutlierDetectionConfig = {
   enforcingConsecutiveLocalOriginFailure: 100,
   splitExternalLocalOriginErrors: false,
   successfulActiveHealthCheckUnejectHost: true,
+  grpcStatusFromTrailers: false,
 };
 
 /** A static cluster called `orders` without hosts; give what the test is about. */

@@ -107,6 +107,11 @@ export interface OutlierDetectionConfig {
   readonly splitExternalLocalOriginErrors: boolean;
   /** Default true. */
   readonly successfulActiveHealthCheckUnejectHost: boolean;
+  /**
+   * Not Envoy's: a gRPC response counts when its trailers are there, by their grpc-status, instead of by its
+   * head. Default false.
+   */
+  readonly grpcStatusFromTrailers: boolean;
 }
 
 export interface DnsConfig {

@@ -43,6 +43,9 @@ export const clusterSupport: SupportGroup = {
       connection_pool_per_downstream_connection: { note: 'HTTP pools' },
       preconnect_policy: 'yes',
       wait_for_warm_on_init: only(true),
+      metadata: {
+        note: 'acted upon: filter_metadata["remora.outlier_detection"].grpc_status_from_trailers, which makes outlier detection count gRPC responses by the grpc-status in their trailers',
+      },
     },
     [`${cluster}.Cluster.PreconnectPolicy`]: {
       per_upstream_preconnect_ratio: { note: 'HTTP pools' },

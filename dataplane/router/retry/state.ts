@@ -4,7 +4,7 @@
 import { JitteredBackoff } from '../../../common/backoff.ts';
 import type { Random } from '../../../common/clock.ts';
 import type { Timer, TimerService } from '../../../common/timer.ts';
-import { parseGrpcStatus } from '../../access-log/grpc-status.ts';
+import { grpcStatusIn } from '../../access-log/grpc-status.ts';
 import type { Cluster, Host, Resource, ResourcePriority } from '../../api/cluster.ts';
 import { StreamResetReason } from '../../api/codec.ts';
 import {
@@ -254,7 +254,7 @@ export class RetryState {
 
   /** Only a status in the headers (trailers-only responses) comes early enough. */
   #wouldRetryGrpc(headers: ResponseHeaders): boolean {
-    switch (parseGrpcStatus(getField(headers.fields, 'grpc-status'))) {
+    switch (grpcStatusIn(headers.fields)) {
       case 1:
         return (this.#retryOn & RetryOn.GrpcCancelled) !== 0;
       case 4:

@@ -1,13 +1,16 @@
 // Envoy and an in-process Remora with the same listeners, one per variant of the connection manager, in front
 // of one recording upstream. For rules that are options: each variant is sent the same requests.
 
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import { join } from 'node:path';
 import { type Sidecar, startSidecar } from '../../integration/sidecar.ts';
 import { findPeer } from '../peers.ts';
 import { type RunningProxy, startProxy } from '../proxies.ts';
 
 export interface Variant {
   readonly name: string;
-  /** Fields of the HttpConnectionManager besides its routes and filters, as YAML flow. */
+  /** Fields of the HttpConnectionManager besides its routes and filters, as YAML flow; @LOG@ is a file's name. */
   readonly hcm: string;
   /** Fields of the one route action besides the cluster, as YAML flow. */
   readonly route?: string;
@@ -17,6 +20,8 @@ export interface Variant {
   readonly routeConfig?: string;
   /** HTTP filters before the router, YAML flow items. */
   readonly filters?: readonly string[];
+  /** The listener's per_connection_buffer_limit_bytes. */
+  readonly bufferLimitBytes?: number;
 }
 
 export type ProxyKind = 'envoy' | 'remora';
@@ -24,6 +29,8 @@ export type ProxyKind = 'envoy' | 'remora';
 export interface VariantProxies {
   port(kind: ProxyKind, variant: string): number;
   admin(kind: ProxyKind, path: string): Promise<string>;
+  /** Lines of @LOG@; flushed by stop(). */
+  logLines(kind: ProxyKind): readonly string[];
   stop(): Promise<void>;
 }
 
@@ -41,6 +48,7 @@ function listener(variant: Variant): string {
   return `
     - name: ${variant.name}
       address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+      per_connection_buffer_limit_bytes: ${variant.bufferLimitBytes ?? 1_048_576}
       filter_chains:
         - filters:
             - name: envoy.filters.network.http_connection_manager
@@ -77,16 +85,19 @@ export async function startVariants(
   backendPort: number,
   clusters = '',
 ): Promise<VariantProxies> {
+  const folder = mkdtempSync(join(os.tmpdir(), 'remora-variants-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const logOf = (kind: ProxyKind): string => join(folder, `${kind}.log`);
   const text = bootstrap(variants, backendPort, clusters);
   const envoy: RunningProxy = await startProxy(
     'envoy',
     findPeer('envoy') ?? 'envoy',
     (ports) =>
-      `admin: { address: { socket_address: { address: 127.0.0.1, port_value: ${ports.admin} } } }\n${text}`,
+      `admin: { address: { socket_address: { address: 127.0.0.1, port_value: ${ports.admin} } } }\n${text.replaceAll('@LOG@', logOf('envoy'))}`,
   );
   let remora: Sidecar;
   try {
-    remora = await startSidecar(text);
+    remora = await startSidecar(text.replaceAll('@LOG@', logOf('remora')));
   } catch (thrown) {
     await envoy.stop();
     throw thrown;
@@ -99,6 +110,7 @@ export async function startVariants(
   return {
     port: (kind, variant) => (kind === 'envoy' ? (ports.get(variant) ?? 0) : remora.port(variant)),
     admin: (kind, path) => (kind === 'envoy' ? envoy.admin(path) : remora.admin(path)),
+    logLines: (kind) => readFileSync(logOf(kind), 'latin1').trimEnd().split('\n'),
     stop: async () => {
       await Promise.all([envoy.stop(), remora.stop()]);
     },

@@ -2,7 +2,7 @@
 // methods. The response is held until its trailers are there; their grpc-status goes into its head, and a failed
 // call becomes a 503. With upgrade_protobuf_to_grpc it also packs and unpacks the one message.
 
-import { isGrpcContentType, parseGrpcStatus } from '../../../access-log/grpc-status.ts';
+import { grpcStatusIn, isGrpcContentType } from '../../../access-log/grpc-status.ts';
 import type { HttpFilterContext, HttpFilterFactory } from '../../../api/factory.ts';
 import {
   getField,
@@ -142,7 +142,7 @@ class GrpcHttp1BridgeFilter implements StreamFilter, StreamDecoderFilter, Stream
     if (!this.#isBridging || headers === null) return FilterTrailersStatus.Continue;
     const status = getJoinedField(trailers, 'grpc-status');
     if (status !== null) {
-      if (parseGrpcStatus(status) !== 0) headers.status = 503;
+      if (grpcStatusIn(trailers) !== 0) headers.status = 503;
       setField(headers.fields, 'grpc-status', status);
     }
     const message = getJoinedField(trailers, 'grpc-message');

@@ -7,9 +7,9 @@
 //                                             grpc-status becomes the HTTP status)
 
 import {
+  grpcStatusIn,
   httpStatusOfGrpc,
   isGrpcContentType,
-  parseGrpcStatus,
 } from '../../../access-log/grpc-status.ts';
 import type { HttpFilterContext, HttpFilterFactory } from '../../../api/factory.ts';
 import {
@@ -297,7 +297,7 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
     const headers = this.#responseHeaders!;
     const isStreaming = this.#match!.binding.method.isServerStreaming;
     this.#countResponse(0);
-    const grpcStatus = parseGrpcStatus(getField(fields, 'grpc-status'));
+    const grpcStatus = grpcStatusIn(fields);
     if (grpcStatus > 0 && this.#convertStatus(grpcStatus, fields, isTrailersOnly)) return true;
     if (!body.finish()) {
       this.#rejectResponse(body);
@@ -307,9 +307,9 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
     if (text.length > 0) this.#encoderCallbacks!.addEncodedData(text);
     // The head of a stream is on its way already.
     if (isStreaming && !isTrailersOnly) return true;
-    headers.status = grpcStatus === -1 ? 503 : httpStatusOfGrpc(grpcStatus);
+    headers.status = grpcStatus < 0 ? 503 : httpStatusOfGrpc(grpcStatus);
     if (!isTrailersOnly) {
-      if (grpcStatus !== -1) setField(headers.fields, 'grpc-status', String(grpcStatus));
+      if (grpcStatus >= 0) setField(headers.fields, 'grpc-status', String(grpcStatus));
       const message = getField(fields, 'grpc-message');
       if (message !== null) setField(headers.fields, 'grpc-message', message);
     }
