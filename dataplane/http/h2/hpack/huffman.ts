@@ -1,7 +1,8 @@
 // The Huffman code of HPACK (RFC 7541 5.2 and Appendix B), both ways, over bytes. Used by the decoder and the encoder.
 //
 // The code is canonical: code lengths alone say everything. The decoder goes four bits at a time through a table
-// made from them once per thread: state (node of the code tree) and nibble -> next state, and a byte that is done.
+// made from them once per thread: state (node of the code tree) and nibble -> next state, and a byte that is done. Eight
+// bits at a time was measured too: 7 % less per block, for 256 KiB of table and 11 ms at the start of each thread.
 
 /** Length in bits of the code of each byte, and of EOS (256). */
 // biome-ignore format: 16 per line
@@ -88,9 +89,9 @@ function makeSteps(): void {
 assignCodes();
 makeSteps();
 
-/** Bytes of text that `length` bytes of code can stand for at most. */
+/** Bytes that decoding `length` bytes of code writes at most: what they can stand for, and one more. */
 export function maxDecodedBytes(length: number): number {
-  return Math.floor((length * 8) / 5);
+  return Math.floor((length * 8) / 5) + 1;
 }
 
 /**
@@ -103,23 +104,22 @@ export function huffmanDecode(
   end: number,
   to: Uint8Array,
 ): number {
-  let state = 0;
+  // Every step writes; the position moves on when a byte was done.
+  let step = 0;
+  let seen = 0;
   let pos = 0;
   for (let i = start; i < end; i++) {
     const byte = bytes[i]!;
-    let step = steps[(state << 4) | (byte >> 4)]!;
-    if ((step & (EMITS | FAILS)) !== 0) {
-      if ((step & FAILS) !== 0) return -1;
-      to[pos++] = step;
-    }
-    step = steps[((step >>> 16) << 4) | (byte & 15)]!;
-    if ((step & (EMITS | FAILS)) !== 0) {
-      if ((step & FAILS) !== 0) return -1;
-      to[pos++] = step;
-    }
-    state = step >>> 16;
+    step = steps[(step >>> 12) | (byte >> 4)]!;
+    seen |= step;
+    to[pos] = step;
+    pos += (step >>> 8) & 1;
+    step = steps[(step >>> 12) | (byte & 15)]!;
+    seen |= step;
+    to[pos] = step;
+    pos += (step >>> 8) & 1;
   }
-  return mayEnd[state] === 1 ? pos : -1;
+  return (seen & FAILS) === 0 && mayEnd[step >>> 16] === 1 ? pos : -1;
 }
 
 /** Bytes of the code of a latin1 string. */
