@@ -1,5 +1,5 @@
 // grpc-go's own interop client and server, with our proxies between: the test cases of the gRPC project that need no
-// cloud credentials. pick_first_unary is not among them: grpc-go's server does not say who it is, as that case demands.
+// cloud credentials; and its client against grpc-js.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -13,13 +13,16 @@ import {
   makeHopPki,
   SERVER_NAME,
   startHops,
+  ways,
   writeHopPki,
 } from '../hops.ts';
 import { type PeerServer, runPeer, startPeerServer } from '../peer-process.ts';
 import { findPeer, skipWithout } from '../peers.ts';
 import { freePort } from '../proxies.ts';
+import { type JsServer, startJsServer } from './js-server.ts';
 
-const cases = [
+/** What any server of the testing service passes. */
+const commonCases = [
   'empty_unary',
   'large_unary',
   'client_streaming',
@@ -34,14 +37,26 @@ const cases = [
   'custom_metadata',
   'unimplemented_method',
   'unimplemented_service',
-  // Load reports: one in the trailers of each call, and as a stream of their own.
-  'orca_per_rpc',
-  'orca_oob',
 ];
+/** Load reports: one in the trailers of each call, and as a stream of their own. */
+const reportCases = ['orca_per_rpc', 'orca_oob'];
+/** The server must say who it is; grpc-go's does not. */
+const identityCases = ['pick_first_unary'];
 /** The client's balancer that hands load reports to the orca cases. */
 const reportingBalancer = '{"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}';
 const skip =
   skipWithout('envoy') || skipWithout('grpc_interop_client') || skipWithout('grpc_interop_server');
+
+/** `caFile`: TLS; null = cleartext. */
+async function runCase(name: string, port: number, caFile: string | null): Promise<void> {
+  const tls = ['-use_tls', '-use_test_ca', `-ca_file=${caFile}`];
+  const result = await runPeer(findPeer('grpc_interop_client') ?? '', [
+    ...['-server_host=127.0.0.1', `-server_port=${port}`, `-test_case=${name}`],
+    ...(reportCases.includes(name) ? [`-service_config_json=${reportingBalancer}`] : []),
+    ...(caFile === null ? [] : [...tls, `-server_host_override=${SERVER_NAME}`]),
+  ]);
+  assert.equal(result.code, 0, `${result.stdout}${result.stderr}`);
+}
 
 describe('grpc-go interop', { skip }, () => {
   const directory = mkdtempSync(join(os.tmpdir(), 'remora-grpc-go-'));
@@ -76,16 +91,27 @@ describe('grpc-go interop', { skip }, () => {
         await server?.stop();
       });
 
-      for (const name of cases) {
-        test(name, async () => {
-          const tls = ['-use_tls', '-use_test_ca', `-ca_file=${files.ca}`];
-          const result = await runPeer(findPeer('grpc_interop_client') ?? '', [
-            ...['-server_host=127.0.0.1', `-server_port=${hops.port}`, `-test_case=${name}`],
-            ...(name.startsWith('orca') ? [`-service_config_json=${reportingBalancer}`] : []),
-            ...(isTls ? [...tls, `-server_host_override=${SERVER_NAME}`] : []),
-          ]);
-          assert.equal(result.code, 0, `${result.stdout}${result.stderr}`);
-        });
+      for (const name of [...commonCases, ...reportCases]) {
+        test(name, () => runCase(name, hops.port, isTls ? files.ca : null));
+      }
+    });
+  }
+
+  for (const { name, kinds } of ways) {
+    describe(`to grpc-js through ${name}`, () => {
+      let server: JsServer;
+      let hops: Hops;
+      before(async () => {
+        server = await startJsServer();
+        hops = await startHops(pki, { kinds, backendPort: server.port });
+      });
+      after(async () => {
+        await hops?.stop();
+        server?.stop();
+      });
+
+      for (const name of [...commonCases, ...identityCases]) {
+        test(name, () => runCase(name, hops.port, null));
       }
     });
   }

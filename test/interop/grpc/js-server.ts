@@ -77,7 +77,9 @@ export async function startJsServer(
         return;
       }
       sendInitial(call);
-      callback(null, { payload: payload(call.request.response_size ?? 0) }, trailers);
+      const { response_size = 0, fill_server_id = false } = call.request;
+      const id = fill_server_id ? { server_id: 'grpc-js' } : {};
+      callback(null, { payload: payload(response_size), ...id }, trailers);
     };
     if (call.metadata.get(HOLD).length === 0) {
       answer();

@@ -17,9 +17,11 @@ export interface SimpleRequest {
   readonly response_size?: number;
   readonly payload?: Payload;
   readonly response_status?: EchoStatus | null;
+  readonly fill_server_id?: boolean;
 }
 export interface SimpleResponse {
   readonly payload: Payload | null;
+  readonly server_id?: string;
 }
 export interface OutputRequest {
   readonly response_parameters?: readonly { readonly size: number }[];

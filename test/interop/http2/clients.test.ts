@@ -57,6 +57,15 @@ describe('HTTP/2 clients', { skip: skipWithout('envoy') }, () => {
           assert.equal(headers.cookie, 'a=1; b=2');
         });
 
+        const cannotUpgrade = isTls && 'upgrades are for cleartext';
+        test('an upgrade to h2c is declined', { skip: cannotUpgrade }, async () => {
+          const { stdout } = await runPeer(findPeer('curl') ?? '', [
+            ...['-sS', '-m', '20', '--http2', '-w', '%{http_code} %{http_version}'],
+            ...['-o', '/dev/null', `${base()}/bytes?size=1`],
+          ]);
+          assert.equal(stdout, '200 1.1');
+        });
+
         test('an upload of 3 MiB comes back', async () => {
           const { stdout, stderr } = await curl('--data-binary', `@${upload}`, `${base()}/echo`);
           assert.equal(stdout.slice(-6), '\n200 2', stderr);
