@@ -21,6 +21,8 @@ export const StreamResetReason = {
   /** A resource ceiling was hit; never retried. */
   Overflow: 8,
   ProtocolError: 9,
+  /** HTTP/2: CONNECT_ERROR, the connection behind a CONNECT could not be made or was lost. */
+  ConnectError: 10,
 } as const;
 export type StreamResetReason = (typeof StreamResetReason)[keyof typeof StreamResetReason];
 

@@ -14,6 +14,7 @@ const texts: Readonly<Record<StreamResetReason, string>> = {
   [StreamResetReason.ConnectionTermination]: 'connection termination',
   [StreamResetReason.Overflow]: 'overflow',
   [StreamResetReason.ProtocolError]: 'protocol error',
+  [StreamResetReason.ConnectError]: 'remote error with CONNECT request',
 };
 
 /** Envoy's words, as in local replies and response-code details. */
@@ -32,6 +33,7 @@ const flags: Readonly<Record<StreamResetReason, number>> = {
   [StreamResetReason.ConnectionTermination]: ResponseFlag.UpstreamConnectionTermination,
   [StreamResetReason.Overflow]: ResponseFlag.UpstreamOverflow,
   [StreamResetReason.ProtocolError]: ResponseFlag.UpstreamProtocolError,
+  [StreamResetReason.ConnectError]: ResponseFlag.UpstreamRemoteReset,
 };
 
 export function resetReasonFlag(reason: StreamResetReason): number {

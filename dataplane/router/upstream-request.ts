@@ -316,10 +316,17 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   #countReset(reason: StreamResetReason): void {
     if (this.#info?.protocol !== 'HTTP/2') return;
     const { stats } = this.cluster;
-    if (reason === StreamResetReason.LocalReset) stats.upstreamRqTxReset++;
-    else if (reason === StreamResetReason.RemoteReset) stats.upstreamRqRxReset++;
-    else if (reason === StreamResetReason.ConnectionTermination) {
-      stats.upstreamRqPendingFailureEject++;
+    switch (reason) {
+      case StreamResetReason.LocalReset:
+      case StreamResetReason.ProtocolError:
+        stats.upstreamRqTxReset++;
+        return;
+      case StreamResetReason.RemoteReset:
+        stats.upstreamRqRxReset++;
+        return;
+      case StreamResetReason.ConnectionTermination:
+        stats.upstreamRqPendingFailureEject++;
+        return;
     }
   }
 

@@ -49,12 +49,22 @@ test('response codes come by code, class and sum, tagged for Prometheus', () => 
   assert.equal(value('retry.upstream_rq_502'), 1);
   assert.equal(value('retry.upstream_rq_5xx'), 1);
   assert.equal(value('retry.upstream_rq_completed'), 1);
+  assert.equal(value('upstream_rq_unknown'), undefined);
   const tagged = entries.get('cluster.orders.upstream_rq_5xx');
   assert.equal(tagged?.promName, 'envoy_cluster_upstream_rq_xx');
   assert.deepEqual(tagged?.labels, {
     envoy_cluster_name: 'orders',
     envoy_response_code_class: '5',
   });
+});
+
+test('a status beyond 599 counts as unknown, as in Envoy', () => {
+  const stats = new ClusterStats();
+  stats.chargeResponseCode(600, false, false);
+  stats.chargeResponseCode(999, false, false);
+  const entries = entriesOf(stats);
+  assert.equal(entries.get('cluster.orders.upstream_rq_unknown')?.value, 2);
+  assert.equal(entries.get('cluster.orders.upstream_rq_completed')?.value, 2);
 });
 
 test('breaker gauges open at the ceiling, and remaining_* shows where it is tracked', () => {

@@ -211,6 +211,8 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
 class ResponseCodes {
   readonly #prefix: string;
   readonly #counts = new Float64Array(MAX_STATUS - MIN_STATUS + 1);
+  /** HTTP/2 has statuses that nobody gave a meaning. */
+  #unknown = 0;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
@@ -218,13 +220,13 @@ class ResponseCodes {
 
   count(status: number): void {
     const at = status - MIN_STATUS;
-    // The codec lets only 100..599 through; an index out of range would be dropped silently.
     if (at >= 0 && at < this.#counts.length) this.#counts[at] = this.#counts[at]! + 1;
+    else this.#unknown++;
   }
 
   collect(scope: StatScope, sink: StatSink): void {
     const prefix = this.#prefix;
-    let completed = 0;
+    let completed = this.#unknown;
     const classes = [0, 0, 0, 0, 0];
     for (let at = 0; at < this.#counts.length; at++) {
       const count = this.#counts[at]!;
@@ -241,6 +243,9 @@ class ResponseCodes {
       const labels = { envoy_response_code_class: String(i + 1) };
       const name = `${prefix}upstream_rq_${i + 1}xx`;
       sink.tagged(scope, name, `${prefix}upstream_rq_xx`, labels, 'counter', count);
+    }
+    if (this.#unknown > 0) {
+      sink.value(scope, `${prefix}upstream_rq_unknown`, 'counter', this.#unknown);
     }
     sink.value(scope, `${prefix}upstream_rq_completed`, 'counter', completed);
   }

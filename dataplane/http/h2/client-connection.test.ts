@@ -73,12 +73,10 @@ const malformed: [string, (peer: FramePeer) => Buffer[]][] = [
   ['101', (peer) => [peer.headers(1, HEADERS_END, [':status', '101'])]],
   ['a status of four digits', (peer) => [peer.headers(1, WHOLE, [':status', '2000'])]],
   ['a connection header', (peer) => [peer.headers(1, WHOLE, [...OK, 'connection', 'close'])]],
+  ['a body before its head', () => [frame(0, 0, 1, 'body')]],
   [
-    'a body shorter than its length',
-    (peer) => [
-      peer.headers(1, HEADERS_END, [...OK, 'content-length', '5']),
-      frame(0, END, 1, 'four'),
-    ],
+    'status 204 and a length',
+    (peer) => [peer.headers(1, HEADERS_END, [':status', '204', 'content-length', '4'])],
   ],
   ['a length without a body', (peer) => [peer.headers(1, WHOLE, [...OK, 'content-length', '5'])]],
   [
@@ -109,6 +107,36 @@ for (const [what, frames] of malformed) {
     assert.equal(other.response.isComplete, true, 'others go on');
   });
 }
+
+test('a body that does not fit ends its stream only, as in Envoy', async () => {
+  const { client, peer, sent } = await begin();
+  const long = [...OK, 'content-length', '5'];
+  const bodies: [method: string, fields: string[], body: string][] = [
+    ['GET', long, 'four'],
+    ['GET', long, 'sixsix'],
+    ['HEAD', OK, 'b'],
+    ['HEAD', long, '12345'],
+    ['GET', [':status', '204'], 'b'],
+    ['GET', [':status', '304', 'content-length', '1'], 'b'],
+  ];
+  let id = 1;
+  for (const [method, fields, body] of bodies) {
+    const { response } = client.request(new RequestHeaders(method, '/', 'a', 'http', []));
+    await sent();
+    client.codec.onData(peer.headers(id, HEADERS_END, fields), false);
+    client.codec.onData(frame(0, END, id, body), false);
+    assert.equal(response.body, '');
+    assert.equal(response.resetReason, StreamResetReason.ProtocolError, body);
+    assert.equal((await sent()).at(-1)?.type, FrameType.RstStream);
+    id += 2;
+  }
+  for (; id < 100; id += 2) {
+    client.request();
+    client.codec.onData(peer.headers(id, HEADERS_END, long), false);
+    client.codec.onData(frame(0, END, id, ''), false);
+  }
+  assert.equal(client.errors.length, 0);
+});
 
 test('by default a malformed response ends the connection', async () => {
   const { client, peer } = await begin();
@@ -172,6 +200,16 @@ test('REFUSED_STREAM is told apart from other resets', async () => {
   assert.equal(client.options.stats.streamRefusedErrors, 1);
 });
 
+test('a peer that calls a request a protocol error, or cannot connect, is told apart, too', async () => {
+  const { client } = await begin();
+  const { response } = client.request();
+  const tunnel = client.request(new RequestHeaders('CONNECT', '', 'a:1', 'http', []), false);
+  client.codec.onData(frame(3, 0, 1, '\0\0\0\x01'), false);
+  client.codec.onData(frame(3, 0, 3, '\0\0\0\x0a'), false);
+  assert.equal(response.resetReason, StreamResetReason.ProtocolError);
+  assert.equal(tunnel.response.resetReason, StreamResetReason.ConnectError);
+});
+
 test('the peer says how many streams there may be, and changes its mind', async () => {
   const { client } = await begin(http2ClientOptions(), '\0\x03\0\0\0\x02');
   assert.equal(client.codec.maxStreams(), 2);
@@ -229,6 +267,29 @@ test('what waits for window tells its source to stop, and to go on', async () =>
   assert.equal(above, 1);
   client.codec.onData(frame(8, 0, 1, '\0\0\0\x01'), false);
   assert.equal(above, 0);
+});
+
+test('what is left of a request behind its answer waits for window, but not for ever', async () => {
+  const timers = new FakeTimers();
+  const { client, peer, sent } = await begin(
+    http2ClientOptions({}, { timers, clock: timers.clock }),
+  );
+  const post = (): void => {
+    const { encoder } = client.request(new RequestHeaders('POST', '/', 'a', 'http', []), false);
+    encoder.encodeData(Buffer.alloc(65_536), true);
+  };
+  post();
+  timers.advance(3_600_000);
+  assert.equal(client.codec.activeStreams(), 1, 'before the answer that is up to the router');
+  client.codec.onData(peer.headers(1, WHOLE, OK), false);
+  await sent();
+  timers.advance(299_999);
+  assert.equal(client.codec.activeStreams(), 1);
+  timers.advance(1);
+  assert.equal(client.codec.activeStreams(), 0);
+  assert.equal((await sent()).at(-1)?.type, FrameType.RstStream);
+  assert.equal(client.options.stats.txFlushTimeout, 1);
+  assert.equal(client.options.stats.pendingSendBytes, 0);
 });
 
 function keepaliveClient(): { client: Http2ClientHarness; timers: FakeTimers } {

@@ -117,6 +117,13 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
     stream.receiveTrailers(fields);
   }
 
+  /** As Envoy tells upstream resets apart. */
+  protected override resetReason(code: number): StreamResetReason {
+    if (code === ErrorCode.ProtocolError) return StreamResetReason.ProtocolError;
+    if (code === ErrorCode.ConnectError) return StreamResetReason.ConnectError;
+    return super.resetReason(code);
+  }
+
   protected override onPeerSettings(): void {
     this.#callbacks.onSettings();
   }

@@ -27,6 +27,9 @@ import { Http2Stream } from './stream.ts';
 /** 1xx responses before the final one; as in HTTP/1. */
 const MAX_INFORMATIONAL_RESPONSES = 32;
 
+/** So long the rest of a request may wait for window behind the end of its answer; Envoy's stream_idle_timeout. */
+const FLUSH_TIMEOUT_MS = 300_000;
+
 /** See the file head. Writes after its end or reset are ignored. */
 export class Http2ClientStream extends Http2Stream implements RequestEncoder {
   readonly decoder: ResponseDecoder;
@@ -86,17 +89,34 @@ export class Http2ClientStream extends Http2Stream implements RequestEncoder {
     this.headReceived = true;
     this.remoteEnded = endStream;
     const isTunnel = this.isTunnel && status < 300 && !endStream;
-    const { contentLength } = facts;
-    if (!isTunnel && !this.#isHead && status !== 304) {
-      if (endStream && contentLength > 0) {
-        this.owner.onMalformed(this, MESSAGING_RULE);
-        return;
-      }
-      this.contentLeft = contentLength;
-    }
+    if (!isTunnel && !this.#takeLength(status, endStream)) return;
     if (isTunnel) this.#openTunnel(headers);
     this.decoder.decodeHeaders(headers, endStream);
     if (endStream) this.endReceiving();
+  }
+
+  /** False = the response has ended: its length is none that it may have. */
+  #takeLength(status: number, endStream: boolean): boolean {
+    const { contentLength } = facts;
+    const isBodiless = this.#isHead || status === 304;
+    if (!isBodiless && contentLength > 0 && (endStream || status === 204)) {
+      this.owner.onMalformed(this, MESSAGING_RULE);
+      return false;
+    }
+    this.contentLeft = isBodiless || status === 204 ? 0 : contentLength;
+    return true;
+  }
+
+  /** A body before its head would reach those above before they know of an answer. */
+  override takeContent(bytes: number, endStream: boolean): boolean {
+    if (this.headReceived) return super.takeContent(bytes, endStream);
+    this.owner.onMalformed(this, MESSAGING_RULE);
+    return false;
+  }
+
+  /** One application's mistake: the connection's other streams need not pay for it. */
+  protected override onBadContent(): void {
+    this.owner.onStreamError(this, ErrorCode.ProtocolError, MESSAGING_RULE);
   }
 
   /** RFC 9110 9.3.6: framing headers of a response that opens a tunnel mean nothing. */
@@ -118,6 +138,12 @@ export class Http2ClientStream extends Http2Stream implements RequestEncoder {
 
   /** The usual order: the answer comes later. */
   protected override onLocalEndFirst(): void {}
+
+  /** The router is done and minds it no more. */
+  protected override onRemoteEndFirst(): void {
+    this.setFlushTimeout(FLUSH_TIMEOUT_MS);
+    this.armFlushTimer();
+  }
 
   /** After the whole answer nothing was cancelled: the rest of the request is not wanted. */
   override resetStream(reason: StreamResetReason): void {

@@ -37,7 +37,7 @@ import { Flood, ProtocolConstraints } from './protocol-constraints.ts';
 import { ReceiveWindow } from './receive-window.ts';
 import { ResetStreams } from './reset-streams.ts';
 import { ourSettings, PeerSettings } from './settings.ts';
-import { type Http2Stream, reasonOf } from './stream.ts';
+import type { Http2Stream } from './stream.ts';
 
 const EMPTY = Buffer.alloc(0);
 /** nghttp2 has the same limit; a block of 60 KiB needs three. */
@@ -470,12 +470,21 @@ export abstract class Http2Connection {
     this.stats.rxReset++;
     const code = readUint32(bytes, start);
     if (code === ErrorCode.RefusedStream) this.stats.streamRefusedErrors++;
-    const reason = reasonOf(code);
+    const reason = this.resetReason(code);
     this.removeStream(stream);
     stream.fail(
       reason,
-      reason === StreamResetReason.RemoteReset ? 'http2.remote_reset' : 'http2.remote_refuse',
+      reason === StreamResetReason.RemoteRefusedStreamReset
+        ? 'http2.remote_refuse'
+        : 'http2.remote_reset',
     );
+  }
+
+  /** What the peer's RST_STREAM says to those above. */
+  protected resetReason(code: number): StreamResetReason {
+    return code === ErrorCode.RefusedStream
+      ? StreamResetReason.RemoteRefusedStreamReset
+      : StreamResetReason.RemoteReset;
   }
 
   #onSettings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -560,7 +569,7 @@ export abstract class Http2Connection {
     if (stream === undefined) return;
     stream.sendWindow += increment;
     if (stream.sendWindow > MAX_WINDOW_BYTES) {
-      this.#onStreamError(stream, ErrorCode.FlowControlError, 'http2.window_overflow');
+      this.onStreamError(stream, ErrorCode.FlowControlError, 'http2.window_overflow');
     } else if (stream.hasWaiting()) {
       stream.writeWaiting(Number.POSITIVE_INFINITY);
       if (!stream.hasWaiting()) this.#blocked.delete(stream);
@@ -664,13 +673,13 @@ export abstract class Http2Connection {
   }
 
   /**
-   * The peer made us reset a stream. It could do so on purpose, to have requests begun and thrown away at our
-   * cost (CVE-2025-8671, reliability row H2-17): some are forgiven.
+   * The peer made us reset a stream. A client could do so on purpose, to have requests begun and thrown away at
+   * our cost (CVE-2025-8671, reliability row H2-17): some are forgiven.
    */
-  #onStreamError(stream: Http2Stream, code: ErrorCode, details: string): void {
+  onStreamError(stream: Http2Stream, code: ErrorCode, details: string): void {
     this.resetStream(stream, code);
     stream.fail(StreamResetReason.ProtocolError, details);
-    if (++this.#streamErrors > MAX_STREAM_ERRORS) {
+    if (this.#isServer && ++this.#streamErrors > MAX_STREAM_ERRORS) {
       this.connectionError(ErrorCode.EnhanceYourCalm, details);
     }
   }

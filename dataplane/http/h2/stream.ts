@@ -116,8 +116,13 @@ export abstract class Http2Stream {
     if (this.contentLeft === -1) return true;
     this.contentLeft -= bytes;
     if (this.contentLeft >= 0 && (!endStream || this.contentLeft === 0)) return true;
-    this.owner.onMalformed(this, MESSAGING_RULE);
+    this.onBadContent();
     return false;
+  }
+
+  /** The body is not as long as it should be. */
+  protected onBadContent(): void {
+    this.owner.onMalformed(this, MESSAGING_RULE);
   }
 
   /** A piece of a DATA frame, or the end of the body. */
@@ -130,7 +135,7 @@ export abstract class Http2Stream {
 
   receiveTrailers(trailers: Trailers): void {
     if (this.contentLeft > 0) {
-      this.owner.onMalformed(this, MESSAGING_RULE);
+      this.onBadContent();
       return;
     }
     this.remoteEnded = true;
@@ -197,7 +202,7 @@ export abstract class Http2Stream {
       this.#waiting.push(keepBytes(sent === 0 ? data : data.subarray(sent)));
       this.#addWaiting(length - sent);
     }
-    if (endStream) this.#armFlushTimer();
+    if (endStream) this.armFlushTimer();
   }
 
   encodeTrailers(trailers: Trailers): void {
@@ -205,7 +210,7 @@ export abstract class Http2Stream {
     if (this.#waitingBytes > 0) {
       this.#waitingEnd = true;
       this.#waitingTrailers = trailers;
-      this.#armFlushTimer();
+      this.armFlushTimer();
     } else this.#writeTrailers(trailers);
   }
 
@@ -300,7 +305,7 @@ export abstract class Http2Stream {
   }
 
   /** stream_flush_timeout: everything is here, and the peer does not take it. */
-  #armFlushTimer(): void {
+  protected armFlushTimer(): void {
     const timeoutMs = this.#flushTimeoutMs;
     if (timeoutMs === 0 || this.#waitingBytes === 0) return;
     this.#flushMark = this.#waitingBytes;
@@ -311,7 +316,7 @@ export abstract class Http2Stream {
   onFlushTimeout(): void {
     if (this.isClosed) return;
     if (this.#flushMark - this.#waitingBytes >= MIN_FLUSH_PROGRESS_BYTES) {
-      this.#armFlushTimer();
+      this.armFlushTimer();
       return;
     }
     this.owner.stats.txFlushTimeout++;
@@ -330,10 +335,13 @@ export abstract class Http2Stream {
     if (this.isClosed) return;
     if (this.localEnded && this.remoteEnded) this.owner.removeStream(this);
     else if (this.localEnded) this.onLocalEndFirst();
+    else this.onRemoteEndFirst();
   }
 
   /** END_STREAM was sent while the peer's was not received. */
   protected abstract onLocalEndFirst(): void;
+  /** The peer's END_STREAM came while ours was not sent. */
+  protected abstract onRemoteEndFirst(): void;
 
   /** The caller gets no onResetStream for its own reset. */
   abstract resetStream(reason: StreamResetReason): void;
@@ -358,11 +366,4 @@ export abstract class Http2Stream {
 
 function onFlushTimeout(stream: Http2Stream): void {
   stream.onFlushTimeout();
-}
-
-/** What the peer's code says to those above. */
-export function reasonOf(code: number): StreamResetReason {
-  return code === ErrorCode.RefusedStream
-    ? StreamResetReason.RemoteRefusedStreamReset
-    : StreamResetReason.RemoteReset;
 }
