@@ -411,7 +411,7 @@ test('gRPC: a call that times out is reset, its connection is used on', async ()
   const seen = await http2Server((stream, count) => {
     if (count !== 2) serve(stream, 1);
   });
-  const host = checked(seen.port, { checker: grpcCheck, timeoutMs: 200, unhealthyThreshold: 1 });
+  const host = checked(seen.port, { checker: grpcCheck, timeoutMs: 1000, unhealthyThreshold: 1 });
   const results = await host.results(3);
   assert.deepEqual(results.slice(0, 2), [
     'ok 0',
