@@ -112,6 +112,8 @@ export interface HostileOptions {
   /** More of the cluster, YAML lines in flow style. */
   readonly cluster?: readonly string[];
   readonly bootstrap?: string;
+  /** The access log has a line per connection, too: without path and code. */
+  readonly logsConnections?: boolean;
   /** More access loggers, in flow style. */
   readonly logs?: readonly string[];
   readonly concurrency?: number;
@@ -123,20 +125,22 @@ const lines = (list: readonly string[] | undefined, indent: number): string =>
 function bootstrapYaml(options: HostileOptions, upstreamPort: number, log: string): string {
   const routes =
     options.virtualHost ?? 'routes: [{ match: { prefix: / }, route: { cluster: upstream } }]';
+  const logger = `{ name: f, typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: ${log}, log_format: { json_format: ${LOG_FORMAT} } } }`;
+  const connections = options.logsConnections === true ? [`access_log: [${logger}]`] : [];
   const router =
     '{ name: router, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router } }';
   return `${options.bootstrap ?? ''}
 static_resources:
   listeners:
     - name: ingress
-      address: { socket_address: { address: 127.0.0.1, port_value: 0 } }${lines(options.listener, 6)}
+      address: { socket_address: { address: 127.0.0.1, port_value: 0 } }${lines([...connections, ...(options.listener ?? [])], 6)}
       filter_chains:
         - filters:
             - name: hcm
               typed_config:
                 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
                 stat_prefix: ingress
-                access_log: [{ name: f, typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: ${log}, log_format: { json_format: ${LOG_FORMAT} } } }${(options.logs ?? []).map((log) => `, ${log}`).join('')}]
+                access_log: [${logger}${(options.logs ?? []).map((log) => `, ${log}`).join('')}]
                 route_config: { virtual_hosts: [{ name: all, domains: ["*"], ${routes} }] }
                 http_filters: [${[...(options.filters ?? []), router].join(', ')}]${lines(options.hcm, 16)}
   clusters:
