@@ -31,6 +31,8 @@ class UpstreamConnection {
 /** Answers by path, and remembers every byte that the proxy sent. */
 export class RecordingUpstream {
   readonly answers = new Map<string, Answer>();
+  /** To what `answers` does not name. */
+  otherAnswer: Answer = goodAnswer;
   /** Called with every new connection, before its first byte. */
   onConnection: ((socket: net.Socket) => void) | null = null;
   readonly #server = net.createServer((socket) => this.#accept(socket));
@@ -61,7 +63,7 @@ export class RecordingUpstream {
     if (rest === 'malformed') this.#broken.push(reason);
     for (const request of requests) {
       this.#requests.push(request);
-      (this.answers.get(request.target) ?? goodAnswer)(connection.socket, request);
+      (this.answers.get(request.target) ?? this.otherAnswer)(connection.socket, request);
     }
   }
 
