@@ -54,14 +54,12 @@ describe('Suite C, HTTP/2 to HTTP/1', () => {
   after(() => scene.stop());
 
   test(`H2-29 ${PAIRS} pairs of random requests are answered each by its own (seed ${SEED})`, async () => {
-    scene.upstream.otherAnswer =
-      () =>
-      (socket, { headers, method, body }) => {
-        const id = headers.find(([name]) => name === 'x-id')?.[1] ?? 'none';
-        const answer = `${id} ${body.length}`;
-        const head = `HTTP/1.1 200 OK\r\nx-id: ${id}\r\ncontent-length: ${answer.length}\r\n\r\n`;
-        socket.write(method === 'HEAD' ? head : head + answer);
-      };
+    scene.upstream.otherAnswer = (socket, { headers, method, body }) => {
+      const id = headers.find(([name]) => name === 'x-id')?.[1] ?? 'none';
+      const answer = `${id} ${body.length}`;
+      const head = `HTTP/1.1 200 OK\r\nx-id: ${id}\r\ncontent-length: ${answer.length}\r\n\r\n`;
+      socket.write(method === 'HEAD' ? head : head + answer);
+    };
     const random = new SeededRandom(SEED);
     const client = http2.connect(`http://127.0.0.1:${scene.port}`);
     client.on('error', () => {}); // each request tells of its own
