@@ -188,6 +188,31 @@ test('the first GOAWAY of two lets all streams end', async () => {
   assert.equal(client.goAways, 1);
 });
 
+test('a head with too many fields, or too large, ends its stream only', async () => {
+  const { client, peer, sent } = await begin();
+  const many = Array.from({ length: 101 }, (_, i) => [`h${i}`, 'v']).flat();
+  const large = Array.from({ length: 40 }, (_, i) => [`h${i}`, 'v'.repeat(2000)]).flat();
+  let id = 1;
+  for (const fields of [many, large]) {
+    const { response } = client.request();
+    await sent();
+    const block = peer.headers(id, 0, [...OK, ...fields]).subarray(9);
+    const most = 16_384;
+    client.codec.onData(frame(1, END, id, block.subarray(0, most).toString('latin1')), false);
+    for (let at = most; at - most < block.length; at += most) {
+      const isLast = at + most >= block.length;
+      const piece = block.subarray(at, at + most).toString('latin1');
+      client.codec.onData(frame(9, isLast ? HEADERS_END : 0, id, piece), false);
+      if (isLast) break;
+    }
+    assert.equal(response.resetReason, StreamResetReason.RemoteReset);
+    assert.equal((await sent()).at(-1)?.type, FrameType.RstStream);
+    id += 2;
+  }
+  assert.equal(client.options.stats.headerOverflow, 2);
+  assert.equal(client.errors.length, 0);
+});
+
 test('REFUSED_STREAM is told apart from other resets', async () => {
   const { client } = await begin();
   const refused = client.request();

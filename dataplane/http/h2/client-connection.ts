@@ -90,7 +90,8 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
     if (decoder.overflow) {
       this.stats.headerOverflow++;
       this.resetStream(stream, ErrorCode.EnhanceYourCalm);
-      stream.fail(StreamResetReason.ProtocolError, TOO_MANY_HEADERS);
+      // Envoy calls it so.
+      stream.fail(StreamResetReason.RemoteReset, TOO_MANY_HEADERS);
     } else if (decoder.invalid !== '') this.onMalformed(stream, decoder.invalid);
     else if (stream.headReceived) this.#onTrailers(stream, endStream);
     else this.#onHead(stream, endStream);

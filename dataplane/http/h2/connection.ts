@@ -407,7 +407,9 @@ export abstract class Http2Connection {
     if (!this.#acceptBlock(start === end && !isWhole)) return;
     this.#blockBytes += end - start;
     // Huffman can make four bytes of one character, but nobody's encoder does.
-    if (this.#block.length > MAX_CONTINUATIONS || this.#blockBytes > this.#maxListBytes) {
+    // A server's large head costs its own stream only, once it was decoded; MAX_CONTINUATIONS bounds it.
+    const isTooLarge = this.#isServer && this.#blockBytes > this.#maxListBytes;
+    if (isTooLarge || this.#block.length > MAX_CONTINUATIONS) {
       this.stats.headerOverflow++;
       this.connectionError(ErrorCode.EnhanceYourCalm, 'http2.continuation_flood');
       return;
@@ -502,15 +504,14 @@ export abstract class Http2Connection {
     }
     const { peer } = this;
     const formerWindow = peer.initialWindowBytes;
-    const formerTable = peer.headerTableBytes;
     const error = peer.apply(bytes, start, end, !this.#isServer);
     if (error !== ErrorCode.NoError) {
       this.connectionError(error, 'http2.bad_settings');
       return;
     }
-    if (peer.headerTableBytes !== formerTable) {
-      this.#encoder.setPeerTableSize(peer.headerTableBytes);
-    }
+    // RFC 7541 4.2: the next block tells both.
+    this.#encoder.setPeerTableSize(peer.leastHeaderTableBytes);
+    this.#encoder.setPeerTableSize(peer.headerTableBytes);
     this.writer.frame(FrameType.Settings, FrameFlag.Ack, 0, EMPTY);
     this.#countOutbound(true);
     if (this.isDone) return;
