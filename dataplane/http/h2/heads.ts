@@ -6,9 +6,9 @@
 import { type HeaderFields, RequestHeaders, ResponseHeaders } from '../../api/headers.ts';
 import { isValidAuthority } from '../authority.ts';
 import { joinedInRequests, joinedInResponses, joinRepeated } from '../joined-names.ts';
+import { INVALID_FIELD } from './hpack/decoder.ts';
 
-/** Envoy's details for what nghttp2 calls a bad header, and a bad message. */
-export const INVALID_FIELD = 'http2.invalid.header.field';
+/** Envoy's detail for what nghttp2 calls a bad message. */
 export const MESSAGING_RULE = 'http2.violation.of.messaging.rule';
 
 /** What the last call found. Read before the next: one serves all connections of a worker. */
