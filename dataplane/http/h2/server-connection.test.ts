@@ -377,6 +377,16 @@ test('a header table of less than 4096 binds the client once it acknowledged SET
   assert.equal(await goawayCode(sent), ErrorCode.CompressionError);
 });
 
+test('a header table size that a client sets twice is told as the least and the last', async () => {
+  const { server, peer, sent } = await begin();
+  server.codec.dispatch(frame(4, 0, 0, '\0\x01\0\0\0\0' + '\0\x01\0\0\x10\0'), false);
+  await sent();
+  server.codec.dispatch(peer.headers(1, WHOLE, GET), false);
+  server.requests[0]!.encoder.encodeHeaders(new ResponseHeaders(200, []), true);
+  const [head] = await sent();
+  assert.equal(head?.payload.toString('hex'), '20' + '3fe11f' + '88');
+});
+
 test('H2-28 unknown frames, settings and flags mean nothing', async () => {
   const { server, peer } = await begin();
   server.codec.dispatch(frame(0xbb, 0xff, 9, 'grease'), false);

@@ -42,6 +42,8 @@ export class PeerSettings {
   /** Without a word from the peer there is no limit. */
   maxConcurrentStreams = 0xffffffff;
   headerTableBytes = 4096;
+  /** The least that headerTableBytes was in the last payload; it may stand there twice. */
+  leastHeaderTableBytes = 4096;
   enablesConnect = false;
   /** Its first SETTINGS came. */
   isKnown = false;
@@ -53,6 +55,7 @@ export class PeerSettings {
   apply(bytes: Buffer, start: number, end: number, isFromServer: boolean): ErrorCode {
     if ((end - start) % SETTING_BYTES !== 0) return ErrorCode.FrameSizeError;
     this.isKnown = true;
+    this.leastHeaderTableBytes = this.headerTableBytes;
     for (let at = start; at < end; at += SETTING_BYTES) {
       const id = (bytes[at]! << 8) | bytes[at + 1]!;
       const error = this.#set(id, readUint32(bytes, at + 2), isFromServer);
@@ -65,6 +68,7 @@ export class PeerSettings {
     switch (id) {
       case SettingId.HeaderTableSize:
         this.headerTableBytes = value;
+        if (value < this.leastHeaderTableBytes) this.leastHeaderTableBytes = value;
         break;
       case SettingId.EnablePush:
         if (value > 1 || (isFromServer && value === 1)) return ErrorCode.ProtocolError;
