@@ -222,6 +222,14 @@ test('gRPC status is of the trailers first and only for gRPC requests', () => {
   assert.equal(text('%GRPC_STATUS%', context({ responseTrailers: ['grpc-status', '14'] })), '-');
   const { requestHeaders } = grpc;
   assert.equal(text('%GRPC_STATUS%', context({ requestHeaders })), 'Unknown');
+  // Checked against Envoy 1.40.
+  for (const status of [['abc'], ['-1'], ['5', '0'], ['99999999999999999999']]) {
+    const responseTrailers = status.flatMap((value) => ['grpc-status', value]);
+    const odd = context({ requestHeaders, responseTrailers });
+    assert.equal(text('%GRPC_STATUS% %GRPC_STATUS_NUMBER%', odd), '-1 -1');
+  }
+  const empty = context({ requestHeaders, responseTrailers: ['grpc-status', ''] });
+  assert.equal(text('%GRPC_STATUS%', empty), 'Unknown');
 });
 
 test('metadata is looked up by its keys', () => {

@@ -3,6 +3,7 @@
 
 import { AssertionError } from 'node:assert';
 import type { LogContext } from '../../dataplane/api/access-log.ts';
+import type { ClusterManager } from '../../dataplane/api/cluster.ts';
 import type { HcmConfig } from '../../dataplane/api/config/hcm.ts';
 import { defaultHttp2 } from '../../dataplane/api/config/http2.ts';
 import type { HttpFilterContext, WorkerContext } from '../../dataplane/api/factory.ts';
@@ -374,12 +375,14 @@ export function fakeFilterContext(scenarioParts: {
   readonly store: HolderStore;
   readonly timers: FakeTimers;
   readonly random?: () => number;
+  readonly clusterManager?: ClusterManager;
 }): HttpFilterContext {
   const worker = {
     stats: scenarioParts.store,
     timers: scenarioParts.timers,
     clock: scenarioParts.timers.clock,
     random: scenarioParts.random ?? (() => 0.5),
+    clusterManager: scenarioParts.clusterManager,
   };
   // A partial worker: a filter that reaches for more gets a TypeError in its test.
   return { statPrefix: 'test', worker: worker as unknown as WorkerContext };

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { httpFilterData, httpFilterErrors } from '../../../../test/fakes/config.ts';
+
+const TYPE = 'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig';
+
+test('without a specifier, or with false, methods are counted together', () => {
+  const data = { individual: 'none', upstreamStats: false, replaceDots: false };
+  assert.deepEqual(httpFilterData(TYPE, ''), data);
+  assert.deepEqual(httpFilterData(TYPE, 'stats_for_all_methods: false'), data);
+});
+
+test('all methods, or those listed', () => {
+  assert.deepEqual(
+    httpFilterData(
+      TYPE,
+      'stats_for_all_methods: true, enable_upstream_stats: true, replace_dots_in_grpc_service_name: true',
+    ),
+    { individual: 'all', upstreamStats: true, replaceDots: true },
+  );
+  assert.deepEqual(
+    httpFilterData(
+      TYPE,
+      'individual_method_stats_allowlist: {services: [{name: a.Svc, method_names: [M, N]}]}',
+    ),
+    {
+      individual: [{ name: 'a.Svc', methods: ['M', 'N'] }],
+      upstreamStats: false,
+      replaceDots: false,
+    },
+  );
+});
+
+test('filter state is refused by name', () => {
+  assert.deepEqual(httpFilterErrors(TYPE, 'emit_filter_state: true'), [
+    'emit_filter_state: not supported yet (true)',
+  ]);
+});
