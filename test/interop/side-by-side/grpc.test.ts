@@ -7,10 +7,10 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { isWholeMessage, type RawMessage, rawMessages } from '../../fakes/raw-message.ts';
 import { skipWithout } from '../peers.ts';
 import { freePort } from '../proxies.ts';
 import { type GrpcCase, grpcCases, grpcDifferences } from './grpc-cases.ts';
-import { isWholeMessage, type RawMessage, rawMessages } from './raw-message.ts';
 import { type ProxyKind, startVariants, type Variant, type VariantProxies } from './variants.ts';
 
 const filters = 'type.googleapis.com/envoy.extensions.filters.http';

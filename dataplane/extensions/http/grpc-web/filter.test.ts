@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { httpFilterData } from '../../../../test/fakes/config.ts';
 import { byteByByte, GrpcScenario, grpcFrame, grpcPost } from '../../../../test/fakes/grpc.ts';
-import { isWholeMessage, rawMessages } from '../../../../test/interop/side-by-side/raw-message.ts';
+import { isWholeMessage, rawMessages } from '../../../../test/fakes/raw-message.ts';
 import { grpcWeb, MAX_MESSAGE_BYTES } from './filter.ts';
 
 const GRPC = ['content-type', 'application/grpc'];
