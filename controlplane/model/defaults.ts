@@ -120,6 +120,7 @@ export interface OutlierSettings {
   readonly baseEjectionTimeMs: number;
   readonly maxEjectionTimeMs: number;
   readonly maxEjectionPercent: number;
+  readonly grpcStatusFromTrailers: boolean;
 }
 
 /**
@@ -171,6 +172,7 @@ export function trafficPolicySettings(
             baseEjectionTimeMs: ms(outlier.baseEjectionTime, 30_000),
             maxEjectionTimeMs: ms(outlier.maxEjectionTime, 300_000),
             maxEjectionPercent: outlier.maxEjectionPercent ?? 50,
+            grpcStatusFromTrailers: protocol === 'GRPC' && outlier.grpcStatusFromTrailers === true,
           },
     loadBalancing: {
       policy: balancing.policy ?? 'LEAST_REQUEST',

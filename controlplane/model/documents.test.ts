@@ -327,6 +327,10 @@ spec: {parentRefs: [{kind: Service, name: g}], rules: [${rules}]}
       problemsOf(policy(http2, '{keepalive: {timeout: 0s}}')).join(),
       /spec\.http2\.keepalive\.timeout: must be more than 0$/,
     );
+    assert.match(
+      problemsOf(policy(http2, '{}, outlierDetection: {grpcStatusFromTrailers: true}')).join(),
+      /outlierDetection\.grpcStatusFromTrailers: Service "a" speaks HTTP2; this goes with protocol GRPC$/,
+    );
     const defaults = `apiVersion: remora.dev/v1\nkind: MeshConfig\nmetadata: {name: m}\nspec: {defaults: {timeouts: {connect: 0s}}}\n`;
     assert.match(problemsOf(defaults).join(), /spec\.defaults\.timeouts\.connect: must be more/);
   });

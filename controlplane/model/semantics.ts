@@ -170,6 +170,13 @@ function checkTrafficPolicy(
   if (policy.spec.healthCheck !== undefined) {
     checkHealthCheck(policy.spec.healthCheck, service, report);
   }
+  const fromTrailers = policy.spec.outlierDetection?.grpcStatusFromTrailers;
+  if (service !== null && fromTrailers === true && protocolOf(service) !== 'GRPC') {
+    report(
+      ['spec', 'outlierDetection', 'grpcStatusFromTrailers'],
+      `Service "${target}" speaks ${protocolOf(service)}; this goes with protocol GRPC`,
+    );
+  }
   if (service !== null && policy.spec.http2 !== undefined && protocolOf(service) === 'HTTP') {
     report(
       ['spec', 'http2'],

@@ -5,6 +5,7 @@ import { packAny } from '../../proto/any.ts';
 import type {
   CircuitBreakersProto,
   ClusterProto,
+  MetadataProto,
   OutlierDetectionProto,
   UpstreamsHttpHttpProtocolOptionsProto,
 } from '../../proto/gen/types.ts';
@@ -45,6 +46,7 @@ function outbound(service: ServiceNode, version: string | null): ClusterProto {
     ...(policy.outlierDetection === null
       ? {}
       : { outlier_detection: outlierDetection(policy.outlierDetection) }),
+    ...(policy.outlierDetection?.grpcStatusFromTrailers === true ? { metadata: fromTrailers } : {}),
     ...(service.healthCheck === null
       ? {}
       : { health_checks: [translateHealthCheck(service, service.healthCheck)] }),
@@ -108,6 +110,11 @@ function circuitBreakers(policy: TrafficPolicySettings): CircuitBreakersProto {
     ],
   };
 }
+
+/** Ours: Envoy has no such option and ignores it (docs/differences.md, gRPC). */
+const fromTrailers: MetadataProto = {
+  filter_metadata: { 'remora.outlier_detection': { grpc_status_from_trailers: true } },
+};
 
 function outlierDetection(settings: OutlierSettings): OutlierDetectionProto {
   return {

@@ -1,6 +1,6 @@
 // Services that speak HTTP/2 and gRPC in a mesh of our own: callers of either HTTP reach them, a GRPCRoute routes by
 // method, deadlines are kept by the sidecars, what a GRPCRoute pushes aside says so, and an instance that reports itself
-// ill is left out.
+// ill, or whose calls fail, is left out.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -70,9 +70,20 @@ spec:
 const SERVING = 1;
 const NOT_SERVING = 2;
 
+const ejectingPolicy = `
+apiVersion: remora.dev/v1
+kind: TrafficPolicy
+metadata: {name: stock}
+spec:
+  targetRef: {kind: Service, name: stock}
+  outlierDetection: {consecutiveGatewayFailure: 3, grpcStatusFromTrailers: true}
+`;
+
 interface Application {
   readonly server: http2.Http2Server;
   health: number;
+  /** Of its calls, in the trailers. */
+  grpcStatus: number;
 }
 
 /** Says who it is and what it was spoken to with; never answers the method Hang. */
@@ -92,11 +103,11 @@ async function startHttp2Application(name: string, onAbort: () => void): Promise
       response.end(`${name} ${request.httpVersion} ${request.method}`);
       return;
     }
-    response.addTrailers({ 'grpc-status': '0', 'x-app': name });
+    response.addTrailers({ 'grpc-status': application.grpcStatus, 'x-app': name });
     response.writeHead(200, { 'content-type': 'application/grpc' });
     response.end(Buffer.from([0, 0, 0, 0, 0]));
   });
-  const application: Application = { server, health: SERVING };
+  const application: Application = { server, health: SERVING, grpcStatus: 0 };
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return application;
 }
@@ -171,6 +182,13 @@ describe('services that speak HTTP/2', () => {
       ...headers,
     });
 
+  /** Which instances do. */
+  async function answering(): Promise<string> {
+    const names = new Set<unknown>();
+    for (let i = 0; i < 20; i++) names.add((await call('Get')).fields['x-app']);
+    return [...names].sort().join();
+  }
+
   function viaHttp1(host: string, headers: http.OutgoingHttpHeaders = {}): Promise<string> {
     const options = { port: frontend.outboundPort, path: '/a', headers: { host, ...headers } };
     return new Promise((resolve, reject) => {
@@ -238,11 +256,6 @@ describe('services that speak HTTP/2', () => {
     await mesh.api.delete('HTTPRoute', 'default', 'stock');
     await mesh.api.applyFiles([{ name: 'health.yaml', text: healthPolicy }]);
     await mesh.synced(5);
-    const answering = async () => {
-      const names = new Set<unknown>();
-      for (let i = 0; i < 20; i++) names.add((await call('Get')).fields['x-app']);
-      return [...names].sort().join();
-    };
     await until('both serve', async () => (await answering()) === 'v1,v2');
     // The policy names one method, and the probes come through all the same.
     assert.equal((await call('List')).fields['grpc-status'], '7', 'PERMISSION_DENIED');
@@ -252,5 +265,15 @@ describe('services that speak HTTP/2', () => {
     await until('it is left out', async () => (await answering()) === 'v1');
     ill.health = SERVING;
     await until('it is back', async () => (await answering()) === 'v1,v2');
+  });
+
+  test('an instance whose calls fail in their trailers is ejected', async () => {
+    await mesh.api.applyFiles([{ name: 'health.yaml', text: ejectingPolicy }]);
+    await mesh.synced(5);
+    await until('both answer', async () => (await answering()) === 'v1,v2');
+    const failing = applications.at(-1);
+    assert.ok(failing !== undefined);
+    failing.grpcStatus = 14; // UNAVAILABLE, behind a message
+    await until('it is ejected', async () => (await answering()) === 'v1');
   });
 });

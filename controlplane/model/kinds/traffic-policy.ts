@@ -81,6 +81,8 @@ const settings = {
       baseEjectionTime: Type.Optional(DurationText),
       maxEjectionTime: Type.Optional(DurationText),
       maxEjectionPercent: Type.Optional(Percent),
+      /** Count a gRPC call by the grpc-status in its trailers, not by its head; Envoys ignore it. */
+      grpcStatusFromTrailers: Type.Optional(Type.Boolean()),
     }),
   ),
   /** Of the HTTP/2 connections between callers' sidecars and the Service's; both ends keep to them. */
