@@ -145,8 +145,8 @@ for (const [name, lists] of [
 
 // Node 24.21, 2 vCPU, one pinned, Nov 2026, ns per block of 12 fields:
 //   decode                     repeated   unique path and id        encode     repeated   unique path and id
-//   of nghttp2                  186-197        745-787              plain       151-171       396-417
-//   plain, with table           147-156        482-499              Huffman     156-171       741-766
+//   of nghttp2                  186-197        745-787              plain       130-133       384-387
+//   plain, with table           147-156        482-499              Huffman     140-141       731-743
 //   Huffman, with table         149-152        702-722
 //   plain, without table        958-989       1147-1160
 //   Huffman, without table      881-884       1413-1426
@@ -157,6 +157,6 @@ for (const [name, lists] of [
 //   fields pushed to a new list instead of gathered and copied: repeated, with table 158-159.
 //   literal values as slices of one string of the block: nothing saved here (491), and their encoding costs 80 ns
 //   instead of 25 a value, because only strings of their own are written without a call into the runtime.
-//   names found by hash instead of where they stood in the last block: encode, repeated 243-245; without the part that
-//   is inlined 207-214; values of the table not copied when they get there, which would hold HTTP/1 heads in memory: 40
+//   names found by hash instead of where they stood in the last block: encode, repeated 243-245; without the small part
+//   that is inlined 207-214; values of the table not copied when they get there, which would hold HTTP/1 heads in memory: 40
 //   less.

@@ -51,8 +51,8 @@ export class HpackEncoder {
   /** The least that #tableMaxBytes was since the last block (RFC 7541 4.2). */
   #leastBytes = DEFAULT_TABLE_BYTES;
 
-  // Entries of the dynamic table are numbered from 1 as they come; number n stands at n & #mask. Those of
-  // (#inserted - #count, #inserted] are in the table. Rings of the peer's table without its strings twice.
+  // The dynamic table. Its entries are numbered from 1 as they come; those of (#inserted - #count, #inserted] are in it.
+  // Number n stands at n & #mask; lengths are powers of two. Names are not kept: entries are looked for by name.
   #inserted = 0;
   #count = 0;
   #mask = 15;
@@ -119,7 +119,8 @@ export class HpackEncoder {
     // had this value. Small, so that it is inlined where fields are gone through.
     const position = this.#position++ & ORDER_MASK;
     const entry = this.#order[position]!;
-    if (entry.name === name && !neverIndexed && entry.kind === NameKind.Plain) {
+    if (entry.name === name && !neverIndexed) {
+      // Only what may be indexed was ever found: no secrets, nothing that is left out.
       const found = entry.lastFound;
       if (this.#isAt(entry, found, value)) return this.#indexed(out, at, entry, found);
     }
