@@ -11,6 +11,9 @@ export interface GrpcCase {
   readonly difference?: string;
 }
 
+/** The upstream hangs up. */
+export const CLOSE: readonly string[] = ['(close)'];
+
 /** One gRPC message with its length in front. */
 export function frame(message: string, flags = 0): string {
   const header = Buffer.alloc(5);
@@ -425,6 +428,14 @@ const router: readonly GrpcCase[] = [
     request: [post(HI, { headers: ['x-envoy-retry-on: unavailable'] })],
     answers: [trailersOnly('14'), OK],
   },
+  ...['/retry', '/retry-5xx', '/retry-once', '/slow'].flatMap((prefix) => {
+    const request = [post(HI, { path: `${prefix}/x` })];
+    return [
+      { variant: 'plain', name: `${prefix}: reset at first`, request, answers: [CLOSE, OK] },
+      { variant: 'plain', name: `${prefix}: silence at first`, request, answers: [[], OK] },
+    ];
+  }),
+  one('plain', 'retry: an upstream that is not there', post(HI, { path: '/retry-dead/x' })),
   ...statuses.map((status) =>
     one('plain', `trailers-only '${status}'`, post(HI), trailersOnly(status)),
   ),

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { isWholeMessage, type RawMessage, rawMessages } from '../../fakes/raw-message.ts';
 import { skipWithout } from '../peers.ts';
 import { freePort } from '../proxies.ts';
-import { type GrpcCase, grpcCases, grpcDifferences } from './grpc-cases.ts';
+import { CLOSE, type GrpcCase, grpcCases, grpcDifferences } from './grpc-cases.ts';
 import { type ProxyKind, startVariants, type Variant, type VariantProxies } from './variants.ts';
 
 const filters = 'type.googleapis.com/envoy.extensions.filters.http';
@@ -25,8 +25,11 @@ const LISTED =
 
 const RETRIES = 'num_retries: 2, retry_back_off: { base_interval: 0.001s, max_interval: 0.002s }';
 const GRPC_WORDS = 'cancelled,deadline-exceeded,internal,resource-exhausted,unavailable';
-const retry = (prefix: string, words: string): string =>
-  `{ match: { prefix: ${prefix}/ }, route: { cluster: backend-t, retry_policy: { retry_on: "${words}", ${RETRIES} } } }`;
+const retry = (prefix: string, words: string, more = ''): string =>
+  `{ match: { prefix: ${prefix}/ }, route: { cluster: backend-t${more}, retry_policy: { retry_on: "${words}", ${RETRIES} } } }`;
+const timed = (prefix: string, policy: string): string =>
+  `{ match: { prefix: ${prefix}/ }, route: { cluster: backend-t, timeout: 0.3s${policy} } }`;
+const PER_TRY = ', retry_policy: { retry_on: "5xx", num_retries: 1, per_try_timeout: 0.1s }';
 const to = (prefix: string, cluster: string): string =>
   `{ match: { prefix: ${prefix}/ }, route: { cluster: ${cluster} } }`;
 
@@ -36,7 +39,9 @@ const ROUTES = `{ name: r, virtual_hosts: [{ name: all, domains: ["*"], routes: 
   { match: { prefix: /by-header/ }, route: { cluster_header: x-cluster } },
   { match: { prefix: /direct/ }, direct_response: { status: 403, body: { inline_string: "no way" } } },
   ${to('/dead', 'dead')}, ${to('/outlier', 'outlier')}, ${to('/outlier-late', 'outlier-late')}, ${to('/outlier-text', 'outlier-text')},
-  ${retry('/retry', GRPC_WORDS)}, ${retry('/retry-5xx', '5xx')}, ${retry('/retry-limited', 'envoy-ratelimited')},
+  ${timed('/slow', '')}, ${timed('/retry-once', PER_TRY)},
+  { match: { prefix: /retry-dead/ }, route: { cluster: dead, retry_policy: { retry_on: "${GRPC_WORDS}", ${RETRIES} } } },
+  ${retry('/retry', GRPC_WORDS, ', timeout: 0.3s')}, ${retry('/retry-5xx', '5xx', ', timeout: 0.3s')}, ${retry('/retry-limited', 'envoy-ratelimited')},
   { match: { prefix: /, headers: [{ name: x-none, present_match: true, invert_match: true }] }, route: { cluster: backend-t } }] }] }`.replaceAll(
   '\n',
   '',
@@ -106,7 +111,8 @@ class ScriptedUpstream {
       this.seen += received;
       received = '';
       const pieces = this.answers[Math.min(this.#next++, this.answers.length - 1)] ?? [];
-      void writePieces(socket, pieces);
+      if (pieces === CLOSE) socket.destroy();
+      else void writePieces(socket, pieces);
     });
   });
 
