@@ -39,7 +39,7 @@ export class JsonLexer {
     this.at = 0;
     this.#depth = 0;
     this.error = '';
-    return isUtf8(text) || this.fail('Encountered non UTF-8 code points.', 0);
+    return isUtf8(text) || this.fail('Encountered non UTF-8 code points.', text.length);
   }
 
   /** Lets go of the text. */
@@ -138,6 +138,14 @@ export class JsonLexer {
   /** The last number or literal as it stands. */
   literal(): string {
     return this.buffer.toString('latin1', this.start, this.end);
+  }
+
+  /** The last string with its quotes, the last number or literal. */
+  shownToken(): string {
+    const { buffer, start, end } = this;
+    return buffer[start - 1] === QUOTE
+      ? buffer.toString('utf8', start - 1, end + 1)
+      : buffer.toString('utf8', start, end);
   }
 
   /** Takes a number, `true`, `false` or `null`. */
@@ -258,22 +266,22 @@ export class JsonLexer {
     const at = backslash + 1;
     if (buffer[at] !== 0x75) {
       if (at < buffer.length && '"\\/bfnrt'.includes(String.fromCharCode(buffer[at]!))) return at;
-      this.fail('Invalid escape sequence.', backslash);
-      return -1;
+      return this.#badEscape('Invalid escape sequence.', backslash);
     }
     const unit = this.#hex(at + 1);
-    if (unit === -1) {
-      this.fail('Illegal hex string.', backslash);
-      return -1;
-    }
+    if (unit === -1) return this.#badEscape('Invalid escape sequence.', backslash);
     if (unit < 0xd800 || unit > 0xdfff) return at + 4;
-    const low = buffer[at + 5] === BACKSLASH && buffer[at + 6] === 0x75 ? this.#hex(at + 7) : -1;
-    if (unit < 0xdc00 && low >= 0xdc00 && low <= 0xdfff) return at + 10;
-    this.fail(
-      unit < 0xdc00 ? 'Missing low surrogate.' : 'Invalid unicode code point.',
-      backslash,
-      backslash,
-    );
+    if (unit >= 0xdc00) return this.#badEscape('Invalid unicode code point.', backslash);
+    if (buffer[at + 5] !== BACKSLASH || buffer[at + 6] !== 0x75) {
+      return this.#badEscape('Missing low surrogate.', backslash);
+    }
+    const low = this.#hex(at + 7);
+    if (low >= 0xdc00 && low <= 0xdfff) return at + 10;
+    return this.#badEscape('Invalid low surrogate.', backslash);
+  }
+
+  #badEscape(message: string, at: number): -1 {
+    this.fail(message, at);
     return -1;
   }
 

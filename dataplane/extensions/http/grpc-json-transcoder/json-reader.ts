@@ -16,6 +16,7 @@ const LETTER_N = 0x6e;
 const EMPTY_OBJECT = Buffer.from('{}');
 const NO_ROOT = 'Root element must be a message.';
 const TYPE_URL = 'type.googleapis.com/';
+const NO_TYPE = ' ';
 
 export class JsonReader {
   /** Why `read` gave nothing. */
@@ -136,8 +137,9 @@ export class JsonReader {
   }
 
   #root(type: MessageSchema, bindings: FieldBindings | null): boolean {
-    if (type.wellKnown === WellKnown.None && this.#lexer.peek() !== OPEN_BRACE) {
-      return this.#lexer.skipValue() && this.#fail(NO_ROOT);
+    const first = this.#lexer.peek();
+    if (type.wellKnown === WellKnown.None && first !== OPEN_BRACE) {
+      return first !== OPEN_BRACKET && !this.#lexer.skipValue() ? false : this.#fail(NO_ROOT);
     }
     return this.#content(type, bindings, null);
   }
@@ -178,13 +180,19 @@ export class JsonReader {
         const inner = type.byNumber.get(1);
         if (inner === undefined) break;
         out.tag(inner.number, inner.wireType);
-        return this.#scalarValue(inner, form, text);
+        return this.#scalarValue(inner, form, text) || this.#below(inner.name);
       }
       case WellKnown.Timestamp:
       case WellKnown.Duration:
         return this.#time(type, form, text, field);
       case WellKnown.FieldMask:
-        if (form !== 'string') break;
+        if (form !== 'string') {
+          return this.#invalidData(
+            type,
+            `Invalid data type for field mask, value is ${text}`,
+            field,
+          );
+        }
         for (const path of fieldMaskPaths(text)) out.stringField(1, path);
         return true;
       case WellKnown.Value:
@@ -261,13 +269,13 @@ export class JsonReader {
   #isSame(field: FieldSchema, start: number, bound: string): boolean {
     const out = this.#out;
     const end = out.length;
-    const shown = this.#lexer.buffer.toString('utf8', this.#lexer.start, this.#lexer.end);
+    const shown = this.#lexer.shownToken();
     if (!this.#boundValue(field, bound)) return false;
     const isSame = out.buffer.compare(out.buffer, end, out.length, start, end) === 0;
     out.length = end;
     if (isSame) return true;
     // Envoy puts no path before this one.
-    this.#lexer.error = `The binding value ${bound} of the field ${field.name} is conflicting with the value ${shown} in the body.`;
+    this.#lexer.error = `The binding value "${bound}" of the field ${field.name} is conflicting with the value ${shown} in the body.`;
     return false;
   }
 
@@ -395,16 +403,18 @@ export class JsonReader {
     const what = isTimestamp ? 'timestamp' : 'duration';
     const read = isTimestamp ? timestampOf : durationOf;
     const time = form === 'string' ? read(text) : `Invalid data type for ${what}, value is ${text}`;
-    if (typeof time === 'string') {
-      const name = field === null ? '' : `Field '${field.jsonName}', `;
-      return this.#invalid(name + time, TYPE_URL + type.name);
-    }
+    if (typeof time === 'string') return this.#invalidData(type, time, field);
     const out = this.#out;
     out.tag(1, 0);
     out.varint64(BigInt(time.seconds));
     out.tag(2, 0);
     out.varint64(BigInt(time.nanos));
     return true;
+  }
+
+  #invalidData(type: MessageSchema, what: string, field: FieldSchema | null): false {
+    const name = field === null ? '' : `Field '${field.jsonName}', `;
+    return this.#invalid(name + what, TYPE_URL + type.name);
   }
 
   // ---- Struct, Value, ListValue, Any ----
@@ -484,8 +494,13 @@ export class JsonReader {
     const out = this.#out;
     const url = this.#typeUrl();
     if (url === null) return false;
-    if (url === '') return this.#object(type, null, field, '@type');
-    const name = url.slice(url.lastIndexOf('/') + 1);
+    // An object of nothing is an Any of nothing.
+    if (url === NO_TYPE) return this.#object(type, null, field, '@type');
+    if (!url.startsWith(TYPE_URL)) {
+      const form = `type URLs must be of the form '${TYPE_URL}<typename>', got: ${url}`;
+      return this.#invalid(`Invalid type URL, ${form}`, 'Any');
+    }
+    const name = url.slice(TYPE_URL.length);
     const inner = this.#schema.byName(name);
     if (inner === null) return this.#invalid(`Invalid type URL, unknown type: ${name}`, 'Any');
     out.stringField(1, url);
@@ -499,7 +514,7 @@ export class JsonReader {
     return true;
   }
 
-  /** `@type` of the object that comes next, which stays; '' = an empty object, null = an error. */
+  /** `@type` of the object that comes next, which stays; NO_TYPE = an empty object, null = an error. */
   #typeUrl(): string | null {
     const lexer = this.#lexer;
     const { at } = lexer;
@@ -521,7 +536,7 @@ export class JsonReader {
     }
     lexer.at = at;
     if (url !== null) return url;
-    if (isEmpty) return '';
+    if (isEmpty) return NO_TYPE;
     this.#invalid('Missing @type for any field', 'Any');
     return null;
   }

@@ -69,9 +69,13 @@ export function doubleText(value: number): string {
   return Number.isNaN(value) ? '"NaN"' : value > 0 ? '"Infinity"' : '"-Infinity"';
 }
 
+/** Below it every integer is a float. */
+const FLOAT_INTEGERS = 2 ** 24;
+
 /** The shortest decimal that reads back as the same float. */
 export function floatText(value: number): string {
-  if (!Number.isFinite(value) || Number.isInteger(value)) return doubleText(value);
+  if (!Number.isFinite(value)) return doubleText(value);
+  if (Number.isInteger(value) && Math.abs(value) < FLOAT_INTEGERS) return doubleText(value);
   for (let digits = 6; digits < 9; digits++) {
     const rounded = Number(value.toPrecision(digits));
     if (Math.fround(rounded) === value) return String(rounded);

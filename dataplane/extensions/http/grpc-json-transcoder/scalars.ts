@@ -119,8 +119,8 @@ function writeBool(out: ByteWriter, form: ScalarForm, text: string): boolean {
 /** Base64 of either alphabet, padded or not; null = it is not. */
 function bytesOf(text: string): Buffer | null {
   if (!BASE64.test(text)) return null;
-  const digits = text.indexOf('=') === -1 ? text.length : text.indexOf('=');
-  return digits % 4 === 1 ? null : Buffer.from(text, 'base64');
+  const isWhole = text.endsWith('=') ? text.length % 4 === 0 : text.length % 4 !== 1;
+  return isWhole ? Buffer.from(text, 'base64') : null;
 }
 
 function floatOf(kind: FieldKind, form: ScalarForm, text: string): number | null {
