@@ -84,14 +84,18 @@ export class JsClient {
     return this.startUnary(request, metadata, options).done;
   }
 
-  /** The bytes that the server counted. */
-  async input(requests: readonly InputRequest[]): Promise<Outcome<InputResponse>> {
+  /** The bytes that the server counted. Each message is written when the one before has left. */
+  async input(
+    requests: readonly InputRequest[],
+    metadata = new grpc.Metadata(),
+  ): Promise<Outcome<InputResponse>> {
     const { path, requestSerialize, responseDeserialize } = service.StreamingInputCall;
     const messages: InputResponse[] = [];
     const call = this.#client.makeClientStreamRequest(
       path,
       requestSerialize,
       responseDeserialize,
+      metadata,
       (_error: grpc.ServiceError | null, message?: InputResponse) => {
         if (message !== undefined) messages.push(message);
       },

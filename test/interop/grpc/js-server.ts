@@ -17,7 +17,7 @@ import {
 /** Metadata of a call that it sends back: at once, and with the status. */
 export const ECHO_INITIAL = 'x-grpc-test-echo-initial';
 export const ECHO_TRAILING = 'x-grpc-test-echo-trailing-bin';
-/** A unary call with it is answered at `release`. */
+/** A unary call with it is answered at `release`, a stream of requests read on from there. */
 export const HOLD = 'x-test-hold';
 
 export interface JsServer {
@@ -125,6 +125,11 @@ export async function startJsServer(
       bytes += payload?.body.length ?? 0;
     });
     call.on('end', () => callback(null, { aggregated_payload_size: bytes }));
+    if (call.metadata.get(HOLD).length > 0) {
+      held++;
+      call.pause();
+      waiting.push(() => call.resume());
+    }
   };
 
   const duplex = (call: grpc.ServerDuplexStream<OutputRequest, OutputResponse>) => {
