@@ -111,14 +111,14 @@ export class PricingClient {
   }
 
   /** Resolves with all of them when the stream has ended well. */
-  watchPrices(item: string, updates: number): Promise<Price[]> {
+  watchPrices(item: string, updates: number, timeoutMs = CALL_TIMEOUT_MS): Promise<Price[]> {
     const { path, requestSerialize, responseDeserialize } = pricing.WatchPrices;
     const call = this.#client.makeServerStreamRequest(
       path,
       requestSerialize,
       responseDeserialize,
       { item, updates },
-      { deadline: Date.now() + CALL_TIMEOUT_MS },
+      { deadline: Date.now() + timeoutMs },
     );
     return new Promise((resolve, reject) => {
       const prices: Price[] = [];

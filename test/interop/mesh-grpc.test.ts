@@ -161,6 +161,35 @@ describe('gRPC between Envoy and Remora in one mesh', { skip: skipWithout('envoy
     assert.deepEqual(failures, []);
   });
 
+  /** Resolves when so many calls are under way at the sidecar of v1. */
+  async function callsAtV1(count: number): Promise<void> {
+    const { admin } = mesh.sidecar('remora-v1');
+    await mesh.until(`${count} calls at v1`, async () => {
+      const stats = await fetch(`http://127.0.0.1:${admin}/stats?filter=http.inbound.*rq_active`);
+      return (await stats.text()).includes(`downstream_rq_active: ${count}\n`);
+    });
+  }
+
+  test('streams live through changes of routes, clusters and listeners', async () => {
+    await mesh.rest.apply(allTo('v1'));
+    for (const client of clients.values()) {
+      await mesh.until('it follows', async () => (await client.getPrice('cup')).version === 'v1');
+    }
+    const streams = [...clients.values()].map((client) => client.watchPrices('cup', 250, 30_000));
+    await callsAtV1(streams.length);
+    await mesh.rest.apply(allTo('v2'));
+    // Changes the callers' clusters and the callee's listener.
+    await mesh.rest.apply(keepalive);
+    for (const client of clients.values()) {
+      await mesh.until('it follows', async () => (await client.getPrice('cup')).version === 'v2');
+    }
+    await callsAtV1(streams.length);
+    for (const prices of await Promise.all(streams)) {
+      assert.equal(prices.length, 250);
+      assert.ok(prices.every(({ version }) => version === 'v1'));
+    }
+  });
+
   test('a stream ends soon after the sidecar that it comes from has frozen', async () => {
     await mesh.rest.apply(keepalive);
     await mesh.rest.apply(allTo('v1'));
@@ -176,11 +205,7 @@ describe('gRPC between Envoy and Remora in one mesh', { skip: skipWithout('envoy
       );
       return { name, outcome, tookMs: performance.now() - startedMs };
     });
-    const { admin } = mesh.sidecar('remora-v1');
-    await mesh.until('both streams are open', async () => {
-      const stats = await fetch(`http://127.0.0.1:${admin}/stats?filter=http.inbound.*rq_active`);
-      return /downstream_rq_active: 2$/m.test(await stats.text());
-    });
+    await callsAtV1(streams.length);
     mesh.freeze('remora-v1');
     for (const { name, outcome, tookMs } of await Promise.all(streams)) {
       // After its first message a stream can only be reset; DEADLINE_EXCEEDED would have come after five seconds.
