@@ -394,11 +394,14 @@ export class ConnectionManager
   }
 
   onIdleTimeout(): void {
+    // It may be waiting for its client to read the last of it.
+    if (!this.connection.isOpen()) return;
     this.config.stats.cxIdleTimeout++;
     this.#endKeepAlive();
   }
 
   onMaxDuration(): void {
+    if (!this.connection.isOpen()) return;
     this.config.stats.cxMaxDurationReached++;
     const waitsForResponse = this.config.data.http1SafeMaxConnectionDuration && !this.isHttp2;
     // A request that is on its way then finds the connection open.

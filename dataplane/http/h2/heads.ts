@@ -52,7 +52,8 @@ export function requestHead(
   protocol = '';
   facts.upgradeType = '';
   if (!splitFields(fields, false)) return null;
-  if ((seen & (Pseudo.Status | Pseudo.Method)) !== Pseudo.Method) return refuse(MESSAGING_RULE);
+  if ((seen & Pseudo.Status) !== 0) return refuse(INVALID_FIELD);
+  if ((seen & Pseudo.Method) === 0) return refuse(MESSAGING_RULE);
   if (method !== goodMethod) {
     if (!TOKEN.test(method)) return refuse(INVALID_FIELD);
     goodMethod = method;
@@ -61,16 +62,16 @@ export function requestHead(
     if (!checkConnect(allowConnect)) return refuse(MESSAGING_RULE);
   } else {
     const needed = Pseudo.Path | Pseudo.Scheme;
-    if ((seen & (needed | Pseudo.Protocol)) !== needed || path === '') {
-      return refuse(MESSAGING_RULE);
-    }
+    if ((seen & (needed | Pseudo.Protocol)) !== needed) return refuse(MESSAGING_RULE);
+    if (path === '') return refuse(INVALID_FIELD);
   }
   if (scheme === '') scheme = defaultScheme;
   else if (scheme !== 'http' && scheme !== 'https') {
     if (!SCHEME.test(scheme)) return refuse(INVALID_FIELD);
     scheme = scheme.toLowerCase();
   }
-  if (!isGoodPath()) return refuse(INVALID_FIELD);
+  if (path !== '' && !isRooted()) return refuse(MESSAGING_RULE);
+  if (!isPlainPath()) return refuse(INVALID_FIELD);
   if (authority !== goodAuthority && authority !== '') {
     if (!isValidAuthority(authority)) return refuse(INVALID_FIELD);
     goodAuthority = authority;
@@ -91,9 +92,11 @@ function checkConnect(allowConnect: boolean): boolean {
   return allowConnect && TOKEN.test(protocol) && (seen & needed) === needed;
 }
 
-function isGoodPath(): boolean {
-  if (path === '') return true;
-  if (path.charCodeAt(0) !== 0x2f && !(path === '*' && method === 'OPTIONS')) return false;
+function isRooted(): boolean {
+  return path.charCodeAt(0) === 0x2f || (path === '*' && method === 'OPTIONS');
+}
+
+function isPlainPath(): boolean {
   for (let i = 1; i < path.length; i++) {
     const code = path.charCodeAt(i);
     // RFC 3986: ASCII without controls and space, as in HTTP/1, where it may go next.
@@ -122,7 +125,7 @@ export function checkTrailers(fields: HeaderFields): boolean {
       name === 'host' ||
       isConnectionField(name, fields[i + 1]!)
     ) {
-      return brokenRule();
+      return badField();
     }
   }
   return true;
@@ -133,8 +136,8 @@ function refuse(details: string): null {
   return null;
 }
 
-function brokenRule(): false {
-  facts.error = MESSAGING_RULE;
+function badField(): false {
+  facts.error = INVALID_FIELD;
   return false;
 }
 
@@ -155,7 +158,7 @@ function splitFields(fields: HeaderFields, isResponse: boolean): boolean {
     if (name.charCodeAt(0) === 0x3a) {
       // Pseudo headers come first.
       if (kept > 0 || hostCount > 0 || !takePseudo(name, value)) {
-        return brokenRule();
+        return badField();
       }
       continue;
     }
@@ -166,11 +169,11 @@ function splitFields(fields: HeaderFields, isResponse: boolean): boolean {
       case 10:
       case 16:
       case 17:
-        if (isConnectionField(name, value)) return brokenRule();
+        if (isConnectionField(name, value)) return badField();
         break;
       case 4:
         if (name === 'host' && !isResponse) {
-          if (++hostCount > 1) return brokenRule();
+          if (++hostCount > 1) return badField();
           // :authority wins and is all that goes on (RFC 9113 8.3.1; reliability row H2-09).
           if ((seen & Pseudo.Authority) === 0) authority = value;
           continue;
@@ -187,7 +190,7 @@ function splitFields(fields: HeaderFields, isResponse: boolean): boolean {
         break;
       case 14:
         if (name === 'content-length' && !takeContentLength(value)) {
-          return brokenRule();
+          return badField();
         }
         break;
     }
