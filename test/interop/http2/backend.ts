@@ -11,12 +11,6 @@ export interface Backend {
   stop(): void;
 }
 
-export interface Seen {
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string | readonly string[]>>;
-  readonly httpVersion: string;
-}
-
 type Request = http.IncomingMessage | http2.Http2ServerRequest;
 type Response = http.ServerResponse | http2.Http2ServerResponse;
 
