@@ -148,12 +148,16 @@ describe('HTTP/2 side by side with Envoy', { skip: skipWithout('envoy') }, () =>
 
   test('the stats', async () => {
     for (const { name } of variants) {
+      // Envoy counts what it reads of a connection that it has just closed for its resets.
+      const stats = COMPARED.filter(
+        (stat) => name !== 'resets' || stat !== 'downstream_cx_protocol_error',
+      );
       const of = async (kind: ProxyKind) => {
         const text = await proxies.admin(kind, `/stats?filter=^http\\.${name}\\.`);
         const values = new Map(
           text.split('\n').map((line) => line.split(': ') as [string, string]),
         );
-        return COMPARED.map((stat) => [stat, values.get(`http.${name}.${stat}`)]);
+        return stats.map((stat) => [stat, values.get(`http.${name}.${stat}`)]);
       };
       assert.deepEqual(await of('remora'), await of('envoy'), name);
     }
