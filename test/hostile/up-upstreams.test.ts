@@ -1,5 +1,5 @@
 // Suite D: hostile upstreams. Each row's answer is given to one request; the oracle is in harness.ts.
-// Waiting: UP-14 (gRPC), UP-15 (decompressor); see docs/reliability.md.
+// UP-14 (gRPC) is in up-grpc.test.ts. Waiting: UP-15 (decompressor); see docs/reliability.md.
 
 import assert from 'node:assert/strict';
 import type net from 'node:net';
