@@ -95,6 +95,7 @@ export function dropRetryState(stream: RouterStream): void {
 export function dropBody(stream: RouterStream): void {
   const body = stream.body;
   stream.body = null;
+  stream.bodySlab = null;
   if (body !== null) for (let i = 0; i < body.length; i++) letGo(body[i]!);
 }
 

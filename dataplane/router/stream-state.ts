@@ -6,6 +6,7 @@ import type { Timer } from '../../common/timer.ts';
 import type { Cluster, LoadBalancerContext } from '../api/cluster.ts';
 import type { RequestHeaders, Trailers } from '../api/headers.ts';
 import type { StreamDecoderFilterCallbacks } from '../api/http-filter.ts';
+import type { ReadSlab } from '../network/read-slab.ts';
 import type { RouterConfig } from './config.ts';
 import type { RetryCallbacks, RetryState } from './retry/state.ts';
 import type { RouteEntry } from './route-entry.ts';
@@ -47,6 +48,9 @@ export class RouterState implements Timeouts {
   /** Body kept for another try; null = not kept (any more). */
   body: Buffer[] | null;
   bodyBytes: number;
+  /** What the larger pieces of such a body lie in; null = none is. */
+  bodySlab: ReadSlab | null;
+  bodySlabBytes: number;
   requestTrailers: Trailers | null;
   /** -1 = the request is not complete. */
   requestCompleteMs: number;
@@ -85,6 +89,8 @@ export class RouterState implements Timeouts {
     this.upstreamStarted = false;
     this.body = null;
     this.bodyBytes = 0;
+    this.bodySlab = null;
+    this.bodySlabBytes = 0;
     this.requestTrailers = null;
     this.requestCompleteMs = -1;
     this.responseStarted = false;

@@ -6,7 +6,7 @@ import type { Cluster, Host, HttpPool, ResourcePriority } from '../api/cluster.t
 import type { StreamResetReason } from '../api/codec.ts';
 import { type ResponseHeaders, setField } from '../api/headers.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
-import { keepBytes } from '../network/read-slab.ts';
+import { keepBytes, ReadSlab } from '../network/read-slab.ts';
 import { dropBody, dropRetryState, reply, replyNoHealthyUpstream } from './answers.ts';
 import { RetryStatus } from './retry/state.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
@@ -16,6 +16,8 @@ import { UpstreamRequest } from './upstream-request.ts';
 
 /** So much of a body is kept where only a refusal by the peer could make it needed again. */
 const RESEND_BODY_BYTES = 64 * 1024;
+/** Larger pieces are copied into one slab: fresh memory for 16 KiB takes 3.6 us, a copy 0.7. */
+const FRESH_COPY_BYTES = 4 * 1024;
 /** The peer is leaving, other connections will take the request: each refusal costs it a new connection. */
 const MAX_RESENDS_GOING_AWAY = 10;
 /** The peer stays and is busy: sending everything again and again would make that worse. */
@@ -124,7 +126,9 @@ export function keepBody(stream: RouterStream, data: Buffer): boolean {
   );
   if (stream.bodyBytes + data.length <= limit) {
     stream.bodyBytes += data.length;
-    if (data.length > 0) stream.body!.push(keepBytes(data));
+    if (data.length > 0) {
+      stream.body!.push(isForRetry ? keepBytes(data) : keepForResend(stream, data));
+    }
     return true;
   }
   if (!isForRetry) {
@@ -142,6 +146,20 @@ export function keepBody(stream: RouterStream, data: Buffer): boolean {
     'request_payload_exceeded_retry_buffer_limit',
   );
   return false;
+}
+
+/** letGo gives it back, as with keepBytes. */
+function keepForResend(stream: RouterStream, data: Buffer): Buffer {
+  if (data.length <= FRESH_COPY_BYTES) return keepBytes(data);
+  let slab = stream.bodySlab;
+  if (slab === null) {
+    slab = ReadSlab.take(RESEND_BODY_BYTES);
+    stream.bodySlab = slab;
+  } else slab.hold();
+  const at = stream.bodySlabBytes;
+  stream.bodySlabBytes = at + data.length;
+  data.copy(slab.memory, at);
+  return slab.memory.subarray(at, stream.bodySlabBytes);
 }
 
 function bodyLimit(stream: RouterStream): number {

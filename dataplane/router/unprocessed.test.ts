@@ -5,6 +5,7 @@ import { RouterScenario, type RouterScenarioOptions } from '../../test/fakes/rou
 import { StreamResetReason } from '../api/codec.ts';
 import type { UpstreamProtocol } from '../api/config/cluster.ts';
 import { ResponseHeaders } from '../api/headers.ts';
+import { sharedReadSlab } from '../network/read-slab.ts';
 
 const KEPT_BYTES = 64 * 1024;
 const REFUSED = '503 UR upstream_reset_before_response_started{remote_refused_stream_reset}';
@@ -93,6 +94,24 @@ test('a body of 64 KiB is kept, one byte more is not', () => {
     assert.equal(scenario.cluster.tries.length, tries);
     if (tries === 1) assert.ok(scenario.summary().startsWith(REFUSED), scenario.summary());
   }
+});
+
+test('what is kept stays as it was, whatever is read meanwhile', () => {
+  const scenario = scenarioOf('HTTP/2', { bufferLimitBytes: 1024 * 1024 });
+  scenario.request([], false, 'POST');
+  scenario.attempt.ready();
+  const pieces = ['a'.repeat(10_000), 'b'.repeat(100), 'c'.repeat(20_000)];
+  for (const piece of pieces) {
+    const data = sharedReadSlab.memory.subarray(0, piece.length);
+    data.write(piece);
+    scenario.filter.decodeData(data, false);
+    data.fill('x');
+  }
+  refuse(scenario);
+  assert.ok(scenario.attempt.ready().body === pieces.join(''));
+  scenario.data('', true);
+  scenario.attempt.respond(200);
+  assert.equal(scenario.summary(), '200 - via_upstream');
 });
 
 test('nothing is sent again once the answer has begun', () => {
