@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
+import { frameHeader } from '../../../dataplane/extensions/_shared/grpc/frame-scanner.ts';
 import type { GrpcJsonTranscoderData } from '../../../dataplane/extensions/http/grpc-json-transcoder/data.ts';
 import { httpFilterData } from '../config.ts';
 
@@ -46,10 +47,24 @@ export function labRoot(): protobuf.Root {
   return root;
 }
 
-/** A gRPC frame. */
-export function frame(message: Uint8Array, flags = 0): Buffer {
-  const header = Buffer.alloc(5);
-  header[0] = flags;
-  header.writeUInt32BE(message.length, 1);
-  return Buffer.concat([header, message]);
+const root = labRoot();
+
+/** A message of the lab as an upstream would write it, in a frame. */
+export function labFrame(type: string, plain: object): Buffer {
+  const message = root.lookupType(type);
+  const bytes = message.encode(message.fromObject(plain)).finish();
+  return Buffer.concat([frameHeader(0, bytes.length), bytes]);
+}
+
+/** What frames hold, in protobufjs's plain form. */
+export function labMessages(type: string, frames: Buffer): object[] {
+  const message = root.lookupType(type);
+  const plain: object[] = [];
+  for (let at = 0; at < frames.length; ) {
+    const end = at + 5 + frames.readUInt32BE(at + 1);
+    const decoded = message.decode(frames.subarray(at + 5, end));
+    plain.push(message.toObject(decoded, { longs: String, bytes: String, enums: String }));
+    at = end;
+  }
+  return plain;
 }

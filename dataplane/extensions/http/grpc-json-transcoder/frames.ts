@@ -23,9 +23,9 @@ export class FrameReader {
   /** Of the message that comes next; -1 = its header is not whole. */
   #length = -1;
 
-  /** Kept bytes that are no whole message yet. */
+  /** Of a frame that is not whole yet, its header included. */
   get bytes(): number {
-    return this.#queue.length;
+    return this.#queue.length + (this.#length === -1 ? 0 : FRAME_HEADER_BYTES);
   }
 
   push(data: Buffer): void {
@@ -49,8 +49,8 @@ export class FrameReader {
   /** Why the body may not end here, or ''. */
   endError(): string {
     if (this.#length !== -1) {
-      return `Incomplete gRPC frame expected size: ${this.#length} actual size: ${this.bytes}`;
+      return `Incomplete gRPC frame expected size: ${this.#length} actual size: ${this.#queue.length}`;
     }
-    return this.bytes === 0 ? '' : 'Incomplete gRPC frame header received';
+    return this.#queue.length === 0 ? '' : 'Incomplete gRPC frame header received';
   }
 }

@@ -2,6 +2,7 @@
 // google.api.HttpBody. Made by filter.ts when a gRPC response begins; keeps no more than one message, within a
 // limit, and for a call without a stream its JSON.
 
+import { FRAME_HEADER_BYTES } from '../../_shared/grpc/frame-scanner.ts';
 import type { MethodData, PrintOptionsData } from './data.ts';
 import { FrameReader } from './frames.ts';
 import { unwrapHttpBody } from './http-body.ts';
@@ -55,7 +56,7 @@ export class ResponseBody {
   readonly #style: StreamStyle;
   readonly #limitBytes: number;
 
-  /** `limitBytes`: of what is kept, 0 = none. */
+  /** `limitBytes`: of one frame, 0 = none. */
   constructor(
     { isServerStreaming }: MethodData,
     httpBodyPath: readonly number[] | null,
@@ -81,13 +82,10 @@ export class ResponseBody {
   push(data: Buffer): boolean {
     const frames = this.#frames;
     frames.push(data);
-    if (this.#limitBytes > 0 && this.bytes > this.#limitBytes) {
-      this.failure = ResponseFailure.TooLarge;
-      return false;
-    }
     for (;;) {
       const message = frames.next();
-      if (message === null) return true;
+      if (message === null) return this.#isWithin(frames.bytes);
+      if (!this.#isWithin(FRAME_HEADER_BYTES + message.length)) return false;
       if (frames.flags !== 0)
         return this.#badFrames(`Unsupported gRPC frame flag: ${frames.flags}`);
       if (this.#hasMessage && !this.#isStreaming) continue;
@@ -144,6 +142,12 @@ export class ResponseBody {
     this.contentType ??= body.contentType;
     if (body.data.length > 0) this.#add(body.data);
     return true;
+  }
+
+  #isWithin(bytes: number): boolean {
+    if (this.#limitBytes === 0 || bytes <= this.#limitBytes) return true;
+    this.failure = ResponseFailure.TooLarge;
+    return false;
   }
 
   #add(piece: Buffer): void {
