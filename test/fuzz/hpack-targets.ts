@@ -39,6 +39,11 @@ function modelFields(model: ModelDecoder, block: Buffer): ModelField[] | null {
   }
 }
 
+/** What the decoder gives up of a value (RFC 9110 5.5: spaces and tabs at its ends are no part of it). */
+function withoutOuterSpace(value: string): string {
+  return value.replace(/^[ \t]+/, '').replace(/(?<![ \t])[ \t]+$/, '');
+}
+
 export const hpackDecoder: FuzzTarget = {
   name: 'hpack-decoder',
   mutate: mutateBytes,
@@ -58,14 +63,19 @@ export const hpackDecoder: FuzzTarget = {
       if (expected === null) return;
       assert.deepEqual(
         decoder.fields,
-        expected.flatMap(({ name, value }) => [name, value]),
+        expected.flatMap(({ name, value }) => [name, withoutOuterSpace(value)]),
       );
       const bytes = expected.reduce((sum, f) => sum + f.name.length + f.value.length + 32, 0);
       assert.equal(decoder.listBytes, bytes);
       assert.equal(decoder.fieldCount, expected.length);
       const never = expected.flatMap(({ neverIndexed }, i) => (neverIndexed ? [2 * i] : []));
       assert.deepEqual(decoder.neverIndexed ?? [], never);
-      const isBad = expected.some((f) => !goodName.test(f.name) || !goodValue.test(f.value));
+      const isBad = expected.some(
+        (f) =>
+          !goodName.test(f.name) ||
+          !goodValue.test(withoutOuterSpace(f.value)) ||
+          (f.name[0] === ':' && withoutOuterSpace(f.value) !== f.value),
+      );
       assert.equal(decoder.invalid !== '', isBad);
       if (!isBad) {
         const hasUnderscore = expected.some((f) => f.name[0] !== ':' && f.name.includes('_'));
@@ -103,7 +113,7 @@ export const hpackEncoder: FuzzTarget = {
         assert.equal(decoder.decode(block, 0, block.length, NO_LIMIT, NO_LIMIT), HpackStatus.Ok);
         assert.deepEqual(
           decoder.fields,
-          written.flatMap(({ name, value }) => [name, value]),
+          written.flatMap(({ name, value }) => [name, withoutOuterSpace(value)]),
         );
         const read = model.decode(block);
         assert.deepEqual(

@@ -6,7 +6,7 @@
 
 import { hashStep, internName, underscoreSeen } from '../../header-names.ts';
 import { DecoderTable } from './decoder-table.ts';
-import { NAME_CHAR, valueHash } from './field-chars.ts';
+import { isPadded, NAME_CHAR, trimmed, valueHash } from './field-chars.ts';
 import { huffmanDecode, maxDecodedBytes } from './huffman.ts';
 import {
   DEFAULT_TABLE_BYTES,
@@ -29,6 +29,8 @@ const UNDERSCORE = 1;
 const INVALID_NAME = 2;
 const INVALID_VALUE = 4;
 const NEVER_INDEXED = 8;
+/** A value begins or ends with a space or tab. */
+const PADDED = 16;
 
 const COLON = 58;
 
@@ -170,7 +172,23 @@ export class HpackDecoder {
     this.fieldCount = fieldCount;
     this.hasUnderscore = (seenFlags & UNDERSCORE) !== 0;
     this.invalid = (seenFlags & (INVALID_NAME | INVALID_VALUE)) !== 0 ? INVALID_FIELD : '';
+    if ((seenFlags & PADDED) !== 0) this.#trimValues();
     return HpackStatus.Ok;
+  }
+
+  /**
+   * RFC 9113 8.2.1 forbids outer spaces; Envoy 1.40 lets them pass, so peers that send them exist. What HTTP/1 does
+   * with them is right for all who come behind us. The table keeps them: its size counts.
+   */
+  #trimValues(): void {
+    const { fields } = this;
+    for (let i = 0; i < fields.length; i += 2) {
+      const value = fields[i + 1]!;
+      const clean = trimmed(value);
+      if (clean.length === value.length) continue;
+      fields[i + 1] = clean;
+      if (fields[i]!.charCodeAt(0) === COLON) this.invalid = INVALID_FIELD;
+    }
   }
 
   /**
@@ -347,7 +365,9 @@ export class HpackDecoder {
     this.#valueBytes = to - from;
     const hash = from === to ? 0 : valueHash(bytes, from, to);
     if (hash < 0) this.#flags |= INVALID_VALUE;
-    const isKept = isCached && hash >= 0 && isSecondOffer(key, hash);
+    const hasOuterSpace = from < to && isPadded(bytes, from, to);
+    if (hasOuterSpace) this.#flags |= PADDED;
+    const isKept = isCached && hash >= 0 && !hasOuterSpace && isSecondOffer(key, hash);
     // Nobody wants it.
     if (this.overflow && first < 0x40) return rawEnd;
     // Not a slice of a string of the whole block: it would cost its users more than it saves here, and hold the rest

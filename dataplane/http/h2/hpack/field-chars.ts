@@ -17,13 +17,9 @@ const SP = 32;
 const HTAB = 9;
 
 /**
- * A hash of bytes[start, end), not empty, 0 or more; -1 when they may not be a value, by a character or by a space or
- * tab at either end.
+ * A hash of bytes[start, end), not empty, 0 or more; -1 when a character is among them that may not be in a value.
  */
 export function valueHash(bytes: Uint8Array, start: number, end: number): number {
-  const first = bytes[start]!;
-  const last = bytes[end - 1]!;
-  if (first === SP || first === HTAB || last === SP || last === HTAB) return -1;
   let bad = 0;
   let hash = 0;
   for (let i = start; i < end; i++) {
@@ -32,4 +28,22 @@ export function valueHash(bytes: Uint8Array, start: number, end: number): number
     hash = Math.imul(hash, 31) + char;
   }
   return bad === 0 ? hash & 0x7fffffff : -1;
+}
+
+/** bytes[start, end), not empty, begin or end with a space or tab. */
+export function isPadded(bytes: Uint8Array, start: number, end: number): boolean {
+  return isOuterSpace(bytes[start]!) || isOuterSpace(bytes[end - 1]!);
+}
+
+/** `value` without spaces and tabs at its ends; the same string when there are none. */
+export function trimmed(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isOuterSpace(value.charCodeAt(start))) start++;
+  while (end > start && isOuterSpace(value.charCodeAt(end - 1))) end--;
+  return value.substring(start, end);
+}
+
+function isOuterSpace(char: number): boolean {
+  return char === SP || char === HTAB;
 }
