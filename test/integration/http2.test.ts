@@ -8,6 +8,8 @@ import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
+import { ErrorCode, FrameType } from '../../dataplane/http/h2/frames.ts';
+import { parseFrames } from '../fakes/http2.ts';
 import { TestCa } from '../fakes/pki.ts';
 import { certificatesYaml, downstreamSocket } from '../hostile/tls-sidecar.ts';
 import { type Sidecar, simpleBootstrap, startSidecar } from './sidecar.ts';
@@ -108,6 +110,23 @@ describe('a listener of codec_type AUTO', () => {
     sniffed.close();
     await secure.untilStat('http.ingress.downstream_cx_http2_total', (value) => value === 2);
     await secure.untilStat('http.ingress.downstream_cx_http1_total', (value) => value === 1);
+  });
+
+  test('TL-13 ALPN h2 and then HTTP/1 ends with GOAWAY', async () => {
+    const one = tls.connect({
+      ...{ ca: ca.certificatePem, servername: 'localhost', ALPNProtocols: ['h2'] },
+      ...{ port: secure.port('ingress'), host: '127.0.0.1' },
+    });
+    await once(one, 'secureConnect');
+    assert.equal(one.alpnProtocol, 'h2');
+    const pieces: Buffer[] = [];
+    one.on('data', (data: Buffer) => pieces.push(data));
+    one.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await once(one, 'end');
+    one.destroy();
+    const goAway = parseFrames(Buffer.concat(pieces)).find(({ type }) => type === FrameType.Goaway);
+    assert.equal(goAway?.payload.readUInt32BE(4), ErrorCode.ProtocolError);
+    await secure.untilStat('http.ingress.downstream_cx_protocol_error', (value) => value === 1);
   });
 
   test('carries a thousand requests at once, and a body of 8 MiB each way', async () => {
