@@ -12,6 +12,8 @@ import type { SecretData } from './config/tls.ts';
 export interface ResourceSink {
   applyCluster(cluster: ClusterConfig): void;
   removeCluster(name: string): void;
+  /** It was applied, but its hosts are not resolved or not checked yet: no new route is to lead to it. */
+  isClusterWarming(name: string): boolean;
   /**
    * `clusterName` of the assignment is the EDS resource name: it belongs to every cluster whose
    * edsServiceName that is. Called again, unchanged, after applyCluster of each such cluster.

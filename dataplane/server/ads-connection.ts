@@ -37,6 +37,8 @@ export interface AdsConnection {
   dump(): readonly DumpedResource[];
   /** /config_dump then shows it as the resource's error_state, until a good version comes. */
   reportFailure(kind: DumpedResource['kind'], name: string, details: string): void;
+  /** Some cluster is no longer warming. */
+  onClusterWarm(): void;
   stop(): void;
 }
 
@@ -67,6 +69,7 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
   client.start();
   return {
     stop: () => client.stop(),
+    onClusterWarm: () => client.onClusterWarm(),
     reportFailure: (kind, name, details) => client.reportFailure(kind, name, details),
     dump: () =>
       client.dump().map((entry) => ({

@@ -22,6 +22,8 @@ export interface ClusterDirectoryParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: TimerService;
+  /** Some cluster is no longer warming. */
+  onWarm(): void;
   /** A line for the outlier event log, without line end. */
   onOutlierEvent(line: string): void;
   /** A line for each of these health-check event logs, without line end. */
@@ -56,7 +58,7 @@ export class ClusterDirectory {
       onCluster: (config, slot) => supervisor.broadcast({ type: 'cluster', config, slot }),
       onClusterRemoved: (name) => supervisor.broadcast({ type: 'cluster-remove', name }),
       onPlaced: (assignment) => supervisor.broadcast({ type: 'assignment', assignment }),
-      onWarm: () => {},
+      onWarm: () => parts.onWarm(),
       onHostHealthFailure: (cluster, { chunk, slot }) =>
         supervisor.broadcast({ type: 'host-health-failure', cluster, host: { chunk, slot } }),
       onOutlierEvent: (line) => parts.onOutlierEvent(line),
@@ -95,6 +97,10 @@ export class ClusterDirectory {
   /** Resolves when every cluster has had its first hosts, each checked once, or a first failure to find any. */
   whenWarm(): Promise<void> {
     return new Promise((resolve) => this.#supervision.whenAllWarm(resolve));
+  }
+
+  isWarming(name: string): boolean {
+    return this.#supervision.get(name)?.isWarm() === false;
   }
 
   /** For /clusters: the workers' counters summed, health as it is now. */

@@ -117,6 +117,7 @@ export class Server implements ResourceSink, AdminSources {
       clock: this.#clock,
       random: systemRandom,
       timers: this.#timers,
+      onWarm: () => this.#ads?.onClusterWarm(),
       onOutlierEvent: (event) => this.#logOutlierEvent(event),
       onHealthCheckEvent: (paths, line) => this.#logHealthCheckEvent(paths, line),
     });
@@ -196,6 +197,10 @@ export class Server implements ResourceSink, AdminSources {
     if (this.#options.bootstrap.clusters.some((cluster) => cluster.name === name)) return;
     this.#certificates.removeCluster(name);
     this.#clusters.remove(name);
+  }
+
+  isClusterWarming(name: string): boolean {
+    return this.#clusters.isWarming(name);
   }
 
   applyEndpoints(assignment: Parameters<ResourceSink['applyEndpoints']>[0]): void {
@@ -383,6 +388,10 @@ export class Server implements ResourceSink, AdminSources {
       });
       // Envoy: static listeners wait for the cluster manager, and so for the first CDS.
       if (this.#state !== 'DRAINING') await Promise.race([initialized, this.#finished]);
+      const isServing = bootstrap.listeners.length > 0;
+      if (isServing && this.#state !== 'DRAINING') {
+        await Promise.race([this.#clusters.whenWarm(), this.#finished]);
+      }
     }
     for (const listener of bootstrap.listeners) {
       this.#certificates.setListener(listener);

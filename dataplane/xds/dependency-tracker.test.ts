@@ -165,6 +165,44 @@ test('a listener waits while its new routes lead to a cluster that is still warm
   ]);
 });
 
+test('a route waits until the hosts of its clusters were checked once, if nobody used it yet', () => {
+  const { sink, tracker, take } = setUp();
+  sink.warming.add('c');
+  take(resource('cluster', 'c'));
+  assert.deepEqual(
+    take(resource('listener', 'l', ['route r']), resource('route', 'r', ['cluster c'])),
+    [],
+  );
+  sink.warming.delete('c');
+  tracker.settle();
+  assert.deepEqual(sink.take(), ['route r', 'listener l']);
+  // An update of the table to another cluster that warms waits likewise.
+  sink.warming.add('d');
+  take(resource('cluster', 'd'));
+  assert.deepEqual(take(resource('route', 'r', ['cluster d'], '2')), []);
+  sink.warming.delete('d');
+  tracker.settle();
+  assert.deepEqual(sink.take(), ['route r']);
+});
+
+test('a cluster that tells at once that it is warm does not disturb what is under way', () => {
+  const { sink, tracker, take } = setUp();
+  const applyCluster = sink.applyCluster.bind(sink);
+  sink.applyCluster = (cluster) => {
+    applyCluster(cluster);
+    tracker.settle();
+  };
+  assert.deepEqual(
+    take(
+      resource('listener', 'l', ['route r']),
+      resource('route', 'r', ['cluster c']),
+      resource('cluster', 'c', ['endpoint e']),
+      resource('endpoint', 'e'),
+    ),
+    ['cluster c', 'endpoint e', 'route r', 'listener l'],
+  );
+});
+
 test('a removed listener takes its routes along, before clusters go', () => {
   const { wanted, tracker, sink, take } = setUp();
   take(resource('cluster', 'c', ['secret s']), resource('secret', 's'));

@@ -3,7 +3,8 @@
 //
 //   cluster    released when its endpoints and secrets are there
 //   listener   released when its routes and secrets are there; its routes go first
-//   route      released when a released listener uses it, and no cluster that it names is still warming
+//   route      released when a released listener uses it, and no cluster that it names is still warming: not released,
+//              or its hosts not checked yet (the sink says so; settle() when that changes)
 //   endpoint,  released when something released (or static) uses them
 //   secret
 //   removals   listeners at once; clusters only when nothing waits any more: what waits may be the route
@@ -66,6 +67,7 @@ export class DependencyTracker {
   #inUse: ReadonlySet<string> = new Set();
   /** Wanted names have to be computed anew. */
   #isDirty = true;
+  #isSettling = false;
 
   constructor(options: DependencyTrackerOptions) {
     this.#options = options;
@@ -104,6 +106,9 @@ export class DependencyTracker {
 
   /** Releases what is complete. */
   settle(): void {
+    // What is released below may tell at once that it is warm: it is asked about before this ends anyway.
+    if (this.#isSettling) return;
+    this.#isSettling = true;
     this.#refreshWanted();
     this.#releaseSecrets();
     this.#releaseClusters();
@@ -112,6 +117,7 @@ export class DependencyTracker {
     this.#releaseRoutes();
     this.#remove();
     this.#refreshWanted();
+    this.#isSettling = false;
   }
 
   /** Something accepted of that kind waits for what it refers to. */
@@ -155,7 +161,8 @@ export class DependencyTracker {
 
   /** A cluster that nobody could use yet. One that does not exist at all is not waited for (503 then). */
   #isNewAndWarming(cluster: string): boolean {
-    return this.#pending.cluster.has(cluster) && !this.#released.cluster.has(cluster);
+    if (this.#released.cluster.has(cluster)) return this.#options.sink.isClusterWarming(cluster);
+    return this.#pending.cluster.has(cluster);
   }
 
   #releaseSecrets(): void {

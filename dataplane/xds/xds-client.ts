@@ -132,6 +132,11 @@ export class XdsClient implements MuxOwner {
       .map((entry) => ({ ...entry, isReleased: this.#tracker.isReleased(entry.kind, entry.name) }));
   }
 
+  /** A cluster of the sink is no longer warming: what waited for it may be released. */
+  onClusterWarm(): void {
+    if (this.#phase !== 'stopped') this.settle();
+  }
+
   /** A resource that was good and acknowledged could not be put to use (an address that is taken). */
   reportFailure(kind: ResourceKind, name: string, details: string): void {
     const held = this.#store.get(kind, name);

@@ -86,6 +86,11 @@ export class RecordingSink implements ResourceSink {
     this.calls.push(`cluster ${cluster.name}`);
     this.clusters.set(cluster.name, cluster);
   }
+  /** Of clusters that were applied. */
+  readonly warming = new Set<string>();
+  isClusterWarming(name: string): boolean {
+    return this.warming.has(name);
+  }
   removeCluster(name: string): void {
     this.calls.push(`-cluster ${name}`);
     this.clusters.delete(name);
