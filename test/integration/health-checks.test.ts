@@ -8,6 +8,9 @@ import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { listen } from '../fakes/checked-host.ts';
 import { until } from '../fakes/until.ts';
+import { assignment, httpListener, resourceOf, routes } from '../fakes/xds-resources.ts';
+import { freePort } from './mesh.ts';
+import { RawAds } from './raw-ads.ts';
 import { type Sidecar, startSidecar } from './sidecar.ts';
 
 const cleanups: (() => void | Promise<void>)[] = [];
@@ -166,3 +169,77 @@ test('a response to traffic can ask for no more of it', async () => {
   a.wantsNoTraffic = false;
   await sidecar.untilStat('cluster.backend.membership_healthy', (value) => value === 2);
 });
+
+test('over xDS a listener waits until the hosts behind its routes were checked once', async () => {
+  let answer: () => void = () => {};
+  let onAsked: () => void = () => {};
+  const asked = new Promise<void>((resolve) => {
+    onAsked = resolve;
+  });
+  const server = http.createServer((request, response) => {
+    if (request.url !== '/health') response.end('traffic');
+    else {
+      answer = () => response.end();
+      onAsked();
+    }
+  });
+  cleanups.push(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const port = await freePort();
+  const duration = (seconds: number) => ({ seconds, nanos: 0 });
+  const ads = await RawAds.start('DELTA_GRPC', [
+    resourceOf('cluster', 'blue', {
+      name: 'blue',
+      type: 'EDS',
+      eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3' } },
+      health_checks: [
+        {
+          timeout: duration(10),
+          interval: duration(10),
+          unhealthy_threshold: { value: 1 },
+          healthy_threshold: { value: 1 },
+          http_health_check: { path: '/health' },
+        },
+      ],
+    }),
+    assignment('blue', await listen(server)),
+    routes('main', { '/': 'blue' }),
+    httpListener('web', port, 'main'),
+  ]);
+  cleanups.push(() => ads.close());
+  const starting = startSidecar(adsBootstrap(ads.port));
+  cleanups.push(async () => (await starting).stop());
+  await asked;
+  // Everything has been delivered and acknowledged, and nobody listens yet.
+  const routeType = 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration';
+  const routeRequests = () => ads.asked.filter((typeUrl) => typeUrl === routeType).length;
+  await until('the routes are acknowledged', () => routeRequests() >= 2);
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/`));
+  answer();
+  const sidecar = await starting;
+  await until('it listens', async () => (await sidecar.admin('/listeners')).includes('web'));
+  assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'traffic');
+});
+
+function adsBootstrap(port: number): string {
+  return `
+node: { id: raw, cluster: test }
+dynamic_resources:
+  ads_config: { api_type: DELTA_GRPC, grpc_services: [{ envoy_grpc: { cluster_name: xds } }] }
+  cds_config: { ads: {}, resource_api_version: V3 }
+  lds_config: { ads: {}, resource_api_version: V3 }
+static_resources:
+  clusters:
+    - name: xds
+      type: STATIC
+      typed_extension_protocol_options:
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+          explicit_http_config: { http2_protocol_options: {} }
+      load_assignment:
+        cluster_name: xds
+        endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${port} } } } }] }]
+`;
+}

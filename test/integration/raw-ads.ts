@@ -47,6 +47,8 @@ const service: ServiceDefinition = Object.fromEntries(
 export class RawAds {
   /** Error texts of NACKs, as they came. */
   readonly nacks: string[] = [];
+  /** Type URLs of requests, ACKs among them. */
+  readonly asked: string[] = [];
   /** Streams that were opened so far. */
   streams = 0;
   readonly #protocol: Protocol;
@@ -131,6 +133,7 @@ export class RawAds {
     stream.on('error', () => {}); // the peer went away, as it should after garbage
     stream.on('data', (bytes: Buffer) => {
       const { typeUrl, names, error } = this.#read(bytes);
+      this.asked.push(typeUrl);
       if (error !== null) this.nacks.push(error);
       const wanted = this.#held.filter(
         (one) => one.typeUrl === typeUrl && (names.length === 0 || names.includes(one.name)),
