@@ -7,6 +7,7 @@ import { stderrAccessLog } from '../extensions/access-log/stderr/config.ts';
 import { stdoutAccessLog } from '../extensions/access-log/stdout/config.ts';
 import { spiffeValidator } from '../extensions/cert-validator/spiffe/config.ts';
 import { preserveCase } from '../extensions/header-formatter/preserve-case/config.ts';
+import { cors } from '../extensions/http/cors/config.ts';
 import { fault } from '../extensions/http/fault/config.ts';
 import { grpcHttp1Bridge } from '../extensions/http/grpc-http1-bridge/config.ts';
 import { grpcJsonTranscoder } from '../extensions/http/grpc-json-transcoder/config.ts';
@@ -54,6 +55,7 @@ export const builtInExtensions: readonly AnyFactory[] = [
   rbac,
   headerMutation,
   fault,
+  cors,
   grpcStats,
   grpcWeb,
   grpcHttp1Bridge,

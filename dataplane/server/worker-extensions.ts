@@ -5,6 +5,7 @@ import { compileFormat } from '../access-log/formatter.ts';
 import { fileAccessLoggerFactory } from '../extensions/access-log/file/filter.ts';
 import { stderrAccessLoggerFactory } from '../extensions/access-log/stderr/filter.ts';
 import { stdoutAccessLoggerFactory } from '../extensions/access-log/stdout/filter.ts';
+import { cors } from '../extensions/http/cors/filter.ts';
 import { fault } from '../extensions/http/fault/filter.ts';
 import { grpcHttp1Bridge } from '../extensions/http/grpc-http1-bridge/filter.ts';
 import { grpcJsonTranscoder } from '../extensions/http/grpc-json-transcoder/filter.ts';
@@ -41,6 +42,7 @@ export const workerFactories: WorkerFactories = {
     rbac,
     headerMutation,
     fault,
+    cors,
     grpcStats,
     grpcWeb,
     grpcHttp1Bridge,

@@ -33,6 +33,7 @@ const roots: readonly string[] = [
   'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation',
   'envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute',
   'envoy.extensions.filters.http.fault.v3.HTTPFault',
+  'envoy.extensions.filters.http.cors.v3.CorsPolicy',
   'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig',
   'envoy.extensions.filters.http.grpc_http1_bridge.v3.Config',
   'envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder',

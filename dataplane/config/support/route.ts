@@ -195,6 +195,19 @@ export const httpFilterSupport: SupportGroup = {
       'percentage',
     ),
     'envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay': {},
+    [`${http}.cors.v3.Cors`]: {},
+    [`${http}.cors.v3.CorsPolicy`]: fields(
+      'allow_origin_string_match',
+      'allow_methods',
+      'allow_headers',
+      'expose_headers',
+      'max_age',
+      'allow_credentials',
+      'filter_enabled',
+      'shadow_enabled',
+      'allow_private_network_access',
+      'forward_not_matching_preflights',
+    ),
     [`${http}.grpc_stats.v3.FilterConfig`]: {
       individual_method_stats_allowlist: 'yes',
       stats_for_all_methods: {

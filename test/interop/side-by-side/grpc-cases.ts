@@ -1,6 +1,8 @@
 // gRPC calls of the side-by-side test as bytes on HTTP/1.1, each with what the upstream answers. `difference`
 // names the entry of docs/differences.md that explains why Remora is meant to differ.
 
+import { CLOSE } from './scripted-http1.ts';
+
 export interface GrpcCase {
   readonly variant: string;
   readonly name: string;
@@ -10,9 +12,6 @@ export interface GrpcCase {
   readonly answers: readonly (readonly string[])[];
   readonly difference?: string;
 }
-
-/** The upstream hangs up. */
-export const CLOSE: readonly string[] = ['(close)'];
 
 /** One gRPC message with its length in front. */
 export function frame(message: string, flags = 0): string {

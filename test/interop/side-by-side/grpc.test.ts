@@ -4,13 +4,13 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { isWholeMessage, type RawMessage, rawMessages } from '../../fakes/raw-message.ts';
+import { type RawMessage, rawMessages } from '../../fakes/raw-message.ts';
 import { skipWithout } from '../peers.ts';
 import { freePort } from '../proxies.ts';
-import { CLOSE, type GrpcCase, grpcCases, grpcDifferences } from './grpc-cases.ts';
+import { type GrpcCase, grpcCases, grpcDifferences } from './grpc-cases.ts';
+import { callRaw, ScriptedUpstream } from './scripted-http1.ts';
 import { type ProxyKind, startVariants, type Variant, type VariantProxies } from './variants.ts';
 
 const filters = 'type.googleapis.com/envoy.extensions.filters.http';
@@ -86,75 +86,6 @@ function cluster(name: string, port: number, more = ''): string {
   return `\n    - ${flow.replaceAll('\n', '')}`;
 }
 
-/** Between the pieces that one side writes, so that the other reads them one by one. */
-const PIECE_GAP_MS = 25;
-const TIMEOUT_MS = 3000;
-
-async function writePieces(socket: net.Socket, pieces: readonly string[]): Promise<void> {
-  for (const [i, piece] of pieces.entries()) {
-    if (i > 0) await new Promise((resolve) => setTimeout(resolve, PIECE_GAP_MS));
-    socket.write(Buffer.from(piece, 'latin1'));
-  }
-}
-
-/** Answers every whole request with the next answer of the case. */
-class ScriptedUpstream {
-  answers: readonly (readonly string[])[] = [];
-  seen = '';
-  #next = 0;
-  readonly #server = net.createServer((socket) => {
-    let received = '';
-    socket.on('error', () => {});
-    socket.on('data', (data) => {
-      received += data.toString('latin1');
-      if (!isWholeMessage(received)) return;
-      this.seen += received;
-      received = '';
-      const pieces = this.answers[Math.min(this.#next++, this.answers.length - 1)] ?? [];
-      if (pieces === CLOSE) socket.destroy();
-      else void writePieces(socket, pieces);
-    });
-  });
-
-  script(answers: readonly (readonly string[])[]): void {
-    this.answers = answers;
-    this.seen = '';
-    this.#next = 0;
-  }
-
-  async listen(): Promise<number> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return (this.#server.address() as net.AddressInfo).port; // it listens on TCP
-  }
-
-  close(): void {
-    this.#server.close();
-  }
-}
-
-/** Writes the pieces and reads one whole response; what came until then if there is none. */
-async function call(port: number, pieces: readonly string[]): Promise<string> {
-  const socket = net.connect(port, '127.0.0.1');
-  socket.on('error', () => {});
-  let text = '';
-  const whole = new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, TIMEOUT_MS);
-    const done = (): void => {
-      clearTimeout(timer);
-      resolve();
-    };
-    socket.on('data', (data) => {
-      text += data.toString('latin1');
-      if (isWholeMessage(text)) done();
-    });
-    socket.on('close', done);
-  });
-  await writePieces(socket, pieces);
-  await whole;
-  socket.destroy();
-  return text;
-}
-
 /** Counters of gRPC, of answers, retries and outliers; and what hosts are said to have done. */
 async function countersOf(proxies: VariantProxies, kind: ProxyKind): Promise<string[]> {
   const all = await proxies.admin(kind, '/stats?usedonly');
@@ -195,7 +126,7 @@ describe('gRPC side by side with Envoy', { skip: skipWithout('envoy') }, () => {
     one: GrpcCase,
   ): Promise<{ client: readonly RawMessage[]; up: readonly RawMessage[] }> {
     upstream.script(one.answers);
-    const client = await call(proxies.port(kind, one.variant), one.request);
+    const client = await callRaw(proxies.port(kind, one.variant), one.request);
     return { client: rawMessages(client), up: rawMessages(upstream.seen) };
   }
 
