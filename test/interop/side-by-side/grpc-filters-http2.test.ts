@@ -49,8 +49,8 @@ interface Call {
   readonly method: { readonly path: string };
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-  /** Over HTTP/2 as well. */
-  readonly http2?: boolean;
+  /** differences.md: **Protobuf upgraded to gRPC** over HTTP/2 is another thing to Envoy. */
+  readonly isHttp1Only?: boolean;
 }
 
 const web = (suffix: string): Readonly<Record<string, string>> => ({
@@ -77,7 +77,6 @@ const calls: readonly Call[] = [
       method,
       headers: web('+proto'),
       body: packed(message),
-      http2: true,
     },
     {
       name: `text: ${name}`,
@@ -85,10 +84,16 @@ const calls: readonly Call[] = [
       method,
       headers: web('-text'),
       body: text(packed(message)),
-      http2: true,
     },
     { name: `gRPC: ${name}`, variant: 'bridge', method, headers: GRPC, body: packed(message) },
-    { name: `protobuf: ${name}`, variant: 'bridge', method, headers: PROTOBUF, body: message },
+    {
+      name: `protobuf: ${name}`,
+      variant: 'bridge',
+      method,
+      headers: PROTOBUF,
+      body: message,
+      isHttp1Only: true,
+    },
   ]),
 ];
 
@@ -179,7 +184,8 @@ describe('gRPC filters over HTTP/2, side by side with Envoy', {
   for (const call of calls) {
     const observe = async (kind: ProxyKind) => ({
       http1: await callHttp1(proxies.port(kind, call.variant), call),
-      http2: call.http2 === true ? await callHttp2(proxies.port(kind, call.variant), call) : null,
+      http2:
+        call.isHttp1Only === true ? null : await callHttp2(proxies.port(kind, call.variant), call),
     });
     test(call.name, async () => {
       const envoy = await observe('envoy');
