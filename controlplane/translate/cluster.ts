@@ -49,7 +49,12 @@ function outbound(service: ServiceNode, version: string | null): ClusterProto {
     ...(policy.outlierDetection?.grpcStatusFromTrailers === true ? { metadata: fromTrailers } : {}),
     ...(service.healthCheck === null
       ? {}
-      : { health_checks: [translateHealthCheck(service, service.healthCheck)] }),
+      : {
+          health_checks: [translateHealthCheck(service, service.healthCheck)],
+          // Envoy keeps a host that is gone from EDS until its check fails. Ours are gone because they leave: they
+          // answer probes until the very end, and calls would follow them into it.
+          ignore_health_on_host_removal: true,
+        }),
     transport_socket: upstreamTls(service),
     typed_extension_protocol_options: httpOptions(peerOptions(service)),
   };

@@ -1,6 +1,6 @@
 // Services that speak HTTP/2 and gRPC in a mesh of our own: callers of either HTTP reach them, a GRPCRoute routes by
 // method, deadlines are kept by the sidecars, what a GRPCRoute pushes aside says so, and an instance that reports itself
-// ill, or whose calls fail, is left out.
+// ill, or whose calls fail, is left out, and one that leaves loses no call.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -67,6 +67,9 @@ spec:
   rules: [{from: [{service: frontend}], to: [{paths: [/shop.Stock/Get]}]}]
 `;
 
+/** A quarter of it is for the others to hear that an instance leaves. */
+const LEAVING_MS = 8000;
+
 const SERVING = 1;
 const NOT_SERVING = 2;
 
@@ -80,6 +83,7 @@ spec:
 `;
 
 interface Application {
+  readonly name: string;
   readonly server: http2.Http2Server;
   health: number;
   /** Of its calls, in the trailers. */
@@ -107,7 +111,7 @@ async function startHttp2Application(name: string, onAbort: () => void): Promise
     response.writeHead(200, { 'content-type': 'application/grpc' });
     response.end(Buffer.from([0, 0, 0, 0, 0]));
   });
-  const application: Application = { server, health: SERVING, grpcStatus: 0 };
+  const application: Application = { name, server, health: SERVING, grpcStatus: 0 };
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return application;
 }
@@ -127,13 +131,14 @@ describe('services that speak HTTP/2', () => {
   /** Calls that the applications saw end before their answer. */
   let aborted = 0;
 
-  async function joinHttp2(name: string, version: string): Promise<void> {
+  async function joinHttp2(name: string, version: string) {
     const application = await startHttp2Application(version === '' ? name : version, () => {
       aborted++;
     });
     applications.push(application);
     const { port } = application.server.address() as AddressInfo; // listens on TCP
-    await mesh.joinBeside(name, version, port);
+    const sidecar = await mesh.joinBeside(name, version, port, LEAVING_MS);
+    return { application, sidecar };
   }
 
   before(async () => {
@@ -259,7 +264,7 @@ describe('services that speak HTTP/2', () => {
     await until('both serve', async () => (await answering()) === 'v1,v2');
     // The policy names one method, and the probes come through all the same.
     assert.equal((await call('List')).fields['grpc-status'], '7', 'PERMISSION_DENIED');
-    const ill = applications.at(-1);
+    const ill = applications.find(({ name }) => name === 'v2');
     assert.ok(ill !== undefined);
     ill.health = NOT_SERVING;
     await until('it is left out', async () => (await answering()) === 'v1');
@@ -267,11 +272,37 @@ describe('services that speak HTTP/2', () => {
     await until('it is back', async () => (await answering()) === 'v1,v2');
   });
 
+  test('no call is lost when an instance leaves', async () => {
+    const leaving = await joinHttp2('stock', 'v2');
+    let served = 0;
+    leaving.application.server.on('request', () => {
+      served++;
+    });
+    const statuses = new Set<unknown>();
+    let [calls, running] = [0, true];
+    const traffic = Promise.all(
+      Array.from({ length: 10 }, async () => {
+        while (running) {
+          statuses.add((await call('Get')).fields['grpc-status']);
+          calls++;
+        }
+      }),
+    );
+    await until('it serves', () => served > 20);
+    leaving.sidecar.shutdown();
+    await leaving.sidecar.finished;
+    const reached = calls + 100;
+    await until('traffic goes on', () => calls > reached);
+    running = false;
+    await traffic;
+    assert.deepEqual([...statuses], ['0']);
+  });
+
   test('an instance whose calls fail in their trailers is ejected', async () => {
     await mesh.api.applyFiles([{ name: 'health.yaml', text: ejectingPolicy }]);
     await mesh.synced(5);
     await until('both answer', async () => (await answering()) === 'v1,v2');
-    const failing = applications.at(-1);
+    const failing = applications.find(({ name }) => name === 'v2');
     assert.ok(failing !== undefined);
     failing.grpcStatus = 14; // UNAVAILABLE, behind a message
     await until('it is ejected', async () => (await answering()) === 'v1');

@@ -104,7 +104,12 @@ export class TestMesh {
   }
 
   /** The same for an application that the test has started and stops. */
-  async joinBeside(service: string, version: string, appPort: number): Promise<MeshSidecar> {
+  async joinBeside(
+    service: string,
+    version: string,
+    appPort: number,
+    shutdownTimeMs = 500,
+  ): Promise<MeshSidecar> {
     const token = await this.api.createToken(service);
     const outboundPort = await freePort();
     const client = new JoinClient({
@@ -134,7 +139,7 @@ export class TestMesh {
     });
     const sidecar = await startSidecar(stringify(bootstrap), {
       membership: { client, mesh: session },
-      shutdownTimeMs: 500,
+      shutdownTimeMs,
     });
     this.#sidecars.push(sidecar);
     return { ...sidecar, nodeId: session.nodeId, outboundPort };
