@@ -1,9 +1,10 @@
-// What a compiled cluster or listener needs before it can serve: the names that EDS, RDS and SDS must
-// bring. xds/ subscribes to them and holds the resource back until they are there.
+// What a compiled resource needs before it can serve: clusters and listeners the names that EDS, RDS and SDS must
+// bring, to which xds/ subscribes; routes the clusters that they lead to, which should be warm before.
 
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
+import type { RouteConfigData } from '../api/config/route.ts';
 import type { CommonTlsConfig, DownstreamTlsConfig } from '../api/config/tls.ts';
 import type { ResourceKind, ResourceReference } from '../api/resource-compiler.ts';
 
@@ -28,6 +29,22 @@ export function listenerReferences(listener: ListenerConfig): readonly ResourceR
       if (filter.extension !== HCM) continue;
       const { routes, statPrefix } = filter.data as HcmConfig; // what that extension's half makes
       if (routes.kind === 'rds') references.add('route', routes.name, { statPrefix });
+    }
+  }
+  return references.list;
+}
+
+/** Those that it names; what a header names comes with the requests. */
+export function routeReferences({ virtualHosts }: RouteConfigData): readonly ResourceReference[] {
+  const references = new References();
+  for (const { routes } of virtualHosts) {
+    for (const { action } of routes) {
+      if (action.kind !== 'route') continue;
+      const { cluster } = action;
+      if (cluster.kind === 'cluster') references.add('cluster', cluster.name);
+      else if (cluster.kind === 'weighted') {
+        for (const { name } of cluster.clusters) references.add('cluster', name);
+      }
     }
   }
   return references.list;

@@ -39,6 +39,21 @@ describe('createResourceCompiler', () => {
     assert.deepEqual(result.value.references, [{ kind: 'route', name: 'r', statPrefix: 's' }]);
   });
 
+  it('says which clusters should be warm before routes lead to them, each once', () => {
+    const result = compileYaml(
+      'route',
+      `{name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [
+        {match: {prefix: /a}, route: {cluster: a}}, {match: {prefix: /aa}, route: {cluster: a}},
+        {match: {prefix: /b}, route: {weighted_clusters: {clusters: [{name: b, weight: 1}, {name: c, weight: 1}]}}},
+        {match: {prefix: /d}, route: {cluster_header: x}}, {match: {prefix: /}, direct_response: {status: 404}}]}]}`,
+    );
+    assert.ok(result.ok);
+    assert.deepEqual(
+      result.value.references,
+      ['a', 'b', 'c'].map((name) => ({ kind: 'cluster', name })),
+    );
+  });
+
   it('gives equal bytes equal hashes and other bytes others', () => {
     const hash = (text: string): string => {
       const result = compileYaml('cluster', text);

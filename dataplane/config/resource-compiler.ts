@@ -31,7 +31,7 @@ import { distinctErrors } from './distinct-errors.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { deepFreeze } from './freeze.ts';
 import { compileListener } from './listener.ts';
-import { clusterReferences, listenerReferences } from './references.ts';
+import { clusterReferences, listenerReferences, routeReferences } from './references.ts';
 import type { FactoryRegistry } from './registry.ts';
 import { compileSecret } from './secret.ts';
 import { checkSupport } from './support-check.ts';
@@ -152,7 +152,7 @@ class ConfigResourceCompiler implements ResourceCompiler {
       case 'route': {
         const routes = message as RouteConfigurationProto;
         const data = compileRouteConfiguration(routes, '', false, compilation);
-        return { data, references: [] };
+        return { data, references: routeReferences(data) };
       }
     }
   }
