@@ -159,6 +159,11 @@ export abstract class Http2Connection {
   protected abstract onHeaderBlock(id: number, endStream: boolean, bytes: number): void;
   /** Whether `id` was used by now, by either side. */
   protected abstract isIdle(id: number): boolean;
+  /** What comes on `id`, whose stream is gone, was on its way before the peer knew. */
+  protected isForgiven(id: number): boolean {
+    return this.resets.has(id);
+  }
+
   /** HEADERS may come on `id`: the right half of the ids. */
   protected abstract mayHaveHeaders(id: number): boolean;
   protected abstract onPeerSettings(): void;
@@ -319,7 +324,7 @@ export abstract class Http2Connection {
       this.connectionError(ErrorCode.ProtocolError, 'http2.data_on_idle_stream');
       return false;
     }
-    if (stream === null ? !this.resets.has(id) : stream.remoteEnded) {
+    if (stream === null ? !this.isForgiven(id) : stream.remoteEnded) {
       this.connectionError(ErrorCode.StreamClosed, 'http2.data_on_closed_stream');
       return false;
     }

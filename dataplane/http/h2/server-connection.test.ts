@@ -426,6 +426,39 @@ test('a drain tells the client first, serves what crosses it, and closes after t
   assert.equal(server.connection.closedBy, ConnectionCloseType.FlushWriteAndDelay);
 });
 
+test('what comes on a stream behind the last GOAWAY is ignored, and costs the others nothing', async () => {
+  const small = http2ServerOptions({ initialConnectionWindowSize: 65_535 });
+  const { server, peer, sent } = await begin(small);
+  server.codec.dispatch(peer.headers(1, WHOLE, GET), false);
+  server.codec.goAway();
+  await sent();
+  server.codec.dispatch(peer.headers(3, HEADERS_END, GET), false);
+  for (let i = 0; i < 4; i++) server.codec.dispatch(frame(0, 0, 3, Buffer.alloc(10_000)), false);
+  server.codec.dispatch(frame(8, 0, 3, u32(100)), false);
+  server.codec.dispatch(peer.headers(3, WHOLE, ['x', 'y']), false);
+  server.codec.dispatch(peer.headers(5, HEADERS_END, GET), false);
+  server.codec.dispatch(frame(3, 0, 5, u32(ErrorCode.Cancel)), false);
+  assert.equal(server.brokenBy, '');
+  const frames = await sent();
+  assert.deepEqual(
+    frames.map(({ type, id }) => [type, id]),
+    [[FrameType.WindowUpdate, 0]],
+    'the credit of the connection',
+  );
+  server.requests[0]!.encoder.encodeHeaders(new ResponseHeaders(200, []), true);
+  assert.equal(server.connection.closedBy, ConnectionCloseType.FlushWriteAndDelay);
+  assert.equal(server.requests.length, 1);
+});
+
+test('a stream that nobody began is idle, also behind the last GOAWAY', async () => {
+  const { server, peer, sent } = await begin();
+  server.codec.dispatch(peer.headers(1, WHOLE, GET), false);
+  server.codec.goAway();
+  await sent();
+  server.codec.dispatch(frame(0, 0, 7, 'x'), false);
+  assert.equal(await goawayCode(sent), ErrorCode.ProtocolError);
+});
+
 test('a head that does not come in time is answered, and the connection lives', async () => {
   const { server, peer, sent } = await begin();
   server.codec.dispatch(peer.headers(1, END, GET), false);

@@ -32,6 +32,8 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
   #prefaceBytes: number;
   #noticeSent: boolean;
   #goawaySent: boolean;
+  /** Of those that the client began behind our GOAWAY, the last. */
+  #lastIgnoredId: number;
 
   constructor(
     connection: Connection,
@@ -44,6 +46,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
     this.#prefaceBytes = 0;
     this.#noticeSent = false;
     this.#goawaySent = false;
+    this.#lastIgnoredId = 0;
     this.begin();
   }
 
@@ -86,7 +89,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
   /** The rest of the head is decoded when it comes, for the table's sake, and dropped. */
   abortHead(error: CodecError): void {
     const id = this.blockStreamId();
-    if (this.isDone || id <= this.lastPeerStreamId) return;
+    if (this.isDone || this.#goawaySent || id <= this.lastPeerStreamId) return;
     this.lastPeerStreamId = id;
     const stream = new Http2ServerStream(this, id, '');
     this.addStream(stream);
@@ -96,7 +99,12 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
   // -- Http2Connection ----------------------------------------------------------------------------
 
   protected override isIdle(id: number): boolean {
-    return id > this.lastPeerStreamId || (id & 1) === 0;
+    return (id > this.lastPeerStreamId && id > this.#lastIgnoredId) || (id & 1) === 0;
+  }
+
+  /** RFC 9113 6.8: behind our GOAWAY nothing is wrong, and the connection's window counts it all the same. */
+  protected override isForgiven(id: number): boolean {
+    return id > this.lastPeerStreamId || super.isForgiven(id);
   }
 
   protected override mayHaveHeaders(id: number): boolean {
@@ -117,7 +125,10 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
 
   #onRequest(id: number, endStream: boolean, bytes: number): void {
     // Behind the last stream of our GOAWAY: the client sends it again somewhere else.
-    if (this.#goawaySent) return;
+    if (this.#goawaySent) {
+      this.#lastIgnoredId = Math.max(id, this.#lastIgnoredId);
+      return;
+    }
     this.lastPeerStreamId = id;
     if (this.streams.size >= this.settings.maxConcurrentStreams) {
       this.constraints.onStreamOpened();
