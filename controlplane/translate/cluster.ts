@@ -17,8 +17,11 @@ import { inboundCluster, outboundCluster } from './names.ts';
 import { upstreamTls } from './tls.ts';
 import { adsSource, BUFFER_LIMIT_BYTES, duration, socketAddress, wrapped } from './well-known.ts';
 
-/** Retries that the budget always allows, however little traffic there is. Envoy's default. */
-const MIN_RETRY_CONCURRENCY = 3;
+/**
+ * Retries that the budget always allows, however little traffic there is. 3 is Envoy's default; over HTTP/2 a connection
+ * that fails fails every request that waits for it, all at once.
+ */
+const MIN_RETRY_CONCURRENCY = { HTTP: 3, HTTP2: 25, GRPC: 25 } as const;
 /** Well below the hour that our inbound listeners keep idle connections, so that we close first. */
 const PEER_IDLE_MS = 60_000;
 /** Below the 5 s of Node's HTTP/1.1 server, the shortest common keep-alive of applications. */
@@ -42,7 +45,7 @@ function outbound(service: ServiceNode, version: string | null): ClusterProto {
     connect_timeout: duration(policy.connectTimeoutMs),
     per_connection_buffer_limit_bytes: wrapped(BUFFER_LIMIT_BYTES),
     ...loadBalancing(policy),
-    circuit_breakers: circuitBreakers(policy),
+    circuit_breakers: circuitBreakers(service),
     ...(policy.outlierDetection === null
       ? {}
       : { outlier_detection: outlierDetection(policy.outlierDetection) }),
@@ -94,7 +97,7 @@ function loadBalancing(policy: TrafficPolicySettings): Partial<ClusterProto> {
     : { lb_policy: name };
 }
 
-function circuitBreakers(policy: TrafficPolicySettings): CircuitBreakersProto {
+function circuitBreakers({ policy, protocol }: ServiceNode): CircuitBreakersProto {
   const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = policy.circuitBreakers;
   return {
     thresholds: [
@@ -107,7 +110,7 @@ function circuitBreakers(policy: TrafficPolicySettings): CircuitBreakersProto {
           ? {
               retry_budget: {
                 budget_percent: { value: policy.retries.budgetPercent },
-                min_retry_concurrency: wrapped(MIN_RETRY_CONCURRENCY),
+                min_retry_concurrency: wrapped(MIN_RETRY_CONCURRENCY[protocol]),
               },
             }
           : { max_retries: wrapped(maxRetries) }),
