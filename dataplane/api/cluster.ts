@@ -132,6 +132,8 @@ export const ConnectionUse = {
   Unrepeatable: 1,
   /** It is sent again because a kept connection was closed: a new one, while the ceiling allows. */
   New: 2,
+  /** It was refused unprocessed and cannot be sent again otherwise; it goes before all that wait (ADR 16). */
+  Again: 3,
 } as const;
 export type ConnectionUse = (typeof ConnectionUse)[keyof typeof ConnectionUse];
 

@@ -29,12 +29,13 @@ export function startTry(
   cluster: Cluster,
   host: Host,
   endStream: boolean,
+  isAgain = false,
 ): void {
   const { priority } = stream.route!.forward!;
   const request = new UpstreamRequest(stream, cluster, host, stream.headers!);
   stream.upstream = request;
   for (let i = 0; i < stream.downstreamFull; i++) request.readDisable(true);
-  request.start(poolOf(stream, cluster, host, priority), endStream);
+  request.start(poolOf(stream, cluster, host, priority), endStream, isAgain);
 }
 
 function poolOf(
@@ -69,7 +70,7 @@ export function startRetry(stream: RouterStream): void {
   const startedMs = stream.requestCompleteMs;
   const elapsedMs = startedMs === -1 ? 0 : stream.clock.nowMs() - startedMs;
   setExpectedTimeout(headers, stream, elapsedMs, !stream.config.suppressEnvoyHeaders);
-  replay(stream, stream.cluster!, host);
+  replay(stream, stream.cluster!, host, false);
 }
 
 /**
@@ -82,7 +83,7 @@ export function sendAgain(stream: RouterStream, request: UpstreamRequest): boole
   stream.resends++;
   stream.cluster!.stats.upstreamRqUnprocessed++;
   const host = nextHost(stream);
-  if (host !== null) replay(stream, stream.cluster!, host);
+  if (host !== null) replay(stream, stream.cluster!, host, true);
   return true;
 }
 
@@ -101,11 +102,12 @@ function nextHost(stream: RouterStream): Host | null {
 }
 
 /** Starts a try and gives it what has come of the request so far. */
-function replay(stream: RouterStream, cluster: Cluster, host: Host): void {
+function replay(stream: RouterStream, cluster: Cluster, host: Host, isAgain: boolean): void {
   const body = stream.body!;
   const trailers = stream.requestTrailers;
   const isComplete = stream.requestCompleteMs !== -1;
-  startTry(stream, cluster, host, isComplete && body.length === 0 && trailers === null);
+  const endStream = isComplete && body.length === 0 && trailers === null;
+  startTry(stream, cluster, host, endStream, isAgain);
   // A ceiling or a dead pool may have ended it at once; then the current one is another or none.
   const request = stream.upstream;
   for (let i = 0; i < body.length && request !== null; i++) {

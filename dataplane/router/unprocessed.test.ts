@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clusterConfig } from '../../test/fakes/cluster-config.ts';
 import { RouterScenario, type RouterScenarioOptions } from '../../test/fakes/router.ts';
+import { ConnectionUse } from '../api/cluster.ts';
 import { StreamResetReason } from '../api/codec.ts';
 import type { UpstreamProtocol } from '../api/config/cluster.ts';
 import { ResponseHeaders } from '../api/headers.ts';
@@ -39,6 +40,7 @@ test('a request that the peer refused is sent again, whatever its method, with i
   refuse(scenario);
   assert.equal(scenario.cluster.tries.length, 2);
   const again = scenario.attempt.ready();
+  assert.equal(again.use, ConnectionUse.Again);
   assert.deepEqual([again.body, again.trailers, again.isEnded], ['onetwo', ['t', '1'], true]);
   again.respond(200);
   assert.equal(scenario.summary(), '200 - via_upstream');

@@ -132,12 +132,14 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     this.#durationTimer = null;
   }
 
-  /** Begins the try. The answer may come before this returns. */
-  start(pool: HttpPool, endStream: boolean): void {
+  /** Begins the try; `isAgain`: a peer refused the one before. The answer may come before this returns. */
+  start(pool: HttpPool, endStream: boolean, isAgain: boolean): void {
     this.#pool = pool;
     this.#headersEnd = endStream;
     this.#isRepeatable = endStream && isIdempotent(this.#headers.method);
-    this.#begin(pool, this.#isRepeatable ? ConnectionUse.Any : ConnectionUse.Unrepeatable);
+    let use: ConnectionUse = ConnectionUse.Again;
+    if (!isAgain) use = this.#isRepeatable ? ConnectionUse.Any : ConnectionUse.Unrepeatable;
+    this.#begin(pool, use);
   }
 
   #begin(pool: HttpPool, use: ConnectionUse): void {

@@ -85,13 +85,16 @@ describe('multiplexing', () => {
 });
 
 describe('GOAWAY', () => {
-  it('under load costs no request, and none is processed twice', async () => {
+  /** Answers 20 requests per connection, by `leave` as the last of them comes; the others are none of its business. */
+  async function underLoad(leave: (last: http2.ServerHttp2Stream) => void): Promise<number> {
+    const most = 20;
     const seen = new Map<string, number>();
     const backend = await http2Backend((stream, headers, number) => {
+      if (number > most) return;
       const id = String(headers['x-id']);
       seen.set(id, (seen.get(id) ?? 0) + 1);
       countBody(stream);
-      if (number === 20) stream.session?.close();
+      if (number === most) leave(stream);
     });
     const scene = await Http2UpstreamScene.start([{ name: 'app', ports: [backend.port] }]);
     try {
@@ -122,10 +125,22 @@ describe('GOAWAY', () => {
       );
       assert.ok(backend.sessionCount > 20, `${backend.sessionCount} connections`);
       assert.ok((await scene.stat('cluster.app.upstream_cx_close_notify')) > 20);
+      return await scene.stat('cluster.app.upstream_rq_unprocessed');
     } finally {
       await scene.stop();
       backend.close();
     }
+  }
+
+  it('of a peer that serves what it has got costs no request', async () => {
+    await underLoad((last) => last.session?.close());
+  });
+
+  it('costs no request that crosses it either, and none is processed twice', async () => {
+    const unprocessed = await underLoad((last) =>
+      last.session?.goaway(NGHTTP2_NO_ERROR, last.id ?? 0),
+    );
+    assert.ok(unprocessed > 100, `${unprocessed}`);
   });
 
   it('sends what was above its last stream over a new connection, whatever the method', async () => {

@@ -173,6 +173,22 @@ test('a request that is sent again from within its refusal joins the next connec
   assert.equal(pool.isEmpty(), false);
 });
 
+test('refused requests go before those that were never sent, in their order', () => {
+  const { connections, requests, request, open } = scenarioOf(1, {}, { maxConnections: 1 });
+  const [held, first] = requests(2);
+  open();
+  const again = [request(ConnectionUse.Again), request(ConnectionUse.Again)];
+  const last = request();
+  const order = [...again, first!, last];
+  assert.equal(connections.length, 1);
+  held!.encoder!.resetStream(StreamResetReason.LocalReset);
+  for (const [i, caller] of order.entries()) {
+    assert.notEqual(caller.encoder, null, `${i}`);
+    assert.ok(order.slice(i + 1).every(({ encoder }) => encoder === null));
+    caller.encoder!.resetStream(StreamResetReason.LocalReset);
+  }
+});
+
 test('a connection that is lost resets all its streams, which are counted out before', () => {
   const { connections, stats, requests, request, open, counts } = scenarioOf(
     1024,

@@ -81,7 +81,7 @@ export class HttpConnectionPool
   ): Cancellable | null {
     const client = use === ConnectionUse.Any ? this.#ready.at(-1) : this.#readyFor(use);
     if (client === undefined) {
-      return this.enqueue(callbacks, decoder, use === ConnectionUse.New);
+      return this.enqueue(callbacks, decoder, use);
     }
     this.#attach(client, decoder, callbacks);
     if (this.#preconnectRatio > 1) this.connectForPending();

@@ -1,4 +1,4 @@
-// Requests that wait for a connection, oldest first. A doubly linked list, because any of them may be
+// Requests that wait for a connection, oldest first; those that were sent and refused are older than all others. A doubly linked list, because any of them may be
 // cancelled (timeouts) while the connection that all wait for is still being made.
 
 import type { Cancellable, Host } from '../../api/cluster.ts';
@@ -24,6 +24,8 @@ export class Pending<Callbacks extends FailureCallbacks> implements Cancellable 
   isCancelled = false;
   /** Only a connection that was never used will do, while one is under way. */
   needsNew = false;
+  /** It was sent and refused before. */
+  isAgain = false;
   readonly #owner: PendingOwner<Callbacks>;
 
   constructor(
@@ -48,13 +50,29 @@ export class PendingList<Callbacks extends FailureCallbacks> {
   size = 0;
   #head: Pending<Callbacks> | null = null;
   #tail: Pending<Callbacks> | null = null;
+  #lastAgain: Pending<Callbacks> | null = null;
 
   push(pending: Pending<Callbacks>): void {
+    this.#insert(pending, this.#tail);
+  }
+
+  /** Before all that were not sent yet, behind the others that were. */
+  pushAgain(pending: Pending<Callbacks>): void {
+    pending.isAgain = true;
+    this.#insert(pending, this.#lastAgain);
+    this.#lastAgain = pending;
+  }
+
+  /** `prev` null = at the head. */
+  #insert(pending: Pending<Callbacks>, prev: Pending<Callbacks> | null): void {
+    const next = prev === null ? this.#head : prev.next;
     pending.isQueued = true;
-    pending.prev = this.#tail;
-    if (this.#tail === null) this.#head = pending;
-    else this.#tail.next = pending;
-    this.#tail = pending;
+    pending.prev = prev;
+    pending.next = next;
+    if (prev === null) this.#head = pending;
+    else prev.next = pending;
+    if (next === null) this.#tail = pending;
+    else next.prev = pending;
     this.size++;
   }
 
@@ -71,6 +89,7 @@ export class PendingList<Callbacks extends FailureCallbacks> {
   remove(pending: Pending<Callbacks>): void {
     if (!pending.isQueued) return;
     pending.isQueued = false;
+    if (this.#lastAgain === pending) this.#lastAgain = pending.prev;
     if (pending.prev === null) this.#head = pending.next;
     else pending.prev.next = pending.next;
     if (pending.next === null) this.#tail = pending.prev;

@@ -8,7 +8,7 @@
 //                  v                        v
 //               Overflow          Remote/LocalConnectionFailure, ConnectionTimeout
 
-import type { ResourceManager } from '../../api/cluster.ts';
+import { ConnectionUse, type ResourceManager } from '../../api/cluster.ts';
 import { type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
 import { ConnectionEvent, type ProxyProtocolInfo } from '../../api/connection.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
@@ -99,7 +99,7 @@ export abstract class ConnectionPool<
   protected enqueue(
     callbacks: Callbacks,
     decoder: ResponseDecoder | null,
-    needsNew = false,
+    use: ConnectionUse = ConnectionUse.Any,
   ): Pending<Callbacks> | null {
     const { stats } = this;
     if (!this.resources.pendingRequests.tryAcquire()) {
@@ -108,8 +108,9 @@ export abstract class ConnectionPool<
       return null;
     }
     const pending = new Pending<Callbacks>(this, callbacks, decoder);
-    pending.needsNew = needsNew;
-    this.pending.push(pending);
+    pending.needsNew = use === ConnectionUse.New;
+    if (use === ConnectionUse.Again) this.pending.pushAgain(pending);
+    else this.pending.push(pending);
     stats.upstreamRqPendingTotal++;
     stats.upstreamRqPendingActive++;
     this.connectForPending();
