@@ -281,7 +281,7 @@ export class ActiveStream
 
   /** The head did not come in time (request_headers_timeout). */
   onHeadersTimeout(): void {
-    this.#isLastResponse = true;
+    this.#isLastResponse = !this.#owner.isHttp2;
     this.#filterManager.sendLocalReply(
       408,
       'request header timeout',

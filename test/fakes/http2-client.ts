@@ -31,6 +31,8 @@ export class FrameClient {
   readonly peer = new FramePeer();
   /** [last stream, code] of each GOAWAY. */
   readonly goAways: (readonly [number, number])[] = [];
+  /** The server's SETTINGS have come, and were acknowledged. */
+  hasSettings = false;
   /** The server has ended the connection. */
   isClosed = false;
   readonly #socket: net.Socket;
@@ -137,7 +139,9 @@ export class FrameClient {
     const isAck = (flags & FrameFlag.Ack) !== 0;
     switch (type) {
       case FrameType.Settings:
-        if (!isAck) this.send(frame(FrameType.Settings, FrameFlag.Ack, 0, ''));
+        if (isAck) break;
+        this.hasSettings = true;
+        this.send(frame(FrameType.Settings, FrameFlag.Ack, 0, ''));
         break;
       case FrameType.Ping:
         if (!isAck) this.send(frame(FrameType.Ping, FrameFlag.Ack, 0, payload));

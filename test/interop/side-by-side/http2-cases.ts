@@ -1,6 +1,8 @@
 // The HTTP/2 requests of the side-by-side test as frames. Each is sent on a fresh connection to Envoy and to Remora.
 // `difference` names the entry of docs/differences.md that explains why Remora is meant to differ.
 
+import { FrameFlag, FrameType } from '../../../dataplane/http/h2/frames.ts';
+import { frame } from '../../fakes/http2.ts';
 import type { FrameClient } from '../../fakes/http2-client.ts';
 
 export interface Http2Case {
@@ -199,6 +201,24 @@ export const http2Cases: readonly Http2Case[] = [
   one('stream_idle_timeout while it waits', '/slow/idle', [], 'GET', 'idle'),
   one('gRPC: stream_idle_timeout', '/slow/idle-grpc', GRPC, 'POST', 'idle'),
   open('request_timeout', '/echo/request-timeout', [], 'request'),
+  {
+    variant: 'headers',
+    name: 'request_headers_timeout',
+    streams: [1, 3],
+    run: async (client) => {
+      // The answer to the server's SETTINGS must not come in between.
+      await client.until(() => client.hasSettings);
+      const head = client.request(1, '/headers-timeout');
+      head[4] = FrameFlag.EndStream;
+      client.send(head);
+      await client.until(() => client.stream(1).ended);
+      // The rest of the block is still part of the connection's compression.
+      client.send(
+        frame(FrameType.Continuation, FrameFlag.EndHeaders, 1, client.peer.block(['x', 'y'])),
+      );
+      client.send(client.request(3, '/s200?behind'));
+    },
+  },
   // The end of connections.
   {
     variant: 'drain',

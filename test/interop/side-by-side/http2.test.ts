@@ -49,6 +49,7 @@ const variants: readonly Variant[] = [
   variant('edge', '\nuse_remote_address: true\nskip_xff_append: true'),
   variant('idle', '\nstream_idle_timeout: 0.5s'),
   variant('request', '\nrequest_timeout: 0.5s'),
+  variant('headers', '\nrequest_headers_timeout: 0.5s'),
   variant(
     'drain',
     '\ncodec_type: HTTP2\ndrain_timeout: 0.6s\ncommon_http_protocol_options: { max_requests_per_connection: 3, idle_timeout: 1s }',
@@ -71,7 +72,12 @@ const COMPARED = [
   ...['downstream_rq_5xx', 'downstream_rq_rx_reset', 'downstream_rq_tx_reset'],
   ...['downstream_rq_response_before_rq_complete', 'downstream_rq_ws_on_non_ws_route'],
   ...['downstream_rq_non_relative_path', 'downstream_rq_max_duration_reached'],
-  ...['downstream_rq_timeout', 'downstream_rq_idle_timeout', 'downstream_cx_upgrades_total'],
+  ...[
+    'downstream_rq_timeout',
+    'downstream_rq_idle_timeout',
+    'downstream_rq_header_timeout',
+    'downstream_cx_upgrades_total',
+  ],
   ...['downstream_cx_max_requests_reached', 'downstream_cx_idle_timeout'],
   ...['downstream_cx_drain_close', 'downstream_cx_protocol_error'],
   'downstream_rq_too_many_premature_resets',
