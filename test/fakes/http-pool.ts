@@ -142,6 +142,7 @@ export class FakeHttp2Stream implements RequestEncoder {
 /** http/h2/client-connection.ts as its pool sees it. */
 export class FakeHttp2 implements Http2Codec {
   readonly streams: FakeHttp2Stream[] = [];
+  flushes = 0;
   readonly #connection: PoolConnection;
   readonly #callbacks: Http2ClientCallbacks;
   #most: number;
@@ -169,7 +170,12 @@ export class FakeHttp2 implements Http2Codec {
     }
   }
 
+  flush(): void {
+    this.flushes++;
+  }
+
   breakProtocol(): void {
+    this.#isGoingAway = true;
     this.#callbacks.onProtocolError({ status: 502, details: 'http2.broken', message: '' });
     for (const stream of [...this.streams]) stream.fail(StreamResetReason.ProtocolError);
     this.#connection.close(ConnectionCloseType.NoFlush);

@@ -584,6 +584,11 @@ export abstract class Http2Connection {
 
   // -- writing ------------------------------------------------------------------------------------
 
+  /** Gives the connection the frames that are gathered, before it is closed. */
+  flush(): void {
+    this.writer.flush();
+  }
+
   addBlocked(stream: Http2Stream): void {
     this.#blocked.add(stream);
   }

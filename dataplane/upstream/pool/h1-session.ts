@@ -57,6 +57,9 @@ export class H1Session implements HttpSession, ClientConnectionCallbacks {
     return stream !== null && !wasComplete;
   }
 
+  /** Nothing is gathered. */
+  flush(): void {}
+
   onAboveWriteBufferHighWatermark(): void {
     this.#codec.onAboveWriteBufferHighWatermark();
   }

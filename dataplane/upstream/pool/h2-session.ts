@@ -58,6 +58,10 @@ export class H2Session implements HttpSession, Http2ClientCallbacks {
     return wasBusy;
   }
 
+  flush(): void {
+    this.#codec.flush();
+  }
+
   onAboveWriteBufferHighWatermark(): void {
     this.#codec.onAboveWriteBufferHighWatermark();
   }

@@ -4,7 +4,7 @@
 import type { Timer } from '../../../common/timer.ts';
 import type { UpstreamStreamInfo } from '../../api/cluster.ts';
 import type { RequestEncoder, ResponseDecoder } from '../../api/codec.ts';
-import { ConnectionEvent } from '../../api/connection.ts';
+import { ConnectionCloseType, ConnectionEvent } from '../../api/connection.ts';
 import { H1Session } from './h1-session.ts';
 import { H2Session } from './h2-session.ts';
 import type { HttpSession, HttpSessionOwner } from './http-session.ts';
@@ -19,7 +19,8 @@ export interface HttpClientOwner {
   onStreamClosed(client: HttpClient): void;
   onGoAway(client: HttpClient): void;
   onCapacityChanged(client: HttpClient): void;
-  onProtocolError(): void;
+  /** Its streams hear of it next. */
+  onProtocolError(client: HttpClient): void;
   onMaxRequests(client: HttpClient): void;
   onMaxDuration(client: HttpClient): void;
   /** Before its streams hear of it. */
@@ -131,6 +132,14 @@ export class HttpClient extends PoolClient implements HttpSessionOwner, Upstream
     return this.#isGoingAway;
   }
 
+  /** Its last stream has ended: what that one has written last still goes out. */
+  closeServed(): void {
+    const { connection } = this;
+    this.#session?.flush();
+    const isWritten = connection.writeBufferedBytes() === 0;
+    connection.close(isWritten ? ConnectionCloseType.NoFlush : ConnectionCloseType.FlushWrite);
+  }
+
   onDurationTimer(): void {
     this.#pool.onMaxDuration(this);
   }
@@ -174,7 +183,7 @@ export class HttpClient extends PoolClient implements HttpSessionOwner, Upstream
   }
 
   onProtocolError(): void {
-    this.#pool.onProtocolError();
+    this.#pool.onProtocolError(this);
   }
 }
 

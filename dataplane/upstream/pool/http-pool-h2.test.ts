@@ -232,6 +232,31 @@ test('a broken protocol ends the connection and is counted', () => {
   assert.deepEqual(counts(), [0, 0, 0, 0]);
 });
 
+test('a connection whose protocol is broken takes nothing while it writes why', () => {
+  const { connections, requests, open } = scenarioOf();
+  const [first] = requests(2);
+  const codec = open();
+  const connection = connections[0]!;
+  // What was written, GOAWAY last, waits for the peer to read.
+  connection.close = () => {};
+  codec.breakProtocol();
+  assert.equal(first!.reset, StreamResetReason.ProtocolError);
+  assert.equal(connections.length, 1);
+  const [next] = requests(1);
+  assert.equal(connections.length, 2);
+  assert.equal(next!.encoder, null, 'it waits for the other one');
+});
+
+test('the last that is written goes out before the connection closes', () => {
+  const { connections, requests, open } = scenarioOf(1024, { maxRequestsPerConnection: 1 });
+  requests(1);
+  const codec = open();
+  connections[0]!.bufferedBytes = 100;
+  codec.streams[0]!.respond();
+  assert.equal(codec.flushes, 1);
+  assert.equal(connections[0]!.closedBy, ConnectionCloseType.FlushWrite);
+});
+
 test('a reset of one stream leaves the connection to the others', () => {
   const { connections, requests, open, counts } = scenarioOf();
   const callers = requests(2);

@@ -186,8 +186,9 @@ export class HttpConnectionPool
     else client.closeNow();
   }
 
-  onProtocolError(): void {
+  onProtocolError(client: HttpClient): void {
     this.stats.upstreamCxProtocolError++;
+    this.retire(client);
   }
 
   onClientClosing(client: HttpClient): void {
@@ -217,8 +218,10 @@ export class HttpConnectionPool
     }
     if (client.isBusy()) {
       if (!client.isReady && client.hasRoom()) this.#enterReady(client);
-    } else if (this.isDraining || !client.isReusable()) client.closeNow();
-    else this.#becomeIdle(client);
+    } else if (this.isDraining || !client.isReusable()) {
+      this.retire(client);
+      client.closeServed();
+    } else this.#becomeIdle(client);
     if (this.pending.size > 0) this.connectForPending();
   }
 
@@ -246,7 +249,7 @@ export class HttpConnectionPool
     const nowMs = this.context.clock.nowMs();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const client of [...this.clients]) {
-      if (client.connectedMs < 0 || client.isBusy()) continue;
+      if (client.connectedMs < 0 || client.isBusy() || client.isDraining) continue;
       const leftMs = client.idleSinceMs + this.#idleTimeoutMs - nowMs;
       if (leftMs > 0) {
         nextMs = Math.min(nextMs, leftMs);

@@ -16,6 +16,8 @@ export interface HttpSession {
   isReusable(): boolean;
   /** Forward a close; ends the streams. True = one of them was cut off. */
   onClosed(event: ConnectionEvent): boolean;
+  /** Gives the connection all that was written. */
+  flush(): void;
   onAboveWriteBufferHighWatermark(): void;
   onBelowWriteBufferLowWatermark(): void;
 }

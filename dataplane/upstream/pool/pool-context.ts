@@ -33,6 +33,8 @@ export interface Http2Codec extends ReadSink {
   canOpenStream(): boolean;
   activeStreams(): number;
   maxStreams(): number;
+  /** Gives the connection the frames that are gathered. */
+  flush(): void;
   onConnectionEvent(event: ConnectionEvent): void;
   onAboveWriteBufferHighWatermark(): void;
   onBelowWriteBufferLowWatermark(): void;
