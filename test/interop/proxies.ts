@@ -8,6 +8,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+/** Our sidecars find out themselves who keeps bytes of a read slab, as those inside a test process do. */
+const poisoned = {
+  ...process.env,
+  NODE_OPTIONS: `--import=${join(root, 'test/poison-slabs.ts')} ${process.env['NODE_OPTIONS'] ?? ''}`,
+};
 const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 50;
 
@@ -59,7 +64,9 @@ export async function startProxy(
           '--file-flush-interval-msec',
           '100',
         ])
-      : spawn(process.execPath, [join(root, 'bin/remora.js'), 'proxy', ...common]);
+      : spawn(process.execPath, [join(root, 'bin/remora.js'), 'proxy', ...common], {
+          env: poisoned,
+        });
   let output = '';
   const keep = (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-20_000);
