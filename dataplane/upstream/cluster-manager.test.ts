@@ -13,11 +13,18 @@ import {
 } from '../../test/fakes/cluster-config.ts';
 import { FakeConnection } from '../../test/fakes/connection.ts';
 import { type Cluster, ConnectionUse, type Host } from '../api/cluster.ts';
-import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
+import type {
+  ClusterConfig,
+  PlacedAssignment,
+  PlacedHost,
+  UpstreamProtocol,
+} from '../api/config/cluster.ts';
 import { RequestHeaders } from '../api/headers.ts';
+import type { Protocol } from '../api/stream-info.ts';
 import { takeSnapshot } from '../stats/snapshot.ts';
 import { HolderStore } from '../stats/store.ts';
 import { WorkerClusterManager } from './cluster-manager.ts';
+import type { UpstreamHost } from './host.ts';
 import type { OutlierThresholdEvent } from './outlier/outlier-event.ts';
 import { ClusterWord, HostWord, readWord, SharedChunks, writeWord } from './shared-state.ts';
 
@@ -123,6 +130,45 @@ function get(
     );
   });
 }
+
+/** A config of that protocol. */
+function speaking(protocol: UpstreamProtocol): Partial<ClusterConfig> {
+  const { http } = clusterConfig();
+  return { http: { ...http, protocol } };
+}
+
+test('the pool of a request is that of the protocol that the cluster speaks, or its client', () => {
+  const { manager, add } = setUp();
+  const cases: [UpstreamProtocol, Protocol, 'HTTP/1.1' | 'HTTP/2'][] = [
+    ['HTTP/1.1', 'HTTP/2', 'HTTP/1.1'],
+    ['HTTP/2', 'HTTP/1.1', 'HTTP/2'],
+    ['downstream', 'HTTP/2', 'HTTP/2'],
+    ['downstream', 'HTTP/1.1', 'HTTP/1.1'],
+    ['downstream', 'HTTP/1.0', 'HTTP/1.1'],
+    ['downstream', '', 'HTTP/1.1'],
+    ['downstream-or-http2', '', 'HTTP/2'],
+    ['downstream-or-http2', 'HTTP/1.1', 'HTTP/1.1'],
+  ];
+  for (const [protocol, downstream, expected] of cases) {
+    const cluster = add(speaking(protocol));
+    manager.applyAssignment(assignment(placedHost('10.0.0.1', 1)));
+    const host = cluster.chooseHost(anyHost) as UpstreamHost; // the only kind there is
+    const pool = cluster.httpPool(host, 0, '', null, downstream);
+    const text = `${protocol} ${downstream}`;
+    assert.equal(pool === host.pools.http(0, 'HTTP/2'), expected === 'HTTP/2', text);
+    assert.equal(pool === host.pools.http(0, 'HTTP/1.1'), expected === 'HTTP/1.1', text);
+  }
+});
+
+test('a cluster that may speak HTTP/2 shows its codec’s stats, as long as it may', () => {
+  const { add, stat } = setUp();
+  add();
+  assert.equal(stat('http2.streams_active'), undefined);
+  add(speaking('downstream'));
+  assert.equal(stat('http2.streams_active'), 0);
+  add();
+  assert.equal(stat('http2.streams_active'), undefined);
+});
 
 test('a host that stays keeps its object and counters; a changed weight shows in it', () => {
   const { manager, add } = setUp();
