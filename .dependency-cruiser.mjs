@@ -98,13 +98,15 @@ export default {
     ]),
     only('xds', '^dataplane/xds/', [...leaves, '^proto/', '^dataplane/xds/']),
     only('join', '^dataplane/join/', [...leaves, '^proto/', '^dataplane/join/']),
-    only('extension-config', '^dataplane/extensions/.*/config\\.ts$', [
+    // A config half of more than one file has the others in config/.
+    only('extension-config', '^dataplane/extensions/.*/config(\\.ts$|/)', [
       ...leaves,
       '^proto/',
       '^dataplane/compile/',
       '^dataplane/extensions/_shared/',
       '^dataplane/access-log/',
       '^dataplane/extensions/.*/data\\.ts$',
+      '^dataplane/extensions/.*/config/',
     ]),
     only(
       'extension-filter',
@@ -114,7 +116,7 @@ export default {
         ...[...mechanisms, ...engines].map((name) => `^dataplane/${name}/`),
         '^dataplane/extensions/',
       ],
-      ['/config\\.ts$'],
+      ['/config(\\.ts$|/)'],
     ),
     {
       name: 'extensions-do-not-know-each-other',

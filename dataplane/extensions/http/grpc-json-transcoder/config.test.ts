@@ -8,8 +8,8 @@ import {
   labDescriptorPath,
   TRANSCODER_TYPE as TYPE,
 } from '../../../../test/fakes/transcoding/lab.ts';
-import { RuleTable } from './compile-rules.ts';
-import { TypeTable } from './compile-types.ts';
+import { RuleTable } from './config/compile-rules.ts';
+import { TypeTable } from './config/compile-types.ts';
 import { FieldKind } from './data.ts';
 
 const set = `proto_descriptor_bin: "${readFileSync(labDescriptorPath).toString('base64')}"`;

@@ -10,10 +10,10 @@ import type {
 import { wrapperOr } from '../../../../proto/well-known.ts';
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
 import { Compilation } from '../../../compile/compilation.ts';
-import { RuleTable } from './compile-rules.ts';
-import { TypeTable } from './compile-types.ts';
+import { RuleTable } from './config/compile-rules.ts';
+import { TypeTable } from './config/compile-types.ts';
+import { statusFile } from './config/status-file.ts';
 import type { GrpcJsonTranscoderData, PrintOptionsData } from './data.ts';
-import { statusFile } from './status-file.ts';
 
 const type = 'envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder';
 const STATUS = 'google.rpc.Status';

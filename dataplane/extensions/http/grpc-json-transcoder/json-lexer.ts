@@ -3,6 +3,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import type { ByteWriter } from './byte-writer.ts';
+import type { ScalarForm } from './scalars.ts';
 
 /** Arrays and objects in each other. */
 const MAX_DEPTH = 100;
@@ -224,6 +225,19 @@ export class JsonLexer {
     else if (byte >= 0x41 && byte <= 0x7a) this.fail('Unexpected token.', this.at, this.at);
     else this.#expected('a value.');
     return false;
+  }
+
+  /** Takes a string, number or word; null = the text is broken. A `null` counts as a word. */
+  takeScalar(): ScalarForm | null {
+    const first = this.peek();
+    if (first === QUOTE) return this.string() ? 'string' : null;
+    if (!this.scalar()) return null;
+    return first === 0x2d || first <= 0x39 ? 'number' : 'bool';
+  }
+
+  /** What takeScalar took. */
+  scalarText(form: ScalarForm): string {
+    return form === 'string' ? this.text() : this.literal();
   }
 
   /** Nothing but white space may follow. */

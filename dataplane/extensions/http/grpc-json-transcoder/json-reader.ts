@@ -9,6 +9,7 @@ import { beginFrame, endFrame } from './frames.ts';
 import { CLOSE_BRACKET, JsonLexer, OPEN_BRACE, OPEN_BRACKET } from './json-lexer.ts';
 import { kindName, type ScalarForm, writeEnum, writeScalar } from './scalars.ts';
 import { type FieldSchema, type MessageSchema, type Schema, WellKnown } from './schema.ts';
+import { readListValue, readStruct, readValue, writeValueOf } from './struct-reader.ts';
 import { durationOf, fieldMaskPaths, timestampOf } from './times.ts';
 
 const QUOTE = 0x22;
@@ -152,19 +153,21 @@ export class JsonReader {
   ): boolean {
     const first = this.#lexer.peek();
     if (type.wellKnown !== WellKnown.None) {
-      if (type.wellKnown === WellKnown.Value) return this.#value();
-      if (first === OPEN_BRACE && type.wellKnown === WellKnown.Struct) return this.#struct();
+      if (type.wellKnown === WellKnown.Value) return readValue(this.#lexer, this.#out);
+      if (first === OPEN_BRACE && type.wellKnown === WellKnown.Struct) {
+        return readStruct(this.#lexer, this.#out);
+      }
       if (first === OPEN_BRACE && type.wellKnown === WellKnown.Any) return this.#any(type, field);
       if (first === OPEN_BRACKET && type.wellKnown === WellKnown.ListValue) {
-        return this.#listValue();
+        return readListValue(this.#lexer, this.#out);
       }
     }
     if (first === OPEN_BRACE) return this.#object(type, bindings, field);
     if (first === OPEN_BRACKET) {
       return this.#failParent('Proto field is not repeating, cannot start list.');
     }
-    const form = this.#takeScalar();
-    return form !== null && this.#contentOf(type, form, this.#scalarText(form), field);
+    const form = this.#lexer.takeScalar();
+    return form !== null && this.#contentOf(type, form, this.#lexer.scalarText(form), field);
   }
 
   /** A scalar as what a message holds: well-known types have such a form. */
@@ -196,7 +199,8 @@ export class JsonReader {
         for (const path of fieldMaskPaths(text)) out.stringField(1, path);
         return true;
       case WellKnown.Value:
-        return this.#valueOf(form, text);
+        writeValueOf(this.#out, form, text);
+        return true;
       default:
     }
     return this.#invalid(shownScalar(form, text), TYPE_URL + type.name);
@@ -304,9 +308,9 @@ export class JsonReader {
     }
     const entry = this.#schema.message(field.type);
     if (first !== OPEN_BRACE) {
-      const form = this.#takeScalar();
+      const form = this.#lexer.takeScalar();
       if (form === null) return false;
-      return this.#invalid(shownScalar(form, this.#scalarText(form)), TYPE_URL + entry.name);
+      return this.#invalid(shownScalar(form, this.#lexer.scalarText(form)), TYPE_URL + entry.name);
     }
     if (!lexer.open(`for key '${field.name}'`)) return false;
     const out = this.#out;
@@ -363,24 +367,11 @@ export class JsonReader {
       out.end(start);
       return true;
     }
-    const form = this.#takeScalar();
-    return form !== null && this.#scalarValue(field, form, this.#scalarText(form));
+    const form = this.#lexer.takeScalar();
+    return form !== null && this.#scalarValue(field, form, this.#lexer.scalarText(form));
   }
 
   // ---- scalars ----
-
-  /** Takes a string, number or word; null = the text is broken. `null` counts as a word. */
-  #takeScalar(): ScalarForm | null {
-    const lexer = this.#lexer;
-    const first = lexer.peek();
-    if (first === QUOTE) return lexer.string() ? 'string' : null;
-    if (!lexer.scalar()) return null;
-    return first === 0x2d || first <= 0x39 ? 'number' : 'bool';
-  }
-
-  #scalarText(form: ScalarForm): string {
-    return form === 'string' ? this.#lexer.text() : this.#lexer.literal();
-  }
 
   /** A scalar without its tag. */
   #scalarValue(field: FieldSchema, form: ScalarForm, text: string): boolean {
@@ -417,78 +408,7 @@ export class JsonReader {
     return this.#invalid(name + what, TYPE_URL + type.name);
   }
 
-  // ---- Struct, Value, ListValue, Any ----
-
-  #value(): boolean {
-    const out = this.#out;
-    const lexer = this.#lexer;
-    switch (lexer.peek()) {
-      case OPEN_BRACE: {
-        const start = out.beginMessage(5, FieldKind.Message);
-        if (!this.#struct()) return false;
-        out.end(start);
-        return true;
-      }
-      case OPEN_BRACKET: {
-        const start = out.beginMessage(6, FieldKind.Message);
-        if (!this.#listValue()) return false;
-        out.end(start);
-        return true;
-      }
-      default: {
-        const form = this.#takeScalar();
-        return form !== null && this.#valueOf(form, this.#scalarText(form));
-      }
-    }
-  }
-
-  #valueOf(form: ScalarForm, text: string): boolean {
-    const out = this.#out;
-    if (form === 'string') out.stringField(3, text);
-    else if (form === 'number') {
-      out.tag(2, 1);
-      out.double(Number(text));
-    } else if (text === 'null') {
-      out.tag(1, 0);
-      out.byte(0);
-    } else {
-      out.tag(4, 0);
-      out.byte(text === 'true' ? 1 : 0);
-    }
-    return true;
-  }
-
-  #struct(): boolean {
-    const out = this.#out;
-    const lexer = this.#lexer;
-    if (!lexer.open('in object')) return false;
-    for (let isFirst = true; ; isFirst = false) {
-      const next = lexer.nextKey(isFirst);
-      if (next !== 1) return next === 0;
-      const entry = out.beginMessage(1, FieldKind.Message);
-      out.tag(1, 2);
-      const key = out.begin();
-      lexer.writeText(out);
-      out.end(key);
-      const value = out.beginMessage(2, FieldKind.Message);
-      if (!this.#value()) return false;
-      out.end(value);
-      out.end(entry);
-    }
-  }
-
-  #listValue(): boolean {
-    const out = this.#out;
-    const lexer = this.#lexer;
-    if (!lexer.open('in array')) return false;
-    for (let isFirst = true; ; isFirst = false) {
-      const next = lexer.nextElement(isFirst);
-      if (next !== 1) return next === 0;
-      const value = out.beginMessage(1, FieldKind.Message);
-      if (!this.#value()) return false;
-      out.end(value);
-    }
-  }
+  // ---- Any ----
 
   #any(type: MessageSchema, field: FieldSchema | null): boolean {
     const out = this.#out;
@@ -527,7 +447,7 @@ export class JsonReader {
       if (next === 0) break;
       const isType = lexer.text() === '@type';
       if (isType && lexer.peek() !== QUOTE) {
-        const form = this.#takeScalar();
+        const form = this.#lexer.takeScalar();
         if (form !== null) this.#invalid(lexer.literal(), 'String');
         return null;
       }

@@ -4,7 +4,8 @@
 
 import { ByteWriter } from './byte-writer.ts';
 import { FieldKind, type PrintOptionsData } from './data.ts';
-import { doubleText, durationText, floatText, timestampText, writeString } from './json-text.ts';
+import { doubleText, floatText, writeString } from './json-text.ts';
+import { readAny, readFieldMask, readTime } from './known-messages.ts';
 import { isGrouped, regroup } from './regroup.ts';
 import { type FieldSchema, type MessageSchema, type Schema, WellKnown } from './schema.ts';
 import { WireReader } from './wire-reader.ts';
@@ -427,22 +428,8 @@ export class JsonWriter {
   #any(): void {
     const reader = this.#reader;
     const { end } = reader;
-    let url = '';
-    let urlStart = 0;
-    let urlEnd = 0;
-    let valueStart = 0;
-    let valueEnd = 0;
-    while (reader.at < end && !reader.isBroken) {
-      const tag = reader.tag();
-      if (tag === 10) {
-        urlStart = reader.bytes();
-        urlEnd = reader.at;
-        url = reader.buffer.toString('utf8', urlStart, urlEnd);
-      } else if (tag === 18) {
-        valueStart = reader.bytes();
-        valueEnd = reader.at;
-      } else reader.skip(tag, MAX_DEPTH);
-    }
+    const { urlStart, urlEnd, valueStart, valueEnd } = readAny(reader);
+    const url = reader.buffer.toString('utf8', urlStart, urlEnd);
     if (url === '') {
       this.out.latin1('{}');
       return;
@@ -473,39 +460,14 @@ export class JsonWriter {
   }
 
   #time(wellKnown: WellKnown): void {
-    const reader = this.#reader;
-    let seconds = 0;
-    let nanos = 0;
-    while (reader.at < reader.end && !reader.isBroken) {
-      const tag = reader.tag();
-      if (tag === 8) seconds = reader.int64();
-      else if (tag === 16) nanos = reader.uint32() | 0;
-      else reader.skip(tag, MAX_DEPTH);
-    }
-    const text =
-      wellKnown === WellKnown.Timestamp
-        ? timestampText(seconds, nanos)
-        : durationText(seconds, nanos);
+    const text = readTime(this.#reader, wellKnown === WellKnown.Timestamp);
     if (text.startsWith(' ')) this.#fail(text.slice(1));
     else this.#quoted(text);
   }
 
   #fieldMask(): void {
-    const reader = this.#reader;
-    let text = '';
-    while (reader.at < reader.end && !reader.isBroken) {
-      const tag = reader.tag();
-      if (tag !== 10) {
-        reader.skip(tag, MAX_DEPTH);
-        continue;
-      }
-      const start = reader.bytes();
-      const path = reader.buffer.toString('utf8', start, reader.at);
-      text += text === '' ? '' : ',';
-      text += path.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
-    }
-    const bytes = Buffer.from(text);
-    writeString(this.out, bytes, 0, bytes.length);
+    const text = Buffer.from(readFieldMask(this.#reader));
+    writeString(this.out, text, 0, text.length);
   }
 
   #struct(type: MessageSchema): void {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { labData } from '../../../../test/fakes/transcoding/lab.ts';
+import { parseHttpTemplate } from './config/http-template.ts';
 import type { HttpBindingData, UrlUnescapeSpec } from './data.ts';
-import { parseHttpTemplate } from './http-template.ts';
 import { PathMatcher, variableValue } from './path-matcher.ts';
 import { unescapeUrl } from './url-unescape.ts';
 

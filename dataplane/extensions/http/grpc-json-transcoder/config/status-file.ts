@@ -1,8 +1,8 @@
 // google.rpc.Status and google.protobuf.Any as descriptors, for convert_grpc_status with a set that lacks
 // them: the error of a call is one, whatever its service imports. Used by config.ts.
 
-import type { FileProto } from '../../../../proto/descriptor-set.ts';
-import { FieldKind } from './data.ts';
+import type { FileProto } from '../../../../../proto/descriptor-set.ts';
+import { FieldKind } from '../data.ts';
 
 const LABEL_REPEATED = 3;
 

@@ -4,7 +4,7 @@
 //   Template = "/" Segments [ ":" Verb ]        Segment  = "*" | "**" | LITERAL | Variable
 //   Segments = Segment { "/" Segment }          Variable = "{" FieldPath [ "=" Segments ] "}"
 
-import type { PathVariableData } from './data.ts';
+import type { PathVariableData } from '../data.ts';
 
 export interface HttpTemplate {
   readonly segments: readonly string[];

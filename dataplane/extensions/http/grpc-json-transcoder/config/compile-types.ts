@@ -7,8 +7,8 @@ import type {
   FieldProto,
   FileProto,
   MessageProto,
-} from '../../../../proto/descriptor-set.ts';
-import { type EnumData, type FieldData, FieldKind, type MessageData } from './data.ts';
+} from '../../../../../proto/descriptor-set.ts';
+import { type EnumData, type FieldData, FieldKind, type MessageData } from '../data.ts';
 
 const LABEL_REPEATED = 3;
 const IMPLICIT = 2;

@@ -6,9 +6,9 @@ import type {
   HttpRuleProto,
   MethodProto,
   ServiceProto,
-} from '../../../../proto/descriptor-set.ts';
+} from '../../../../../proto/descriptor-set.ts';
+import { FieldKind, type HttpBindingData, type MethodData } from '../data.ts';
 import type { TypeTable } from './compile-types.ts';
-import { FieldKind, type HttpBindingData, type MethodData } from './data.ts';
 import { parseHttpTemplate } from './http-template.ts';
 
 const HTTP_BODY = 'google.api.HttpBody';
