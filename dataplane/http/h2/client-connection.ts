@@ -47,7 +47,8 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
   }
 
   canOpenStream(): boolean {
-    return !this.isDone && !this.#isGoingAway && this.streams.size < this.maxStreams();
+    if (this.isDone || this.#isGoingAway || this.#nextStreamId > MAX_STREAM_ID) return false;
+    return this.streams.size < this.maxStreams();
   }
 
   activeStreams(): number {

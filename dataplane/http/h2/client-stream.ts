@@ -147,6 +147,11 @@ export class Http2ClientStream extends Http2Stream implements RequestEncoder {
 
   /** After the whole answer nothing was cancelled: the rest of the request is not wanted. */
   override resetStream(reason: StreamResetReason): void {
+    if (!this.headSent) {
+      // RST_STREAM of a stream that the peer has not heard of would end the connection.
+      this.owner.removeStream(this);
+      return;
+    }
     let code: ErrorCode = this.remoteEnded ? ErrorCode.NoError : ErrorCode.Cancel;
     if (reason === StreamResetReason.ProtocolError) code = ErrorCode.ProtocolError;
     this.owner.resetStream(this, code);

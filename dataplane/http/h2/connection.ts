@@ -78,6 +78,7 @@ export abstract class Http2Connection {
   readonly #maxListBytes: number;
   readonly #encoder: HpackEncoder;
   readonly #blockWriter: HeaderBlockWriter;
+  /** Streams that have something to write and window of their own: they wait for the connection's. */
   readonly #blocked: Set<Http2Stream>;
   /** An incomplete frame that is not DATA. */
   #partial: Buffer | null;
@@ -534,6 +535,7 @@ export abstract class Http2Connection {
         this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
         return;
       }
+      if (stream.hasWaiting() && stream.sendWindow > 0) this.#blocked.add(stream);
     }
     if (delta > 0) this.#writeBlocked();
   }
@@ -578,7 +580,8 @@ export abstract class Http2Connection {
       this.onStreamError(stream, ErrorCode.FlowControlError, 'http2.window_overflow');
     } else if (stream.hasWaiting()) {
       stream.writeWaiting(Number.POSITIVE_INFINITY);
-      if (!stream.hasWaiting()) this.#blocked.delete(stream);
+      if (stream.hasWaiting() && stream.sendWindow > 0) this.#blocked.add(stream);
+      else this.#blocked.delete(stream);
     }
   }
 
@@ -589,20 +592,18 @@ export abstract class Http2Connection {
     this.writer.flush();
   }
 
+  /** Its own window is open. */
   addBlocked(stream: Http2Stream): void {
     this.#blocked.add(stream);
   }
 
-  /** In turns, so that one large body does not take all that the peer gives. */
+  /** In turns, so that one large body does not take all that the peer gives: who had its turn is the last. */
   #writeBlocked(): void {
-    let progressed = true;
-    while (progressed && this.sendWindow > 0) {
-      progressed = false;
-      for (const stream of this.#blocked) {
-        if (stream.writeWaiting(TURN_BYTES)) progressed = true;
-        if (!stream.hasWaiting()) this.#blocked.delete(stream);
-        if (this.sendWindow <= 0) return;
-      }
+    for (const stream of this.#blocked) {
+      if (this.sendWindow <= 0) return;
+      this.#blocked.delete(stream);
+      stream.writeWaiting(TURN_BYTES);
+      if (stream.hasWaiting() && stream.sendWindow > 0) this.#blocked.add(stream);
     }
   }
 

@@ -195,6 +195,8 @@ export abstract class Http2Stream {
     if (this.isClosed || this.localEnded || this.#waitingEnd) return;
     const { length } = data;
     const sent = this.#waitingBytes > 0 ? 0 : this.#write(data, endStream);
+    // The connection may have broken meanwhile.
+    if (this.isClosed) return;
     if (sent === length && (!endStream || this.localEnded)) return;
     this.#waitingEnd = endStream;
     if (sent < length) {
@@ -214,10 +216,10 @@ export abstract class Http2Stream {
     } else this.#writeTrailers(trailers);
   }
 
-  /** The window, or the connection's, is larger: writes up to `most` of what waits. False = nothing could be written. */
-  writeWaiting(most: number): boolean {
+  /** The window, or the connection's, is larger: writes up to `most` of what waits. */
+  writeWaiting(most: number): void {
     const waiting = this.#waiting;
-    if (waiting === null || this.isClosed) return false;
+    if (waiting === null || this.isClosed) return;
     let written = 0;
     while (waiting.length > 0 && written < most) {
       const data = waiting[0]!;
@@ -225,7 +227,7 @@ export abstract class Http2Stream {
       const sent = this.#write(data, isLast && this.#waitingEnd && this.#waitingTrailers === null);
       written += sent;
       // Then onRemoved has given back what waited.
-      if (this.isClosed) return true;
+      if (this.isClosed) return;
       if (sent < data.length) {
         waiting[0] = data.subarray(sent);
         break;
@@ -233,7 +235,7 @@ export abstract class Http2Stream {
       waiting.shift();
       letGo(data);
     }
-    if (written === 0) return false;
+    if (written === 0) return;
     this.#addWaiting(-written);
     if (this.#waitingBytes === 0) {
       this.#waiting = null;
@@ -242,7 +244,6 @@ export abstract class Http2Stream {
       this.#waitingTrailers = null;
       if (trailers !== null) this.#writeTrailers(trailers);
     }
-    return true;
   }
 
   hasWaiting(): boolean {
@@ -287,7 +288,7 @@ export abstract class Http2Stream {
     const { owner } = this;
     this.#waitingBytes += bytes;
     owner.stats.pendingSendBytes += bytes;
-    if (bytes > 0) owner.addBlocked(this);
+    if (bytes > 0 && this.sendWindow > 0) owner.addBlocked(this);
     const limit = owner.bufferLimitBytes;
     if (limit === 0) return;
     if (!this.#isAboveHighWatermark && this.#waitingBytes > limit) {
