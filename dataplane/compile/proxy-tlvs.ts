@@ -1,7 +1,7 @@
 // core.v3.ProxyProtocolConfig and TlvEntry: the PROXY headers that clusters, tcp_proxy and CONNECT routes write.
 
 import type { ProxyProtocolConfigProto, TlvEntryProto } from '../../proto/gen/types.ts';
-import type { UpstreamProxyProtocolConfig } from '../api/config/cluster.ts';
+import type { UpstreamProxyProtocolConfig } from '../api/config/proxy-protocol.ts';
 import type { ProxyProtocolTlv } from '../api/connection.ts';
 import { type Compilation, mapItems } from './compilation.ts';
 

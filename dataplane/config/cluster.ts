@@ -8,9 +8,9 @@ import type { ClusterDefaults } from '../api/config/bootstrap.ts';
 import type {
   ClusterConfig,
   LoadAssignment,
-  UpstreamProxyProtocolConfig,
   UpstreamProxySocketData,
 } from '../api/config/cluster.ts';
+import type { UpstreamProxyProtocolConfig } from '../api/config/proxy-protocol.ts';
 import type { UpstreamTlsConfig } from '../api/config/tls.ts';
 import { type Compilation, namedAny } from '../compile/compilation.ts';
 import { requireAds } from '../compile/config-source.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { UpstreamProxyProtocolConfig } from '../api/config/cluster.ts';
+import type { UpstreamProxyProtocolConfig } from '../api/config/proxy-protocol.ts';
 import type { ProxyProtocolInfo } from '../api/connection.ts';
 import { encodeProxyHeader, proxyHeaderKey } from './proxy-header.ts';
 

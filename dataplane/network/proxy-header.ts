@@ -2,7 +2,7 @@
 // which connections may be shared: none whose header would be another.
 
 import { ipBytes } from '../../common/ip-bytes.ts';
-import type { UpstreamProxyProtocolConfig } from '../api/config/cluster.ts';
+import type { UpstreamProxyProtocolConfig } from '../api/config/proxy-protocol.ts';
 import type {
   Connection,
   ProxyProtocolInfo,

@@ -19,7 +19,7 @@ import {
   type StreamCallbacks,
   StreamResetReason,
 } from '../api/codec.ts';
-import type { UpstreamProxyProtocolConfig } from '../api/config/cluster.ts';
+import type { UpstreamProxyProtocolConfig } from '../api/config/proxy-protocol.ts';
 import {
   type Connection,
   type ConnectionCallbacks,

@@ -1,10 +1,10 @@
 // A compiled cluster: plain, frozen data made by config/cluster from config.cluster.v3.Cluster, sent
 // to the workers as it is. Times in ms. Defaults are Envoy's and are already filled in.
 
-import type { ProxyProtocolTlv } from '../connection.ts';
 import type { HealthCheckConfig, HostHealthCheckConfig } from './health-check.ts';
 import type { Http1Data } from './http1.ts';
 import type { Http2Data } from './http2.ts';
+import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
 import type { UpstreamTlsConfig } from './tls.ts';
 
 export interface ClusterConfig {
@@ -59,15 +59,6 @@ export interface BindConfig {
   readonly addresses: readonly string[];
   /** By socket option SO_KEEPALIVE; null = not asked for. */
   readonly keepaliveS: number | null;
-}
-
-/** config.core.v3.ProxyProtocolConfig. */
-export interface UpstreamProxyProtocolConfig {
-  readonly version: 1 | 2;
-  /** Types that are passed on when they came in a PROXY header; version 2 only. */
-  readonly passThroughTlvs: 'all' | readonly number[];
-  /** Sent with every header; in place of a passed one of the same type. */
-  readonly addedTlvs: readonly ProxyProtocolTlv[];
 }
 
 /** What an upstream transport socket that is not TLS or raw_buffer compiles to. */

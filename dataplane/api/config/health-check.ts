@@ -2,7 +2,7 @@
 // in. Acted upon in the main thread (upstream/health); workers only see the flags that come of it.
 
 import type { HeaderMutationsData, StringMatcherData } from '../matcher-data.ts';
-import type { UpstreamProxyProtocolConfig } from './cluster.ts';
+import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
 
 /** How often, how long, and what the results mean; times in ms. */
 export interface HealthCheckConfig {

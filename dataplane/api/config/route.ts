@@ -8,7 +8,7 @@ import type {
   RegexRewriteData,
   StringMatcherData,
 } from '../matcher-data.ts';
-import type { UpstreamProxyProtocolConfig } from './cluster.ts';
+import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
 
 /** Per-filter overrides: by the HTTP filter's configured name. */
 export type PerFilterConfigData = Readonly<

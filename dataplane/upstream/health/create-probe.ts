@@ -132,7 +132,7 @@ function connectFor(
 }
 
 /** Where a host is checked. */
-export function checkAddress(
+function checkAddress(
   { address, port, healthCheck }: PlacedHost,
   { altPort }: HealthCheckConfig,
 ): SocketAddress {
