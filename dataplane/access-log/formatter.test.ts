@@ -54,6 +54,7 @@ function streamInfo(overrides: Partial<StreamInfo> = {}): StreamInfo {
     filterChainName: 'fc1',
     dynamicMetadata: null,
     filterState: null,
+    schemeMatchesUpstream: false,
     ...overrides,
   };
 }

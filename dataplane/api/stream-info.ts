@@ -87,15 +87,27 @@ export interface StreamInfo {
   downstreamLocalAddress: SocketAddress;
   downstreamTls: TlsInfo | null;
   requestedServerName: string;
+  /** Envoy: shouldSchemeMatchUpstream; the router sets the scheme. */
+  schemeMatchesUpstream: boolean;
   filterChainName: string;
   /** Dynamic metadata by namespace; null until a filter sets some. */
   dynamicMetadata: Record<string, Record<string, unknown>> | null;
-  /** What filters of one connection tell each other, by Envoy's keys (FilterStateKey); null until one does. */
-  filterState: Map<string, string> | null;
+  /** What filters tell each other and logs, by Envoy's keys (FilterStateKey); null until one does. */
+  filterState: Map<string, string | FilterStateObject> | null;
+}
+
+/** A value of filter state that has fields. */
+export interface FilterStateObject {
+  /** As %FILTER_STATE(key:PLAIN)%. */
+  plain(): string;
+  /** Names and values of its protobuf form, without those that have their default: %FILTER_STATE(key)%. */
+  fields(): Readonly<Record<string, string>>;
 }
 
 /** Keys of StreamInfo.filterState. */
 export const FilterStateKey = {
   /** The cluster that tcp_proxy takes instead of its own. */
   TcpProxyCluster: 'envoy.tcp_proxy.cluster',
+  /** Messages of a gRPC call (grpc_stats with emit_filter_state). */
+  GrpcStats: 'envoy.filters.http.grpc_stats',
 } as const;

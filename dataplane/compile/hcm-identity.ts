@@ -23,6 +23,7 @@ type Identity = Pick<
   | 'appendXForwardedPort'
   | 'originalIpDetection'
   | 'schemeToOverwrite'
+  | 'schemeMatchesUpstream'
   | 'internalCidrs'
   | 'internalUnixSockets'
   | 'forwardClientCertDetails'
@@ -49,6 +50,7 @@ export function compileIdentity(
     appendXForwardedPort: config.append_x_forwarded_port ?? false,
     originalIpDetection: compileDetection(config, compilation),
     schemeToOverwrite: compileScheme(config, compilation),
+    schemeMatchesUpstream: config.scheme_header_transformation?.match_upstream ?? false,
     internalCidrs: mapItems(
       internal?.cidr_ranges,
       'internal_address_config.cidr_ranges',

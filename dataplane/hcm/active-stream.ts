@@ -223,6 +223,7 @@ export class ActiveStream
       return;
     }
     info.downstreamRemoteAddress = client;
+    info.schemeMatchesUpstream = this.#config.data.schemeMatchesUpstream;
     this.#isRoutable = true;
     const route = this.route();
     // Without a route the answer is 404, whatever was asked for.

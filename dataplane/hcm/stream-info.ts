@@ -48,9 +48,10 @@ export class HttpStreamInfo implements StreamInfo {
   downstreamLocalAddress: SocketAddress;
   downstreamTls: TlsInfo | null;
   requestedServerName: string;
+  schemeMatchesUpstream: boolean;
   filterChainName: string;
   dynamicMetadata: Record<string, Record<string, unknown>> | null;
-  filterState: Map<string, string> | null;
+  filterState: StreamInfo['filterState'];
 
   constructor(
     connection: ConnectionFacts,
@@ -95,6 +96,7 @@ export class HttpStreamInfo implements StreamInfo {
     this.downstreamLocalAddress = connection.localAddress;
     this.downstreamTls = connection.tls;
     this.requestedServerName = connection.requestedServerName;
+    this.schemeMatchesUpstream = false;
     this.filterChainName = filterChainName;
     this.dynamicMetadata = null;
     this.filterState = null;

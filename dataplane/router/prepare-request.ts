@@ -34,6 +34,9 @@ export function prepareRequest(
     setField(headers.fields, ATTEMPT_COUNT, '1');
   }
   route.finalizeRequestHeaders(headers, stream.streamInfo, !suppressEnvoyHeaders);
+  if (stream.streamInfo.schemeMatchesUpstream) {
+    headers.scheme = cluster.config.tls === null ? 'http' : 'https';
+  }
   if (policy !== null || hasControls) {
     const { priority } = forward;
     stream.retryState = createRetryState(policy, headers, cluster, priority, stream.config, stream);

@@ -2,14 +2,19 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { compiledData } from '../../test/fakes/config.ts';
+import { healthCheck as activeChecks } from '../../test/fakes/health-check.ts';
 import { addHeader, forwardAction, retryPolicy } from '../../test/fakes/route-data.ts';
 import { RouterScenario } from '../../test/fakes/router.ts';
 import { OutlierResult } from '../api/cluster.ts';
 import { StreamResetReason } from '../api/codec.ts';
+import type { ClusterConfig } from '../api/config/cluster.ts';
 import type { ForwardActionData, RetryPolicyData } from '../api/config/route.ts';
 import { ResponseHeaders } from '../api/headers.ts';
 
 const responseOf = (status: number): ResponseHeaders => new ResponseHeaders(status, []);
+const TLS_CLUSTER =
+  '{name: c, transport_socket: {name: t, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext}}}';
 const RESET = 'upstream connect error or disconnect/reset before headers. ';
 
 function forwarding(action: Partial<ForwardActionData>): RouterScenario {
@@ -58,6 +63,23 @@ test('a request goes out once and its response comes back', () => {
   assert.deepEqual(attempt.host.codes, [200]);
   assert.equal(attempt.resetBy, null);
   assert.equal(scenario.timers.armedCount(), 0);
+});
+
+test('a response that asks for no more traffic is told on, where its cluster has health checks', () => {
+  for (const healthCheck of [null, activeChecks()]) {
+    const scenario = retrying({ retryOn: ['5xx'], numRetries: 1 });
+    scenario.cluster.config = { ...scenario.cluster.config, healthCheck };
+    scenario.request();
+    scenario.attempt.ready();
+    // Also where a retry takes the place of the response.
+    scenario.attempt.respond(503, ['x-envoy-immediate-health-check-fail', 'true']);
+    scenario.timers.advance(100);
+    scenario.attempt.ready();
+    scenario.attempt.respond(200, []);
+    assert.equal(scenario.summary(), '200 - via_upstream');
+    const told = healthCheck === null ? [] : ['10.0.0.1:1'];
+    assert.deepEqual(scenario.cluster.immediateFailures, told);
+  }
 });
 
 test('body and trailers follow the headers, also those that came before the connection', () => {
@@ -394,6 +416,33 @@ test("a cluster's max_stream_duration ends a try however busy it is", () => {
     '504 UMSDR upstream_max_stream_duration_reached: upstream max stream duration reached',
   );
   assert.equal(scenario.cluster.stats.upstreamRqMaxDurationReached, 1);
+});
+
+test('max_grpc_timeout: what a gRPC client asks for is the timeout, and the upstream is told', () => {
+  const grpc = (timeout: string) => ['content-type', 'application/grpc', 'grpc-timeout', timeout];
+  const timeoutsOf = (maxMs: number, offsetMs: number, fields: string[]) => {
+    const scenario = forwarding({ maxGrpcTimeout: { maxMs, offsetMs } });
+    scenario.request(fields).attempt.ready();
+    const sent = scenario.attempt.headers;
+    return [sent?.get('grpc-timeout'), sent?.get('x-envoy-expected-rq-timeout-ms')];
+  };
+  assert.deepEqual(timeoutsOf(0, 200, grpc('5S')), ['4800m', '4800']);
+  assert.deepEqual(timeoutsOf(1000, 200, grpc('5S')), ['1000m', '1000']);
+  // An offset that would leave nothing is not taken off: 0 would mean no timeout.
+  assert.deepEqual(timeoutsOf(0, 200, grpc('100m')), ['100m', '100']);
+  assert.deepEqual(timeoutsOf(1000, 0, ['content-type', 'application/grpc']), ['1000m', '1000']);
+  assert.deepEqual(timeoutsOf(0, 0, ['content-type', 'application/grpc']), [null, null]);
+  assert.deepEqual(timeoutsOf(1000, 0, ['grpc-timeout', '5S']), ['5S', '15000']);
+});
+
+test('the scheme can be made the one that the upstream is reached by', () => {
+  const scenario = forwarding({});
+  scenario.streamInfo.schemeMatchesUpstream = true;
+  const { config } = scenario.cluster;
+  const { tls } = compiledData('cluster', TLS_CLUSTER) as ClusterConfig;
+  scenario.cluster.config = { ...config, tls };
+  scenario.request();
+  assert.equal(scenario.attempt.ready().headers?.scheme, 'https');
 });
 
 test('an idle try ends, also in the middle of the response', () => {

@@ -46,6 +46,7 @@ export const defaultHcmConfig: HcmConfig = {
   appendXForwardedPort: false,
   originalIpDetection: [],
   schemeToOverwrite: '',
+  schemeMatchesUpstream: false,
   internalCidrs: [],
   internalUnixSockets: false,
   generateRequestId: true,

@@ -81,6 +81,8 @@ export interface HcmConfig {
   readonly originalIpDetection: readonly OriginalIpDetectionData[];
   /** scheme_header_transformation.scheme_to_overwrite; '' = what the connection or a trusted hop says. */
   readonly schemeToOverwrite: '' | 'http' | 'https';
+  /** scheme_header_transformation.match_upstream: the upstream is told the scheme that it is reached by. */
+  readonly schemeMatchesUpstream: boolean;
   /** CIDR texts; Envoy >= 1.33: none by default. */
   readonly internalCidrs: readonly string[];
   readonly internalUnixSockets: boolean;

@@ -200,10 +200,10 @@ export const networkFilterSupport: SupportGroup = {
       ...fields('subject', 'dns', 'uri', 'cert', 'issuer', 'format'),
       chain: { note: 'without the root that ends it; see differences.md' },
     },
-    'envoy.config.core.v3.SchemeHeaderTransformation': {
-      scheme_to_overwrite: 'yes',
-      match_upstream: only(false),
-    },
+    'envoy.config.core.v3.SchemeHeaderTransformation': fields(
+      'scheme_to_overwrite',
+      'match_upstream',
+    ),
     [`${hcm}.RequestIDExtension`]: fields('typed_config'),
     'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': {
       pack_trace_reason: 'yes',

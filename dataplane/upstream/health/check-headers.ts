@@ -70,6 +70,7 @@ function logContext(
     filterChainName: '',
     dynamicMetadata: null,
     filterState: null,
+    schemeMatchesUpstream: false,
   };
   return connectionLogContext(streamInfo, 'NotSet');
 }

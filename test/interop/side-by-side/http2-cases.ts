@@ -88,6 +88,10 @@ export const http2Cases: readonly Http2Case[] = [
     ...one(':scheme at the edge', '', pseudo('https', '/echo/edge', ['x-forwarded-proto', 'http'])),
     variant: 'edge',
   },
+  {
+    ...one(':scheme that matches the upstream', '', pseudo('https', '/echo/matching')),
+    variant: 'matching',
+  },
   one('host beside :authority', '/echo/host', ['host', 'other.test']),
   one('host instead of :authority', '', [
     ...[':method', 'GET', ':path', '/echo/host-only', ':scheme', 'http', 'host', 'other.test'],

@@ -48,6 +48,7 @@ const variants: readonly Variant[] = [
   variant('narrow', '', NARROW),
   variant('edge', '\nuse_remote_address: true\nskip_xff_append: true'),
   variant('idle', '\nstream_idle_timeout: 0.5s'),
+  variant('matching', '\nscheme_header_transformation: { match_upstream: true }'),
   variant('request', '\nrequest_timeout: 0.5s'),
   variant('headers', '\nrequest_headers_timeout: 0.5s'),
   variant(

@@ -43,6 +43,7 @@ describe('the config half of the HTTP connection manager', () => {
       appendXForwardedPort: false,
       originalIpDetection: [],
       schemeToOverwrite: '',
+      schemeMatchesUpstream: false,
       internalCidrs: [],
       internalUnixSockets: false,
       forwardClientCertDetails: 'SANITIZE',
