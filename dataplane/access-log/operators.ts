@@ -9,6 +9,7 @@ import type { LogContext } from '../api/access-log.ts';
 import { formatAddress, type SocketAddress, type TlsInfo } from '../api/connection.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { jsonText } from './byte-string.ts';
+import { filterState } from './filter-state-operator.ts';
 import type { FormatToken } from './format-parser.ts';
 import { grpcStatusName, grpcStatusOf, NO_GRPC_STATUS } from './grpc-status.ts';
 import { dynamicMetadata } from './metadata-operator.ts';
@@ -295,6 +296,7 @@ const definitions: Readonly<Record<string, Definition>> = {
     argument: 'must',
     compile: (argument, maxLength) => dynamicMetadata(argument, maxLength),
   },
+  FILTER_STATE: { argument: 'must', compile: filterState },
   ACCESS_LOG_TYPE: text((c) => c.type ?? 'DownstreamEnd'),
   HOSTNAME: {
     argument: 'never',

@@ -1,6 +1,6 @@
 // Supported fields of routes and HTTP filters.
 
-import { fields, only, type SupportGroup } from './table.ts';
+import { fields, type SupportGroup } from './table.ts';
 
 const route = 'envoy.config.route.v3';
 const http = 'envoy.extensions.filters.http';
@@ -214,7 +214,7 @@ export const httpFilterSupport: SupportGroup = {
         note: 'of 1,000 methods per cluster; further ones are counted without a method',
       },
       ...fields('enable_upstream_stats', 'replace_dots_in_grpc_service_name'),
-      emit_filter_state: only(false),
+      emit_filter_state: { note: '%FILTER_STATE(envoy.filters.http.grpc_stats)% in access logs' },
     },
     'envoy.config.core.v3.GrpcMethodList': fields('services'),
     'envoy.config.core.v3.GrpcMethodList.Service': fields('name', 'method_names'),

@@ -321,7 +321,16 @@ const stats: readonly GrpcCase[] = [
   ...['/l.Svc/Meth', '/l.Svc/Other', '/m.Svc/Meth', '/x'].map((path) =>
     one('stats-listed', `path ${path}`, post(HI, { path })),
   ),
-  ...['stats-one', 'stats-all', 'stats-dots'].flatMap((variant) => [
+  one('stats-state', 'no message', post('')),
+  one('stats-state', 'not gRPC', post(HI, { type: 'text/plain' })),
+  one('stats-state', 'neither way', post(HI, { type: 'text/plain' }), plain('200 OK', HI)),
+  one(
+    'stats-state',
+    'messages cut anywhere',
+    chunkedPost(GRPC, ['\0', '\0\0\0\0', HI + HI, 'x']),
+    slowAnswer([HI + frame(''), frame('a').slice(0, 3)]),
+  ),
+  ...['stats-one', 'stats-state', 'stats-all', 'stats-dots'].flatMap((variant) => [
     one(variant, 'a call', post(HI)),
     one(variant, 'another method', post(HI, { path: '/a.b.Svc/Other' })),
     one(variant, 'a path without a method', post(HI, { path: '/x' })),

@@ -47,7 +47,7 @@ const ROUTES = `{ name: r, virtual_hosts: [{ name: all, domains: ["*"], routes: 
   '',
 );
 
-const LOG = `access_log: [{ name: f, typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: "@LOG@", log_format: { text_format_source: { inline_string: "%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %GRPC_STATUS% %GRPC_STATUS_NUMBER% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_REQUEST_ATTEMPT_COUNT%\\n" } } } }]`;
+const LOG = `access_log: [{ name: f, typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: "@LOG@", log_format: { text_format_source: { inline_string: "%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %GRPC_STATUS% %GRPC_STATUS_NUMBER% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %FILTER_STATE(envoy.filters.http.grpc_stats)% %FILTER_STATE(envoy.filters.http.grpc_stats:PLAIN):3%\\n" } } } }]`;
 
 function variant(name: string, list: readonly string[], trailers = true, more = ''): Variant {
   const hcm = `http_protocol_options: { enable_trailers: ${trailers} }\n${LOG}${more}`;
@@ -67,6 +67,7 @@ const variants: readonly Variant[] = [
   variant('upgrade', [bridge(', upgrade_protobuf_to_grpc: true, ignore_query_parameters: true')]),
   { ...variant('bridge-small', [bridge()]), bufferLimitBytes: 1000 },
   variant('stats-one', [stats('enable_upstream_stats: true')]),
+  variant('stats-state', [stats('emit_filter_state: true')]),
   variant('stats-all', [ALL]),
   variant('stats-dots', [
     stats('stats_for_all_methods: true, replace_dots_in_grpc_service_name: true'),

@@ -15,6 +15,7 @@ export const grpcStats: ExtensionConfigFactory<FiltersHttpGrpcStatsFilterConfigP
     const data: GrpcStatsData = {
       individual: individual(config),
       upstreamStats: config.enable_upstream_stats ?? false,
+      emitFilterState: config.emit_filter_state ?? false,
       replaceDots: config.replace_dots_in_grpc_service_name ?? false,
     };
     return ok(data);

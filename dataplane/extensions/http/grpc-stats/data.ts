@@ -6,6 +6,8 @@ export interface GrpcStatsData {
   readonly individual: 'none' | 'all' | readonly AllowedService[];
   /** enable_upstream_stats: the time from the end of the request to the end of the response. */
   readonly upstreamStats: boolean;
+  /** Message counts go into the stream's filter state. */
+  readonly emitFilterState: boolean;
   /** Only where all methods have stats of their own. */
   readonly replaceDots: boolean;
 }

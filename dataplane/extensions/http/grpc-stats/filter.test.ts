@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { byteByByte, GrpcScenario, grpcFrame, grpcPost } from '../../../../test/fakes/grpc.ts';
+import { ResponseHeaders } from '../../../api/headers.ts';
 import { takeSnapshot } from '../../../stats/snapshot.ts';
 import type { GrpcStatsData } from './data.ts';
 import { grpcStats } from './filter.ts';
@@ -8,7 +9,13 @@ import { grpcStats } from './filter.ts';
 const GRPC = ['content-type', 'application/grpc'];
 
 function scenario(given: Partial<GrpcStatsData> = {}, clusterName = 'c'): GrpcScenario {
-  const data = { individual: 'all', upstreamStats: false, replaceDots: false, ...given };
+  const data = {
+    individual: 'all',
+    upstreamStats: false,
+    emitFilterState: false,
+    replaceDots: false,
+    ...given,
+  };
   return new GrpcScenario(grpcStats, { data, route: { clusterName } });
 }
 
@@ -115,4 +122,46 @@ test('the time of the upstream is recorded at the end of the response, if that i
   };
   assert.equal(counted(true), 7);
   assert.equal(counted(false), -1);
+});
+
+/** What is logged of the filter state, PLAIN and with names; null = nothing. */
+function stateOf(subject: GrpcScenario): unknown {
+  const state = subject.router.streamInfo.filterState?.get('envoy.filters.http.grpc_stats');
+  if (state === undefined || typeof state === 'string') return null;
+  return [state.plain(), state.fields()];
+}
+
+test('message counts stand in the filter state from the first message on, if that is asked for', () => {
+  const subject = scenario({ emitFilterState: true });
+  const [head = '', ...body] = grpcPost('application/grpc', [grpcFrame('a'), grpcFrame('b')]);
+  subject.sendAll([head]);
+  assert.equal(stateOf(subject), null);
+  subject.sendAll(body.slice(0, 1));
+  assert.deepEqual(stateOf(subject), ['1,0', { request_message_count: '1' }]);
+  subject.sendAll(body.slice(1));
+  const { router } = subject;
+  router.encodeHeaders(new ResponseHeaders(200, [...GRPC]), false, 'via_upstream');
+  router.encodeData(grpcFrame('c'), false);
+  assert.deepEqual(stateOf(subject), [
+    '2,1',
+    { request_message_count: '2', response_message_count: '1' },
+  ]);
+  const silent = scenario();
+  silent.sendAll([head, ...body]);
+  assert.equal(stateOf(silent), null);
+});
+
+test('the filter state has the messages of calls that no stat counts', () => {
+  for (const [path, type, expected] of [
+    ['/nothing', 'application/grpc', '1,1'],
+    ['/a/b', 'text/plain', '0,1'],
+  ] as const) {
+    const subject = scenario({ emitFilterState: true });
+    subject.sendAll(grpcPost(type, [grpcFrame('a')], '', path));
+    const { router } = subject;
+    router.encodeHeaders(new ResponseHeaders(200, [...GRPC]), false, 'via_upstream');
+    router.encodeData(grpcFrame('c'), false);
+    assert.equal((stateOf(subject) as unknown[])[0], expected); // asked for, so it is there
+    assert.deepEqual(subject.grpcCounters(), {});
+  }
 });

@@ -22,6 +22,7 @@ import {
   type StreamEncoderFilter,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
+import { FilterStateKey, type FilterStateObject } from '../../../api/stream-info.ts';
 import { FrameScanner } from '../../_shared/grpc/frame-scanner.ts';
 import { type MethodPath, parseMethodPath } from '../../_shared/grpc/method-path.ts';
 import type { GrpcStatsData } from './data.ts';
@@ -29,6 +30,7 @@ import type { GrpcStatsData } from './data.ts';
 class GrpcStatsConfig implements HttpFilterConfig {
   readonly clusterManager: ClusterManager;
   readonly upstreamStats: boolean;
+  readonly emitFilterState: boolean;
   readonly #individual: 'none' | 'all' | ReadonlyMap<string, ReadonlySet<string>>;
   readonly #replaceDots: boolean;
 
@@ -36,6 +38,7 @@ class GrpcStatsConfig implements HttpFilterConfig {
     const { individual } = data;
     this.clusterManager = clusterManager;
     this.upstreamStats = data.upstreamStats;
+    this.emitFilterState = data.emitFilterState;
     this.#individual =
       typeof individual === 'string'
         ? individual
@@ -61,6 +64,23 @@ class GrpcStatsConfig implements HttpFilterConfig {
   }
 }
 
+/** extensions.filters.http.grpc_stats.v3.FilterObject, as far as the call has come. */
+class MessageCounts implements FilterStateObject {
+  request = 0;
+  response = 0;
+
+  plain(): string {
+    return `${this.request},${this.response}`;
+  }
+
+  fields(): Readonly<Record<string, string>> {
+    return {
+      ...(this.request === 0 ? {} : { request_message_count: String(this.request) }),
+      ...(this.response === 0 ? {} : { response_message_count: String(this.response) }),
+    };
+  }
+}
+
 class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilter {
   readonly decoder: StreamDecoderFilter;
   readonly encoder: StreamEncoderFilter;
@@ -73,6 +93,8 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
   /** Of #request's messages those that stand in the stats. */
   #requestCharged: number;
   #response: FrameScanner | null;
+  /** In the filter state from the first message on, if it is to be there. */
+  #counts: MessageCounts | null;
 
   constructor(config: GrpcStatsConfig) {
     this.decoder = this;
@@ -84,6 +106,7 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
     this.#request = null;
     this.#requestCharged = 0;
     this.#response = null;
+    this.#counts = null;
   }
 
   setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
@@ -99,12 +122,16 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
       return FilterHeadersStatus.Continue;
     }
     this.#method = parseMethodPath(headers.path);
-    if (this.#method !== null && !endStream) this.#request = new FrameScanner();
+    const isLookedAt = this.#method !== null || this.#config.emitFilterState;
+    if (isLookedAt && !endStream) this.#request = new FrameScanner();
     return FilterHeadersStatus.Continue;
   }
 
   decodeData(data: Buffer): FilterDataStatus {
-    if (this.#request !== null && this.#request.scan(data) > 0) this.#chargeRequestMessages();
+    if (this.#request !== null && this.#request.scan(data) > 0) {
+      this.#chargeRequestMessages();
+      if (this.#config.emitFilterState) this.#emittedCounts().request = this.#request.messages;
+    }
     return FilterDataStatus.Continue;
   }
 
@@ -113,7 +140,8 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
   }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): FilterHeadersStatus {
-    if (this.#method === null) return FilterHeadersStatus.Continue;
+    // Envoy's filter state has the messages of every gRPC response, whatever the request was.
+    if (this.#method === null && !this.#config.emitFilterState) return FilterHeadersStatus.Continue;
     this.#chargeRequestMessages();
     this.#chargeStatus(headers.fields);
     if (endStream) {
@@ -130,7 +158,9 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
   encodeData(data: Buffer): FilterDataStatus {
     if (this.#response === null) return FilterDataStatus.Continue;
     const messages = this.#response.scan(data);
-    if (messages > 0 && this.#calls !== null) this.#calls.responseMessages += messages;
+    if (messages === 0) return FilterDataStatus.Continue;
+    if (this.#calls !== null) this.#calls.responseMessages += messages;
+    if (this.#config.emitFilterState) this.#emittedCounts().response = this.#response.messages;
     return FilterDataStatus.Continue;
   }
 
@@ -160,6 +190,16 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
     if (calls === null || this.#request === null) return;
     calls.requestMessages += this.#request.messages - this.#requestCharged;
     this.#requestCharged = this.#request.messages;
+  }
+
+  #emittedCounts(): MessageCounts {
+    if (this.#counts === null) {
+      this.#counts = new MessageCounts();
+      const { streamInfo } = this.#callbacks!;
+      streamInfo.filterState ??= new Map();
+      streamInfo.filterState.set(FilterStateKey.GrpcStats, this.#counts);
+    }
+    return this.#counts;
   }
 
   #chargeStatus(fields: HeaderFields): void {

@@ -46,7 +46,7 @@ export class TcpProxyShared {
   /** What a filter before us said (sni_cluster), else by weight and chance. */
   pickCluster(streamInfo: StreamInfo): string {
     const told = streamInfo.filterState?.get(FilterStateKey.TcpProxyCluster);
-    if (told !== undefined) return told;
+    if (typeof told === 'string') return told;
     const { clusters } = this.data;
     let at = this.context.random() * this.#totalWeight;
     for (const { name, weight } of clusters) {
