@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compiledData } from '../../test/fakes/config.ts';
-import { healthCheck as activeChecks } from '../../test/fakes/health-check.ts';
 import { addHeader, forwardAction, retryPolicy } from '../../test/fakes/route-data.ts';
 import { RouterScenario } from '../../test/fakes/router.ts';
 import { OutlierResult } from '../api/cluster.ts';
@@ -63,23 +62,6 @@ test('a request goes out once and its response comes back', () => {
   assert.deepEqual(attempt.host.codes, [200]);
   assert.equal(attempt.resetBy, null);
   assert.equal(scenario.timers.armedCount(), 0);
-});
-
-test('a response that asks for no more traffic is told on, where its cluster has health checks', () => {
-  for (const healthCheck of [null, activeChecks()]) {
-    const scenario = retrying({ retryOn: ['5xx'], numRetries: 1 });
-    scenario.cluster.config = { ...scenario.cluster.config, healthCheck };
-    scenario.request();
-    scenario.attempt.ready();
-    // Also where a retry takes the place of the response.
-    scenario.attempt.respond(503, ['x-envoy-immediate-health-check-fail', 'true']);
-    scenario.timers.advance(100);
-    scenario.attempt.ready();
-    scenario.attempt.respond(200, []);
-    assert.equal(scenario.summary(), '200 - via_upstream');
-    const told = healthCheck === null ? [] : ['10.0.0.1:1'];
-    assert.deepEqual(scenario.cluster.immediateFailures, told);
-  }
 });
 
 test('body and trailers follow the headers, also those that came before the connection', () => {
