@@ -61,6 +61,12 @@ describe('the config half of envoy.filters.http.grpc_json_transcoder', () => {
     assert.equal(labData().statusType, -1);
   });
 
+  it('shares the types of one set between all that name it', () => {
+    const { messages } = labData();
+    assert.equal(labData('auto_mapping: true').messages, messages);
+    assert.notEqual(labData('convert_grpc_status: true').messages, messages);
+  });
+
   it('reads no descriptors for a filter that is off', () => {
     assert.deepEqual(httpFilterErrors(TYPE, 'proto_descriptor: nowhere.pb'), []);
   });

@@ -2,7 +2,6 @@
 // filter's. Reads the descriptor set here, so that workers need no protobuf library.
 
 import type { FieldError, Result } from '../../../../common/result.ts';
-import { type FileProto, readDescriptorSet } from '../../../../proto/descriptor-set.ts';
 import type {
   GrpcJsonTranscoderPrintOptionsProto,
   GrpcJsonTranscoderProto,
@@ -12,11 +11,14 @@ import type { CompileContext, ExtensionConfigFactory } from '../../../api/factor
 import { Compilation } from '../../../compile/compilation.ts';
 import { RuleTable } from './config/compile-rules.ts';
 import { TypeTable } from './config/compile-types.ts';
-import { statusFile } from './config/status-file.ts';
+import { DescriptorReader, type Descriptors } from './config/descriptors.ts';
 import type { GrpcJsonTranscoderData, PrintOptionsData } from './data.ts';
 
 const type = 'envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder';
 const STATUS = 'google.rpc.Status';
+const NO_DESCRIPTORS: Descriptors = { files: [], types: new TypeTable([]) };
+// Of the process: what it keeps is one set.
+const descriptorReader = new DescriptorReader();
 
 /** GrpcJsonTranscoder -> GrpcJsonTranscoderData, also per route. */
 export const grpcJsonTranscoder: ExtensionConfigFactory<GrpcJsonTranscoderProto> = {
@@ -36,9 +38,10 @@ function compileTranscoder(
   const services = config.services ?? [];
   const isDisabled = services.length === 0;
   // A filter that is off reads no descriptors, as in Envoy.
-  const files = isDisabled ? [] : readFiles(config, compilation);
   const convertsStatus = config.convert_grpc_status ?? false;
-  const types = new TypeTable(convertsStatus ? [...files, statusFile] : files);
+  const { files, types } = isDisabled
+    ? NO_DESCRIPTORS
+    : (readDescriptors(config, convertsStatus, compilation) ?? NO_DESCRIPTORS);
   for (const name of types.missing) {
     compilation.fail(descriptorField(config), `the proto descriptor has no type '${name}'`);
   }
@@ -87,17 +90,18 @@ function addServices(
   }
 }
 
-function readFiles(
+function readDescriptors(
   config: GrpcJsonTranscoderProto,
+  convertsStatus: boolean,
   compilation: Compilation,
-): readonly FileProto[] {
-  const field = descriptorField(config);
+): Descriptors | null {
   const bytes = readBytes(config, compilation);
-  if (bytes === null) return [];
-  const set = readDescriptorSet(bytes);
-  if (set.ok) return set.value;
-  compilation.fail(field, `Unable to parse proto descriptor: ${set.errors}`);
-  return [];
+  if (bytes === null) return null;
+  const read = descriptorReader.read(bytes, convertsStatus);
+  if (read.ok) return read.value;
+  const message = `Unable to parse proto descriptor: ${read.errors}`;
+  compilation.fail(descriptorField(config), message);
+  return null;
 }
 
 function readBytes(config: GrpcJsonTranscoderProto, compilation: Compilation): Buffer | null {

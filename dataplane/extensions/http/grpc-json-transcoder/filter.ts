@@ -61,6 +61,23 @@ class TranscoderStats {
   responseBufferBytes = 0;
 }
 
+/** By their tables, which the configs of one update share where they name the same descriptor set. */
+const schemas = new WeakMap<GrpcJsonTranscoderData['messages'], Map<boolean, Schema>>();
+
+function schemaOf({ messages, enums, print }: GrpcJsonTranscoderData): Schema {
+  let known = schemas.get(messages);
+  if (known === undefined) {
+    known = new Map();
+    schemas.set(messages, known);
+  }
+  let schema = known.get(print.preserveProtoFieldNames);
+  if (schema === undefined) {
+    schema = new Schema(messages, enums, print.preserveProtoFieldNames);
+    known.set(print.preserveProtoFieldNames, schema);
+  }
+  return schema;
+}
+
 /** Settings of the filter or of a route. The codecs are shared: each message is done in one go. */
 class Transcoder {
   readonly data: GrpcJsonTranscoderData;
@@ -71,7 +88,7 @@ class Transcoder {
 
   constructor(data: GrpcJsonTranscoderData) {
     this.data = data;
-    this.schema = new Schema(data.messages, data.enums, data.print.preserveProtoFieldNames);
+    this.schema = schemaOf(data);
     this.matcher = new RequestMatcher(data, this.schema);
     this.reader = new JsonReader(
       this.schema,
