@@ -27,7 +27,10 @@ export function rawMessages(text: string): readonly RawMessage[] {
     messages.push(parsed.message);
     at = parsed.end;
   }
-  if (at < text.length) messages.push({ head: ['(rest)'], body: text.slice(at), trailers: [] });
+  if (at < text.length) {
+    const lines = text.slice(at).split('\r\n').map(masked);
+    messages.push({ head: ['(rest)'], body: lines.join('\r\n'), trailers: [] });
+  }
   return messages;
 }
 
@@ -41,11 +44,15 @@ export function isWholeMessage(text: string): boolean {
   }
 }
 
+function masked(line: string): string {
+  return line.replace(GENERATED, '$1: *');
+}
+
 function parse(text: string, from: number): Parsed | null {
   const headEnd = text.indexOf('\r\n\r\n', from);
   if (headEnd === -1) return null;
   const [first = '', ...lines] = text.slice(from, headEnd).split('\r\n');
-  const head = [first, ...lines.map((line) => line.replace(GENERATED, '$1: *')).sort()];
+  const head = [first, ...lines.map(masked).sort()];
   const start = headEnd + 4;
   if (lines.some((line) => /^transfer-encoding: chunked$/i.test(line))) {
     return parseChunks(text, start, head);

@@ -78,6 +78,12 @@ function plain(status: string, body: string, head = 'content-type: text/plain\r\
 const trailersOnly = (status: string, more = ''): string[] =>
   plain('200 OK', '', `content-type: ${GRPC}\r\ngrpc-status: ${status}\r\n${more}`);
 
+/** The upstream hangs up within the body. */
+function cutOff(status = '200 OK', head = `content-type: ${GRPC}\r\n`): string[] {
+  const [whole = ''] = answer([HI, HI], OK_TRAILERS, head, status);
+  return [whole.slice(0, -60), CLOSE];
+}
+
 const OK = answer([frame('world')]);
 
 const one = (
@@ -230,6 +236,8 @@ const web: readonly GrpcCase[] = [
     'OPTIONS /a.b.Svc/Meth HTTP/1.1\r\nHost: side.test\r\norigin: http://a\r\naccess-control-request-method: POST\r\n\r\n',
     plain('200 OK', ''),
   ),
+  one('web', 'a response that is cut off', post(HI, { type: WEB }), cutOff()),
+  one('web', 'an error that is cut off', post(HI, { type: WEB }), cutOff('503 X', '')),
   one('web-without-trailers', 'binary', post(HI, { type: WEB })),
 ];
 
@@ -262,6 +270,8 @@ const bridge: readonly GrpcCase[] = [
   one('bridge', '503 of HTTP', post(HI), plain('503 X', 'oh no')),
   one('bridge', 'no message', post(HI), answer([])),
   one('bridge', 'a response in pieces', post(HI), slowAnswer(['abc', 'def', 'g'])),
+  one('bridge', 'a response that is cut off', post(HI), cutOff()),
+  one('bridge', 'an error that is cut off', post(HI), cutOff('503 X', '')),
   one('bridge', 'a query', post(HI, { path: `${METHOD}?x=1` })),
   one('upgrade', 'a query that is ignored', post(HI, { path: `${METHOD}?x=1` })),
   one(
@@ -348,6 +358,7 @@ const stats: readonly GrpcCase[] = [
     chunkedPost(GRPC, ['\0', '\0\0\0\0', HI + HI, 'x']),
     slowAnswer([HI + frame(''), frame('a').slice(0, 3)]),
   ),
+  one('stats-all', 'a response that is cut off', post(HI), cutOff()),
   one('stats-all', 'no status', post(HI), answer([HI], 'x: y\r\n')),
   one('stats-all', '503 of HTTP', post(HI), plain('503 X', 'oh no')),
   one('stats-all', '200 of something else', post(HI), plain('200 X', HI)),
@@ -439,7 +450,7 @@ const router: readonly GrpcCase[] = [
   ...['/retry', '/retry-5xx', '/retry-once', '/slow'].flatMap((prefix) => {
     const request = [post(HI, { path: `${prefix}/x` })];
     return [
-      { variant: 'plain', name: `${prefix}: reset at first`, request, answers: [CLOSE, OK] },
+      { variant: 'plain', name: `${prefix}: reset at first`, request, answers: [[CLOSE], OK] },
       { variant: 'plain', name: `${prefix}: silence at first`, request, answers: [[], OK] },
     ];
   }),
@@ -450,6 +461,7 @@ const router: readonly GrpcCase[] = [
   ...statuses.map((status) =>
     one('plain', `trailers '${status}'`, post(HI), answer([HI], `grpc-status: ${status}\r\n`)),
   ),
+  one('plain', 'a response that is cut off', post(HI), cutOff()),
   one('plain', 'no trailers', post(HI), plain('200 OK', HI, `content-type: ${GRPC}\r\n`)),
   one('plain', '503 of HTTP', post(HI), plain('503 X', 'oh no')),
   one(

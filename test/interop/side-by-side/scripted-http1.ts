@@ -4,8 +4,8 @@
 import net from 'node:net';
 import { isWholeMessage } from '../../fakes/raw-message.ts';
 
-/** An answer: the upstream hangs up. */
-export const CLOSE: readonly string[] = ['(close)'];
+/** A piece of an answer: the upstream hangs up. */
+export const CLOSE = '(close)';
 
 /** Between the pieces that one side writes, so that the other reads them one by one. */
 const PIECE_GAP_MS = 25;
@@ -14,7 +14,8 @@ const TIMEOUT_MS = 3000;
 async function writePieces(socket: net.Socket, pieces: readonly string[]): Promise<void> {
   for (const [i, piece] of pieces.entries()) {
     if (i > 0) await new Promise((resolve) => setTimeout(resolve, PIECE_GAP_MS));
-    socket.write(Buffer.from(piece, 'latin1'));
+    if (piece === CLOSE) socket.destroy();
+    else socket.write(Buffer.from(piece, 'latin1'));
   }
 }
 
@@ -32,8 +33,7 @@ export class ScriptedUpstream {
       this.seen += received;
       received = '';
       const pieces = this.answers[Math.min(this.#next++, this.answers.length - 1)] ?? [];
-      if (pieces === CLOSE) socket.destroy();
-      else void writePieces(socket, pieces);
+      void writePieces(socket, pieces);
     });
   });
 
