@@ -16,7 +16,6 @@ import {
 } from '../api/codec.ts';
 import type { Connection } from '../api/connection.ts';
 import {
-  findField,
   getField,
   type RequestHeaders,
   ResponseHeaders,
@@ -24,23 +23,24 @@ import {
   setField,
   type Trailers,
 } from '../api/headers.ts';
+import type { ModifyHeaders } from '../api/http-filter.ts';
 import type { Route, RouteTable } from '../api/route.ts';
 import { type Protocol, ResponseFlag } from '../api/stream-info.ts';
 import { reasonPhrase } from '../http/codes.ts';
 import { isTunnelStatus } from '../http/tunnel.ts';
-import { keepBytes } from '../network/read-slab.ts';
 import type { HttpConnectionManagerConfig } from './config.ts';
+import { HeldRequest } from './deferred-requests.ts';
 import { FilterManager } from './filter-manager.ts';
 import type { FilterManagerHost } from './filter-manager-host.ts';
 import {
   CONNECTION_HEADER_REJECTED,
   RequestScan,
-  ResponseSeen,
   scanRequest,
   scanResponse,
 } from './header-sanitize.ts';
 import type { LocalReplyRewriter } from './local-reply-rewrite.ts';
-import { normalizeHost, normalizePath, PathAction } from './path-checks.ts';
+import { checkTarget, normalizeHost } from './path-checks.ts';
+import { finishResponseHead } from './response-head.ts';
 import { NO_DURATION, streamDurationMs } from './stream-duration.ts';
 import { HttpStreamInfo } from './stream-info.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
@@ -62,15 +62,6 @@ export interface StreamOwner {
   mustDefer(stream: ActiveStream): boolean;
   borrowTimers(): StreamTimers;
   onStreamFinished(stream: ActiveStream, timers: StreamTimers): void;
-}
-
-/** A request that has to wait for its turn (http.max_requests_per_io_cycle). */
-interface DeferredRequest {
-  readonly headers: RequestHeaders;
-  /** At most what lay in one read's frames: the stream is read-disabled. */
-  readonly body: Buffer[];
-  endStream: boolean;
-  trailers: Trailers | null;
 }
 
 /** A scan is read before the next can begin: one serves every stream of the worker. */
@@ -97,7 +88,7 @@ export class ActiveStream
   readonly #timers: StreamTimers;
   readonly #routes: RouteTable | null;
   /** What came before the request was let begin; null = it has begun. */
-  #deferred: DeferredRequest | null;
+  #held: HeldRequest | null;
   /** The head passed all checks: routes may be chosen by it. */
   #isRoutable: boolean;
   #route: Route | null;
@@ -137,7 +128,7 @@ export class ActiveStream
     this.#routes = config.routes();
     this.requestHeaders = null;
     this.index = 0;
-    this.#deferred = null;
+    this.#held = null;
     this.#isRoutable = false;
     this.#route = null;
     this.#isRouteCached = false;
@@ -168,7 +159,9 @@ export class ActiveStream
 
   decodeHeaders(headers: RequestHeaders, endStream: boolean): void {
     if (this.#owner.mustDefer(this)) {
-      this.#deferred = { headers, body: [], endStream, trailers: null };
+      // For the log, should it end here.
+      this.requestHeaders = headers;
+      this.#held = new HeldRequest(headers, endStream);
       if (!endStream) this.encoder.readDisable(true);
       return;
     }
@@ -177,19 +170,19 @@ export class ActiveStream
 
   /** Its turn has come. False = it was over before. */
   startDeferred(): boolean {
-    const deferred = this.#deferred;
-    this.#deferred = null;
-    if (deferred === null || this.#isFinished) return false;
-    const { headers, body, endStream, trailers } = deferred;
-    const hasBody = body.length > 0 || trailers !== null;
-    const isReading = !(endStream && !hasBody);
-    this.#begin(headers, endStream && !hasBody);
-    for (let i = 0; i < body.length && !this.#isFinished; i++) {
-      this.decodeData(body[i]!, endStream && trailers === null && i === body.length - 1);
-    }
-    if (trailers !== null && !this.#isFinished) this.decodeTrailers(trailers);
-    if (isReading && !this.#isFinished) this.encoder.readDisable(false);
+    const held = this.#held;
+    this.#held = null;
+    if (held === null || this.#isFinished) return false;
+    const isHeadAll = held.isHeadAll();
+    this.#begin(held.headers, isHeadAll);
+    if (isHeadAll) return true;
+    held.replay(this);
+    if (!this.#isFinished) this.encoder.readDisable(false);
     return true;
+  }
+
+  isFinished(): boolean {
+    return this.#isFinished;
   }
 
   #begin(headers: RequestHeaders, endStream: boolean): void {
@@ -244,10 +237,8 @@ export class ActiveStream
   }
 
   decodeData(data: Buffer, endStream: boolean): void {
-    const deferred = this.#deferred;
-    if (deferred !== null) {
-      deferred.body.push(keepBytes(data));
-      deferred.endStream = endStream;
+    if (this.#held !== null) {
+      this.#held.addData(data, endStream);
       return;
     }
     const info = this.streamInfo;
@@ -259,8 +250,8 @@ export class ActiveStream
   }
 
   decodeTrailers(trailers: Trailers): void {
-    if (this.#deferred !== null) {
-      this.#deferred.trailers = trailers;
+    if (this.#held !== null) {
+      this.#held.trailers = trailers;
       return;
     }
     this.streamInfo.lastDownstreamRxByteMs = this.#config.clock.nowMs();
@@ -337,36 +328,13 @@ export class ActiveStream
   // ---- checks before routing ----
 
   #checkTarget(headers: RequestHeaders): boolean {
-    if (headers.authority === '') {
-      this.#refuse(400, 'missing_host_header');
-      return false;
-    }
-    const isConnect = headers.method === 'CONNECT';
-    if (headers.path === '') {
-      if (isConnect) return true;
-      this.#refuse(404, 'missing_path_rejected');
-      return false;
-    }
-    if (headers.path.charCodeAt(0) !== 0x2f) {
-      this.#config.stats.rqNonRelativePath++;
-      this.#refuse(404, 'absolute_path_rejected');
-      return false;
-    }
-    const action = normalizePath(headers, this.#config.data);
-    if (action === PathAction.Continue) return true;
-    if (action === PathAction.Reject) {
-      this.#config.stats.rqFailedPathNormalization++;
-      this.#refuse(400, 'path_normalization_failed');
-      return false;
-    }
-    this.#config.stats.rqRedirectedWithNormalizedPath++;
-    const { path } = headers;
-    this.#filterManager.sendLocalReply(
-      307,
-      '',
-      (response) => setField(response.fields, 'location', path),
-      'path_normalization_failed',
-    );
+    const { data, stats } = this.#config;
+    const verdict = checkTarget(headers, data, stats);
+    if (verdict === null) return true;
+    const { location } = verdict;
+    const modify: ModifyHeaders | null =
+      location === '' ? null : (response) => setField(response.fields, 'location', location);
+    this.#filterManager.sendLocalReply(verdict.status, '', modify, verdict.details);
     return false;
   }
 
@@ -529,20 +497,10 @@ export class ActiveStream
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     const config = this.#config;
-    const { data, stats } = config;
+    const { stats } = config;
     const { fields } = headers;
     if (this.#isUpgrade && !endStream) this.#noteTunnel(headers);
-    const seen = scanResponse(fields);
-    if ((seen & ResponseSeen.Date) === 0) fields.push('date', config.date.text());
-    if ((seen & ResponseSeen.Server) === 0) {
-      if (data.serverHeaderTransformation !== 'PASS_THROUGH') {
-        fields.push('server', data.serverName);
-      }
-    } else if (data.serverHeaderTransformation === 'OVERWRITE') {
-      setField(fields, 'server', data.serverName);
-    }
-    this.#echoRequestId(headers);
-    if (data.via !== '') appendVia(headers, data.via, (seen & ResponseSeen.Via) !== 0);
+    finishResponseHead(headers, this.requestHeaders, config);
     if (this.#isTunnel) {
       if (this.#tunnelFields !== null) fields.push(...this.#tunnelFields);
     } else {
@@ -593,15 +551,6 @@ export class ActiveStream
       'upgrade',
       protocol,
     ];
-  }
-
-  #echoRequestId(headers: ResponseHeaders): void {
-    const request = this.requestHeaders;
-    if (request === null) return;
-    const always = this.#config.data.alwaysSetRequestIdInResponse;
-    if (!always && findField(request.fields, 'x-envoy-force-trace') === -1) return;
-    const id = getField(request.fields, 'x-request-id');
-    if (id !== null) setField(headers.fields, 'x-request-id', id);
   }
 
   encodeData(data: Buffer, endStream: boolean): void {
@@ -678,14 +627,4 @@ export class ActiveStream
   get localReplyBody(): string {
     return this.#filterManager.localReplyBody;
   }
-}
-
-function appendVia(headers: ResponseHeaders, via: string, isPresent: boolean): void {
-  const { fields } = headers;
-  if (!isPresent) {
-    fields.push('via', via);
-    return;
-  }
-  const at = findField(fields, 'via');
-  fields[at + 1] = `${fields[at + 1]!}, ${via}`;
 }

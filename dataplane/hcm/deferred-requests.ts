@@ -2,6 +2,10 @@
 // their head: those over the bound begin in later turns, if they still exist then (http.max_requests_per_io_cycle).
 // One per HTTP/2 connection; connection-manager asks.
 
+import type { RequestDecoder } from '../api/codec.ts';
+import type { RequestHeaders, Trailers } from '../api/headers.ts';
+import { keepBytes } from '../network/read-slab.ts';
+
 /** A request as it is seen here. */
 export interface DeferredRequest {
   /** Its turn has come. False = it was over before. */
@@ -57,4 +61,38 @@ export class DeferredRequests {
 
 function startSome(requests: DeferredRequests): void {
   requests.startSome();
+}
+
+/** What came of a request while it waits. Its stream is read-disabled: little can follow the head. */
+export class HeldRequest {
+  readonly headers: RequestHeaders;
+  /** Null = none came. */
+  trailers: Trailers | null;
+  readonly #body: Buffer[];
+  #endStream: boolean;
+
+  constructor(headers: RequestHeaders, endStream: boolean) {
+    this.headers = headers;
+    this.trailers = null;
+    this.#body = [];
+    this.#endStream = endStream;
+  }
+
+  addData(data: Buffer, endStream: boolean): void {
+    this.#body.push(keepBytes(data));
+    this.#endStream = endStream;
+  }
+
+  isHeadAll(): boolean {
+    return this.#endStream && this.#body.length === 0;
+  }
+
+  /** Passes on what came behind the head. */
+  replay(to: RequestDecoder & { isFinished(): boolean }): void {
+    const last = this.#body.length - 1;
+    for (let i = 0; i <= last && !to.isFinished(); i++) {
+      to.decodeData(this.#body[i]!, i === last && this.#endStream);
+    }
+    if (this.trailers !== null && !to.isFinished()) to.decodeTrailers(this.trailers);
+  }
 }

@@ -8,8 +8,9 @@ import { RequestHeaders, ResponseHeaders } from '../api/headers.ts';
 import { DateHeader } from './date-header.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
 import { grpcStatusOf, isGrpcRequest, makeGrpcReply, makeLocalReply } from './local-reply.ts';
-import { normalizeHost, normalizePath, PathAction } from './path-checks.ts';
+import { checkTarget, normalizeHost } from './path-checks.ts';
 import { newRequestId, withoutTraceReason } from './request-id.ts';
+import { HcmStats } from './stats.ts';
 
 test('request ids are version 4 UUIDs that differ', () => {
   const ids = new Set<string>();
@@ -170,18 +171,19 @@ test('path actions', () => {
   const reject = { pathWithEscapedSlashesAction: 'REJECT_REQUEST' } as const;
   const forward = { pathWithEscapedSlashesAction: 'UNESCAPE_AND_FORWARD' } as const;
   const normalize = { normalizePath: true, mergeSlashes: true };
-  const table: [object, string, PathAction, string][] = [
-    [{}, '/a//../b%2f', PathAction.Continue, '/a//../b%2f'],
-    [{}, '/a#b', PathAction.Reject, '/a#b'],
-    [reject, '/a%2fb', PathAction.Reject, '/a%2fb'],
-    [reject, '/a?b=%2f', PathAction.Continue, '/a?b=%2f'],
-    [forward, '/a%2Fb', PathAction.Continue, '/a/b'],
-    [normalize, '/a//b/../c', PathAction.Continue, '/a/c'],
-    [normalize, '/a%00', PathAction.Reject, '/a%00'],
+  const table: [object, string, number | undefined, string][] = [
+    [{}, '/a//../b%2f', undefined, '/a//../b%2f'],
+    [{}, '/a#b', 400, '/a#b'],
+    [reject, '/a%2fb', 400, '/a%2fb'],
+    [reject, '/a?b=%2f', undefined, '/a?b=%2f'],
+    [forward, '/a%2Fb', undefined, '/a/b'],
+    [normalize, '/a//b/../c', undefined, '/a/c'],
+    [normalize, '/a%00', 400, '/a%00'],
   ];
   for (const [config, given, action, expected] of table) {
     const headers = new RequestHeaders('GET', given, 'h', 'http', []);
-    assert.equal(normalizePath(headers, { ...defaultHcmConfig, ...config }), action, given);
+    const verdict = checkTarget(headers, { ...defaultHcmConfig, ...config }, new HcmStats());
+    assert.equal(verdict?.status, action, given);
     assert.equal(headers.path, expected);
   }
 });

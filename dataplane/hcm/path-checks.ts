@@ -4,18 +4,56 @@
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { RequestHeaders } from '../api/headers.ts';
 import { canonicalPath, mergeSlashes, unescapeSlashes } from '../http/path-normalize.ts';
+import type { HcmStats } from './stats.ts';
 
-export const PathAction = {
+const PathAction = {
   Continue: 0,
   /** 400 path_normalization_failed. */
   Reject: 1,
   /** 307 to the normalized path. */
   Redirect: 2,
 } as const;
-export type PathAction = (typeof PathAction)[keyof typeof PathAction];
+type PathAction = (typeof PathAction)[keyof typeof PathAction];
+
+/** How a request is refused; location '' = it is no redirect. */
+export interface TargetVerdict {
+  readonly status: number;
+  readonly details: string;
+  readonly location: string;
+}
+
+function refusal(status: number, details: string, location = ''): TargetVerdict {
+  return { status, details, location };
+}
+
+/** Null = authority and path will do; the path is normalized in place as configured. Counts what it refuses. */
+export function checkTarget(
+  headers: RequestHeaders,
+  config: HcmConfig,
+  stats: HcmStats,
+): TargetVerdict | null {
+  if (headers.authority === '') return refusal(400, 'missing_host_header');
+  if (headers.path === '') {
+    return headers.method === 'CONNECT' ? null : refusal(404, 'missing_path_rejected');
+  }
+  if (headers.path.charCodeAt(0) !== 0x2f) {
+    stats.rqNonRelativePath++;
+    return refusal(404, 'absolute_path_rejected');
+  }
+  switch (normalizePath(headers, config)) {
+    case PathAction.Continue:
+      return null;
+    case PathAction.Reject:
+      stats.rqFailedPathNormalization++;
+      return refusal(400, 'path_normalization_failed');
+    case PathAction.Redirect:
+      stats.rqRedirectedWithNormalizedPath++;
+      return refusal(307, 'path_normalization_failed', headers.path);
+  }
+}
 
 /** Normalizes `headers.path` in place as configured. */
-export function normalizePath(headers: RequestHeaders, config: HcmConfig): PathAction {
+function normalizePath(headers: RequestHeaders, config: HcmConfig): PathAction {
   const { path } = headers;
   // A fragment never belongs on the wire; proxies that disagree on it can be played off each other.
   if (path.includes('#')) return PathAction.Reject;
