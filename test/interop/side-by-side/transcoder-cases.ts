@@ -38,6 +38,9 @@ export const transcoderVariants: Readonly<Record<string, string>> = {
   sse: 'print_options: { stream_sse_style_delimited: true }',
   status: 'convert_grpc_status: true',
   limits: 'max_request_body_size: 100, max_response_body_size: 100',
+  incoming: 'match_incoming_request_route: true',
+  outgoing: 'match_incoming_request_route: false',
+  routed: 'auto_mapping: true',
   urls: 'url_unescape_spec: ALL_CHARACTERS_EXCEPT_SLASH, query_param_unescape_plus: true, match_unregistered_custom_verb: true, case_insensitive_enum_parsing: true',
 };
 
@@ -329,6 +332,8 @@ const options: readonly TranscoderCase[] = [
     get(path, 'urls'),
   ),
   post('/echo', '{"fEnum":"red"}', { variant: 'urls' }),
+  ...['incoming', 'outgoing'].map((variant) => get('/shelves/5', variant)),
+  ...['/shelves/5', '/off/shelves/5', '/v2/things/a'].map((path) => get(path, 'routed')),
 ];
 
 const overHttp2: readonly TranscoderCase[] = [

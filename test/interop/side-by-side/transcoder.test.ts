@@ -28,7 +28,14 @@ import { type ProxyKind, startVariants, type VariantProxies } from './variants.t
 const LOG = `access_log: [{ name: f, typed_config: { "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: "@LOG@", log_format: { text_format_source: { inline_string: "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS%\\n" } } } }]`;
 const DEFAULT_CALL: ScriptedCall = { body: [Buffer.alloc(5)], trailers: { 'grpc-status': '0' } };
 const PIECE_GAP_MS = 25;
-const COMPARED = ['content-type', 'content-length', 'grpc-status', 'grpc-message', 'trailer'];
+const COMPARED = [
+  'content-type',
+  'content-length',
+  'grpc-status',
+  'grpc-message',
+  'trailer',
+  'x-route',
+];
 
 const data = labData();
 const inputs = new Map(
@@ -169,12 +176,18 @@ function callHttp2(port: number, one: TranscoderCase): Promise<Answer> {
     stream.on('response', (headers) => {
       head = headers;
     });
+    let trailers: http2.IncomingHttpHeaders = {};
+    stream.on('trailers', (fields) => {
+      trailers = fields;
+    });
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('error', () => {});
     stream.on('close', () => {
       session.close();
       const isComplete = stream.rstCode === http2.constants.NGHTTP2_NO_ERROR;
-      resolve(answerOf(head[':status'] ?? 0, head, Buffer.concat(chunks), isComplete));
+      const answer = answerOf(head[':status'] ?? 0, head, Buffer.concat(chunks), isComplete);
+      const last = Object.entries(trailers).map(([name, value]) => `trailer ${name}: ${value}`);
+      resolve({ ...answer, headers: [...answer.headers, ...last] });
     });
     if (one.body !== undefined) writeBody(stream, one.body).catch(reject);
   });
@@ -212,17 +225,25 @@ describe('JSON transcoding beside Envoy', { skip: skipWithout('envoy') }, () => 
 
   before(async () => {
     const port = await upstream.listen();
-    const filters = (fields: string): string[] => [
-      `{ name: transcoder, typed_config: { "@type": type.googleapis.com/${TRANSCODER_TYPE}, proto_descriptor: "${labDescriptorPath}", services: [lab.Lab], ${fields} } }`,
-    ];
+    const config = (services: string, fields: string): string =>
+      `{ "@type": type.googleapis.com/${TRANSCODER_TYPE}, proto_descriptor: "${labDescriptorPath}", services: [${services}], ${fields} }`;
+    const toGrpc = 'route: { cluster: grpc }';
+    const perRoute = (services: string, fields: string): string =>
+      `typed_per_filter_config: { transcoder: ${config(services, fields)} }`;
+    const routes = `
+      { match: { prefix: /lab.Lab/GetShelf, headers: [{ name: x-envoy-original-path, string_match: { prefix: /shelves } }] }, ${toGrpc}, response_headers_to_add: [{ header: { key: x-route, value: by-call } }] },
+      { match: { prefix: /shelves }, ${toGrpc}, response_headers_to_add: [{ header: { key: x-route, value: by-path } }] },
+      { match: { prefix: /off }, ${toGrpc}, ${perRoute('', 'auto_mapping: true')} },
+      { match: { prefix: /v2 }, ${toGrpc}, ${perRoute('lab.Lab', 'print_options: { preserve_proto_field_names: true }')} },
+      { match: { prefix: / }, ${toGrpc} }`.replaceAll('\n', '');
     const options =
       '{ envoy.extensions.upstreams.http.v3.HttpProtocolOptions: { "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: { http2_protocol_options: {} } } }';
     proxies = await startVariants(
       Object.entries(transcoderVariants).map(([name, fields]) => ({
         name,
         hcm: LOG,
-        routeConfig: `{ name: ${name}, virtual_hosts: [{ name: all, domains: ["*"], routes: [{ match: { prefix: / }, route: { cluster: grpc } }] }] }`,
-        filters: filters(fields),
+        routeConfig: `{ name: ${name}, virtual_hosts: [{ name: all, domains: ["*"], routes: [${routes}] }] }`,
+        filters: [`{ name: transcoder, typed_config: ${config('lab.Lab', fields)} }`],
       })),
       port,
       `    - { name: grpc, type: STATIC, connect_timeout: 1s, typed_extension_protocol_options: ${options}, load_assignment: { cluster_name: grpc, endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${port} } } } }] }] } }`,

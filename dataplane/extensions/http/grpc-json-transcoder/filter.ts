@@ -191,16 +191,15 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
       : '';
     const limitBytes = data.maxRequestBodySize ?? callbacks.decoderBufferLimit();
     const body = new RequestBody(match, reader, limitBytes, contentType);
-    // A request without a body is judged before anybody else sees it.
-    if (endStream && !body.finish()) {
-      this.#rejectRequest(body, EARLY_FAILURE);
-      return FilterHeadersStatus.StopIteration;
-    }
     this.#match = match;
     this.#requestBody = body;
     toGrpcRequest(headers, binding.method.path);
     if (!data.matchIncomingRequestRoute) callbacks.clearRouteCache();
     if (endStream) {
+      if (!body.finish()) {
+        this.#rejectRequest(body, EARLY_FAILURE);
+        return FilterHeadersStatus.StopIteration;
+      }
       const frames = body.takeFrames();
       if (frames.length > 0) callbacks.addDecodedData(frames);
       return FilterHeadersStatus.Continue;
