@@ -16,6 +16,7 @@ import { loadBootstrap } from './config/load-bootstrap.ts';
 import { FactoryRegistry } from './config/registry.ts';
 import type { ConfigInputs } from './config/resource-compiler.ts';
 import type { JoinClient, JoinedMesh } from './join/join-client.ts';
+import { containFaults } from './server/contain-faults.ts';
 import { builtInExtensions } from './server/extensions.ts';
 import { Server } from './server/server.ts';
 
@@ -202,6 +203,14 @@ async function serve(
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   process.on('SIGUSR1', () => server.reopenLogs());
+  containFaults((thrown) => {
+    // Once it serves it goes on: health checks read here, in main, what upstreams send.
+    if (server.state() !== 'PRE_INITIALIZING') server.reportBug(thrown);
+    else {
+      process.stderr.write(`remora: ${errorText(thrown)}\n`);
+      process.exit(1);
+    }
+  });
   try {
     return await server.run();
   } catch (thrown) {

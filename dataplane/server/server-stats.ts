@@ -26,6 +26,7 @@ export class ServerStats {
     { field: 'memoryHeapSize', name: 'memory_heap_size', kind: 'gauge' },
     { field: 'memoryPhysicalSize', name: 'memory_physical_size', kind: 'gauge' },
     { field: 'totalConnections', name: 'total_connections', kind: 'gauge' },
+    { field: 'envoyBugFailures', name: 'envoy_bug_failures', kind: 'counter' },
     { field: 'dynamicUnknownFields', name: 'dynamic_unknown_fields', kind: 'counter' },
     { field: 'daysUntilFirstCertExpiring', name: 'days_until_first_cert_expiring', kind: 'gauge' },
   ];
@@ -38,6 +39,8 @@ export class ServerStats {
   memoryHeapSize = 0;
   memoryPhysicalSize = 0;
   totalConnections = 0;
+  /** Of main; workers have their own of that name. */
+  envoyBugFailures = 0;
   /** Of accepted xDS resources. */
   dynamicUnknownFields = 0;
   /** uint32 max = there is no certificate, as in Envoy. */

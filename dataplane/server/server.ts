@@ -180,6 +180,12 @@ export class Server implements ResourceSink, AdminSources {
       .start(graceMs);
   }
 
+  /** Something threw where nobody catches it: counted, and all else goes on. */
+  reportBug(thrown: unknown): void {
+    this.#serverStats.envoyBugFailures++;
+    this.#logger.error({ err: thrown }, 'a bug: what met it was given up');
+  }
+
   /** The second signal: no more waiting. */
   stopNow(): void {
     this.#finish(0);
