@@ -75,7 +75,7 @@ static_resources:
     const errors = bootstrapErrors(`
 stats_sinks: [{name: x}]
 overload_manager: {resource_monitors: [{name: h, typed_config: {"@type": type.googleapis.com/envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig, max_heap_size_bytes: 1}}]}
-layered_runtime: {layers: [{name: s, static_layer: {overload: {premature_reset_min_stream_lifetime_seconds: 5}}}]}
+layered_runtime: {layers: [{name: s, static_layer: {overload: {some_other_key: 5}}}]}
 static_resources:
   clusters:
   - name: a
@@ -88,7 +88,7 @@ static_resources:
       [
         'not supported yet: stats_sinks',
         'not supported yet: overload_manager.resource_monitors[0].typed_config (envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig)',
-        'not supported yet: layered_runtime.layers[0].static_layer["overload"]["premature_reset_min_stream_lifetime_seconds"] (runtime key overload.premature_reset_min_stream_lifetime_seconds)',
+        'not supported yet: layered_runtime.layers[0].static_layer["overload"]["some_other_key"] (runtime key overload.some_other_key)',
         'not supported yet: static_resources.clusters[0].type (LOGICAL_DNS)',
         'not supported yet: static_resources.clusters[0].health_checks[0].custom_health_check',
       ],

@@ -145,6 +145,10 @@ export function compileUpstreamHttp(
       `ALPN configured for cluster ${cluster.name ?? ''} which has a non-ALPN transport socket`,
     );
   }
+  if (common.max_connection_duration_jitter !== undefined) {
+    const at = joinPath(options.commonPath, 'max_connection_duration_jitter');
+    compilation.fail(at, 'not supported yet (on clusters)');
+  }
   const maxRequests = common.max_requests_per_connection ?? cluster.max_requests_per_connection;
   return {
     idleTimeoutMs: durationMsOr(common.idle_timeout, HOUR_MS),

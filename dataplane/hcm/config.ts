@@ -132,6 +132,11 @@ export class HttpConnectionManagerConfig {
     this.#routes = routes;
   }
 
+  /** `ms` and up to `percent` of it more, by chance. */
+  jittered(ms: number, percent: number): number {
+    return percent === 0 ? ms : ms * (1 + (this.random() * percent) / 100);
+  }
+
   /** Envoy's DrainDecision.drainClose: the response that is about to begin ends its connection. */
   drainClose(): boolean {
     if (this.#healthchecksFail()) return true;

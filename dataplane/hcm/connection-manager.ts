@@ -124,8 +124,11 @@ export class ConnectionManager
     connection.setDelayedCloseTimeout(data.delayedCloseTimeoutMs);
     config.addConnection(this);
     this.#timers.startIdle(data.idleTimeoutMs, nowMs);
-    const { maxConnectionDurationMs } = data;
-    if (maxConnectionDurationMs > 0) this.#timers.startDuration(maxConnectionDurationMs, nowMs);
+    const { maxConnectionDurationMs, maxConnectionDurationJitterPercent } = data;
+    if (maxConnectionDurationMs > 0) {
+      const ms = config.jittered(maxConnectionDurationMs, maxConnectionDurationJitterPercent);
+      this.#timers.startDuration(ms, nowMs);
+    }
   }
 
   onNewConnection(): NetworkFilterStatus {
@@ -343,7 +346,9 @@ export class ConnectionManager
     if (this.#timers.isDraining()) return;
     this.#isDraining = true;
     this.#codec?.shutdownNotice();
-    this.#timers.startDrain(this.config.data.drainTimeoutMs, this.config.clock.nowMs());
+    const { clock, data } = this.config;
+    const afterMs = this.config.jittered(data.drainTimeoutMs, data.drainTimeoutJitterPercent);
+    this.#timers.startDrain(afterMs, clock.nowMs());
   }
 
   startListenerDrain(drain: DrainSequence): void {

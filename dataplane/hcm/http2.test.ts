@@ -336,6 +336,21 @@ describe('the end of a connection', () => {
     assert.equal(http2.stat('downstream_cx_max_duration_reached'), 1);
   });
 
+  it('both delays have a jitter', async () => {
+    const jitters = { maxConnectionDurationJitterPercent: 100, drainTimeoutJitterPercent: 20 };
+    const durations = { maxConnectionDurationMs: 2000, ...jitters };
+    const http2 = new Http2Scenario({ config: { ...config, ...durations } }).start();
+    await http2.sent();
+    http2.scenario.timers.advance(2999); // random() is 0.5 here
+    assert.deepEqual(await http2.goAways(), []);
+    http2.scenario.timers.advance(1);
+    assert.deepEqual(await http2.goAways(), [LAST_STREAM]);
+    http2.scenario.timers.advance(1099);
+    assert.equal(http2.scenario.connection.isOpen(), true);
+    http2.scenario.timers.advance(1);
+    assert.equal(http2.scenario.connection.isOpen(), false);
+  });
+
   it('after max_requests_per_connection, which those on their way may exceed', async () => {
     const http2 = new Http2Scenario({ config: { ...config, maxRequestsPerConnection: 2 } }).start();
     await http2.sent();

@@ -95,6 +95,8 @@ export const defaultHcmConfig: HcmConfig = {
   requestHeadersTimeoutMs: 0,
   drainTimeoutMs: 5_000,
   delayedCloseTimeoutMs: 1_000,
+  maxConnectionDurationJitterPercent: 0,
+  drainTimeoutJitterPercent: 0,
   maxStreamDurationMs: 0,
   maxRequestsPerConnection: 0,
   prematureResets: { totalStreamCount: 500, minStreamLifetimeS: 1 },

@@ -145,6 +145,9 @@ export interface HcmConfig {
   readonly requestHeadersTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly delayedCloseTimeoutMs: number;
+  /** 0..100: up to so much is added to maxConnectionDurationMs and drainTimeoutMs, by chance per connection. */
+  readonly maxConnectionDurationJitterPercent: number;
+  readonly drainTimeoutJitterPercent: number;
   readonly maxStreamDurationMs: number;
   /** 0 = unlimited. */
   readonly maxRequestsPerConnection: number;

@@ -34,7 +34,7 @@ export const bootstrapSupport: SupportGroup = {
     [`${bootstrap}.RuntimeLayer`]: {
       name: 'yes',
       static_layer: {
-        note: 'overrides what a runtime_key names; keys of Envoy itself (envoy.*, overload.*, re2.*, ...) are refused',
+        note: 'overrides what a runtime_key names; of the keys of Envoy itself (envoy.*, overload.*, re2.*, ...) those that are known here: overload.premature_reset_total_stream_count and _min_stream_lifetime_seconds, http.max_requests_per_io_cycle, connection limits',
       },
       admin_layer: { note: 'accepted; there is no /runtime_modify' },
     },
@@ -119,6 +119,7 @@ export const coreSupport: SupportGroup = {
       ...fields('headers_with_underscores_action', 'max_requests_per_connection'),
       max_stream_duration: 'yes',
       max_response_headers_kb: { note: 'on clusters' },
+      max_connection_duration_jitter: { note: 'on listeners' },
     },
     [`${core}.Http1ProtocolOptions`]: {
       ...fields('header_key_format', 'enable_trailers', 'allow_chunked_length'),

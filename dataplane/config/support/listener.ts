@@ -180,7 +180,7 @@ export const networkFilterSupport: SupportGroup = {
       stream_flush_timeout: {
         note: 'of HTTP/2 streams; HTTP/1 has no buffer of its own, as in Envoy',
       },
-      ...fields('drain_timeout', 'delayed_close_timeout', 'access_log'),
+      ...fields('drain_timeout', 'drain_timeout_jitter', 'delayed_close_timeout', 'access_log'),
       ...fields('use_remote_address', 'xff_num_trusted_hops', 'internal_address_config'),
       ...fields('skip_xff_append', 'via', 'generate_request_id', 'preserve_external_request_id'),
       ...fields('always_set_request_id_in_response', 'forward_client_cert_details'),

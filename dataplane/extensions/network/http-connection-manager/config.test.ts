@@ -73,6 +73,8 @@ describe('the config half of the HTTP connection manager', () => {
       requestHeadersTimeoutMs: 0,
       drainTimeoutMs: 5_000,
       delayedCloseTimeoutMs: 1_000,
+      maxConnectionDurationJitterPercent: 0,
+      drainTimeoutJitterPercent: 0,
       maxStreamDurationMs: 0,
       maxRequestsPerConnection: 0,
       prematureResets: { totalStreamCount: 500, minStreamLifetimeS: 1 },
@@ -160,6 +162,14 @@ describe('the config half of the HTTP connection manager', () => {
       of(`, stream_error_on_invalid_http_message: false, http2_protocol_options: {${deprecated}}`),
       false,
     );
+  });
+
+  it('takes the jitters', () => {
+    const data = compiled(
+      `${minimal}, drain_timeout_jitter: {value: 12.5}, common_http_protocol_options: {max_connection_duration_jitter: {value: 50}}`,
+    );
+    assert.equal(data.drainTimeoutJitterPercent, 12.5);
+    assert.equal(data.maxConnectionDurationJitterPercent, 50);
   });
 
   it('stream_flush_timeout is known to be given or not', () => {

@@ -195,6 +195,8 @@ type Limits = Pick<
   | 'requestHeadersTimeoutMs'
   | 'drainTimeoutMs'
   | 'delayedCloseTimeoutMs'
+  | 'maxConnectionDurationJitterPercent'
+  | 'drainTimeoutJitterPercent'
   | 'maxStreamDurationMs'
   | 'maxRequestsPerConnection'
 >;
@@ -212,6 +214,8 @@ function compileLimits(config: HttpConnectionManagerProto): Limits {
     requestHeadersTimeoutMs: durationMsOr(config.request_headers_timeout, 0),
     drainTimeoutMs: durationMsOr(config.drain_timeout, 5_000),
     delayedCloseTimeoutMs: durationMsOr(config.delayed_close_timeout, 1_000),
+    maxConnectionDurationJitterPercent: common?.max_connection_duration_jitter?.value ?? 0,
+    drainTimeoutJitterPercent: config.drain_timeout_jitter?.value ?? 0,
     maxStreamDurationMs: durationMsOr(common?.max_stream_duration, 0),
     maxRequestsPerConnection: wrapperOr(common?.max_requests_per_connection, 0),
   };
