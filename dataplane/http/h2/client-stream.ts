@@ -19,10 +19,9 @@ import {
   removeField,
   type Trailers,
 } from '../../api/headers.ts';
-import type { Http2Connection } from './connection.ts';
 import { ErrorCode } from './frames.ts';
 import { facts, MESSAGING_RULE } from './heads.ts';
-import { Http2Stream } from './stream.ts';
+import { Http2Stream, type Http2StreamOwner } from './stream.ts';
 
 /** 1xx responses before the final one; as in HTTP/1. */
 const MAX_INFORMATIONAL_RESPONSES = 32;
@@ -41,7 +40,7 @@ export class Http2ClientStream extends Http2Stream implements RequestEncoder {
   #upgradeType: string;
   #informational: number;
 
-  constructor(owner: Http2Connection, id: number, decoder: ResponseDecoder) {
+  constructor(owner: Http2StreamOwner, id: number, decoder: ResponseDecoder) {
     super(owner, id);
     this.decoder = decoder;
     this.headReceived = false;

@@ -37,7 +37,7 @@ import { Flood, ProtocolConstraints } from './protocol-constraints.ts';
 import { ReceiveWindow } from './receive-window.ts';
 import { ResetStreams } from './reset-streams.ts';
 import { ourSettings, PeerSettings } from './settings.ts';
-import type { Http2Stream } from './stream.ts';
+import type { Http2Stream, Http2StreamOwner } from './stream.ts';
 
 const EMPTY = Buffer.alloc(0);
 /** nghttp2 has the same limit; a block of 60 KiB needs three. */
@@ -49,7 +49,7 @@ const MAX_STREAM_ERRORS = 10;
 const TURN_BYTES = 16 * 1024;
 
 /** See the file head. */
-export abstract class Http2Connection {
+export abstract class Http2Connection implements Http2StreamOwner {
   readonly connection: Connection;
   readonly settings: Http2Data;
   readonly stats: Http2CodecStats;

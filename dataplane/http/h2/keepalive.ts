@@ -5,14 +5,23 @@
 //                                   '--timeout without a byte--> connection closed, http2.keepalive_timeout
 
 import type { Clock } from '../../../common/clock.ts';
-import type { Timer } from '../../../common/timer.ts';
+import type { Timer, TimerService } from '../../../common/timer.ts';
 import type { KeepaliveData } from '../../api/config/http2.ts';
-import { ConnectionCloseType } from '../../api/connection.ts';
-import type { Http2Connection } from './connection.ts';
+import { type Connection, ConnectionCloseType } from '../../api/connection.ts';
+import type { Http2CodecStats } from './codec-stats.ts';
 import type { Http2ClientOptions, Http2ServerOptions } from './options.ts';
 
+/** What it asks of the codec's connection. */
+interface KeepaliveOwner {
+  readonly connection: Connection;
+  readonly stats: Http2CodecStats;
+  readonly timers: TimerService;
+  /** `payload`: 8 bytes. */
+  writePing(payload: Buffer): void;
+}
+
 export class Keepalive {
-  readonly #connection: Http2Connection;
+  readonly #connection: KeepaliveOwner;
   readonly #data: KeepaliveData | null;
   readonly #clock: Clock;
   readonly #random: () => number;
@@ -24,7 +33,7 @@ export class Keepalive {
   #lastBytesMs: number;
   #pings: number;
 
-  constructor(connection: Http2Connection, options: Http2ServerOptions | Http2ClientOptions) {
+  constructor(connection: KeepaliveOwner, options: Http2ServerOptions | Http2ClientOptions) {
     this.#connection = connection;
     this.#data = options.protocol.keepalive;
     this.#clock = options.clock;

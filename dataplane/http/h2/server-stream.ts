@@ -12,9 +12,8 @@ import {
   type Trailers,
 } from '../../api/headers.ts';
 import { isTunnelStatus } from '../tunnel.ts';
-import type { Http2Connection } from './connection.ts';
 import { ErrorCode } from './frames.ts';
-import { Http2Stream } from './stream.ts';
+import { Http2Stream, type Http2StreamOwner } from './stream.ts';
 
 /** See the file head. Writes after its end or reset are ignored. */
 export class Http2ServerStream extends Http2Stream implements ResponseEncoder {
@@ -25,7 +24,7 @@ export class Http2ServerStream extends Http2Stream implements ResponseEncoder {
   /** The handshake's key is ours: its answer means nothing to the client. */
   #hasOwnKey: boolean;
 
-  constructor(owner: Http2Connection, id: number, upgradeType: string) {
+  constructor(owner: Http2StreamOwner, id: number, upgradeType: string) {
     super(owner, id);
     this.decoder = null;
     this.upgradeType = upgradeType;

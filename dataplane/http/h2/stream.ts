@@ -5,17 +5,61 @@
 //   open --END_STREAM sent--> half-closed (local) --END_STREAM received--> closed
 //     '--END_STREAM received--> half-closed (remote) --END_STREAM sent-----^     RST_STREAM, either way: closed
 
-import type { Timer } from '../../../common/timer.ts';
+import type { Timer, TimerService } from '../../../common/timer.ts';
 import { type StreamCallbacks, StreamResetReason } from '../../api/codec.ts';
+import type { Http2Data } from '../../api/config/http2.ts';
 import type { HeaderFields, Trailers } from '../../api/headers.ts';
-import { keepBytes, letGo } from '../../network/read-slab.ts';
-import type { Http2Connection } from './connection.ts';
+import { KeptPieces } from '../../network/kept-pieces.ts';
+import { letGo } from '../../network/read-slab.ts';
+import type { Http2CodecStats } from './codec-stats.ts';
 import { ErrorCode, FRAME_HEADER_BYTES } from './frames.ts';
 import { MESSAGING_RULE } from './heads.ts';
+import type { ReceiveWindow } from './receive-window.ts';
+import type { PeerSettings } from './settings.ts';
 
 const EMPTY = Buffer.alloc(0);
 /** A peer that takes less than this in a whole flush timeout is as good as gone. */
 const MIN_FLUSH_PROGRESS_BYTES = 16 * 1024;
+
+/** What a stream asks of its connection. */
+export interface Http2StreamOwner {
+  readonly settings: Http2Data;
+  readonly stats: Http2CodecStats;
+  readonly timers: TimerService;
+  /** 0 <= x < 1. */
+  readonly random: () => number;
+  readonly bufferLimitBytes: number;
+  /** 0 = what waits for window waits for ever. */
+  readonly flushTimeoutMs: number;
+  readonly peer: PeerSettings;
+  readonly receiveWindow: ReceiveWindow;
+  /** What the peer still takes on the whole connection. */
+  sendWindow: number;
+  readonly isAboveHighWatermark: boolean;
+  /** Each gives the bytes written. */
+  writeHead(
+    id: number,
+    endStream: boolean,
+    status: number,
+    pseudo: HeaderFields | null,
+    fields: HeaderFields,
+    neverIndexed: readonly string[] | null,
+  ): number;
+  writeData(id: number, payload: Buffer, endStream: boolean): number;
+  writeWindowUpdate(id: number, increment: number): void;
+  /** The stream reads on what it had been holding back. */
+  releaseHeld(bytes: number): void;
+  /** The stream waits for the connection's window. */
+  addBlocked(stream: Http2Stream): void;
+  /** Both directions have ended. */
+  removeStream(stream: Http2Stream): void;
+  /** Tells the peer; the caller tells whoever is above. */
+  resetStream(stream: Http2Stream, code: ErrorCode): void;
+  /** The message breaks RFC 9113 8. */
+  onMalformed(stream: Http2Stream, details: string): void;
+  /** The peer's mistake ends this stream only, while there are not too many of them. */
+  onStreamError(stream: Http2Stream, code: ErrorCode, details: string): void;
+}
 
 /** See the file head. */
 export abstract class Http2Stream {
@@ -30,7 +74,7 @@ export abstract class Http2Stream {
   sendWindow: number;
   /** Bytes of `content-length` that have not come; -1 = it said none. */
   contentLeft: number;
-  protected readonly owner: Http2Connection;
+  protected readonly owner: Http2StreamOwner;
   protected headSent: boolean;
   /** An upgrade or CONNECT was let through: both directions end on their own. */
   protected isTunnel: boolean;
@@ -40,7 +84,7 @@ export abstract class Http2Stream {
   /** Came while reading was disabled. */
   #held: number;
   #readDisableCount: number;
-  #waiting: Buffer[] | null;
+  #waiting: KeptPieces | null;
   #waitingBytes: number;
   #waitingEnd: boolean;
   #waitingTrailers: Trailers | null;
@@ -51,7 +95,7 @@ export abstract class Http2Stream {
   #sent: number;
   #received: number;
 
-  constructor(owner: Http2Connection, id: number) {
+  constructor(owner: Http2StreamOwner, id: number) {
     this.id = id;
     this.callbacks = null;
     this.localEnded = false;
@@ -200,8 +244,8 @@ export abstract class Http2Stream {
     if (sent === length && (!endStream || this.localEnded)) return;
     this.#waitingEnd = endStream;
     if (sent < length) {
-      this.#waiting ??= [];
-      this.#waiting.push(keepBytes(sent === 0 ? data : data.subarray(sent)));
+      this.#waiting ??= new KeptPieces();
+      this.#waiting.add(sent === 0 ? data : data.subarray(sent));
       this.#addWaiting(length - sent);
     }
     if (endStream) this.armFlushTimer();
@@ -218,8 +262,8 @@ export abstract class Http2Stream {
 
   /** The window, or the connection's, is larger: writes up to `most` of what waits. */
   writeWaiting(most: number): void {
-    const waiting = this.#waiting;
-    if (waiting === null || this.isClosed) return;
+    if (this.#waiting === null || this.isClosed) return;
+    const waiting = this.#waiting.pieces;
     let written = 0;
     while (waiting.length > 0 && written < most) {
       const data = waiting[0]!;
@@ -355,7 +399,7 @@ export abstract class Http2Stream {
     this.#held = 0;
     if (this.#waitingBytes > 0) this.owner.stats.pendingSendBytes -= this.#waitingBytes;
     this.#waitingBytes = 0;
-    if (this.#waiting !== null) for (const data of this.#waiting) letGo(data);
+    if (this.#waiting !== null) for (const data of this.#waiting.pieces) letGo(data);
     this.#waiting = null;
   }
 
