@@ -6,7 +6,7 @@ import { defaultHttp2 } from '../api/config/http2.ts';
 
 const TYPE = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 const hcm = (options: string): string =>
-  `stat_prefix: s, route_config: {}, http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}], http2_protocol_options: {${options}}`;
+  `stat_prefix: s, max_request_headers_kb: 64, route_config: {}, http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}], http2_protocol_options: {${options}}`;
 
 // That type's data.
 const compiled = (options: string) => (networkFilterData(TYPE, hcm(options)) as HcmConfig).http2;
@@ -26,6 +26,7 @@ describe('HTTP/2 options', () => {
       'max_inbound_window_update_frames_per_data_frame_sent: 3, use_oghttp2_codec: false',
       'connection_keepalive: {interval: 2s, timeout: 0.5s, interval_jitter: {value: 0}, connection_idle_interval: 9s}',
       custom([0x99, 4_294_967_295], [0x6, 100], [0x2, 0]),
+      'stream_reset_burst: 5, stream_reset_rate: 0, max_header_field_size_kb: 64',
     ];
     assert.deepEqual(compiled(options.join(', ')), {
       hpackTableSize: 0,
@@ -38,6 +39,8 @@ describe('HTTP/2 options', () => {
       maxConsecutiveInboundFramesWithEmptyPayload: 0,
       maxInboundPriorityFramesPerStream: 0,
       maxInboundWindowUpdateFramesPerDataFrameSent: 3,
+      streamResetBurst: 5,
+      streamResetRate: 0,
       streamErrorOnInvalidHttpMessage: false,
       customSettings: [
         [0x99, 4_294_967_295],
@@ -114,17 +117,21 @@ describe('HTTP/2 options', () => {
         `${list}[2]: not supported yet (SETTINGS_MAX_FRAME_SIZE)`,
       ],
     ],
+    [
+      'a field size out of its range',
+      'max_header_field_size_kb: 63',
+      [`${at}.max_header_field_size_kb: must be in 64 .. 256`],
+    ],
+    [
+      'a field size above that of all headers',
+      'max_header_field_size_kb: 65',
+      [`${at}.max_header_field_size_kb: must not exceed max_request_headers_kb`],
+    ],
     ['METADATA frames', 'allow_metadata: true', [`${at}.allow_metadata: not supported yet (true)`]],
     [
-      'limits that are not there yet',
-      'max_header_field_size_kb: 64, stream_reset_burst: 1, stream_reset_rate: 1, disallow_obs_text: true, max_metadata_size: 1',
-      [
-        'max_metadata_size: not supported yet',
-        'max_header_field_size_kb: not supported yet',
-        'disallow_obs_text: not supported yet (true)',
-        'stream_reset_burst: not supported yet',
-        'stream_reset_rate: not supported yet',
-      ].map((error) => `${at}.${error}`),
+      'what the codec does not look at',
+      'disallow_obs_text: true',
+      [`${at}.disallow_obs_text: not supported yet (true)`],
     ],
   ];
   for (const [what, options, expected] of bad) {

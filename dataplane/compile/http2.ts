@@ -3,6 +3,7 @@
 
 import { joinPath } from '../../common/result.ts';
 import type { Http2ProtocolOptionsProto, KeepaliveSettingsProto } from '../../proto/gen/types.ts';
+import type { Wrapper } from '../../proto/plain.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
 import { defaultHttp2, type Http2Data, type KeepaliveData } from '../api/config/http2.ts';
 import type { Compilation } from './compilation.ts';
@@ -31,6 +32,7 @@ export function compileHttp2Options(
   streamError?: boolean,
 ): Http2Data {
   const given = options ?? {};
+  checkFieldSize(given.max_header_field_size_kb, path, compilation);
   const custom = compileCustomSettings(given, path, compilation);
   const named = (id: number, otherwise: number): number => custom.get(id) ?? otherwise;
   const of = defaultHttp2;
@@ -69,6 +71,8 @@ export function compileHttp2Options(
       given.max_inbound_window_update_frames_per_data_frame_sent,
       of.maxInboundWindowUpdateFramesPerDataFrameSent,
     ),
+    streamResetBurst: compileCount(given.stream_reset_burst, of.streamResetBurst),
+    streamResetRate: compileCount(given.stream_reset_rate, of.streamResetRate),
     streamErrorOnInvalidHttpMessage: wrapperOr(
       given.override_stream_error_on_invalid_http_message,
       streamError ?? given.stream_error_on_invalid_http_messaging ?? false,
@@ -77,6 +81,21 @@ export function compileHttp2Options(
     keepalive: compileKeepalive(given.connection_keepalive),
     huffman: wrapperOr(given.enable_huffman_encoding, of.huffman),
   };
+}
+
+/** 64 bits, of which a number holds 53: enough for frames. */
+function compileCount(wrapper: Wrapper<number | string> | undefined, otherwise: number): number {
+  return Math.min(Number(wrapperOr(wrapper, otherwise)), Number.MAX_SAFE_INTEGER);
+}
+
+/** Our codec has no limit of its own for one field, but the range is Envoy's. */
+function checkFieldSize(
+  kilobytes: Wrapper<number> | undefined,
+  path: string,
+  compilation: Compilation,
+): void {
+  if (kilobytes === undefined || (kilobytes.value >= 64 && kilobytes.value <= 256)) return;
+  compilation.fail(joinPath(path, 'max_header_field_size_kb'), 'must be in 64 .. 256');
 }
 
 /** What the codec itself acts by and announces: it goes into the fields that it reads. */

@@ -34,6 +34,9 @@ export interface Http2Data {
   readonly maxInboundPriorityFramesPerStream: number;
   /** Default 10. */
   readonly maxInboundWindowUpdateFramesPerDataFrameSent: number;
+  /** RST_STREAM frames that a client may send at once, default 1 000, and per second, default 33; servers only. */
+  readonly streamResetBurst: number;
+  readonly streamResetRate: number;
   /** A malformed message ends its stream only; default false: its connection. */
   readonly streamErrorOnInvalidHttpMessage: boolean;
   /** [identifier, value] pairs, sent with the first SETTINGS as they are. */
@@ -56,6 +59,8 @@ export const defaultHttp2: Http2Data = Object.freeze({
   maxConsecutiveInboundFramesWithEmptyPayload: 1,
   maxInboundPriorityFramesPerStream: 100,
   maxInboundWindowUpdateFramesPerDataFrameSent: 10,
+  streamResetBurst: 1000,
+  streamResetRate: 33,
   streamErrorOnInvalidHttpMessage: false,
   customSettings: [],
   keepalive: null,

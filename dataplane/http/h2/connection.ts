@@ -7,6 +7,7 @@
 // One error policy: what RFC 9113 calls a connection error, and what floods us, ends the connection with GOAWAY;
 // a malformed message ends its stream, or the connection (stream_error_on_invalid_http_message).
 
+import type { Clock } from '../../../common/clock.ts';
 import type { Timer, TimerService } from '../../../common/timer.ts';
 import { StreamResetReason } from '../../api/codec.ts';
 import type { Http2Data } from '../../api/config/http2.ts';
@@ -54,6 +55,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
   readonly settings: Http2Data;
   readonly stats: Http2CodecStats;
   readonly timers: TimerService;
+  readonly clock: Clock;
   /** 0 <= x < 1. */
   readonly random: () => number;
   readonly bufferLimitBytes: number;
@@ -108,6 +110,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.settings = protocol;
     this.stats = options.stats;
     this.timers = options.timers;
+    this.clock = options.clock;
     this.random = options.random;
     this.bufferLimitBytes = options.bufferLimitBytes;
     this.flushTimeoutMs = flushTimeoutMs;
@@ -471,6 +474,10 @@ export abstract class Http2Connection implements Http2StreamOwner {
     }
     if (id === 0 || this.isIdle(id)) {
       this.connectionError(ErrorCode.ProtocolError, 'http2.rst_stream_on_idle_stream');
+      return;
+    }
+    if (this.#isServer && !this.constraints.onResetFrame(this.clock.nowMs())) {
+      this.connectionError(ErrorCode.InternalError, 'http2.too_many_resets');
       return;
     }
     const stream = this.streams.get(id);

@@ -57,11 +57,40 @@ class OutboundFrames {
   }
 }
 
+/** Resets that a client may still send: so many at once, and so many more with each second (nghttp2_ratelim). */
+class ResetAllowance {
+  readonly #burst: number;
+  readonly #perSecond: number;
+  #left: number;
+  #second: number;
+
+  constructor(burst: number, perSecond: number) {
+    this.#burst = burst;
+    this.#perSecond = perSecond;
+    this.#left = burst;
+    this.#second = 0;
+  }
+
+  /** False = there is none left. */
+  take(nowMs: number): boolean {
+    const second = Math.floor(nowMs / 1000);
+    if (second > this.#second) {
+      const gain = this.#perSecond * (second - this.#second);
+      this.#left = Math.min(this.#burst, this.#left + gain);
+      this.#second = second;
+    }
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
+  }
+}
+
 export class ProtocolConstraints {
   readonly #limits: Http2Data;
   readonly #stats: Http2CodecStats;
   readonly #outbound: OutboundFrames;
   readonly #outboundControl: OutboundFrames;
+  readonly #resets: ResetAllowance;
   #openedStreams: number;
   #priorityFrames: number;
   #windowUpdateFrames: number;
@@ -73,6 +102,7 @@ export class ProtocolConstraints {
     this.#stats = stats;
     this.#outbound = new OutboundFrames();
     this.#outboundControl = new OutboundFrames();
+    this.#resets = new ResetAllowance(limits.streamResetBurst, limits.streamResetRate);
     this.#openedStreams = 0;
     this.#priorityFrames = 0;
     this.#windowUpdateFrames = 0;
@@ -125,6 +155,11 @@ export class ProtocolConstraints {
     }
     this.#stats.inboundEmptyFramesFlood++;
     return Flood.EmptyFrames;
+  }
+
+  /** RST_STREAM of a client; `nowMs` from Clock.nowMs. False = too many (Envoy's codec: a protocol error). */
+  onResetFrame(nowMs: number): boolean {
+    return this.#resets.take(nowMs);
   }
 
   onPriorityFrame(): Flood {

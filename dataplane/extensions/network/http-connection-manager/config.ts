@@ -19,6 +19,7 @@ import { compileRouteConfiguration } from '../../../compile/route.ts';
 import { upgradeType } from '../../../compile/route-action.ts';
 
 const HOUR_MS = 3_600_000;
+const DEFAULT_MAX_REQUEST_HEADERS_KB = 60;
 
 /** HttpConnectionManager -> HcmConfig. */
 export const httpConnectionManager: ExtensionConfigFactory<HttpConnectionManagerProto> = {
@@ -42,6 +43,11 @@ function compileHcm(config: HttpConnectionManagerProto, compilation: Compilation
   if (config.common_http_protocol_options?.max_response_headers_kb !== undefined) {
     const at = 'common_http_protocol_options.max_response_headers_kb';
     compilation.fail(at, 'not supported yet (on listeners)');
+  }
+  const fieldKb = config.http2_protocol_options?.max_header_field_size_kb?.value ?? 0;
+  if (fieldKb > wrapperOr(config.max_request_headers_kb, DEFAULT_MAX_REQUEST_HEADERS_KB)) {
+    const at = 'http2_protocol_options.max_header_field_size_kb';
+    compilation.fail(at, 'must not exceed max_request_headers_kb');
   }
   return {
     statPrefix: config.stat_prefix ?? '',
@@ -204,7 +210,7 @@ type Limits = Pick<
 function compileLimits(config: HttpConnectionManagerProto): Limits {
   const common = config.common_http_protocol_options;
   return {
-    maxRequestHeadersKb: wrapperOr(config.max_request_headers_kb, 60),
+    maxRequestHeadersKb: wrapperOr(config.max_request_headers_kb, DEFAULT_MAX_REQUEST_HEADERS_KB),
     maxHeadersCount: wrapperOr(common?.max_headers_count, 100),
     idleTimeoutMs: durationMsOr(common?.idle_timeout, HOUR_MS),
     maxConnectionDurationMs: durationMsOr(common?.max_connection_duration, 0),
