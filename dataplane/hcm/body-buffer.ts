@@ -1,7 +1,7 @@
 // Body that waits at a filter which stopped iteration. filter-manager makes one per direction when a filter
 // first asks for it and forgets it when iteration goes on.
 
-import { keepBytes } from '../network/read-slab.ts';
+import { KeptPieces } from '../network/kept-pieces.ts';
 
 export const BufferVerdict = {
   Fits: 0,
@@ -17,11 +17,13 @@ export class BodyBuffer {
   /** The source was paused for this buffer. */
   isPaused: boolean;
   readonly #limitBytes: number;
+  readonly #kept: KeptPieces;
   #bytes: number;
 
   /** 0 = no limit. */
   constructor(limitBytes: number) {
-    this.chunks = [];
+    this.#kept = new KeptPieces();
+    this.chunks = this.#kept.pieces;
     this.isPaused = false;
     this.#limitBytes = limitBytes;
     this.#bytes = 0;
@@ -29,7 +31,7 @@ export class BodyBuffer {
 
   /** `isStreaming`: past the limit the source may be paused instead of the message refused. */
   add(data: Buffer, isStreaming: boolean): BufferVerdict {
-    this.chunks.push(keepBytes(data));
+    this.#kept.add(data);
     this.#bytes += data.length;
     const isOver = this.#limitBytes > 0 && this.#bytes > this.#limitBytes;
     if (!isOver || this.isPaused) return BufferVerdict.Fits;

@@ -4,7 +4,7 @@
 
 import type { RequestDecoder } from '../api/codec.ts';
 import type { RequestHeaders, Trailers } from '../api/headers.ts';
-import { keepBytes } from '../network/read-slab.ts';
+import { KeptPieces } from '../network/kept-pieces.ts';
 
 /** A request as it is seen here. */
 export interface DeferredRequest {
@@ -68,30 +68,31 @@ export class HeldRequest {
   readonly headers: RequestHeaders;
   /** Null = none came. */
   trailers: Trailers | null;
-  readonly #body: Buffer[];
+  readonly #body: KeptPieces;
   #endStream: boolean;
 
   constructor(headers: RequestHeaders, endStream: boolean) {
     this.headers = headers;
     this.trailers = null;
-    this.#body = [];
+    this.#body = new KeptPieces();
     this.#endStream = endStream;
   }
 
   addData(data: Buffer, endStream: boolean): void {
-    this.#body.push(keepBytes(data));
+    this.#body.add(data);
     this.#endStream = endStream;
   }
 
   isHeadAll(): boolean {
-    return this.#endStream && this.#body.length === 0;
+    return this.#endStream && this.#body.pieces.length === 0;
   }
 
   /** Passes on what came behind the head. */
   replay(to: RequestDecoder & { isFinished(): boolean }): void {
-    const last = this.#body.length - 1;
+    const { pieces } = this.#body;
+    const last = pieces.length - 1;
     for (let i = 0; i <= last && !to.isFinished(); i++) {
-      to.decodeData(this.#body[i]!, i === last && this.#endStream);
+      to.decodeData(pieces[i]!, i === last && this.#endStream);
     }
     if (this.trailers !== null && !to.isFinished()) to.decodeTrailers(this.trailers);
   }

@@ -514,8 +514,7 @@ describe('http.max_requests_per_io_cycle', () => {
     assert.deepEqual(http2.scenario.journal, [
       'router.decodeHeaders end',
       'router.decodeHeaders',
-      'router.decodeData ab',
-      'router.decodeData cd end',
+      'router.decodeData abcd end',
       'router.decodeHeaders',
       'router.decodeData ef',
       'router.decodeTrailers x-t:1',

@@ -96,7 +96,7 @@ export function dropBody(stream: RouterStream): void {
   const body = stream.body;
   stream.body = null;
   stream.bodySlab = null;
-  if (body !== null) for (let i = 0; i < body.length; i++) letGo(body[i]!);
+  if (body !== null) for (const piece of body.pieces) letGo(piece);
 }
 
 /** Tells the client that a ceiling, not a fault, turned it away. */

@@ -3,6 +3,7 @@
 
 import type { Cluster } from '../api/cluster.ts';
 import { getField, type RequestHeaders, removeField, setField } from '../api/headers.ts';
+import { KeptPieces } from '../network/kept-pieces.ts';
 import { RequestTrait } from './control-headers.ts';
 import { createRetryState } from './retry/state.ts';
 import type { RouteEntry } from './route-entry.ts';
@@ -41,7 +42,9 @@ export function prepareRequest(
     const { priority } = forward;
     stream.retryState = createRetryState(policy, headers, cluster, priority, stream.config, stream);
   }
-  if (stream.retryState !== null || maySpeakHttp2(stream, cluster)) stream.body = [];
+  if (stream.retryState !== null || maySpeakHttp2(stream, cluster)) {
+    stream.body = new KeptPieces();
+  }
 }
 
 /** Then a try may come back unprocessed, and is sent again whatever the retry policy. */

@@ -6,6 +6,7 @@ import type { Timer } from '../../common/timer.ts';
 import type { Cluster, LoadBalancerContext } from '../api/cluster.ts';
 import type { RequestHeaders, Trailers } from '../api/headers.ts';
 import type { StreamDecoderFilterCallbacks } from '../api/http-filter.ts';
+import type { KeptPieces } from '../network/kept-pieces.ts';
 import type { ReadSlab } from '../network/read-slab.ts';
 import type { RouterConfig } from './config.ts';
 import type { RetryCallbacks, RetryState } from './retry/state.ts';
@@ -46,7 +47,7 @@ export class RouterState implements Timeouts {
   /** Some try wrote something to its upstream. */
   upstreamStarted: boolean;
   /** Body kept for another try; null = not kept (any more). */
-  body: Buffer[] | null;
+  body: KeptPieces | null;
   bodyBytes: number;
   /** What the larger pieces of such a body lie in; null = none is. */
   bodySlab: ReadSlab | null;

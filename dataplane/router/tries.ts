@@ -6,7 +6,7 @@ import type { Cluster, Host, HttpPool, ResourcePriority } from '../api/cluster.t
 import type { StreamResetReason } from '../api/codec.ts';
 import { type ResponseHeaders, setField } from '../api/headers.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
-import { keepBytes, ReadSlab } from '../network/read-slab.ts';
+import { ReadSlab } from '../network/read-slab.ts';
 import { dropBody, dropRetryState, reply, replyNoHealthyUpstream } from './answers.ts';
 import { RetryStatus } from './retry/state.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
@@ -103,7 +103,7 @@ function nextHost(stream: RouterStream): Host | null {
 
 /** Starts a try and gives it what has come of the request so far. */
 function replay(stream: RouterStream, cluster: Cluster, host: Host, isAgain: boolean): void {
-  const body = stream.body!;
+  const body = stream.body!.pieces;
   const trailers = stream.requestTrailers;
   const isComplete = stream.requestCompleteMs !== -1;
   const endStream = isComplete && body.length === 0 && trailers === null;
@@ -128,9 +128,10 @@ export function keepBody(stream: RouterStream, data: Buffer): boolean {
   );
   if (stream.bodyBytes + data.length <= limit) {
     stream.bodyBytes += data.length;
-    if (data.length > 0) {
-      stream.body!.push(isForRetry ? keepBytes(data) : keepForResend(stream, data));
-    }
+    const body = stream.body!;
+    if (data.length === 0) return true;
+    if (isForRetry || data.length <= FRESH_COPY_BYTES) body.add(data);
+    else body.pieces.push(keepForResend(stream, data));
     return true;
   }
   if (!isForRetry) {
@@ -150,9 +151,8 @@ export function keepBody(stream: RouterStream, data: Buffer): boolean {
   return false;
 }
 
-/** letGo gives it back, as with keepBytes. */
+/** letGo gives it back. */
 function keepForResend(stream: RouterStream, data: Buffer): Buffer {
-  if (data.length <= FRESH_COPY_BYTES) return keepBytes(data);
   let slab = stream.bodySlab;
   if (slab === null) {
     slab = ReadSlab.take(RESEND_BODY_BYTES);

@@ -26,7 +26,7 @@ import {
 import type { Connection } from '../api/connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
-import { keepBytes } from '../network/read-slab.ts';
+import { KeptPieces } from '../network/kept-pieces.ts';
 
 /** The router filter, as its tries see it. */
 export interface UpstreamRequestParent {
@@ -84,7 +84,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   #headersEnd: boolean;
   #encodeComplete: boolean;
   /** Body (and end) that came before the connection. */
-  #waiting: Buffer[] | null;
+  #waiting: KeptPieces | null;
   #waitingBytes: number;
   #waitingEnd: boolean;
   #waitingTrailers: Trailers | null;
@@ -168,8 +168,8 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
       this.#encode(this.#encoder, data, endStream);
       return;
     }
-    this.#waiting ??= [];
-    if (data.length > 0) this.#waiting.push(keepBytes(data));
+    this.#waiting ??= new KeptPieces();
+    if (data.length > 0) this.#waiting.add(data);
     this.#waitingBytes += data.length;
     this.#waitingEnd = endStream;
     if (!this.#waitingIsFull && this.#waitingBytes > this.#parent.bufferLimitBytes()) {
@@ -385,7 +385,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   }
 
   #encodeWaiting(encoder: RequestEncoder): void {
-    const waiting = this.#waiting ?? [];
+    const waiting = this.#waiting?.pieces ?? [];
     const trailers = this.#waitingTrailers;
     const endsWithData = this.#waitingEnd && trailers === null;
     this.#waiting = null;
