@@ -692,3 +692,25 @@ test('messages are 100 deep and no deeper', () => {
   assert.match(answer(99), /^200 /);
   assert.equal(answer(100), '502 - text/plain 22 allowed depth exceeded');
 });
+
+test('messages out of order are put in order, 16 in each other and no more', () => {
+  // id (2) before inner (3) before name (1).
+  const nested = (count: number): string => {
+    let message = '';
+    for (let i = 0; i < count; i++) {
+      const size = String.fromCharCode(message.length);
+      message = `\x10\x05\x1a${size}${message}\x0a\x01x`;
+    }
+    return `\x8a\x01${String.fromCharCode(message.length)}${message}`;
+  };
+  const answer = (count: number): string => {
+    const subject = scenario();
+    post(subject, '/echo', ['{}']);
+    subject.answer(200, [...GRPC], [grpcFrame(nested(count))], [...OK]);
+    return response(subject);
+  };
+  const inner = '{"name":"x","id":"5","inner":{}}';
+  assert.equal(answer(1), `200 0 application/json ${13 + inner.length} {"fMessage":${inner}}`);
+  assert.match(answer(16), /^200 /);
+  assert.equal(answer(17), '502 - text/plain 22 allowed depth exceeded');
+});

@@ -32,13 +32,14 @@ export class JsonLexer {
   end = 0;
   /** The last string cannot be taken as it stands. */
   hasEscapes = false;
-  #depth = 0;
+  /** Arrays and objects that are open. */
+  depth = 0;
 
   /** False when it is no UTF-8. */
   enter(text: Buffer): boolean {
     this.buffer = text;
     this.at = 0;
-    this.#depth = 0;
+    this.depth = 0;
     this.error = '';
     return isUtf8(text) || this.fail('Encountered non UTF-8 code points.', text.length);
   }
@@ -67,7 +68,7 @@ export class JsonLexer {
   /** Takes `{` or `[`. `where` says which value that is, for the error. */
   open(where: string): boolean {
     this.at++;
-    if (++this.#depth <= MAX_DEPTH) return true;
+    if (++this.depth <= MAX_DEPTH) return true;
     this.error = `Message too deep. Max recursion depth reached ${where}`;
     return false;
   }
@@ -263,7 +264,7 @@ export class JsonLexer {
 
   #close(): 0 {
     this.at++;
-    this.#depth--;
+    this.depth--;
     return 0;
   }
 

@@ -150,6 +150,18 @@ describe('JSON to protobuf', () => {
     assert.match(read(`{"wAny":${any.repeat(200)}{}${'}'.repeat(200)}}`), /too deep/);
   });
 
+  it('reads 16 Anys in each other and no more', () => {
+    const nested = (count: number): string => {
+      let any = '{"@type":"type.googleapis.com/lab.Inner"}';
+      for (let i = 1; i < count; i++) {
+        any = `{"value":${any},"@type":"type.googleapis.com/google.protobuf.Any"}`;
+      }
+      return `{"wAny":${any},"rwAny":[{},${any}]}`;
+    };
+    assert.match(read(nested(16)), /^e204/);
+    assert.match(read(nested(17)), /^Message too deep/);
+  });
+
   it('takes enum names in any case where that is asked for', () => {
     const lenient = new JsonReader(schema, true, false);
     assert.equal(read('{"fEnum":"red"}', lenient), '800101');

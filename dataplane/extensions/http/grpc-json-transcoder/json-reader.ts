@@ -18,6 +18,8 @@ const EMPTY_OBJECT = Buffer.from('{}');
 const NO_ROOT = 'Root element must be a message.';
 const TYPE_URL = 'type.googleapis.com/';
 const NO_TYPE = ' ';
+/** Anys in each other: each is looked through for its type before it is read. */
+const MAX_ANYS = 16;
 
 export class JsonReader {
   /** Why `read` gave nothing. */
@@ -32,6 +34,8 @@ export class JsonReader {
   #message = '';
   /** What went wrong is said of the message around the field. */
   #isAboutParent = false;
+  /** Anys around what is read. */
+  #anys = 0;
 
   constructor(schema: Schema, ignoreEnumCase: boolean, rejectCollisions: boolean) {
     this.#schema = schema;
@@ -72,6 +76,7 @@ export class JsonReader {
     this.#path = '';
     this.#message = '';
     this.#isAboutParent = false;
+    this.#anys = 0;
     this.#lexer.error = '';
   }
 
@@ -412,10 +417,17 @@ export class JsonReader {
 
   #any(type: MessageSchema, field: FieldSchema | null): boolean {
     const out = this.#out;
+    if (++this.#anys > MAX_ANYS) {
+      this.#lexer.error = "Message too deep. Max recursion depth reached for key '@type'";
+      return false;
+    }
     const url = this.#typeUrl();
     if (url === null) return false;
     // An object of nothing is an Any of nothing.
-    if (url === NO_TYPE) return this.#object(type, null, field, '@type');
+    if (url === NO_TYPE) {
+      this.#anys--;
+      return this.#object(type, null, field, '@type');
+    }
     if (!url.startsWith(TYPE_URL)) {
       const form = `type URLs must be of the form '${TYPE_URL}<typename>', got: ${url}`;
       return this.#invalid(`Invalid type URL, ${form}`, 'Any');
@@ -431,17 +443,18 @@ export class JsonReader {
         : this.#anyValue(inner);
     if (!isGood) return false;
     out.end(start);
+    this.#anys--;
     return true;
   }
 
   /** `@type` of the object that comes next, which stays; NO_TYPE = an empty object, null = an error. */
   #typeUrl(): string | null {
     const lexer = this.#lexer;
-    const { at } = lexer;
+    const { at, depth } = lexer;
     let url: string | null = null;
     let isEmpty = true;
     if (!lexer.open('in object')) return null;
-    for (; ; isEmpty = false) {
+    for (; url === null; isEmpty = false) {
       const next = lexer.nextKey(isEmpty);
       if (next === -1) return null;
       if (next === 0) break;
@@ -455,6 +468,7 @@ export class JsonReader {
       if (isType) url = lexer.text();
     }
     lexer.at = at;
+    lexer.depth = depth;
     if (url !== null) return url;
     if (isEmpty) return NO_TYPE;
     this.#invalid('Missing @type for any field', 'Any');

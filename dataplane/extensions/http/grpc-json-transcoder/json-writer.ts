@@ -12,6 +12,8 @@ import { WireReader } from './wire-reader.ts';
 
 /** protobuf's own limit for messages in a message. */
 const MAX_DEPTH = 100;
+/** Messages out of order in each other: a copy of each is kept while it is written. */
+const MAX_REGROUPED = 16;
 
 const COMMA = 0x2c;
 const QUOTE = 0x22;
@@ -29,6 +31,8 @@ export class JsonWriter {
   #depth = 0;
   /** Messages around the one that is written. */
   #messages = 0;
+  /** Those among them that came out of order. */
+  #regrouped = 0;
 
   constructor(schema: Schema, print: PrintOptionsData) {
     this.#schema = schema;
@@ -40,6 +44,7 @@ export class JsonWriter {
     this.error = '';
     this.#depth = 0;
     this.#messages = 0;
+    this.#regrouped = 0;
     const reader = this.#reader;
     reader.isBroken = false;
     reader.enter(bytes, 0, bytes.length);
@@ -102,10 +107,12 @@ export class JsonWriter {
     const reader = this.#reader;
     if (!isGrouped(type, reader)) {
       const { buffer, end } = reader;
+      if (++this.#regrouped > MAX_REGROUPED) this.#fail('allowed depth exceeded');
       const grouped = regroup(type, reader);
       reader.enter(grouped, 0, grouped.length);
       const isEmpty = this.#fields(type, isFirstField);
       reader.enter(buffer, end, end);
+      this.#regrouped--;
       return isEmpty;
     }
     const printsDefaults = this.#print.alwaysPrintPrimitiveFields;
