@@ -48,6 +48,7 @@ describe('compileHealthChecks', () => {
         host: '',
         path: '/health',
         method: 'GET',
+        send: new Uint8Array(),
         headers: noHeaders,
         expectedStatuses: [{ start: 200, end: 201 }],
         retriableStatuses: [],
@@ -69,7 +70,7 @@ describe('compileHealthChecks', () => {
 
   it('takes every field of HTTP checks', () => {
     const { checker } = compiled(
-      `http_health_check: {host: h, path: /p, method: HEAD, codec_client_type: HTTP2, response_buffer_size: 0,
+      `http_health_check: {host: h, path: /p, method: PUT, send: {text: "0a"}, codec_client_type: HTTP2, response_buffer_size: 0,
         expected_statuses: [{start: 200, end: 300}], retriable_statuses: [{start: 500, end: 600}],
         receive: [{text: "00fF"}, {binary: AQI=}], request_headers_to_remove: [X-B],
         request_headers_to_add: [{header: {key: X-A, value: "%HOSTNAME%"}}], service_name_matcher: {prefix: svc}}`,
@@ -79,7 +80,8 @@ describe('compileHealthChecks', () => {
       protocol: 'HTTP/2',
       host: 'h',
       path: '/p',
-      method: 'HEAD',
+      method: 'PUT',
+      send: Uint8Array.of(10),
       headers: {
         add: [
           {
@@ -139,7 +141,7 @@ describe('compileHealthChecks', () => {
     ]);
     assert.deepEqual(
       errors(
-        `${required}, alt_port: 65536, http_health_check: {path: /, receive: [{text: 0g}], expected_statuses: [{start: 300, end: 200}, {start: 99, end: 101}], retriable_statuses: [{start: 500, end: 601}]}`,
+        `${required}, alt_port: 65536, initial_jitter: -1s, http_health_check: {path: /, send: {text: "00"}, receive: [{text: 0g}], expected_statuses: [{start: 300, end: 200}, {start: 99, end: 101}], retriable_statuses: [{start: 500, end: 601}]}`,
       ),
       [
         'alt_port: must be <= 65535',
@@ -147,6 +149,8 @@ describe('compileHealthChecks', () => {
         'http_health_check.expected_statuses[1]: Invalid http expected status range: expecting start >= 100, but found start=99',
         "http_health_check.receive[0].text: invalid hex string '0g'",
         'http_health_check.retriable_statuses[0]: Invalid http retriable status range: expecting end <= 600, but found end=601',
+        "http_health_check.send: HTTP health check cannot specify a request payload with method 'GET'. Only methods that support a request body (POST, PUT, PATCH, OPTIONS) can be used with payload.",
+        'initial_jitter: must be >= 0',
       ],
     );
     assert.deepEqual(
@@ -164,11 +168,10 @@ describe('compileHealthChecks', () => {
     ]);
     assert.deepEqual(
       errors(
-        `${required}, transport_socket_match_criteria: {a: b}, http_health_check: {path: /, send: {text: "00"}, codec_client_type: HTTP3, use_alpn_protocol: true}`,
+        `${required}, transport_socket_match_criteria: {a: b}, http_health_check: {path: /, codec_client_type: HTTP3, use_alpn_protocol: true}`,
       ),
       [
         'http_health_check.codec_client_type: not supported yet (HTTP3)',
-        'http_health_check.send: not supported yet',
         'http_health_check.use_alpn_protocol: not supported yet (true)',
         'transport_socket_match_criteria: not supported yet',
       ],

@@ -13,7 +13,8 @@ import type {
   Int64RangeProto,
   TypedExtensionConfigProto,
 } from '../../proto/gen/types.ts';
-import { durationMs, durationMsOr, wrapperOr } from '../../proto/well-known.ts';
+import type { PlainDuration } from '../../proto/plain.ts';
+import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
 import type { UpstreamProtocol } from '../api/config/cluster.ts';
 import type {
   GrpcCheckData,
@@ -32,6 +33,8 @@ import { compileProxyProtocol } from '../compile/proxy-tlvs.ts';
 const FILE_SINK = 'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink';
 const DEFAULT_NO_TRAFFIC_INTERVAL_MS = 60_000;
 const DEFAULT_RESPONSE_BUFFER_BYTES = 1024;
+/** Envoy's. */
+const methodsWithBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'OPTIONS']);
 const MIN_STATUS = 100;
 const MAX_STATUS = 600;
 const onlyOk: readonly StatusRange[] = [{ start: 200, end: 201 }];
@@ -72,8 +75,8 @@ function compileHealthCheck(
   return {
     timeoutMs: durationMsOr(check.timeout, 1),
     intervalMs,
-    initialJitterMs: check.initial_jitter === undefined ? 0 : durationMs(check.initial_jitter),
-    intervalJitterMs: check.interval_jitter === undefined ? 0 : durationMs(check.interval_jitter),
+    initialJitterMs: compileJitter(check.initial_jitter, `${path}.initial_jitter`, compilation),
+    intervalJitterMs: compileJitter(check.interval_jitter, `${path}.interval_jitter`, compilation),
     intervalJitterPercent: check.interval_jitter_percent ?? 0,
     unhealthyThreshold: wrapperOr(check.unhealthy_threshold, 1),
     healthyThreshold: wrapperOr(check.healthy_threshold, 1),
@@ -93,6 +96,17 @@ function compileHealthCheck(
     alpnProtocols: check.tls_options?.alpn_protocols ?? [],
     checker: compileChecker(check, path, compilation),
   };
+}
+
+/** The other durations have rules of their own. */
+function compileJitter(
+  jitter: PlainDuration | undefined,
+  path: string,
+  compilation: Compilation,
+): number {
+  const jitterMs = durationMsOr(jitter, 0);
+  if (jitterMs < 0) compilation.fail(path, 'must be >= 0');
+  return jitterMs;
 }
 
 function compileAltPort(
@@ -165,13 +179,22 @@ function compileHttpCheck(
   compilation: Compilation,
 ): HttpCheckData {
   const expected = compileStatuses('expected', http.expected_statuses, path, compilation);
-  const method = http.method ?? 'GET';
+  const method =
+    http.method === undefined || http.method === 'METHOD_UNSPECIFIED' ? 'GET' : http.method;
+  if (http.send !== undefined && !methodsWithBody.has(method)) {
+    compilation.fail(
+      `${path}.send`,
+      `HTTP health check cannot specify a request payload with method '${method}'. ` +
+        'Only methods that support a request body (POST, PUT, PATCH, OPTIONS) can be used with payload.',
+    );
+  }
   return {
     kind: 'HTTP',
     protocol: http.codec_client_type === 'HTTP2' ? 'HTTP/2' : 'HTTP/1.1',
     host: http.host ?? '',
     path: http.path ?? '',
-    method: method === 'METHOD_UNSPECIFIED' ? 'GET' : method,
+    method,
+    send: compileSend(http.send, `${path}.send`, compilation),
     headers: compileHeaderMutations('request', http, path, compilation),
     expectedStatuses: expected.length === 0 ? onlyOk : expected,
     retriableStatuses: compileStatuses('retriable', http.retriable_statuses, path, compilation),
@@ -219,7 +242,7 @@ function compileTcpCheck(
   const { send, receive, proxy_protocol_config: proxy } = tcp;
   return {
     kind: 'TCP',
-    send: send === undefined ? new Uint8Array() : compilePayload(send, `${path}.send`, compilation),
+    send: compileSend(send, `${path}.send`, compilation),
     receive: compileReceive(receive, `${path}.receive`, compilation),
     proxyProtocol:
       proxy === undefined
@@ -240,6 +263,14 @@ function compileGrpcCheck(
     authority: grpc.authority ?? '',
     metadata: compileHeaderMutations('request', metadata, path, compilation),
   };
+}
+
+function compileSend(
+  payload: HealthCheckPayloadProto | undefined,
+  path: string,
+  compilation: Compilation,
+): Uint8Array {
+  return payload === undefined ? new Uint8Array() : compilePayload(payload, path, compilation);
 }
 
 function compileReceive(

@@ -13,6 +13,7 @@ export const httpCheck: HttpCheckData = {
   host: '',
   path: '/health',
   method: 'GET',
+  send: new Uint8Array(),
   headers: { add: [], remove: [] },
   expectedStatuses: [{ start: 200, end: 201 }],
   retriableStatuses: [],

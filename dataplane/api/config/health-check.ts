@@ -54,6 +54,8 @@ export interface HttpCheckData {
   readonly host: string;
   readonly path: string;
   readonly method: string;
+  /** Body of the request; empty = none. */
+  readonly send: Uint8Array;
   readonly headers: HeaderMutationsData;
   readonly expectedStatuses: readonly StatusRange[];
   readonly retriableStatuses: readonly StatusRange[];

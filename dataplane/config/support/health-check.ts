@@ -21,7 +21,7 @@ export const healthCheckSupport: SupportGroup = {
     },
     [`${check}.Payload`]: fields('text', 'binary'),
     [`${check}.HttpHealthCheck`]: {
-      ...fields('host', 'path', 'method', 'receive', 'response_buffer_size'),
+      ...fields('host', 'path', 'method', 'send', 'receive', 'response_buffer_size'),
       ...fields('request_headers_to_add', 'request_headers_to_remove'),
       ...fields('expected_statuses', 'retriable_statuses', 'service_name_matcher'),
       codec_client_type: only('HTTP1', 'HTTP2'),

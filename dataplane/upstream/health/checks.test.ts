@@ -82,6 +82,27 @@ test('HTTP: method, host and headers of the config', async () => {
   assert.equal(seen.requests.at(-1)?.headers.host, 'own', "the endpoint's own name comes first");
 });
 
+test('HTTP: a body, with its length', async () => {
+  let body = '';
+  const server = http.createServer((request, response) => {
+    request.on('data', (chunk: Buffer) => {
+      body += chunk.toString();
+    });
+    request.on('end', () => {
+      assert.equal(request.headers['content-length'], '5');
+      response.end();
+    });
+  });
+  cleanups.push(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const send = Uint8Array.from(Buffer.from('hello'));
+  const host = checked(await listen(server), withHttp({ method: 'POST', send }));
+  assert.deepEqual(await host.results(2), ['ok 0', 'ok 0']);
+  assert.match(body, /^(hello){2,}$/);
+});
+
 test('HTTP: reuse_connection off, or a server that closes, costs a connection per check', async () => {
   const seen = await httpServer((response) => response.end());
   const host = checked(seen.port, { reuseConnection: false, ...withHttp({}) });

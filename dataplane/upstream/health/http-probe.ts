@@ -2,7 +2,7 @@
 
 import type { RequestEncoder } from '../../api/codec.ts';
 import type { HttpCheckData, StatusRange } from '../../api/config/health-check.ts';
-import { RequestHeaders, type ResponseHeaders } from '../../api/headers.ts';
+import { RequestHeaders, type ResponseHeaders, setField } from '../../api/headers.ts';
 import { compileStringMatcher, type StringMatcher } from '../../matcher/string-matcher.ts';
 import { CheckClient, type CheckClientOptions, type CheckExchange } from './check-client.ts';
 import type { CheckHeaders } from './check-headers.ts';
@@ -28,6 +28,7 @@ export class HttpProbe implements Probe, CheckExchange {
   readonly #client: CheckClient;
   readonly #search: PayloadSearch;
   readonly #serviceName: StringMatcher | null;
+  readonly #send: Buffer;
   #headers: ResponseHeaders | null = null;
   /** How much more of the body is to be searched. */
   #searchableBytes = 0;
@@ -38,6 +39,7 @@ export class HttpProbe implements Probe, CheckExchange {
     this.#observer = observer;
     this.#client = new CheckClient({ ...options, exchange: this });
     this.#search = new PayloadSearch(check.receive);
+    this.#send = Buffer.from(check.send);
     this.#serviceName = check.serviceName === null ? null : compileStringMatcher(check.serviceName);
   }
 
@@ -64,8 +66,11 @@ export class HttpProbe implements Probe, CheckExchange {
     const { check, authority, scheme, addHeaders, wallMs } = this.#options;
     const fields = ['user-agent', CHECK_USER_AGENT];
     addHeaders?.(fields, wallMs());
+    const hasBody = this.#send.length > 0;
+    if (hasBody) setField(fields, 'content-length', String(this.#send.length));
     const headers = new RequestHeaders(check.method, check.path, authority, scheme, fields);
-    encoder.encodeHeaders(headers, true);
+    encoder.encodeHeaders(headers, !hasBody);
+    if (hasBody) encoder.encodeData(this.#send, true);
   }
 
   onLost(): void {
