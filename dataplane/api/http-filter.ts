@@ -85,7 +85,7 @@ export interface StreamDecoderFilterCallbacks extends StreamFilterCallbacks {
   decodingBuffer(): readonly Buffer[];
   /** Adds body in front of what is still to come (used by filters that took it). */
   addDecodedData(data: Buffer): void;
-  /** From inside decodeData, at most once: these bytes (not none) go on in place of the piece that it was given. */
+  /** From inside decodeData, at most once: these bytes (none only at the end) go on in place of its piece. */
   replaceDecodedData(data: Buffer): void;
   /** The terminal filter's sink is full / writable again: the manager read-disables the client. */
   onDecoderFilterAboveWriteBufferHighWatermark(): void;
@@ -105,7 +105,7 @@ export interface StreamEncoderFilterCallbacks extends StreamFilterCallbacks {
   continueEncoding(): void;
   encodingBuffer(): readonly Buffer[];
   addEncodedData(data: Buffer): void;
-  /** From inside encodeData, at most once: these bytes (not none) go on in place of the piece that it was given. */
+  /** From inside encodeData, at most once: these bytes (none only at the end) go on in place of its piece. */
   replaceEncodedData(data: Buffer): void;
   /** Replaces the response that is being encoded (only before its headers were sent on). */
   sendLocalReply(
