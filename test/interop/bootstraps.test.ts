@@ -81,6 +81,10 @@ const withFilter = (name: string, fields: string) =>
     ),
   });
 const withCluster = (fields: string) => bootstrap({ clusters: cluster(fields) });
+const upstreamHttp = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+const healthCheckTimes = 'timeout: 1s, interval: 1s, unhealthy_threshold: 2, healthy_threshold: 1';
+const withHealthCheck = (fields: string) =>
+  withCluster(`connect_timeout: 1s, health_checks: [{${healthCheckTimes}, ${fields}}]`);
 const withTls = (context: string, fields = '') =>
   bootstrap({
     listeners: listener(hcm(''), {
@@ -224,6 +228,15 @@ const good: Readonly<Record<string, string>> = {
   'breakers, outlier detection and balancing': withCluster(
     'connect_timeout: 0.25s, lb_policy: LEAST_REQUEST, least_request_lb_config: {choice_count: 3}, circuit_breakers: {thresholds: [{max_connections: 10, max_pending_requests: 5, max_requests: 20, retry_budget: {budget_percent: {value: 25}, min_retry_concurrency: 3}}]}, outlier_detection: {consecutive_5xx: 3, interval: 1s, base_ejection_time: 5s, max_ejection_percent: 50, enforcing_success_rate: 0}',
   ),
+  'HTTP health checks': withHealthCheck(
+    'initial_jitter: 0.1s, interval_jitter_percent: 10, no_traffic_interval: 5s, healthy_edge_interval: 1s, reuse_connection: false, http_health_check: {path: /, method: POST, send: {text: "00"}, host: h, expected_statuses: [{start: 200, end: 300}], retriable_statuses: [{start: 500, end: 600}], receive: [{text: "6f6b"}, {binary: AQI=}], response_buffer_size: 0, service_name_matcher: {prefix: a}, codec_client_type: HTTP2, request_headers_to_add: [{header: {key: x-a, value: "%HOSTNAME%"}}], request_headers_to_remove: [x-b]}',
+  ),
+  'TCP health checks with an event log': withHealthCheck(
+    `tls_options: {alpn_protocols: [a]}, event_logger: [{name: file, typed_config: ${type('envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink', 'event_log_path: /dev/null')}}], tcp_health_check: {send: {text: "00"}, receive: [{text: "01"}], proxy_protocol_config: {version: V2}}`,
+  ),
+  'gRPC health checks': withCluster(
+    `typed_extension_protocol_options: {${upstreamHttp}: ${type(upstreamHttp, 'explicit_http_config: {http2_protocol_options: {}}')}}, health_checks: [{${healthCheckTimes}, grpc_health_check: {service_name: s, authority: a, initial_metadata: [{header: {key: x-a, value: b}}]}}]`,
+  ),
   STRICT_DNS: withCluster('type: STRICT_DNS, dns_lookup_family: V4_ONLY, dns_refresh_rate: 5s'),
   'upstream TLS': withCluster(
     `transport_socket: {name: tls, typed_config: ${type('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', `sni: a.test, common_tls_context: {validation_context: {trusted_ca: ${inline(ca.certificatePem)}}}`)}}`,
@@ -257,6 +270,45 @@ const bad: Readonly<Record<string, readonly [string, RegExp]>> = {
   'an unknown enum value': [withHcm('codec_type: HTTP9'), /codec_type/],
   'a negative connect timeout': [withCluster('connect_timeout: -1s'), /connect_timeout/],
   'a connect timeout of 0': [withCluster('connect_timeout: 0s'), /connect_timeout/],
+  'a health check without thresholds': [
+    withCluster('health_checks: [{timeout: 1s, interval: 1s, tcp_health_check: {}}]'),
+    /unhealthy_threshold/,
+  ],
+  'a health check of no kind': [withHealthCheck('alt_port: 1'), /health_checks\[0\]/],
+  'two health checks': [
+    withCluster(
+      `health_checks: [{${healthCheckTimes}, tcp_health_check: {}}, {${healthCheckTimes}, tcp_health_check: {}}]`,
+    ),
+    /Multiple health checks/,
+  ],
+  'a negative jitter of health checks': [
+    withHealthCheck('initial_jitter: -1s, tcp_health_check: {}'),
+    /initial_jitter/,
+  ],
+  'a health check payload that is no hexadecimal': [
+    withHealthCheck('tcp_health_check: {send: {text: abc}}'),
+    /invalid hex string 'abc'/,
+  ],
+  'a range of no statuses': [
+    withHealthCheck('http_health_check: {path: /, expected_statuses: [{start: 300, end: 200}]}'),
+    /expected_statuses\[0\].*start < end/,
+  ],
+  'a status that does not exist': [
+    withHealthCheck('http_health_check: {path: /, retriable_statuses: [{start: 500, end: 601}]}'),
+    /retriable_statuses\[0\].*end <= 600/,
+  ],
+  'a health check that sends a body with GET': [
+    withHealthCheck('http_health_check: {path: /, send: {text: "00"}}'),
+    /cannot specify a request payload with method 'GET'/,
+  ],
+  'a health check with CONNECT': [
+    withHealthCheck('http_health_check: {path: /, method: CONNECT}'),
+    /method/,
+  ],
+  'gRPC health checks over HTTP/1': [
+    withHealthCheck('grpc_health_check: {}'),
+    /backend cluster must support HTTP\/2 for gRPC healthchecking/,
+  ],
   'a malformed duration': [withCluster('connect_timeout: soon'), /connect_timeout/],
   'two members of a oneof': [
     withRoutes('{match: {prefix: /, path: /a}, route: {cluster: backend}}'),
