@@ -135,12 +135,7 @@ const cases: readonly Case[] = [
     script: headWith(...OK, ['content-length', '0'], ['content-length', '0']),
   },
   { name: 'length_with_sign', script: headWith(...OK, ['content-length', '+0']) },
-  {
-    name: 'padded_value',
-    script: headWith(...OK, ['a', ' b ']),
-    uncounted: ['upstream_rq_tx_reset', 'upstream_cx_protocol_error', 'upstream_cx_destroy'],
-    ours: '502 UPE upstream_reset_before_response_started{protocol_error}',
-  },
+  { name: 'padded_value', script: headWith(...OK, ['a', ' b ']) },
   { name: 'hundred_fields', script: headWith(...OK, ...fieldsOf(99, 1)) },
   { name: 'too_many_fields', script: headWith(...OK, ...fieldsOf(101, 1)) },
   {
