@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { FakeTimers } from '../../test/fakes/timers.ts';
 import { ConnectionCloseType, ConnectionEvent } from '../api/connection.ts';
 import { SocketConnection, type SocketConnectionOptions } from './connection.ts';
+import { sharedReadSlab } from './read-slab.ts';
 
 /** Both ends of a real loopback connection: ours and the bare socket of the peer. */
 class Pair {
@@ -310,6 +313,29 @@ test('a flush may take as long as setDelayedCloseTimeout says, for ever with 0',
   it.timers.advance(3_600_000);
   assert.deepEqual(it.events, []);
   assert.equal(it.timers.armedCount(), 0);
+});
+
+test('bytes that wait one by one for a stalled peer cost little more than bytes', async () => {
+  setFlagsFromString('--expose-gc');
+  // Node gives it no other name.
+  const collect = runInNewContext('gc') as () => void;
+  const { connection, peer } = await pair({ bufferLimitBytes: 0 });
+  peer.pause();
+  connection.write(Buffer.alloc(32 * 1024 * 1024));
+  for (const asText of [false, true]) {
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    const data = sharedReadSlab.memory.subarray(0, 1);
+    for (let i = 0; i < 200_000; i++) {
+      // A chunk of HTTP/1, or a piece of a body whose length is known.
+      if (asText) connection.write('1\r\n');
+      connection.write(data);
+      if (asText) connection.write('\r\n');
+    }
+    collect();
+    const mib = (process.memoryUsage().heapUsed - before) / 2 ** 20;
+    assert.ok(mib < 5, `${mib.toFixed(1)} MiB beside 0.2 MiB`);
+  }
 });
 
 test('JS-11 small reads that are written on with a stalled peer stay as they were', async () => {

@@ -19,6 +19,7 @@ import {
 } from '../api/connection.ts';
 import { enterReadEvent, leaveReadEvent, scheduleFlush } from './flush-queue.ts';
 import { HandleReader } from './handle-reader.ts';
+import { KeptPieces } from './kept-pieces.ts';
 import { LARGE_SLAB_BYTES, liesInSharedSlab, type ReadSlab, slabOf } from './read-slab.ts';
 import { RecordReader } from './record-reader.ts';
 import {
@@ -79,6 +80,9 @@ const DEFAULT_DELAYED_CLOSE_MS = 1000;
 const FLUSH_AT_BYTES = LARGE_SLAB_BYTES;
 /** A buffer up to this size behind a string is appended to it: one write beats one writev. */
 const JOIN_BYTES = 4 * 1024;
+/** What waits behind a write in flight: small pieces are put together, text is flattened when there is so much. */
+const LATE_PIECE_BYTES = 512;
+const LATE_TEXT_BYTES = 16 * 1024;
 const EMPTY = Buffer.alloc(0);
 const NO_ADDRESS: SocketAddress = { ip: '', port: 0 };
 
@@ -120,6 +124,8 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
   /** Written and not given to the handle: #chunks, then #text. */
   #text = '';
   #chunks: Buffer[] = [];
+  /** Adds to #chunks while a write is in flight. */
+  #late: KeptPieces | null = null;
   #pendingBytes = 0;
   /** Given to the handle in one write that is not done; what comes meanwhile is gathered behind it. */
   #inFlightBytes = 0;
@@ -230,13 +236,20 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
       this.#text += data.toString('latin1');
     } else {
       if (this.#text.length > 0) this.#textToChunk();
-      this.#chunks.push(liesInSharedSlab(data) ? Buffer.from(data) : data);
-      // Until it is written: the writer may be done with its slab before our turn to flush comes.
-      this.#pendingSlabs = holdSlabOf(data, this.#pendingSlabs);
+      if (this.#inFlightBytes > 0 && length <= LATE_PIECE_BYTES) {
+        this.#late ??= new KeptPieces(this.#chunks);
+        this.#late.add(data);
+      } else {
+        this.#chunks.push(liesInSharedSlab(data) ? Buffer.from(data) : data);
+        // Until it is written: the writer may be done with its slab before our turn to flush comes.
+        this.#pendingSlabs = holdSlabOf(data, this.#pendingSlabs);
+      }
     }
     this.#pendingBytes += length;
-    if (this.#inFlightBytes > 0) this.#checkHighWatermark();
-    else if (this.#pendingBytes >= FLUSH_AT_BYTES) this.flush();
+    if (this.#inFlightBytes > 0) {
+      if (this.#text.length >= LATE_TEXT_BYTES) this.#textToChunk();
+      this.#checkHighWatermark();
+    } else if (this.#pendingBytes >= FLUSH_AT_BYTES) this.flush();
     else if (!this.#flushScheduled) {
       this.#flushScheduled = true;
       scheduleFlush(this);
@@ -250,6 +263,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
     const handle = this.#handle;
     if (bytes === 0 || handle === null || this.#inFlightBytes > 0) return;
     this.#pendingBytes = 0;
+    this.#late = null;
     this.bytesSent += bytes;
     if (this.#traffic !== null) this.#traffic.txBytesTotal += bytes;
     const chunks = this.#chunks;
@@ -499,6 +513,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
     this.#sink = null;
     this.#text = '';
     this.#chunks = [];
+    this.#late = null;
     this.#pendingBytes = 0;
     this.#closeTimer?.stop();
     this.#reader?.dispose();

@@ -10,12 +10,17 @@ const TAIL_BYTES = 4096;
 /** Its user may take pieces off the front, cut them there, and lend them to others. */
 export class KeptPieces {
   /** Each is to be given back by letGo. */
-  readonly pieces: Buffer[] = [];
+  readonly pieces: Buffer[];
   /** Small ones are gathered here; null = there was none yet behind another. */
   #tail: Buffer | null = null;
   #tailBytes = 0;
   /** The piece that is the end of #tail. */
   #last: Buffer | null = null;
+
+  /** Goes on behind `pieces`, which stay as they are. */
+  constructor(pieces: Buffer[] = []) {
+    this.pieces = pieces;
+  }
 
   /** `data` is the caller's again when this returns. */
   add(data: Buffer): void {
