@@ -234,7 +234,14 @@ function hopBootstrap(pki: HopPki, options: HopsOptions, hop: Hop): object {
           connect_timeout: '5s',
           ...upstreamSocket(pki, hop.upstreamTls, isHttp2 ? 'h2' : 'http/1.1'),
           circuit_breakers: {
-            thresholds: [{ max_connections: 4096, max_pending_requests: 4096, max_requests: 4096 }],
+            thresholds: [
+              {
+                max_connections: 4096,
+                max_pending_requests: 4096,
+                max_requests: 4096,
+                max_retries: 4096,
+              },
+            ],
           },
           typed_extension_protocol_options: {
             [upstreamOptions]: {

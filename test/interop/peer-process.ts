@@ -5,10 +5,11 @@ import net from 'node:net';
 
 const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 50;
+const KILL_AFTER_MS = 3000;
 
 export interface PeerServer {
   readonly port: number;
-  /** SIGKILL: these servers have nothing to save. */
+  /** SIGTERM, so that servers take their workers along; SIGKILL where that takes too long. */
   stop(): Promise<void>;
 }
 
@@ -57,7 +58,8 @@ function kill(child: ChildProcess): Promise<void> {
       return;
     }
     child.once('exit', () => resolve());
-    child.kill('SIGKILL');
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref();
   });
 }
 
