@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 import { FakeTimers } from '../../test/fakes/timers.ts';
 import { ConnectionCloseType, ConnectionEvent } from '../api/connection.ts';
 import { SocketConnection, type SocketConnectionOptions } from './connection.ts';
-import { sharedReadSlab } from './read-slab.ts';
+import { ReadSlab, sharedReadSlab } from './read-slab.ts';
 
 /** Both ends of a real loopback connection: ours and the bare socket of the peer. */
 class Pair {
@@ -336,6 +336,22 @@ test('bytes that wait one by one for a stalled peer cost little more than bytes'
     const mib = (process.memoryUsage().heapUsed - before) / 2 ** 20;
     assert.ok(mib < 5, `${mib.toFixed(1)} MiB beside 0.2 MiB`);
   }
+});
+
+test('small pieces that wait for a stalled peer do not keep the slabs that they were gathered in', async () => {
+  const { connection, peer } = await pair({ bufferLimitBytes: 0 });
+  peer.pause();
+  connection.write(Buffer.alloc(32 * 1024 * 1024));
+  await new Promise(setImmediate);
+  const before = process.memoryUsage().arrayBuffers;
+  for (let i = 0; i < 500; i++) {
+    // One frame of HTTP/2 per turn.
+    const slab = ReadSlab.take(64 * 1024);
+    connection.write(slab.memory.subarray(0, 1000));
+    slab.release();
+  }
+  const mib = (process.memoryUsage().arrayBuffers - before) / 2 ** 20;
+  assert.ok(mib < 3, `${mib.toFixed(1)} MiB beside 0.5 MiB`);
 });
 
 test('JS-11 small reads that are written on with a stalled peer stay as they were', async () => {

@@ -236,7 +236,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
       this.#text += data.toString('latin1');
     } else {
       if (this.#text.length > 0) this.#textToChunk();
-      if (this.#inFlightBytes > 0 && length <= LATE_PIECE_BYTES) {
+      if (this.#inFlightBytes > 0 && isSmallPiece(data)) {
         this.#late ??= new KeptPieces(this.#chunks);
         this.#late.add(data);
       } else {
@@ -532,6 +532,11 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
 
 function deliverEarly(connection: SocketConnection): void {
   connection.deliverEarly();
+}
+
+/** It may wait for long: what it lies in should not wait with it. */
+function isSmallPiece(data: Buffer): boolean {
+  return data.length <= LATE_PIECE_BYTES || slabOf(data)?.isWastedOn(data.length) === true;
 }
 
 function holdSlabOf(data: Buffer, held: ReadSlab[] | null): ReadSlab[] | null {

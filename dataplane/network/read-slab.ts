@@ -34,6 +34,11 @@ export class ReadSlab {
     return this.#holds > 1;
   }
 
+  /** A small slab for a few bytes: there may be as many of them as there are frames. Large ones are shared by many. */
+  isWastedOn(bytes: number): boolean {
+    return this.memory.length === SMALL_SLAB_BYTES && bytes < SMALL_SLAB_BYTES / KEPT_SHARE;
+  }
+
   hold(): void {
     this.#holds++;
   }
