@@ -43,6 +43,8 @@ export class Http2Backend {
       this.mostStreams = Math.max(this.mostStreams, open);
       stream.on('error', () => {});
       stream.on('close', () => open--);
+      // Of a request that nobody reads Node resets the stream behind the answer, now and then before its end.
+      if (headers[':method'] === 'GET') stream.resume();
       this.onStream(stream, headers, ++count);
     });
   }
