@@ -662,15 +662,11 @@ export abstract class Http2Connection implements Http2StreamOwner {
   }
 
   #countOutbound(isControl: boolean): void {
-    const { writer, constraints } = this;
-    if (!constraints.onOutboundFrame(isControl, writer.bytes)) return;
+    if (!this.constraints.onOutboundFrame(isControl, this.writer.bytes)) return;
     if (this.#floodTold !== Flood.None) return;
-    const waiting = writer.gatheredBytes() + this.connection.writeBufferedBytes();
-    const flood = constraints.checkOutbound(writer.bytes, waiting);
-    if (flood === Flood.None) return;
-    this.#floodTold = flood;
+    this.#floodTold = this.#checkOutbound();
     // Whoever writes is in the middle of something.
-    process.nextTick(onOutboundFlood, this);
+    if (this.#floodTold !== Flood.None) process.nextTick(onOutboundFlood, this);
   }
 
   // -- the end ------------------------------------------------------------------------------------
@@ -741,8 +737,23 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.connectionError(ErrorCode.EnhanceYourCalm, flood, true);
   }
 
+  #checkOutbound(): Flood {
+    const { writer } = this;
+    const waiting = writer.gatheredBytes() + this.connection.writeBufferedBytes();
+    return this.constraints.checkOutbound(writer.bytes, waiting);
+  }
+
+  /**
+   * What was written in that turn has been given to the kernel. If that took it, there is no flood, but for answers
+   * to a client that asks for very many at once.
+   */
   onOutboundFlood(): void {
-    this.#flooded(this.#floodTold);
+    let flood = this.#floodTold;
+    if (!this.#isServer || flood === Flood.Outbound) flood = this.#checkOutbound();
+    this.#floodTold = Flood.None;
+    if (flood === Flood.None || this.isDone) return;
+    this.constraints.countOutboundFlood(flood);
+    this.#flooded(flood);
   }
 
   onAckTimeout(): void {

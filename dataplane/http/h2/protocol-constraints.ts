@@ -128,20 +128,19 @@ export class ProtocolConstraints {
     );
   }
 
-  /** Of `bytesWritten`, `waitingBytes` have not been taken by the peer. */
+  /** Of `bytesWritten`, `waitingBytes` have not been taken by the peer. Counts nothing: see countOutboundFlood. */
   checkOutbound(bytesWritten: number, waitingBytes: number): Flood {
     const taken = bytesWritten - waitingBytes;
     this.#outbound.settle(taken, waitingBytes === 0);
     this.#outboundControl.settle(taken, waitingBytes === 0);
-    if (this.#outbound.waiting() > this.#limits.maxOutboundFrames) {
-      this.#stats.outboundFlood++;
-      return Flood.Outbound;
-    }
-    if (this.#outboundControl.waiting() > this.#limits.maxOutboundControlFrames) {
-      this.#stats.outboundControlFlood++;
-      return Flood.OutboundControl;
-    }
-    return Flood.None;
+    if (this.#outbound.waiting() > this.#limits.maxOutboundFrames) return Flood.Outbound;
+    const isControlFlood = this.#outboundControl.waiting() > this.#limits.maxOutboundControlFrames;
+    return isControlFlood ? Flood.OutboundControl : Flood.None;
+  }
+
+  countOutboundFlood(flood: Flood): void {
+    if (flood === Flood.Outbound) this.#stats.outboundFlood++;
+    else this.#stats.outboundControlFlood++;
   }
 
   /** DATA, HEADERS or CONTINUATION. `isEmpty`: carries nothing and ends nothing. */

@@ -78,3 +78,41 @@ test('a request that ends before its head was written is not spoken of', async (
   assert.equal(client.codec.activeStreams(), 0);
   assert.equal(client.options.stats.txReset, 0);
 });
+
+test('what is written within one turn is no flood when the peer takes it', async () => {
+  const { client, sent } = await begin();
+  const { connection } = client;
+  const write = connection.write.bind(connection);
+  connection.write = (data) => {
+    write(data);
+    connection.bufferedBytes += data.length;
+    process.nextTick(() => {
+      connection.bufferedBytes -= data.length;
+    });
+  };
+  const { encoder } = client.request(post(), false);
+  for (let i = 0; i < 12_000; i++) encoder.encodeData(Buffer.from('x'), false);
+  assert.equal((await sent()).length, 12_001);
+  assert.deepEqual(client.errors, []);
+  assert.equal(client.options.stats.outboundFlood, 0);
+});
+
+test('what the peer does not take is a flood', async () => {
+  const { client, sent } = await begin();
+  client.connection.bufferedBytes = 1_000_000;
+  const { encoder } = client.request(post(), false);
+  for (let i = 0; i < 12_000; i++) encoder.encodeData(Buffer.from('x'), false);
+  await sent();
+  assert.equal(client.errors[0]?.details, 'http2.outbound_frames_flood');
+  assert.equal(client.options.stats.outboundFlood, 1);
+});
+
+test('resets of all streams at once cost the other streams of a connection nothing', async () => {
+  const { client, sent } = await begin();
+  const requests = Array.from({ length: 1010 }, () => client.request(post(), false));
+  await sent();
+  for (const { encoder } of requests) encoder.resetStream(StreamResetReason.LocalReset);
+  assert.equal((await sent()).length, 1010);
+  assert.deepEqual(client.errors, []);
+  assert.equal(client.options.stats.outboundControlFlood, 0);
+});
