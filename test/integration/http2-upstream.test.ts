@@ -231,8 +231,38 @@ describe('a stream that the peer refuses', () => {
   });
 });
 
-describe('a dead peer', () => {
-  it('is found by PING within its timeout', async () => {
+describe('F-05 a dead peer', () => {
+  const http =
+    'explicit_http_config: { http2_protocol_options: { connection_keepalive: { interval: 0.1s, timeout: 0.1s } } }';
+
+  it('of an idle connection is found by PING, and the pool makes another', async () => {
+    const backend = await http2Backend(countBody);
+    /** Carries bytes both ways, until the cable is cut: no FIN comes, no RST. */
+    const sockets = new Set<net.Socket>();
+    const cable = net.createServer((socket) => {
+      const onward = net.connect(backend.port, '127.0.0.1');
+      for (const end of [socket, onward]) sockets.add(end.on('error', () => {}));
+      socket.on('data', (data) => onward.write(data));
+      onward.on('data', (data) => socket.write(data));
+    });
+    cable.listen(0, '127.0.0.1');
+    await once(cable, 'listening');
+    const scene = await Http2UpstreamScene.start([{ name: 'app', ports: [portOf(cable)], http }]);
+    try {
+      assert.equal((await scene.ask('/app/')).status, 200);
+      for (const socket of sockets) socket.removeAllListeners('data').resume();
+      await scene.sidecar.untilStat('cluster.app.upstream_cx_active', (active) => active === 0);
+      assert.equal(await scene.stat('cluster.app.http2.keepalive_timeout'), 1);
+      assert.equal((await scene.ask('/app/')).status, 200);
+    } finally {
+      await scene.stop();
+      for (const socket of sockets) socket.destroy();
+      cable.close();
+      backend.close();
+    }
+  });
+
+  it('is found by PING within its timeout, and its requests are answered', async () => {
     const sockets = new Set<net.Socket>();
     const swallower = net.createServer((socket) => {
       sockets.add(socket.on('error', () => {}));
@@ -243,11 +273,7 @@ describe('a dead peer', () => {
     swallower.listen(0, '127.0.0.1');
     await once(swallower, 'listening');
     const scene = await Http2UpstreamScene.start([
-      {
-        name: 'dead',
-        ports: [portOf(swallower)],
-        http: 'explicit_http_config: { http2_protocol_options: { connection_keepalive: { interval: 0.1s, timeout: 0.1s } } }',
-      },
+      { name: 'dead', ports: [portOf(swallower)], http },
     ]);
     try {
       const { status, text } = await scene.ask('/dead/');
