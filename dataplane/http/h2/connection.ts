@@ -96,6 +96,9 @@ export abstract class Http2Connection implements Http2StreamOwner {
   #blockBytes: number;
   #ackTimer: Timer | null;
   #floodTold: Flood;
+  /** Of answers to the client's own frames. */
+  #isClientsFlood: boolean;
+  #isReading: boolean;
   #streamErrors: number;
 
   constructor(
@@ -143,6 +146,8 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.#blockBytes = 0;
     this.#ackTimer = null;
     this.#floodTold = Flood.None;
+    this.#isClientsFlood = false;
+    this.#isReading = false;
     this.#streamErrors = 0;
   }
 
@@ -180,6 +185,15 @@ export abstract class Http2Connection implements Http2StreamOwner {
 
   /** Bytes from the connection. */
   protected read(data: Buffer): void {
+    this.#isReading = true;
+    try {
+      this.#readFrames(data);
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  #readFrames(data: Buffer): void {
     this.keepalive.onBytes();
     let bytes = data;
     const partial = this.#partial;
@@ -664,9 +678,12 @@ export abstract class Http2Connection implements Http2StreamOwner {
   #countOutbound(isControl: boolean): void {
     if (!this.constraints.onOutboundFrame(isControl, this.writer.bytes)) return;
     if (this.#floodTold !== Flood.None) return;
-    this.#floodTold = this.#checkOutbound();
+    const flood = this.#checkOutbound();
+    if (flood === Flood.None) return;
+    this.#floodTold = flood;
+    this.#isClientsFlood = this.#isServer && this.#isReading && flood === Flood.OutboundControl;
     // Whoever writes is in the middle of something.
-    if (this.#floodTold !== Flood.None) process.nextTick(onOutboundFlood, this);
+    process.nextTick(onOutboundFlood, this);
   }
 
   // -- the end ------------------------------------------------------------------------------------
@@ -749,7 +766,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
    */
   onOutboundFlood(): void {
     let flood = this.#floodTold;
-    if (!this.#isServer || flood === Flood.Outbound) flood = this.#checkOutbound();
+    if (!this.#isClientsFlood) flood = this.#checkOutbound();
     this.#floodTold = Flood.None;
     if (flood === Flood.None || this.isDone) return;
     this.constraints.countOutboundFlood(flood);

@@ -312,6 +312,23 @@ test('PINGs whose answers are read are no flood', async () => {
   assert.equal(server.brokenBy, '');
 });
 
+test('resets of all streams at once, when their upstream is gone, are no flood of the client', async () => {
+  const { server, peer, sent } = await begin();
+  for (let id = 1; id <= 2 * 1010; id += 2)
+    server.codec.dispatch(peer.headers(id, WHOLE, GET), false);
+  await sent();
+  for (const { encoder } of server.requests) encoder.resetStream(StreamResetReason.LocalReset);
+  assert.equal((await sent()).length, 1010);
+  assert.equal(server.brokenBy, '');
+});
+
+test('H2-19 PINGs that come all at once are a flood, whoever reads the answers', async () => {
+  const { server, sent } = await begin();
+  server.codec.dispatch(Buffer.concat(repeat(1001, frame(6, 0, 0, '12345678'))), false);
+  assert.equal(await goawayCode(sent), ErrorCode.EnhanceYourCalm);
+  assert.equal(server.options.stats.outboundControlFlood, 1);
+});
+
 test('H2-25 a stream above max_concurrent_streams is refused, the others go on', async () => {
   const { server, peer, sent } = await begin(http2ServerOptions({ maxConcurrentStreams: 2 }));
   for (const id of [1, 3, 5]) server.codec.dispatch(peer.headers(id, WHOLE, GET), false);
