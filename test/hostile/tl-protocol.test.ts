@@ -2,8 +2,10 @@
 // Node, and bytes by hand.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
+import { parseFrames } from '../fakes/http2.ts';
 import { TestCa } from '../fakes/pki.ts';
 import { sClient } from './openssl.ts';
 import {
@@ -233,6 +235,27 @@ describe('a listener that peeks at the ClientHello', () => {
   test('TL-13 without a common protocol the connection goes on without one, as in Envoy', async () => {
     assert.equal(await server.request({ ALPNProtocols: ['foo'] }), 'served');
     server.seen.length = 0;
+  });
+
+  test('TL-13 a client that agreed on h2 and speaks HTTP/1 gets GOAWAY', async () => {
+    const counter = 'http.hostile.downstream_cx_protocol_error';
+    const before = await server.stat(counter);
+    const client = tls.connect({
+      port: server.port,
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2'],
+    });
+    client.on('error', () => {}); // the end is what counts
+    const received: Buffer[] = [];
+    client.on('data', (chunk: Buffer) => received.push(chunk));
+    client.write('GET / HTTP/1.1\r\nhost: a.test\r\n\r\n');
+    await once(client, 'close');
+    const goaway = parseFrames(Buffer.concat(received)).find(({ type }) => type === 7);
+    assert.equal(goaway?.payload.readUInt32BE(4), 1);
+    assert.equal(await server.stat(counter), before + 1);
+    assert.deepEqual(server.seen, []);
+    await server.good();
   });
 
   test('TL-09 what begins like TLS and is not passes nothing', async () => {
