@@ -111,6 +111,11 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
 
   #onTrailers(stream: Http2ClientStream, endStream: boolean): void {
     const { fields } = this.decoder;
+    if (stream.isTunnel) {
+      // RFC 9113 8.5: nothing but DATA.
+      this.onStreamError(stream, ErrorCode.ProtocolError, MESSAGING_RULE);
+      return;
+    }
     if (!endStream || !checkTrailers(fields)) {
       this.onMalformed(stream, MESSAGING_RULE);
       return;

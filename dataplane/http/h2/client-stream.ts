@@ -87,9 +87,9 @@ export class Http2ClientStream extends Http2Stream implements RequestEncoder {
     }
     this.headReceived = true;
     this.remoteEnded = endStream;
-    const isTunnel = this.isTunnel && status < 300 && !endStream;
-    if (!isTunnel && !this.#takeLength(status, endStream)) return;
-    if (isTunnel) this.#openTunnel(headers);
+    this.isTunnel &&= status < 300 && !endStream;
+    if (!this.isTunnel && !this.#takeLength(status, endStream)) return;
+    if (this.isTunnel) this.#openTunnel(headers);
     this.decoder.decodeHeaders(headers, endStream);
     if (endStream) this.endReceiving();
   }

@@ -8,6 +8,7 @@ import {
   http2ServerOptions,
   pump,
 } from '../../../test/fakes/http2.ts';
+import { StreamResetReason } from '../../api/codec.ts';
 import { RequestHeaders, ResponseHeaders } from '../../api/headers.ts';
 
 function answerWithTrailers(request: RecordedRequest): void {
@@ -159,4 +160,26 @@ test('an answer before the end of the request ends the stream without harm', asy
   assert.equal(response.headers?.status, 413);
   assert.equal(server.brokenBy, '');
   assert.equal(server.codec.hasActiveStream(), false);
+});
+
+test('a tunnel has no trailers: they end its stream only, whoever sends them', async () => {
+  for (const isClient of [true, false]) {
+    const server = new Http2ServerHarness(http2ServerOptions({ allowConnect: true }));
+    const client = new Http2ClientHarness();
+    const head = new RequestHeaders('CONNECT', '', 'a:1', 'http', []);
+    const { encoder, response } = client.request(head, false);
+    await pump(client, server);
+    const request = server.requests[0]!;
+    request.encoder.encodeHeaders(new ResponseHeaders(200, []), false);
+    await pump(client, server);
+    (isClient ? encoder : request.encoder).encodeTrailers(['x', 'y']);
+    await pump(client, server);
+    assert.equal(request.trailers, null);
+    assert.equal(response.trailers, null);
+    assert.equal((isClient ? request : response).resetReason, StreamResetReason.ProtocolError);
+    assert.equal(server.brokenBy, '');
+    assert.deepEqual(client.errors, []);
+    assert.equal(server.codec.hasActiveStream(), false);
+    assert.equal(client.codec.activeStreams(), 0);
+  }
 });

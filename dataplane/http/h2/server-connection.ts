@@ -174,8 +174,12 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
       this.resetStream(stream, ErrorCode.EnhanceYourCalm);
       stream.fail(StreamResetReason.ProtocolError, TOO_MANY_HEADERS);
     } else if (decoder.invalid !== '') this.onMalformed(stream, decoder.invalid);
-    else if (!endStream || !checkTrailers(decoder.fields)) this.onMalformed(stream, MESSAGING_RULE);
-    else {
+    else if (stream.canTunnel) {
+      // RFC 9113 8.5: nothing but DATA.
+      this.onStreamError(stream, ErrorCode.ProtocolError, MESSAGING_RULE);
+    } else if (!endStream || !checkTrailers(decoder.fields)) {
+      this.onMalformed(stream, MESSAGING_RULE);
+    } else {
       this.stats.trailers++;
       stream.receiveTrailers(decoder.fields);
     }

@@ -77,7 +77,7 @@ export abstract class Http2Stream {
   protected readonly owner: Http2StreamOwner;
   protected headSent: boolean;
   /** An upgrade or CONNECT was let through: both directions end on their own. */
-  protected isTunnel: boolean;
+  isTunnel: boolean;
   #receiveWindow: number;
   /** Consumed, and the peer was not told. */
   #owed: number;
