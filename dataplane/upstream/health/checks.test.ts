@@ -6,6 +6,7 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import { afterEach, test } from 'node:test';
 import tls from 'node:tls';
+import { Worker } from 'node:worker_threads';
 import { CheckedHost, listen } from '../../../test/fakes/checked-host.ts';
 import { clusterConfig } from '../../../test/fakes/cluster-config.ts';
 import { grpcCheck, httpCheck, tcpCheck } from '../../../test/fakes/health-check.ts';
@@ -231,6 +232,24 @@ test('HTTP: a server that says nothing is given up after the timeout', async () 
     `failed ${HealthFlag.FailedActiveHc | HealthFlag.ActiveHcTimeout}`,
   ]);
   assert.ok(seen.connections >= 2, 'its connection is not used on');
+});
+
+test('HTTP: an answer that came in time counts, however late it is read', async () => {
+  // A server that this thread cannot hold up.
+  const server = new Worker(
+    `const { parentPort } = require('node:worker_threads');
+     const server = require('node:http').createServer((request, response) => response.end());
+     server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));`,
+    { eval: true },
+  );
+  cleanups.push(() => void server.terminate());
+  const port = await new Promise<number>((resolve) => server.once('message', resolve));
+  const host = checked(port, { timeoutMs: 500, intervalMs: 50, ...withHttp({}) });
+  await host.results(1);
+  while (host.stats.attempt === 1) await new Promise((resolve) => setImmediate(resolve));
+  // The request is written; now nobody reads for longer than the timeout.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 800);
+  assert.deepEqual(await host.results(1), ['ok 0']);
 });
 
 test('HTTP: the port and address of the config, the port of the endpoint before it', async () => {
