@@ -744,7 +744,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
   /** The peer broke the rules of the connection. Idempotent. */
   protected connectionError(code: ErrorCode, details: string, isFlood = false): void {
     if (this.isDone) return;
-    this.isDone = true;
+    this.stop();
     this.writeGoaway(this.lastPeerStreamId, code);
     this.writer.flush();
     this.onBroken(details, isFlood);
@@ -780,12 +780,17 @@ export abstract class Http2Connection implements Http2StreamOwner {
   /** Forward every event; a close ends the open streams with ConnectionTermination. */
   onConnectionEvent(event: ConnectionEvent): void {
     if (event === ConnectionEvent.Connected) return;
+    this.stop();
+    this.failStreams(StreamResetReason.ConnectionTermination);
+  }
+
+  /** Nothing is read any more, and nobody minds whether the peer is there. */
+  protected stop(): void {
     this.isDone = true;
     this.#partial = null;
     this.#block = [];
     this.#ackTimer?.stop();
     this.keepalive.stop();
-    this.failStreams(StreamResetReason.ConnectionTermination);
   }
 
   /** All that are open, oldest first. */

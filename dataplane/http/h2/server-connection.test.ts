@@ -476,6 +476,26 @@ test('a stream that nobody began is idle, also behind the last GOAWAY', async ()
   assert.equal(await goawayCode(sent), ErrorCode.ProtocolError);
 });
 
+test('a drained connection that is being closed is not asked whether it lives', async () => {
+  const timers = new FakeTimers();
+  const keepalive = {
+    intervalMs: 1000,
+    timeoutMs: 500,
+    intervalJitterPercent: 0,
+    idleIntervalMs: 0,
+  };
+  const { server } = await begin(
+    http2ServerOptions({ keepalive }, { timers, clock: timers.clock }),
+  );
+  const closedBy: ConnectionCloseType[] = [];
+  // What was written waits for the client.
+  server.connection.close = (type) => closedBy.push(type);
+  server.codec.goAway();
+  timers.advance(10_000);
+  assert.deepEqual(closedBy, [ConnectionCloseType.FlushWriteAndDelay]);
+  assert.equal(server.options.stats.keepaliveTimeout, 0);
+});
+
 test('a head that does not come in time is answered, and the connection lives', async () => {
   const { server, peer, sent } = await begin();
   server.codec.dispatch(peer.headers(1, END, GET), false);

@@ -237,7 +237,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
 
   #closeIfDrained(): void {
     if (this.streams.size > 0 || this.isDone) return;
-    this.isDone = true;
+    this.stop();
     this.writer.flush();
     this.connection.close(ConnectionCloseType.FlushWriteAndDelay);
   }
