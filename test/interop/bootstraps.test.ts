@@ -72,6 +72,9 @@ ${rest}
 const withRoutes = (routes: string, hostFields = '') =>
   bootstrap({ listeners: listener(hcm('', { routes: routeConfig(routes, hostFields) })) });
 const withHcm = (fields: string) => bootstrap({ listeners: listener(hcm(fields)) });
+const withHttp2 = (options: string) => withHcm(`http2_protocol_options: {${options}}`);
+const settings = (...pairs: readonly (readonly [number, number])[]): string =>
+  `custom_settings_parameters: [${pairs.map(([id, value]) => `{identifier: ${id}, value: ${value}}`).join(', ')}]`;
 const withFilter = (name: string, fields: string) =>
   bootstrap({
     listeners: listener(
@@ -128,6 +131,23 @@ const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 const good: Readonly<Record<string, string>> = {
   'what README.md shows': /^```yaml\n(.*?)^```$/ms.exec(readme)?.[1] ?? 'missing: true',
   'a plain HTTP proxy': bootstrap({}),
+  'codec_type HTTP2': withHcm('codec_type: HTTP2'),
+  'the options of HTTP/2': withHcm(
+    `max_request_headers_kb: 100, stream_flush_timeout: 3s, drain_timeout_jitter: {value: 20}, http2_protocol_options: {${[
+      'hpack_table_size: 0, max_concurrent_streams: 1, initial_stream_window_size: 65535',
+      'initial_connection_window_size: 2147483647, allow_connect: true, max_outbound_frames: 1',
+      'max_outbound_control_frames: 1, max_consecutive_inbound_frames_with_empty_payload: 0',
+      'max_inbound_priority_frames_per_stream: 0, use_oghttp2_codec: true',
+      'max_inbound_window_update_frames_per_data_frame_sent: 1, enable_huffman_encoding: false',
+      'override_stream_error_on_invalid_http_message: true, stream_reset_burst: 5, stream_reset_rate: 1',
+      'max_header_field_size_kb: 100, max_metadata_size: 4096',
+      'connection_keepalive: {interval: 1s, timeout: 0.5s, interval_jitter: {value: 5}, connection_idle_interval: 2s}',
+    ].join(', ')}}`,
+  ),
+  'custom HTTP/2 settings': withHttp2(settings([0x99, 1], [0x99, 1], [2, 0], [4, 70_000], [6, 1])),
+  'deadlines of gRPC clients': withRoutes(
+    '{match: {prefix: /a}, route: {cluster: backend, flush_timeout: 1s, max_stream_duration: {grpc_timeout_header_max: 0s, grpc_timeout_header_offset: 0.1s}}}, {match: {prefix: /}, route: {cluster: backend, max_grpc_timeout: 1s, grpc_timeout_offset: 0.1s}}',
+  ),
   'an empty bootstrap': '{}\n',
   'a TCP proxy': bootstrap({ listeners: listener(tcpProxy('cluster: backend')) }),
   'a TCP proxy with weights': bootstrap({
@@ -266,6 +286,39 @@ const bad: Readonly<Record<string, readonly [string, RegExp]>> = {
   'a port above 65535': [
     bootstrap({}).replace('port_value: 9901', 'port_value: 70000'),
     /port_value/,
+  ],
+  'HTTP/2 server push': [withHttp2(settings([2, 1])), /server push/],
+  'RFC 8441 as a custom setting': [withHttp2(settings([8, 1])), /allow_connect/],
+  'custom settings that disagree': [withHttp2(settings([0x99, 1], [0x99, 2])), /inconsistent/],
+  'a setting both named and custom': [
+    withHttp2(`hpack_table_size: 1, ${settings([1, 1])}`),
+    /hpack_table_size/,
+  ],
+  'a custom setting above 16 bits': [withHttp2(settings([65_536, 1])), /identifier/],
+  'an HTTP/2 window below 65,535': [
+    withHttp2('initial_stream_window_size: 65534'),
+    /initial_stream_window_size/,
+  ],
+  'no HTTP/2 streams': [withHttp2('max_concurrent_streams: 0'), /max_concurrent_streams/],
+  'HTTP/2 keepalive without a timeout': [
+    withHttp2('connection_keepalive: {interval: 1s}'),
+    /connection_keepalive/,
+  ],
+  'HTTP/2 keepalive below a millisecond': [
+    withHttp2('connection_keepalive: {interval: 0.0005s, timeout: 1s}'),
+    /connection_keepalive/,
+  ],
+  'a field size out of its range': [
+    withHttp2('max_header_field_size_kb: 63'),
+    /max_header_field_size_kb/,
+  ],
+  'a field size above that of all headers': [
+    withHttp2('max_header_field_size_kb: 64'),
+    /max_header_field_size_kb/,
+  ],
+  'a jitter above 100 percent': [
+    withHcm('drain_timeout_jitter: {value: 101}'),
+    /drain_timeout_jitter/,
   ],
   'an unknown enum value': [withHcm('codec_type: HTTP9'), /codec_type/],
   'a negative connect timeout': [withCluster('connect_timeout: -1s'), /connect_timeout/],
@@ -543,6 +596,16 @@ const bad: Readonly<Record<string, readonly [string, RegExp]>> = {
 
 /** Envoy takes these, we do not: [bootstrap, what our error names, words of docs/differences.md]. */
 const stricter: Readonly<Record<string, readonly [string, RegExp, string]>> = {
+  'a custom setting that allows no stream': [
+    withHttp2(settings([3, 0])),
+    /no stream/,
+    'Custom HTTP/2 settings',
+  ],
+  'a custom window above 2^31-1': [
+    withHttp2(settings([4, 2_147_483_648])),
+    /window/,
+    'Custom HTTP/2 settings',
+  ],
   'a TCP proxy to a missing cluster': [
     bootstrap({ listeners: listener(tcpProxy('cluster: nowhere')) }),
     /nowhere/,
