@@ -562,7 +562,7 @@ export class ActiveStream
 
   encodeTrailers(trailers: Trailers): void {
     this.streamInfo.lastDownstreamTxByteMs = this.#config.clock.nowMs();
-    this.#isEnding = true;
+    this.#isEnding = !this.#isTunnel || this.#filterManager.isRemoteComplete();
     this.encoder.encodeTrailers(trailers);
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RecordedRequest } from '../../../test/fakes/http1.ts';
 import {
+  FramePeer,
   Http2ClientHarness,
   Http2ServerHarness,
   http2ClientOptions,
@@ -167,12 +168,14 @@ test('a tunnel has no trailers: they end its stream only, whoever sends them', a
     const server = new Http2ServerHarness(http2ServerOptions({ allowConnect: true }));
     const client = new Http2ClientHarness();
     const head = new RequestHeaders('CONNECT', '', 'a:1', 'http', []);
-    const { encoder, response } = client.request(head, false);
+    const { response } = client.request(head, false);
     await pump(client, server);
     const request = server.requests[0]!;
     request.encoder.encodeHeaders(new ResponseHeaders(200, []), false);
     await pump(client, server);
-    (isClient ? encoder : request.encoder).encodeTrailers(['x', 'y']);
+    const trailers = new FramePeer().headers(1, 5, ['x', 'y']);
+    if (isClient) server.codec.dispatch(trailers, false);
+    else client.codec.onData(trailers, false);
     await pump(client, server);
     assert.equal(request.trailers, null);
     assert.equal(response.trailers, null);
@@ -182,4 +185,21 @@ test('a tunnel has no trailers: they end its stream only, whoever sends them', a
     assert.equal(server.codec.hasActiveStream(), false);
     assert.equal(client.codec.activeStreams(), 0);
   }
+});
+
+test('trailers that somebody adds to a tunnel only end it', async () => {
+  const server = new Http2ServerHarness();
+  const client = new Http2ClientHarness();
+  const head = new RequestHeaders('CONNECT', '', 'a:1', 'http', []);
+  const { encoder, response } = client.request(head, false);
+  await pump(client, server);
+  const request = server.requests[0]!;
+  request.encoder.encodeHeaders(new ResponseHeaders(200, []), false);
+  request.encoder.encodeData(Buffer.from('bye'), false);
+  request.encoder.encodeTrailers(['x', 'y']);
+  encoder.encodeTrailers(['x', 'y']);
+  await pump(client, server);
+  assert.deepEqual([response.body, response.isComplete, response.trailers], ['bye', true, null]);
+  assert.deepEqual([request.isComplete, request.trailers], [true, null]);
+  assert.equal(client.codec.activeStreams(), 0);
 });

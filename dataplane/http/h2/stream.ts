@@ -253,6 +253,11 @@ export abstract class Http2Stream {
 
   encodeTrailers(trailers: Trailers): void {
     if (this.isClosed || this.localEnded || this.#waitingEnd) return;
+    if (this.isTunnel) {
+      // RFC 9113 8.5: nothing but DATA; what they say means nothing to either end.
+      this.encodeData(EMPTY, true);
+      return;
+    }
     if (this.#waitingBytes > 0) {
       this.#waitingEnd = true;
       this.#waitingTrailers = trailers;
