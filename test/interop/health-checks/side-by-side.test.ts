@@ -11,6 +11,7 @@ import { type ProxyPorts, type RunningProxy, startProxy } from '../proxies.ts';
 import {
   type Answer,
   grpcUpstream,
+  http2Upstream,
   httpUpstream,
   type ScriptedUpstream,
   tcpUpstream,
@@ -18,17 +19,24 @@ import {
 
 const types = 'type.googleapis.com/envoy.extensions';
 
+const clusterNames = ['http', 'http2', 'tcp', 'grpc'] as const;
+type ClusterName = (typeof clusterNames)[number];
+
 /** Traffic begins after this check, and asks for no more of itself after the other. */
 const FIRST_REQUEST_AFTER = 3;
 const REFUSAL_AFTER = 31;
 
-const scripts: Readonly<Record<'http' | 'tcp' | 'grpc', readonly Answer[]>> = {
+const scripts: Readonly<Record<ClusterName, readonly Answer[]>> = {
   http: [
     ...['other-body', 'ok', 'ok'],
     ...['ok', 'ok', 'too-many', 'too-many', 'too-many', 'ok', 'hang', 'ok', 'ok'],
     ...['unavailable', 'ok', 'reset', 'ok', 'ok', 'exclude', 'ok', 'ok'],
     ...['degraded', 'degraded', 'ok', 'other-service', 'degraded', 'degraded', 'ok'],
     ...['hang', 'hang', 'ok', 'ok', 'ok', 'ok', 'ok'],
+  ] as Answer[],
+  http2: [
+    ...['ok', 'ok', 'unavailable', 'ok', 'ok', 'goaway', 'ok', 'hang', 'hang', 'hang', 'ok'],
+    ...['ok', 'reset', 'ok', 'goaway', 'unavailable', 'ok', 'ok'],
   ] as Answer[],
   tcp: [
     ...['ok', 'ok', 'hang', 'hang', 'hang', 'ok', 'ok', 'other-bytes', 'ok'],
@@ -40,8 +48,6 @@ const scripts: Readonly<Record<'http' | 'tcp' | 'grpc', readonly Answer[]>> = {
   ] as Answer[],
 };
 
-const clusterNames = ['http', 'tcp', 'grpc'] as const;
-type ClusterName = (typeof clusterNames)[number];
 type Upstreams = Readonly<Record<ClusterName, ScriptedUpstream>>;
 
 /** Waits lie so far apart that a busy machine does not make one look like another. */
@@ -93,6 +99,11 @@ static_resources:
             service_name_matcher: { exact: orders }`,
     )}
     ${cluster(
+      'http2',
+      'http_health_check: { path: /health, method: POST, send: { text: "70696e67" }, codec_client_type: HTTP2 }',
+      http2,
+    )}
+    ${cluster(
       'tcp',
       `always_log_health_check_failures: true
           always_log_health_check_success: true
@@ -125,10 +136,11 @@ async function observe(kind: 'envoy' | 'remora'): Promise<Observed> {
       if (count === FIRST_REQUEST_AFTER) request('/');
       else if (count === REFUSAL_AFTER) request('/refuse');
     }),
+    http2: await http2Upstream(scripts.http2),
     tcp: await tcpUpstream(scripts.tcp),
     grpc: await grpcUpstream(scripts.grpc),
   };
-  const flags: Observed['flags'] = { http: [], tcp: [], grpc: [] };
+  const flags: Observed['flags'] = { http: [], http2: [], tcp: [], grpc: [] };
   try {
     proxy = await startProxy(kind, findPeer('envoy') ?? '', (ports, directory) =>
       bootstrap(upstreams, ports, directory),
@@ -147,6 +159,7 @@ async function observe(kind: 'envoy' | 'remora'): Promise<Observed> {
     await new Promise((resolve) => setTimeout(resolve, 1500));
     const perCluster = <T>(make: (name: ClusterName) => T) => ({
       http: make('http'),
+      http2: make('http2'),
       tcp: make('tcp'),
       grpc: make('grpc'),
     });

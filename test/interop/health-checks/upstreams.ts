@@ -25,6 +25,7 @@ export type Answer =
   | 'not-serving'
   | 'unimplemented'
   | 'no-grpc'
+  /** HTTP/2, and then it is well. */
   | 'goaway';
 
 export interface ScriptedUpstream {
@@ -127,7 +128,11 @@ export async function tcpUpstream(answers: readonly Answer[]): Promise<ScriptedU
   return { port, times: script.times, close };
 }
 
-export async function grpcUpstream(answers: readonly Answer[]): Promise<ScriptedUpstream> {
+/** On every stream, by the script. */
+async function streamUpstream(
+  answers: readonly Answer[],
+  respond: (stream: http2.ServerHttp2Stream, answer: Answer) => void,
+): Promise<ScriptedUpstream> {
   const script = new Script(answers, () => {});
   const sessions = new Set<http2.ServerHttp2Session>();
   const server = http2.createServer();
@@ -140,26 +145,9 @@ export async function grpcUpstream(answers: readonly Answer[]): Promise<Scripted
     stream.on('error', () => {});
     stream.resume();
     const answer = script.next();
-    const headers = { ':status': 200, 'content-type': 'application/grpc' };
-    switch (answer) {
-      case 'hang':
-        return;
-      case 'reset':
-        stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
-        return;
-      case 'unimplemented':
-        stream.respond({ ...headers, 'grpc-status': '12' }, { endStream: true });
-        return;
-      case 'no-grpc':
-        stream.respond({ ':status': 200, 'content-type': 'text/html' });
-        stream.end('<html>');
-        return;
-      default:
-    }
     if (answer === 'goaway') stream.session?.goaway();
-    stream.respond(headers, { waitForTrailers: true });
-    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-    stream.end(Buffer.from([0, 0, 0, 0, 2, 8, answer === 'not-serving' ? 2 : 1]));
+    if (answer === 'reset') stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+    else if (answer !== 'hang') respond(stream, answer);
   });
   const port = await listen(server);
   const close = () => {
@@ -167,4 +155,28 @@ export async function grpcUpstream(answers: readonly Answer[]): Promise<Scripted
     for (const session of sessions) session.destroy();
   };
   return { port, times: script.times, close };
+}
+
+/** HTTP over HTTP/2. */
+export function http2Upstream(answers: readonly Answer[]): Promise<ScriptedUpstream> {
+  return streamUpstream(answers, (stream, answer) => {
+    stream.respond({ ':status': answer === 'unavailable' ? 503 : 200 });
+    stream.end('all is well');
+  });
+}
+
+export function grpcUpstream(answers: readonly Answer[]): Promise<ScriptedUpstream> {
+  return streamUpstream(answers, (stream, answer) => {
+    const headers = { ':status': 200, 'content-type': 'application/grpc' };
+    if (answer === 'unimplemented') {
+      stream.respond({ ...headers, 'grpc-status': '12' }, { endStream: true });
+    } else if (answer === 'no-grpc') {
+      stream.respond({ ':status': 200, 'content-type': 'text/html' });
+      stream.end('<html>');
+    } else {
+      stream.respond(headers, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.end(Buffer.from([0, 0, 0, 0, 2, 8, answer === 'not-serving' ? 2 : 1]));
+    }
+  });
 }
