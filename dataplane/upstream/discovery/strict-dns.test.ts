@@ -15,7 +15,13 @@ interface Question {
 
 function setUp(names: readonly string[], dns: Partial<DnsConfig> = {}) {
   const timers = new FakeTimers();
-  const stats = new MembershipStats();
+  const stats = new MembershipStats(() => ({
+    total: 0,
+    healthy: 0,
+    degraded: 0,
+    excluded: 0,
+    maxWeight: 0,
+  }));
   const questions: Question[] = [];
   const published: string[][] = [];
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));

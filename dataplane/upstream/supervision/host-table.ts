@@ -27,6 +27,11 @@ export class HostTable {
     return this.#hosts;
   }
 
+  /** Null = no such host. */
+  slotOf(address: string): SlotAddress | null {
+    return this.#addresses.get(address) ?? null;
+  }
+
   /** Discovery has dropped it, but it was kept in the last update. */
   isLeaving(address: string): boolean {
     return this.#leaving.has(address);

@@ -27,13 +27,13 @@ import {
   setHealthFlag,
 } from '../shared-state.ts';
 import { HostTable, hostAddress } from './host-table.ts';
-import { MembershipStats } from './membership-stats.ts';
+import { type Membership, MembershipStats } from './membership-stats.ts';
 import type { SupervisionParts } from './parts.ts';
 
 export class SupervisedCluster {
   readonly slot: SlotAddress;
   readonly addedViaApi: boolean;
-  readonly stats = new MembershipStats();
+  readonly stats = new MembershipStats(() => this.#membership());
   readonly outlierStats = new OutlierStats();
   readonly healthCheckStats = new HealthCheckStats();
   #config: ClusterConfig;
@@ -173,7 +173,6 @@ export class SupervisedCluster {
   #becomeWarm(): void {
     if (this.#isWarm || !this.#hasHosts || this.#checker?.isUnsure() === true) return;
     this.#isWarm = true;
-    this.#countMembership();
     this.stats.warmingState = 0;
     this.#parts.onWarm(this.#config.name);
   }
@@ -247,7 +246,6 @@ export class SupervisedCluster {
   }
 
   #sendHosts(): void {
-    this.#countMembership();
     this.#parts.onPlaced({
       clusterName: this.#config.name,
       overprovisioningFactor: this.#overprovisioningFactor,
@@ -286,29 +284,23 @@ export class SupervisedCluster {
   #onHealthChanged(failed: string | null): void {
     const { words, base } = this.#parts.chunks.ref(this.slot);
     Atomics.add(words, base + ClusterWord.HealthEpoch, 1);
-    // While it warms each host changes once; they are counted at its end.
-    if (this.#isWarm) this.#countMembership();
     if (failed === null) return;
-    const host = this.#table.hosts().find((placed) => hostAddress(placed) === failed);
-    if (host !== undefined) this.#parts.onHostHealthFailure(this.#config.name, host);
+    const slot = this.#table.slotOf(failed);
+    if (slot !== null) this.#parts.onHostHealthFailure(this.#config.name, slot);
   }
 
-  #countMembership(): void {
-    const { stats } = this;
+  #membership(): Membership {
     const hosts = this.#table.hosts();
-    stats.membershipTotal = hosts.length;
-    stats.membershipHealthy = 0;
-    stats.membershipDegraded = 0;
-    stats.membershipExcluded = 0;
-    stats.maxHostWeight = 0;
+    const membership = { total: hosts.length, healthy: 0, degraded: 0, excluded: 0, maxWeight: 0 };
     for (const host of hosts) {
       const slot = this.#parts.chunks.ref(host);
       const health = healthOf(host, slot);
-      stats.maxHostWeight = Math.max(stats.maxHostWeight, host.weight);
-      if (health === 'healthy') stats.membershipHealthy++;
-      else if (health === 'degraded') stats.membershipDegraded++;
-      if (hasHealthFlag(slot, EXCLUDED_FLAGS)) stats.membershipExcluded++;
+      membership.maxWeight = Math.max(membership.maxWeight, host.weight);
+      if (health === 'healthy') membership.healthy++;
+      else if (health === 'degraded') membership.degraded++;
+      if (hasHealthFlag(slot, EXCLUDED_FLAGS)) membership.excluded++;
     }
+    return membership;
   }
 }
 
