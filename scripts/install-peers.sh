@@ -51,7 +51,7 @@ install_go() {
   command -v go >/dev/null || return
   GOBIN="$PWD/.peers/bin" CGO_ENABLED=0 GOFLAGS=-p=1 go install "$2" >/dev/null 2>&1
 }
-install_go h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.6.0
+install_go h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 install_go grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@latest
 install_go ghz github.com/bojand/ghz/cmd/ghz@latest
 # Both are a package `main` in a folder that says no more than client or server.
