@@ -164,7 +164,7 @@ export class FakeHttp2 implements Http2Codec {
   /** The first `taken` streams are served, the others refused. */
   goAway(taken = this.streams.length): void {
     this.#isGoingAway = true;
-    this.#callbacks.onGoAway();
+    this.#callbacks.onGoAway(false);
     for (const stream of this.streams.slice(taken)) {
       stream.fail(StreamResetReason.RemoteRefusedStreamReset);
     }

@@ -135,8 +135,8 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
     this.#callbacks.onSettings();
   }
 
-  protected override onPeerGoaway(lastStreamId: number): void {
-    this.#goAway();
+  protected override onPeerGoaway(lastStreamId: number, code: number): void {
+    this.#goAway(code !== ErrorCode.NoError);
     for (const stream of [...this.streams.values()]) {
       if (stream.id <= lastStreamId || stream.isClosed) continue;
       this.stats.streamRefusedErrors++;
@@ -147,10 +147,10 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
     }
   }
 
-  #goAway(): void {
+  #goAway(isError: boolean): void {
     if (this.#isGoingAway) return;
     this.#isGoingAway = true;
-    this.#callbacks.onGoAway();
+    this.#callbacks.onGoAway(isError);
   }
 
   protected override onBroken(details: string, _isFlood: boolean): void {
@@ -160,7 +160,7 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
   }
 
   protected override onStreamRemoved(): void {
-    if (this.#nextStreamId > MAX_STREAM_ID) this.#goAway();
+    if (this.#nextStreamId > MAX_STREAM_ID) this.#goAway(false);
     this.#callbacks.onStreamClosed();
   }
 }

@@ -44,9 +44,9 @@ export interface Http2ClientCallbacks {
   onStreamClosed(): void;
   /**
    * GOAWAY came: no more streams here. Those above its last stream are reset with RemoteRefusedStreamReset right
-   * after this call.
+   * after this call. `isError`: it named an error.
    */
-  onGoAway(): void;
+  onGoAway(isError: boolean): void;
   /** The peer's SETTINGS changed maxStreams(), up or down; also called for its first SETTINGS. */
   onSettings(): void;
   /** The peer broke the protocol; the codec resets all streams and closes the connection right after this call. */

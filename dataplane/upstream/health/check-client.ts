@@ -80,8 +80,14 @@ export class CheckClient {
     if (this.#link === link && this.#isInExchange) link.open(this.#options.exchange);
   }
 
-  onGoAway(link: Link): void {
-    if (this.#link === link && !this.#isInExchange) this.close();
+  /** What runs is finished, unless the peer speaks of an error. */
+  onGoAway(link: Link, isError: boolean): void {
+    if (this.#link !== link) return;
+    if (!this.#isInExchange) this.#drop();
+    else if (isError) {
+      this.close();
+      this.#options.exchange.onLost();
+    }
   }
 
   onReset(link: Link): void {
@@ -163,9 +169,9 @@ class Link implements ConnectionCallbacks, HttpSessionOwner, StreamCallbacks {
     this.#stream = null;
   }
 
-  onGoAway(): void {
+  onGoAway(isError: boolean): void {
     this.isGoingAway = true;
-    this.#client.onGoAway(this);
+    this.#client.onGoAway(this, isError);
   }
 
   onCapacityChanged(): void {

@@ -447,6 +447,17 @@ test('gRPC: a check that runs is finished behind GOAWAY, the next one has a new 
   assert.equal(seen.sessions, 2);
 });
 
+test('gRPC: a GOAWAY that names an error fails the check that runs', async () => {
+  const seen = await http2Server((stream, count) => {
+    if (count === 2) stream.session?.goaway(http2.constants.NGHTTP2_INTERNAL_ERROR);
+    else serve(stream, 1);
+  });
+  const host = checked(seen.port, { checker: grpcCheck });
+  assert.deepEqual(await host.results(3), ['ok 0', 'failed 0', 'ok 0']);
+  assert.equal(host.stats.networkFailure, 1);
+  assert.equal(seen.sessions, 2);
+});
+
 test('gRPC: a call that times out is reset, its connection is used on', async () => {
   const seen = await http2Server((stream, count) => {
     if (count !== 2) serve(stream, 1);

@@ -76,7 +76,7 @@ export class H1Session implements HttpSession, ClientConnectionCallbacks {
   }
 
   onGoAway(): void {
-    this.#owner.onGoAway();
+    this.#owner.onGoAway(false);
   }
 
   onProtocolError(): void {

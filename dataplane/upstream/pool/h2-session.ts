@@ -76,8 +76,8 @@ export class H2Session implements HttpSession, Http2ClientCallbacks {
     this.#owner.onStreamClosed();
   }
 
-  onGoAway(): void {
-    this.#owner.onGoAway();
+  onGoAway(isError: boolean): void {
+    this.#owner.onGoAway(isError);
   }
 
   onSettings(): void {

@@ -26,8 +26,8 @@ export interface HttpSession {
 export interface HttpSessionOwner {
   /** However it ended; before anybody else hears of it when its connection was lost. */
   onStreamClosed(): void;
-  /** The peer will take no more streams. */
-  onGoAway(): void;
+  /** The peer will take no more streams; `isError`: because of an error, as it says. */
+  onGoAway(isError: boolean): void;
   /** maxStreams() has changed. */
   onCapacityChanged(): void;
   onProtocolError(): void;

@@ -36,7 +36,7 @@ const scripts: Readonly<Record<ClusterName, readonly Answer[]>> = {
   ] as Answer[],
   http2: [
     ...['ok', 'ok', 'unavailable', 'ok', 'ok', 'goaway', 'ok', 'hang', 'hang', 'hang', 'ok'],
-    ...['ok', 'reset', 'ok', 'goaway', 'unavailable', 'ok', 'ok'],
+    ...['ok', 'reset', 'ok', 'goaway-error', 'ok', 'goaway', 'unavailable', 'ok', 'ok'],
   ] as Answer[],
   tcp: [
     ...['ok', 'ok', 'hang', 'hang', 'hang', 'ok', 'ok', 'other-bytes', 'ok'],
@@ -44,7 +44,7 @@ const scripts: Readonly<Record<ClusterName, readonly Answer[]>> = {
   ] as Answer[],
   grpc: [
     ...['not-serving', 'ok', 'unimplemented', 'ok', 'ok', 'reset', 'reset', 'reset', 'ok', 'ok'],
-    ...['goaway', 'ok', 'no-grpc', 'ok', 'ok', 'hang', 'hang', 'hang', 'ok', 'ok'],
+    ...['goaway', 'ok', 'goaway-error', 'no-grpc', 'ok', 'ok', 'hang', 'hang', 'hang', 'ok', 'ok'],
   ] as Answer[],
 };
 

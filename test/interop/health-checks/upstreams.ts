@@ -25,8 +25,9 @@ export type Answer =
   | 'not-serving'
   | 'unimplemented'
   | 'no-grpc'
-  /** HTTP/2, and then it is well. */
-  | 'goaway';
+  /** HTTP/2, and then it is well, or nothing follows. */
+  | 'goaway'
+  | 'goaway-error';
 
 export interface ScriptedUpstream {
   readonly port: number;
@@ -146,6 +147,10 @@ async function streamUpstream(
     stream.resume();
     const answer = script.next();
     if (answer === 'goaway') stream.session?.goaway();
+    if (answer === 'goaway-error') {
+      stream.session?.goaway(http2.constants.NGHTTP2_INTERNAL_ERROR);
+      return;
+    }
     if (answer === 'reset') stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
     else if (answer !== 'hang') respond(stream, answer);
   });
