@@ -83,6 +83,8 @@ const JOIN_BYTES = 4 * 1024;
 /** What waits behind a write in flight: small pieces are put together, text is flattened when there is so much. */
 const LATE_PIECE_BYTES = 512;
 const LATE_TEXT_BYTES = 16 * 1024;
+/** So many slabs are held behind it, before what lies in them is copied: a copy costs more than a hold. */
+const LATE_SLABS = 8;
 const EMPTY = Buffer.alloc(0);
 const NO_ADDRESS: SocketAddress = { ip: '', port: 0 };
 
@@ -236,7 +238,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
       this.#text += data.toString('latin1');
     } else {
       if (this.#text.length > 0) this.#textToChunk();
-      if (this.#inFlightBytes > 0 && isSmallPiece(data)) {
+      if (this.#inFlightBytes > 0 && this.#isSmallPiece(data)) {
         this.#late ??= new KeptPieces(this.#chunks);
         this.#late.add(data);
       } else {
@@ -254,6 +256,15 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
       this.#flushScheduled = true;
       scheduleFlush(this);
     }
+  }
+
+  /** It may wait for long: what it lies in should not wait with it. */
+  #isSmallPiece(data: Buffer): boolean {
+    const { length } = data;
+    if (length <= LATE_PIECE_BYTES) return true;
+    const slabs = this.#pendingSlabs;
+    if (slabs === null || slabs.length < LATE_SLABS) return false;
+    return slabOf(data)?.isWastedOn(length) === true;
   }
 
   /** The flush queue's: hands everything gathered to the kernel in one call. */
@@ -532,11 +543,6 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
 
 function deliverEarly(connection: SocketConnection): void {
   connection.deliverEarly();
-}
-
-/** It may wait for long: what it lies in should not wait with it. */
-function isSmallPiece(data: Buffer): boolean {
-  return data.length <= LATE_PIECE_BYTES || slabOf(data)?.isWastedOn(data.length) === true;
 }
 
 function holdSlabOf(data: Buffer, held: ReadSlab[] | null): ReadSlab[] | null {
