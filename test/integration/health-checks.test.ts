@@ -1,7 +1,7 @@
 // Active checks of a whole sidecar: traffic follows them in every worker, and admin and event log tell of them.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -142,6 +142,12 @@ test('traffic of all workers goes to hosts that pass, and the log says when that
     ['a', 'eject_unhealthy_event'],
     ['b', 'eject_unhealthy_event'],
   ]);
+
+  renameSync(log, `${log}.1`);
+  await sidecar.admin('/reopen_logs', 'POST');
+  a.isHealthy = true;
+  await until('the log is written anew', () => existsSync(log) && events().length === 1);
+  assert.deepEqual(events()[0].add_healthy_event, { first_check: false });
 });
 
 test('a host is checked once for the process, not once per worker', async () => {
