@@ -1,5 +1,6 @@
-// What a reset upstream stream means to the client: text, flag and status.
+// What a reset upstream stream means: to the client text, flag and status, to the cluster a counter.
 
+import type { ClusterTrafficStats, UpstreamStreamInfo } from '../api/cluster.ts';
 import { StreamResetReason } from '../api/codec.ts';
 import { ResponseFlag } from '../api/stream-info.ts';
 
@@ -61,4 +62,25 @@ export function resetDetails(
   const more = transportFailureReason === '' ? '' : `|${transportFailureReason}`;
   const details = `upstream_reset_${when}_response_started{${resetReasonText(reason)}${more}}`;
   return details.replaceAll(/\s/g, '_');
+}
+
+/** As Envoy counts: only streams that are not their whole connection. `info` null = no connection was there. */
+export function countStreamReset(
+  stats: ClusterTrafficStats,
+  info: UpstreamStreamInfo | null,
+  reason: StreamResetReason,
+): void {
+  if (info?.protocol !== 'HTTP/2') return;
+  switch (reason) {
+    case StreamResetReason.LocalReset:
+    case StreamResetReason.ProtocolError:
+      stats.upstreamRqTxReset++;
+      return;
+    case StreamResetReason.RemoteReset:
+      stats.upstreamRqRxReset++;
+      return;
+    case StreamResetReason.ConnectionTermination:
+      stats.upstreamRqPendingFailureEject++;
+      return;
+  }
 }

@@ -27,6 +27,7 @@ import type { Connection } from '../api/connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { KeptPieces } from '../network/kept-pieces.ts';
+import { countStreamReset } from './reset-reason.ts';
 
 /** The router filter, as its tries see it. */
 export interface UpstreamRequestParent {
@@ -211,7 +212,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     const pending = this.#pending;
     this.#finish();
     if (encoder !== null) {
-      this.#countReset(StreamResetReason.LocalReset);
+      countStreamReset(this.cluster.stats, this.#info, StreamResetReason.LocalReset);
       encoder.resetStream(StreamResetReason.LocalReset);
     }
     if (pending !== null) pending.cancel();
@@ -304,7 +305,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   /** A codec's own details are for its log; clients are told of the transport only. */
   onResetStream(reason: StreamResetReason): void {
     if (this.#isOver) return;
-    this.#countReset(reason);
+    countStreamReset(this.cluster.stats, this.#info, reason);
     if (reason === StreamResetReason.ConnectionTermination && this.#sendAgain()) return;
     const transportFailureReason = this.#connection?.transportFailureReason ?? '';
     if (transportFailureReason !== '') {
@@ -312,24 +313,6 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     }
     this.#finish();
     this.#parent.onUpstreamReset(reason, transportFailureReason, this);
-  }
-
-  /** As Envoy counts: only streams that are no whole connection. */
-  #countReset(reason: StreamResetReason): void {
-    if (this.#info?.protocol !== 'HTTP/2') return;
-    const { stats } = this.cluster;
-    switch (reason) {
-      case StreamResetReason.LocalReset:
-      case StreamResetReason.ProtocolError:
-        stats.upstreamRqTxReset++;
-        return;
-      case StreamResetReason.RemoteReset:
-        stats.upstreamRqRxReset++;
-        return;
-      case StreamResetReason.ConnectionTermination:
-        stats.upstreamRqPendingFailureEject++;
-        return;
-    }
   }
 
   /**

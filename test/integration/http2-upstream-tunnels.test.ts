@@ -145,4 +145,14 @@ describe('a tunnel', () => {
     socket.resume();
     await once(socket, 'close');
   });
+
+  it('of tcp_proxy whose client gives up is reset, and counted so', async () => {
+    const resets = await scene.stat('cluster.app.upstream_rq_tx_reset');
+    const socket = dial('tcp');
+    socket.write('x');
+    await once(socket, 'data');
+    socket.resetAndDestroy();
+    await scene.sidecar.untilStat('cluster.app.upstream_rq_tx_reset', (n) => n === resets + 1);
+    await scene.sidecar.untilStat('cluster.app.upstream_rq_active', (active) => active === 0);
+  });
 });

@@ -15,6 +15,7 @@ import {
 } from '../../../api/codec.ts';
 import type { Connection } from '../../../api/connection.ts';
 import type { RequestHeaders, ResponseHeaders } from '../../../api/headers.ts';
+import { countStreamReset } from '../../../router/reset-reason.ts';
 import type { ProxyUpstream } from './upstream.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -41,6 +42,7 @@ export class Tunnel
   #state: State = State.Connecting;
   #connecting: Cancellable | null = null;
   #encoder: RequestEncoder | null = null;
+  #cluster: Cluster | null = null;
   #host: Host | null = null;
   #info: UpstreamStreamInfo | null = null;
   #localEnded = false;
@@ -53,6 +55,7 @@ export class Tunnel
 
   /** Asks the pool for a connection; the owner may be called before this returns. */
   start(cluster: Cluster, host: Host, downstream: Connection): void {
+    this.#cluster = cluster;
     const pool = cluster.httpPool(host, ResourcePriority.Default, '', downstream);
     const connecting = pool.newStream(this, this, ConnectionUse.Unrepeatable);
     if (this.#state === State.Connecting) this.#connecting = connecting;
@@ -115,6 +118,7 @@ export class Tunnel
     const host = this.#host;
     if (state === State.Closed || host === null) return;
     this.#state = State.Closed;
+    this.#countReset(reason);
     if (state === State.Open) {
       // Its orderly end is the end of the body; this is another.
       this.wasReset = true;
@@ -167,6 +171,12 @@ export class Tunnel
   #reset(): void {
     if (this.#state === State.Closed) return;
     this.#state = State.Closed;
-    this.#encoder?.resetStream(StreamResetReason.LocalReset);
+    if (this.#encoder === null) return;
+    this.#countReset(StreamResetReason.LocalReset);
+    this.#encoder.resetStream(StreamResetReason.LocalReset);
+  }
+
+  #countReset(reason: StreamResetReason): void {
+    if (this.#cluster !== null) countStreamReset(this.#cluster.stats, this.#info, reason);
   }
 }
