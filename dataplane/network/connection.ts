@@ -19,18 +19,12 @@ import {
 } from '../api/connection.ts';
 import { enterReadEvent, leaveReadEvent, scheduleFlush } from './flush-queue.ts';
 import { HandleReader } from './handle-reader.ts';
-import { KeptPieces } from './kept-pieces.ts';
-import { LARGE_SLAB_BYTES, liesInSharedSlab, type ReadSlab, slabOf } from './read-slab.ts';
+import { LARGE_SLAB_BYTES } from './read-slab.ts';
 import { RecordReader } from './record-reader.ts';
-import {
-  type StreamHandle,
-  type WriteOwner,
-  writeBuffer,
-  writeBuffers,
-  writeText,
-} from './stream-handle.ts';
+import type { StreamHandle, WriteOwner } from './stream-handle.ts';
 import type { ReadOwner, StreamReader } from './stream-reader.ts';
 import { SocketTransport, type Transport, type TransportOwner } from './transport.ts';
+import { WriteQueue } from './write-queue.ts';
 
 /** Where received bytes go: a network filter chain, or a client codec. */
 export interface ReadSink {
@@ -78,13 +72,6 @@ const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 const DEFAULT_DELAYED_CLOSE_MS = 1000;
 /** More than this is not held back until the end of the turn: what one read brings at most. */
 const FLUSH_AT_BYTES = LARGE_SLAB_BYTES;
-/** A buffer up to this size behind a string is appended to it: one write beats one writev. */
-const JOIN_BYTES = 4 * 1024;
-/** What waits behind a write in flight: small pieces are put together, text is flattened when there is so much. */
-const LATE_PIECE_BYTES = 512;
-const LATE_TEXT_BYTES = 16 * 1024;
-/** So many slabs are held behind it, before what lies in them is copied: a copy costs more than a hold. */
-const LATE_SLABS = 8;
 const EMPTY = Buffer.alloc(0);
 const NO_ADDRESS: SocketAddress = { ip: '', port: 0 };
 
@@ -123,17 +110,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
   #halfClose = false;
   #remoteEnded = false;
   #localEnded = false;
-  /** Written and not given to the handle: #chunks, then #text. */
-  #text = '';
-  #chunks: Buffer[] = [];
-  /** Adds to #chunks while a write is in flight. */
-  #late: KeptPieces | null = null;
-  #pendingBytes = 0;
-  /** Given to the handle in one write that is not done; what comes meanwhile is gathered behind it. */
-  #inFlightBytes = 0;
-  /** Slabs that #chunks lie in, and those of the write in flight. */
-  #pendingSlabs: ReadSlab[] | null = null;
-  #inFlightSlabs: ReadSlab[] | null = null;
+  readonly #queue: WriteQueue = new WriteQueue(this);
   /** Read by Node before us: put back by a listener filter, or decrypted with the handshake. */
   #early: Buffer | null = null;
   #endAfterEarly = false;
@@ -188,7 +165,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
     this.#raise(ConnectionEvent.Connected);
     if (this.#state !== State.Open) return;
     if (this.#sink !== null) this.#startReading();
-    if (this.#pendingBytes > 0 && !this.#flushScheduled) this.flush();
+    if (this.#queue.pendingBytes > 0 && !this.#flushScheduled) this.flush();
   }
 
   /** The connector: TLS now stands between us and the connected socket. Only while connecting. */
@@ -220,117 +197,53 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
   }
 
   writeBufferedBytes(): number {
-    return this.#pendingBytes + this.#unwrittenBytes();
-  }
-
-  /** Of the write in flight, as far as the handle tells. */
-  #unwrittenBytes(): number {
-    if (this.#inFlightBytes === 0 || this.#handle === null) return 0;
-    return Math.min(this.#inFlightBytes, this.#handle.writeQueueSize);
+    return this.#queue.pendingBytes + this.#queue.unwrittenBytes(this.#handle);
   }
 
   write(data: Buffer | string): void {
     if (this.#state > State.Open || this.#localEnded) return;
-    const { length } = data;
-    if (length === 0) return;
-    if (typeof data === 'string') this.#text += data;
-    else if (length <= JOIN_BYTES && this.#text.length > 0) {
-      this.#text += data.toString('latin1');
-    } else {
-      if (this.#text.length > 0) this.#textToChunk();
-      if (this.#inFlightBytes > 0 && this.#isSmallPiece(data)) {
-        this.#late ??= new KeptPieces(this.#chunks);
-        this.#late.add(data);
-      } else {
-        this.#chunks.push(liesInSharedSlab(data) ? Buffer.from(data) : data);
-        // Until it is written: the writer may be done with its slab before our turn to flush comes.
-        this.#pendingSlabs = holdSlabOf(data, this.#pendingSlabs);
-      }
-    }
-    this.#pendingBytes += length;
-    if (this.#inFlightBytes > 0) {
-      if (this.#text.length >= LATE_TEXT_BYTES) this.#textToChunk();
-      this.#checkHighWatermark();
-    } else if (this.#pendingBytes >= FLUSH_AT_BYTES) this.flush();
+    if (data.length === 0) return;
+    const queue = this.#queue;
+    queue.add(data);
+    if (queue.inFlightBytes > 0) this.#checkHighWatermark();
+    else if (queue.pendingBytes >= FLUSH_AT_BYTES) this.flush();
     else if (!this.#flushScheduled) {
       this.#flushScheduled = true;
       scheduleFlush(this);
     }
   }
 
-  /** It may wait for long: what it lies in should not wait with it. */
-  #isSmallPiece(data: Buffer): boolean {
-    const { length } = data;
-    if (length <= LATE_PIECE_BYTES) return true;
-    const slabs = this.#pendingSlabs;
-    if (slabs === null || slabs.length < LATE_SLABS) return false;
-    return slabOf(data)?.isWastedOn(length) === true;
-  }
-
   /** The flush queue's: hands everything gathered to the kernel in one call. */
   flush(): void {
     this.#flushScheduled = false;
-    const bytes = this.#pendingBytes;
+    const queue = this.#queue;
+    const bytes = queue.pendingBytes;
     const handle = this.#handle;
-    if (bytes === 0 || handle === null || this.#inFlightBytes > 0) return;
-    this.#pendingBytes = 0;
-    this.#late = null;
+    if (bytes === 0 || handle === null || queue.inFlightBytes > 0) return;
     this.bytesSent += bytes;
     if (this.#traffic !== null) this.#traffic.txBytesTotal += bytes;
-    const chunks = this.#chunks;
-    let outcome: number;
-    if (chunks.length === 0) {
-      const text = this.#text;
-      this.#text = '';
-      outcome = writeText(handle, text, this, null);
-    } else {
-      if (this.#text !== '') this.#textToChunk();
-      outcome =
-        chunks.length === 1
-          ? writeBuffer(handle, chunks[0]!, this, chunks)
-          : writeBuffers(handle, chunks, this, chunks);
-      if (outcome > 0) {
-        for (let i = 0; i < chunks.length; i++) {
-          this.#inFlightSlabs = holdSlabOf(chunks[i]!, this.#inFlightSlabs);
-        }
-        this.#chunks = [];
-      } else chunks.length = 0;
-      this.#pendingSlabs = releaseSlabs(this.#pendingSlabs);
-    }
-    if (outcome === 0) return;
-    if (outcome < 0) {
-      this.#onBroken(outcome);
-      return;
-    }
-    this.#inFlightBytes = bytes;
-    this.#checkHighWatermark();
+    const outcome = queue.writeTo(handle);
+    if (outcome < 0) this.#onBroken(outcome);
+    else if (outcome > 0) this.#checkHighWatermark();
   }
 
   /** The handle: the write in flight is done, or the connection is broken. */
   onWriteComplete(status: number): void {
-    this.#inFlightBytes = 0;
-    this.#inFlightSlabs = releaseSlabs(this.#inFlightSlabs);
+    this.#queue.onWritten();
     if (this.#state === State.Closed) return;
     if (status < 0) {
       this.#onBroken(status);
       return;
     }
     this.flush();
-    if (this.#inFlightBytes === 0 && this.#pendingBytes === 0 && this.#endAfterFlush) {
-      this.#sendFin();
-    }
+    if (this.#endAfterFlush && this.#queue.heldBytes() === 0) this.#sendFin();
     this.#checkLowWatermark();
-  }
-
-  #textToChunk(): void {
-    this.#chunks.push(Buffer.from(this.#text, 'latin1'));
-    this.#text = '';
   }
 
   #checkHighWatermark(): void {
     const limit = this.#bufferLimitBytes;
     if (limit === 0 || this.#aboveHighWatermark || this.#state !== State.Open) return;
-    if (this.#pendingBytes + this.#inFlightBytes <= limit) return;
+    if (this.#queue.heldBytes() <= limit) return;
     this.#aboveHighWatermark = true;
     for (let i = 0; i < this.#callbacks.length; i++) {
       this.#callbacks[i]!.onAboveWriteBufferHighWatermark();
@@ -340,7 +253,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
   /** Envoy: the low watermark is half of the high one. */
   #checkLowWatermark(): void {
     if (!this.#aboveHighWatermark || this.#state > State.Open) return;
-    if (this.#pendingBytes + this.#inFlightBytes > this.#bufferLimitBytes / 2) return;
+    if (this.#queue.heldBytes() > this.#bufferLimitBytes / 2) return;
     this.#aboveHighWatermark = false;
     for (let i = 0; i < this.#callbacks.length; i++) {
       this.#callbacks[i]!.onBelowWriteBufferLowWatermark();
@@ -412,7 +325,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
   }
 
   #finAfterFlush(): void {
-    if (this.#pendingBytes + this.#inFlightBytes > 0) this.#endAfterFlush = true;
+    if (this.#queue.heldBytes() > 0) this.#endAfterFlush = true;
     else this.#sendFin();
   }
 
@@ -482,7 +395,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
       return;
     }
     this.#remoteEnded = true;
-    if (this.#state === State.Closing && this.#pendingBytes + this.#inFlightBytes > 0) return;
+    if (this.#state === State.Closing && this.#queue.heldBytes() > 0) return;
     const sink = this.#sink;
     const isHalfClose = this.#halfClose && sink !== null;
     const isOver = !this.#halfClose || this.#state !== State.Open || this.#localEnded;
@@ -522,15 +435,11 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
     if (this.#state === State.Closed) return;
     this.#state = State.Closed;
     this.#sink = null;
-    this.#text = '';
-    this.#chunks = [];
-    this.#late = null;
-    this.#pendingBytes = 0;
+    this.#queue.clear();
     this.#closeTimer?.stop();
     this.#reader?.dispose();
     this.#handle = null;
     this.#early = null;
-    this.#pendingSlabs = releaseSlabs(this.#pendingSlabs);
     if (this.#sendsReset) this.#transport.reset();
     else this.#transport.close();
     this.#raise(event);
@@ -543,21 +452,6 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
 
 function deliverEarly(connection: SocketConnection): void {
   connection.deliverEarly();
-}
-
-function holdSlabOf(data: Buffer, held: ReadSlab[] | null): ReadSlab[] | null {
-  const slab = slabOf(data);
-  if (slab === null) return held;
-  slab.hold();
-  if (held === null) return [slab];
-  held.push(slab);
-  return held;
-}
-
-/** Returns what stands in the place of the list then. */
-function releaseSlabs(held: ReadSlab[] | null): null {
-  if (held !== null) for (let i = 0; i < held.length; i++) held[i]!.release();
-  return null;
 }
 
 function plainErrorText(error: NodeJS.ErrnoException): string {

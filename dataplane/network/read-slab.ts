@@ -1,6 +1,6 @@
 // Memory that sockets are read into and that is used again: for small reads one shared slab, for large ones
 // slabs from a pool, newest first, so that they stay in the processor's cache. Fresh memory per read costs more
-// in page faults than the copy that it saves. Used by handle-reader.ts, which reads, and connection.ts, which
+// in page faults than the copy that it saves. Used by handle-reader.ts, which reads, and write-queue.ts, which
 // holds a slab while bytes of it wait to be written.
 //
 // Who gets bytes of a read has them until the call returns. Whoever keeps them copies (keepBytes); only
