@@ -16,6 +16,7 @@ import { HolderStore } from '../../dataplane/stats/store.ts';
 import { SecretStore } from '../../dataplane/tls/secret-store.ts';
 import { until } from '../fakes/ads-harness.ts';
 import { compiledData } from '../fakes/config.ts';
+import { FrameClient } from '../fakes/http2-client.ts';
 
 const type = 'type.googleapis.com/envoy.extensions';
 const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -125,6 +126,29 @@ describe('a listener update', () => {
   };
   afterEach(() => {
     for (const worker of workers.splice(0)) worker.manager.closeAll();
+  });
+
+  test('ends HTTP/2 connections of a replaced chain by GOAWAY, and serves what crosses it', async () => {
+    const worker = start();
+    const chain = (text: string) =>
+      fromHost(
+        '127.0.0.1',
+        answering(text).replace('stat_prefix: s,', 'stat_prefix: s, drain_timeout: 1s,'),
+      );
+    const port = await worker.apply(listener(0, chain('old')));
+    const client = await FrameClient.connect(port);
+    client.send(client.request(1, '/'));
+    assert.ok(await client.until(() => client.stream(1).ended));
+    await worker.apply(listener(port, chain('new')));
+    assert.ok(await client.until(() => client.goAways.length === 1));
+    client.send(client.request(3, '/'));
+    assert.ok(await client.until(() => client.isClosed));
+    assert.equal(client.stream(3).body, 'old');
+    assert.deepEqual(client.goAways, [
+      [0x7fffffff, 0],
+      [3, 0],
+    ]);
+    assert.equal(await ask(port), 'new');
   });
 
   test('leaves connections of unchanged chains alone and drains those of the others', async () => {
