@@ -5,25 +5,7 @@
 import http from 'node:http';
 import net from 'node:net';
 import { expectedBody } from './identified-upstream.ts';
-
-export interface ClientReport {
-  sent: number;
-  answered: number;
-  /** No response, or one that is not 200. */
-  lost: number;
-  /** A response that belongs to another request. */
-  crossed: number;
-  /** The right response, with less (or more) of a body than it has. */
-  truncated: number;
-  /** Turned away at connecting and sent to another sidecar. */
-  failovers: number;
-  /** Answer times, ms. */
-  p50Ms: number;
-  p99Ms: number;
-  maxMs: number;
-  /** The first few errors. */
-  readonly errors: string[];
-}
+import { type ClientReport, OpenLoop } from './open-loop.ts';
 
 export interface ClientOptions {
   /** Read at each request. */
@@ -41,24 +23,15 @@ export interface ClientOptions {
   readonly maxConnections: number;
 }
 
-const TICK_MS = 5;
-const MAX_ERRORS = 10;
 const REQUEST_TIMEOUT_MS = 20_000;
 const MAX_ATTEMPTS = 50;
 const FAILOVER_PAUSE_MS = 20;
 
 /** Runs once, by run(). */
 export class IdentifiedClient {
-  readonly report: ClientReport = {
-    ...{ sent: 0, answered: 0, lost: 0, crossed: 0, truncated: 0, failovers: 0 },
-    ...{ p50Ms: 0, p99Ms: 0, maxMs: 0, errors: [] },
-  };
   readonly #options: ClientOptions;
+  readonly #loop = new OpenLoop();
   readonly #agents = new Map<number, http.Agent>();
-  readonly #timesMs: number[] = [];
-  #nextId = 1;
-  #open = 0;
-  #isStopped = false;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -66,81 +39,45 @@ export class IdentifiedClient {
 
   /** Ids 1..lastId were sent. */
   get lastId(): number {
-    return this.#nextId - 1;
+    return this.#loop.lastId;
   }
 
   /** Resolves when the last request is over. */
   async run(): Promise<ClientReport> {
-    const { ratePerSecond, durationMs, streams, webSockets } = this.#options;
-    for (let i = 0; i < streams; i++) void this.#keepStreaming();
-    for (let i = 0; i < webSockets; i++) void this.#keepEchoing();
-    const startMs = performance.now();
-    const total = Math.round((ratePerSecond * durationMs) / 1000);
-    let begun = 0;
-    while (begun < total) {
-      const due = Math.min(total, ((performance.now() - startMs) * ratePerSecond) / 1000);
-      for (; begun < due; begun++) void this.#request(0);
-      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
-    }
-    this.#isStopped = true;
-    while (this.#open > 0) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    const { ratePerSecond, durationMs, streams, streamMs, webSockets } = this.#options;
+    const report = await this.#loop.run({
+      ...{ ratePerSecond, durationMs },
+      request: (id) => this.#deliver(id, 0),
+      kept: [
+        ...Array.from({ length: streams }, () => (id: number) => this.#deliver(id, streamMs)),
+        ...Array.from({ length: webSockets }, () => (id: number) => this.#echo(id)),
+      ],
+    });
     for (const agent of this.#agents.values()) agent.destroy();
-    this.#timesMs.sort((a, b) => a - b);
-    const at = (share: number) =>
-      Math.round(this.#timesMs[Math.floor(share * (this.#timesMs.length - 1))] ?? 0);
-    this.report.p50Ms = at(0.5);
-    this.report.p99Ms = at(0.99);
-    this.report.maxMs = at(1);
-    return this.report;
+    return report;
   }
 
-  async #keepStreaming(): Promise<void> {
-    while (!this.#isStopped) await this.#request(this.#options.streamMs);
-  }
-
-  async #keepEchoing(): Promise<void> {
-    while (!this.#isStopped) {
-      const id = this.#nextId++;
-      this.report.sent++;
-      this.#open++;
-      try {
-        for (let attempt = 0; ; attempt++) {
-          const ports = this.#options.ports();
-          const port = ports[(id + attempt) % ports.length]!;
-          if (await echoThroughTunnel(port, id, this.#options.streamMs)) break;
-          this.report.failovers++;
-          await new Promise((resolve) => setTimeout(resolve, FAILOVER_PAUSE_MS));
-        }
-        this.report.answered++;
-      } catch (thrown) {
-        this.report.lost++;
-        if (this.report.errors.length < MAX_ERRORS) this.report.errors.push(`${id}: ${thrown}`);
-      }
-      this.#open--;
+  async #echo(id: number): Promise<void> {
+    const { report } = this.#loop;
+    for (let attempt = 0; ; attempt++) {
+      const ports = this.#options.ports();
+      const port = ports[(id + attempt) % ports.length]!;
+      if (await echoThroughTunnel(port, id, this.#options.streamMs)) break;
+      report.failovers++;
+      await new Promise((resolve) => setTimeout(resolve, FAILOVER_PAUSE_MS));
     }
+    report.answered++;
   }
 
-  /** Resolves when it is over, whatever came of it. */
-  async #request(streamMs: number): Promise<void> {
-    const id = this.#nextId++;
-    this.report.sent++;
-    this.#open++;
-    const startMs = performance.now();
-    try {
-      for (let attempt = 0; ; attempt++) {
-        const ports = this.#options.ports();
-        const port = ports[(id + attempt) % ports.length]!;
-        if (await this.#attempt(id, port, streamMs)) break;
-        this.report.failovers++;
-        if (attempt === MAX_ATTEMPTS) throw new Error('no sidecar could be reached');
-        if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, FAILOVER_PAUSE_MS));
-      }
-      if (streamMs === 0) this.#timesMs.push(performance.now() - startMs);
-    } catch (thrown) {
-      this.report.lost++;
-      if (this.report.errors.length < MAX_ERRORS) this.report.errors.push(`${id}: ${thrown}`);
+  async #deliver(id: number, streamMs: number): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      const ports = this.#options.ports();
+      const port = ports[(id + attempt) % ports.length]!;
+      if (await this.#attempt(id, port, streamMs)) return;
+      this.#loop.report.failovers++;
+      if (attempt === MAX_ATTEMPTS) throw new Error('no sidecar could be reached');
+      if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, FAILOVER_PAUSE_MS));
     }
-    this.#open--;
   }
 
   /** False = it could not connect. Rejects when the request was lost. */
@@ -181,7 +118,7 @@ export class IdentifiedClient {
     });
     response.on('error', reject);
     response.on('end', () => {
-      const { report } = this;
+      const { report } = this.#loop;
       if (response.statusCode !== 200) {
         reject(new Error(`${response.statusCode} ${body}`));
         return;

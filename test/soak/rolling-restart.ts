@@ -6,8 +6,9 @@
 // test/integration/drain.test.ts runs a short form.
 
 import { parseArgs } from 'node:util';
-import { type ClientReport, IdentifiedClient } from './identified-client.ts';
+import { IdentifiedClient } from './identified-client.ts';
 import { IdentifiedUpstream } from './identified-upstream.ts';
+import type { ClientReport } from './open-loop.ts';
 import { proxyBootstrap, SidecarProcess } from './sidecar-process.ts';
 
 export interface RollingRestartOptions {

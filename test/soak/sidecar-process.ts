@@ -111,7 +111,7 @@ export class SidecarProcess {
   }
 }
 
-/** One HTTP listener `ingress` in front of one cluster; `hcm` and `cluster` are laid over the rest. */
+/** One HTTP listener `ingress` in front of one cluster; the overrides are laid over the rest. */
 export function proxyBootstrap(
   port: number,
   upstreamPort: number,
@@ -119,6 +119,8 @@ export function proxyBootstrap(
     readonly hcm?: Readonly<Record<string, unknown>>;
     readonly cluster?: Readonly<Record<string, unknown>>;
     readonly listener?: Readonly<Record<string, unknown>>;
+    readonly route?: Readonly<Record<string, unknown>>;
+    readonly chain?: Readonly<Record<string, unknown>>;
   } = {},
 ): Readonly<Record<string, unknown>> {
   const filters = 'type.googleapis.com/envoy.extensions.filters';
@@ -133,7 +135,12 @@ export function proxyBootstrap(
         {
           name: 'all',
           domains: ['*'],
-          routes: [{ match: { prefix: '/' }, route: { cluster: 'backend', timeout: '0s' } }],
+          routes: [
+            {
+              match: { prefix: '/' },
+              route: { cluster: 'backend', timeout: '0s', ...overrides.route },
+            },
+          ],
         },
       ],
     },
@@ -151,6 +158,7 @@ export function proxyBootstrap(
     filter_chains: [
       {
         filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
+        ...overrides.chain,
       },
     ],
     ...overrides.listener,

@@ -9,8 +9,9 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { parseArgs } from 'node:util';
-import { type ClientReport, IdentifiedClient } from './identified-client.ts';
+import { IdentifiedClient } from './identified-client.ts';
 import { IdentifiedUpstream } from './identified-upstream.ts';
+import type { ClientReport } from './open-loop.ts';
 import { proxyBootstrap, SidecarProcess } from './sidecar-process.ts';
 
 export interface SlowClientsOptions {
