@@ -12,10 +12,8 @@ import type { Timer, TimerService } from '../../../common/timer.ts';
 import { StreamResetReason } from '../../api/codec.ts';
 import type { Http2Data } from '../../api/config/http2.ts';
 import { type Connection, ConnectionEvent } from '../../api/connection.ts';
-import type { HeaderFields } from '../../api/headers.ts';
 import { keepBytes } from '../../network/read-slab.ts';
 import type { Http2CodecStats } from './codec-stats.ts';
-import { FrameWriter } from './frame-writer.ts';
 import {
   DEFAULT_MAX_FRAME_BYTES,
   DEFAULT_WINDOW_BYTES,
@@ -23,20 +21,17 @@ import {
   FRAME_HEADER_BYTES,
   FrameFlag,
   FrameType,
-  MAX_WINDOW_BYTES,
   readUint31,
   readUint32,
-  writeFrameHeader,
-  writeUint32,
 } from './frames.ts';
-import { HeaderBlockWriter } from './header-block.ts';
 import { HpackDecoder, HpackStatus } from './hpack/decoder.ts';
-import { HpackEncoder } from './hpack/encoder.ts';
 import { Keepalive } from './keepalive.ts';
 import type { Http2ClientOptions, Http2ServerOptions } from './options.ts';
+import { Outbound } from './outbound.ts';
 import { Flood, ProtocolConstraints } from './protocol-constraints.ts';
 import { ReceiveWindow } from './receive-window.ts';
 import { ResetStreams } from './reset-streams.ts';
+import { SendScheduler } from './send-scheduler.ts';
 import { ourSettings, PeerSettings } from './settings.ts';
 import type { Http2Stream, Http2StreamOwner } from './stream.ts';
 
@@ -46,9 +41,6 @@ const MAX_CONTINUATIONS = 8;
 /** RFC 9113 6.5.3 leaves the time open; reliability row H2-27. */
 const SETTINGS_ACK_TIMEOUT_MS = 10_000;
 const MAX_STREAM_ERRORS = 10;
-/** A blocked stream writes so much before the next one's turn. */
-const TURN_BYTES = 16 * 1024;
-
 /** See the file head. */
 export abstract class Http2Connection implements Http2StreamOwner {
   readonly connection: Connection;
@@ -62,13 +54,12 @@ export abstract class Http2Connection implements Http2StreamOwner {
   readonly flushTimeoutMs: number;
   readonly peer: PeerSettings;
   readonly receiveWindow: ReceiveWindow;
-  /** What the peer still takes on the whole connection. */
-  sendWindow: number;
+  readonly outbound: Outbound;
+  readonly scheduler: SendScheduler;
+  readonly constraints: ProtocolConstraints;
   protected readonly decoder: HpackDecoder;
   protected readonly streams: Map<number, Http2Stream>;
-  protected readonly constraints: ProtocolConstraints;
   protected readonly resets: ResetStreams;
-  protected readonly writer: FrameWriter;
   protected readonly keepalive: Keepalive;
   /** The connection is ending: nothing is read any more. */
   protected isDone: boolean;
@@ -78,10 +69,6 @@ export abstract class Http2Connection implements Http2StreamOwner {
   readonly #isServer: boolean;
   readonly #maxFields: number;
   readonly #maxListBytes: number;
-  readonly #encoder: HpackEncoder;
-  readonly #blockWriter: HeaderBlockWriter;
-  /** Streams that have something to write and window of their own: they wait for the connection's. */
-  readonly #blocked: Set<Http2Stream>;
   /** An incomplete frame that is not DATA. */
   #partial: Buffer | null;
   /** DATA that has begun: payload and padding still to come. Stream null = nobody wants it. */
@@ -95,9 +82,6 @@ export abstract class Http2Connection implements Http2StreamOwner {
   #block: Buffer[];
   #blockBytes: number;
   #ackTimer: Timer | null;
-  #floodTold: Flood;
-  /** Of answers to the client's own frames. */
-  #isClientsFlood: boolean;
   #isReading: boolean;
   #streamErrors: number;
 
@@ -119,12 +103,12 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.flushTimeoutMs = flushTimeoutMs;
     this.peer = new PeerSettings();
     this.receiveWindow = new ReceiveWindow(protocol.initialConnectionWindowSize);
-    this.sendWindow = DEFAULT_WINDOW_BYTES;
+    this.constraints = new ProtocolConstraints(protocol, options.stats);
+    this.outbound = new Outbound(this);
+    this.scheduler = new SendScheduler(DEFAULT_WINDOW_BYTES);
     this.decoder = new HpackDecoder(protocol.hpackTableSize);
     this.streams = new Map();
-    this.constraints = new ProtocolConstraints(protocol, options.stats);
     this.resets = new ResetStreams();
-    this.writer = new FrameWriter(connection);
     this.keepalive = new Keepalive(this, options);
     this.isDone = false;
     this.isAboveHighWatermark = false;
@@ -132,9 +116,6 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.#isServer = isServer;
     this.#maxFields = options.maxHeadersCount;
     this.#maxListBytes = maxHeadersKb * 1024;
-    this.#encoder = new HpackEncoder(protocol.hpackTableSize, protocol.huffman);
-    this.#blockWriter = new HeaderBlockWriter(this.writer, this.#encoder);
-    this.#blocked = new Set();
     this.#partial = null;
     this.#dataStream = null;
     this.#dataLeft = 0;
@@ -145,8 +126,6 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.#block = [];
     this.#blockBytes = 0;
     this.#ackTimer = null;
-    this.#floodTold = Flood.None;
-    this.#isClientsFlood = false;
     this.#isReading = false;
     this.#streamErrors = 0;
   }
@@ -154,9 +133,9 @@ export abstract class Http2Connection implements Http2StreamOwner {
   /** SETTINGS, and the connection's window; once, behind the client's preface. */
   protected begin(): void {
     const { settings } = this;
-    this.writer.frame(FrameType.Settings, 0, 0, ourSettings(settings, this.#isServer));
+    this.outbound.writeSettings(ourSettings(settings, this.#isServer));
     const more = settings.initialConnectionWindowSize - DEFAULT_WINDOW_BYTES;
-    if (more > 0) this.writeWindowUpdate(0, more);
+    if (more > 0) this.outbound.writeWindowUpdate(0, more);
     this.#ackTimer = this.timers.createTimer(onAckTimeout, this);
     this.#ackTimer.start(SETTINGS_ACK_TIMEOUT_MS);
     this.keepalive.start();
@@ -383,7 +362,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
 
   #creditConnection(): void {
     const credit = this.receiveWindow.takeCredit();
-    if (credit > 0 && !this.isDone) this.writeWindowUpdate(0, credit);
+    if (credit > 0 && !this.isDone) this.outbound.writeWindowUpdate(0, credit);
   }
 
   // -- header blocks ------------------------------------------------------------------------------
@@ -536,29 +515,14 @@ export abstract class Http2Connection implements Http2StreamOwner {
       this.connectionError(error, 'http2.bad_settings');
       return;
     }
-    // RFC 7541 4.2: the next block tells both.
-    this.#encoder.setPeerTableSize(peer.leastHeaderTableBytes);
-    this.#encoder.setPeerTableSize(peer.headerTableBytes);
-    this.writer.frame(FrameType.Settings, FrameFlag.Ack, 0, EMPTY);
-    this.#countOutbound(true);
+    this.outbound.setPeerTableSize(peer.leastHeaderTableBytes, peer.headerTableBytes);
+    this.outbound.writeSettingsAck();
     if (this.isDone) return;
-    if (peer.initialWindowBytes !== formerWindow) {
-      this.#changeWindows(peer.initialWindowBytes - formerWindow);
+    const delta = peer.initialWindowBytes - formerWindow;
+    if (delta !== 0 && !this.scheduler.changeWindows(this.streams, delta)) {
+      this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
     }
     this.onPeerSettings();
-  }
-
-  /** RFC 9113 6.9.2: open streams change by the difference, below 0 if need be. */
-  #changeWindows(delta: number): void {
-    for (const stream of this.streams.values()) {
-      stream.sendWindow += delta;
-      if (stream.sendWindow > MAX_WINDOW_BYTES) {
-        this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
-        return;
-      }
-      if (stream.hasWaiting() && stream.sendWindow > 0) this.#blocked.add(stream);
-    }
-    if (delta > 0) this.#writeBlocked();
   }
 
   #onPing(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -566,10 +530,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
     else if (end - start !== 8) {
       this.connectionError(ErrorCode.FrameSizeError, 'http2.bad_ping_size');
     } else if ((flags & FrameFlag.Ack) !== 0) this.keepalive.onAck();
-    else {
-      this.writer.frame(FrameType.Ping, FrameFlag.Ack, 0, bytes.subarray(start, end));
-      this.#countOutbound(true);
-    }
+    else this.outbound.writePingAck(bytes.subarray(start, end));
   }
 
   #onWindowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
@@ -588,102 +549,25 @@ export abstract class Http2Connection implements Http2StreamOwner {
       return;
     }
     if (id === 0) {
-      this.sendWindow += increment;
-      if (this.sendWindow > MAX_WINDOW_BYTES) {
-        this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
-      } else this.#writeBlocked();
+      if (this.scheduler.widen(increment)) return;
+      this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
       return;
     }
     const stream = this.streams.get(id);
-    if (stream === undefined) return;
-    stream.sendWindow += increment;
-    if (stream.sendWindow > MAX_WINDOW_BYTES) {
-      this.onStreamError(stream, ErrorCode.FlowControlError, 'http2.window_overflow');
-    } else if (stream.hasWaiting()) {
-      stream.writeWaiting(Number.POSITIVE_INFINITY);
-      if (stream.hasWaiting() && stream.sendWindow > 0) this.#blocked.add(stream);
-      else this.#blocked.delete(stream);
-    }
+    if (stream === undefined || this.scheduler.widenStream(stream, increment)) return;
+    this.onStreamError(stream, ErrorCode.FlowControlError, 'http2.window_overflow');
   }
 
   // -- writing ------------------------------------------------------------------------------------
 
   /** Gives the connection the frames that are gathered, before it is closed. */
   flush(): void {
-    this.writer.flush();
+    this.outbound.flush();
   }
 
-  /** Its own window is open. */
-  addBlocked(stream: Http2Stream): void {
-    this.#blocked.add(stream);
-  }
-
-  /** In turns, so that one large body does not take all that the peer gives: who had its turn is the last. */
-  #writeBlocked(): void {
-    for (const stream of this.#blocked) {
-      if (this.sendWindow <= 0) return;
-      this.#blocked.delete(stream);
-      stream.writeWaiting(TURN_BYTES);
-      if (stream.hasWaiting() && stream.sendWindow > 0) this.#blocked.add(stream);
-    }
-  }
-
-  /** Bytes written. See HeaderBlockWriter.write. */
-  writeHead(
-    id: number,
-    endStream: boolean,
-    status: number,
-    pseudo: HeaderFields | null,
-    fields: HeaderFields,
-    neverIndexed: readonly string[] | null,
-  ): number {
-    const block = this.#blockWriter;
-    const bytes = block.write(id, endStream, status, pseudo, fields, neverIndexed);
-    for (let i = 0; i < block.frames; i++) this.#countOutbound(false);
-    return bytes;
-  }
-
-  /** At most a frame's payload, for which both windows have room. Bytes written. */
-  writeData(id: number, payload: Buffer, endStream: boolean): number {
-    this.writer.frame(FrameType.Data, endStream ? FrameFlag.EndStream : 0, id, payload);
-    this.constraints.onDataFrameSent();
-    this.#countOutbound(false);
-    return payload.length + FRAME_HEADER_BYTES;
-  }
-
-  writeWindowUpdate(id: number, increment: number): void {
-    this.#writeNumber(FrameType.WindowUpdate, id, increment);
-  }
-
-  writePing(payload: Buffer): void {
-    this.writer.frame(FrameType.Ping, 0, 0, payload);
-    this.#countOutbound(true);
-  }
-
-  #writeNumber(type: number, id: number, value: number): void {
-    const { writer } = this;
-    const at = writer.reserve(FRAME_HEADER_BYTES + 4);
-    const start = writeFrameHeader(writer.memory, at, 4, type, 0, id);
-    writer.commit(writeUint32(writer.memory, start, value));
-    this.#countOutbound(type === FrameType.RstStream);
-  }
-
-  protected writeGoaway(lastStreamId: number, code: ErrorCode): void {
-    const payload = Buffer.alloc(8);
-    writeUint32(payload, 0, lastStreamId);
-    writeUint32(payload, 4, code);
-    this.writer.frame(FrameType.Goaway, 0, 0, payload);
-  }
-
-  #countOutbound(isControl: boolean): void {
-    if (!this.constraints.onOutboundFrame(isControl, this.writer.bytes)) return;
-    if (this.#floodTold !== Flood.None) return;
-    const flood = this.#checkOutbound();
-    if (flood === Flood.None) return;
-    this.#floodTold = flood;
-    this.#isClientsFlood = this.#isServer && this.#isReading && flood === Flood.OutboundControl;
-    // Whoever writes is in the middle of something.
-    process.nextTick(onOutboundFlood, this);
+  /** Outbound's. */
+  isAnsweringClient(): boolean {
+    return this.#isServer && this.#isReading;
   }
 
   // -- the end ------------------------------------------------------------------------------------
@@ -693,7 +577,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
     if (stream.isClosed) return;
     this.stats.txReset++;
     this.resets.add(stream.id);
-    this.#writeNumber(FrameType.RstStream, stream.id, code);
+    this.outbound.writeReset(stream.id, code);
     this.removeStream(stream);
   }
 
@@ -701,7 +585,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
   protected refuseStream(id: number, code: ErrorCode): void {
     this.stats.txReset++;
     this.resets.add(id);
-    this.#writeNumber(FrameType.RstStream, id, code);
+    this.outbound.writeReset(id, code);
   }
 
   /**
@@ -729,7 +613,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
   removeStream(stream: Http2Stream): void {
     if (stream.isClosed) return;
     this.streams.delete(stream.id);
-    this.#blocked.delete(stream);
+    this.scheduler.remove(stream);
     this.stats.streamsActive--;
     stream.onRemoved();
     this.onStreamRemoved();
@@ -745,8 +629,8 @@ export abstract class Http2Connection implements Http2StreamOwner {
   protected connectionError(code: ErrorCode, details: string, isFlood = false): void {
     if (this.isDone) return;
     this.stop();
-    this.writeGoaway(this.lastPeerStreamId, code);
-    this.writer.flush();
+    this.outbound.writeGoaway(this.lastPeerStreamId, code);
+    this.outbound.flush();
     this.onBroken(details, isFlood);
   }
 
@@ -754,21 +638,9 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.connectionError(ErrorCode.EnhanceYourCalm, flood, true);
   }
 
-  #checkOutbound(): Flood {
-    const { writer } = this;
-    const waiting = writer.gatheredBytes() + this.connection.writeBufferedBytes();
-    return this.constraints.checkOutbound(writer.bytes, waiting);
-  }
-
-  /**
-   * What was written in that turn has been given to the kernel. If that took it, there is no flood, but for answers
-   * to a client that asks for very many at once.
-   */
-  onOutboundFlood(): void {
-    let flood = this.#floodTold;
-    if (!this.#isClientsFlood) flood = this.#checkOutbound();
-    this.#floodTold = Flood.None;
-    if (flood === Flood.None || this.isDone) return;
+  /** Outbound's. */
+  onOutboundFlood(flood: Flood): void {
+    if (this.isDone) return;
     this.constraints.countOutboundFlood(flood);
     this.#flooded(flood);
   }
@@ -815,8 +687,4 @@ export abstract class Http2Connection implements Http2StreamOwner {
 
 function onAckTimeout(connection: Http2Connection): void {
   connection.onAckTimeout();
-}
-
-function onOutboundFlood(connection: Http2Connection): void {
-  connection.onOutboundFlood();
 }

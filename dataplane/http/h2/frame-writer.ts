@@ -1,5 +1,5 @@
 // Gathers the frames of one connection and hands them over once per turn: small frames and small payloads are put
-// together in one piece of memory, large payloads go as they lie. Used by connection.ts and header-block.ts.
+// together in one piece of memory, large payloads go as they lie. Used by outbound.ts and header-block.ts.
 //
 //   slab: | handed over | gathered ...... | free |
 //                       start             end

@@ -1,4 +1,4 @@
-// Heads and trailers to HEADERS and CONTINUATION frames. Called by the streams; names that belong to HTTP/1
+// Heads and trailers to HEADERS and CONTINUATION frames. Called by outbound.ts; names that belong to HTTP/1
 // connections are left out by the HPACK encoder.
 
 import type { HeaderFields } from '../../api/headers.ts';

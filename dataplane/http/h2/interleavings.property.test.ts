@@ -209,7 +209,10 @@ class Run {
       const { streamsActive, pendingSendBytes } = options.stats;
       assert.deepEqual([streamsActive, pendingSendBytes], [0, 0]);
       // Less than half of it is owed at any time.
-      assert.ok(codec.sendWindow >= 35_000, `${codec.sendWindow} left of the connection's window`);
+      assert.ok(
+        codec.scheduler.window >= 35_000,
+        `${codec.scheduler.window} left of the connection's window`,
+      );
     }
   }
 }

@@ -17,7 +17,7 @@ interface KeepaliveOwner {
   readonly stats: Http2CodecStats;
   readonly timers: TimerService;
   /** `payload`: 8 bytes. */
-  writePing(payload: Buffer): void;
+  readonly outbound: { writePing(payload: Buffer): void };
 }
 
 export class Keepalive {
@@ -99,7 +99,7 @@ export class Keepalive {
     this.#sentMs = this.#clock.nowMs();
     const payload = Buffer.alloc(8);
     payload.writeUInt32BE(++this.#pings, 4);
-    this.#connection.writePing(payload);
+    this.#connection.outbound.writePing(payload);
     this.#timeoutTimer ??= this.#connection.timers.createTimer(onTimeout, this);
     this.#timeoutTimer.start(data.timeoutMs);
   }

@@ -70,7 +70,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
   shutdownNotice(): void {
     if (this.isDone || this.#noticeSent || this.#goawaySent) return;
     this.#noticeSent = true;
-    this.writeGoaway(MAX_STREAM_ID, ErrorCode.NoError);
+    this.outbound.writeGoaway(MAX_STREAM_ID, ErrorCode.NoError);
   }
 
   goAway(): void {
@@ -78,7 +78,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
     this.#goawaySent = true;
     // Envoy counts no other: not the notice before it, not that of an error.
     this.stats.goawaySent++;
-    this.writeGoaway(this.lastPeerStreamId, ErrorCode.NoError);
+    this.outbound.writeGoaway(this.lastPeerStreamId, ErrorCode.NoError);
     this.#closeIfDrained();
   }
 
@@ -238,7 +238,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
   #closeIfDrained(): void {
     if (this.streams.size > 0 || this.isDone) return;
     this.stop();
-    this.writer.flush();
+    this.outbound.flush();
     this.connection.close(ConnectionCloseType.FlushWriteAndDelay);
   }
 }

@@ -21,6 +21,28 @@ const EMPTY = Buffer.alloc(0);
 /** A peer that takes less than this in a whole flush timeout is as good as gone. */
 const MIN_FLUSH_PROGRESS_BYTES = 16 * 1024;
 
+/** Writes frames; writeHead and writeData return the bytes written. */
+interface StreamOutbound {
+  writeHead(
+    id: number,
+    endStream: boolean,
+    status: number,
+    pseudo: HeaderFields | null,
+    fields: HeaderFields,
+    neverIndexed: readonly string[] | null,
+  ): number;
+  /** At most a frame's payload, for which both windows have room. */
+  writeData(id: number, payload: Buffer, endStream: boolean): number;
+  writeWindowUpdate(id: number, increment: number): void;
+}
+
+interface StreamScheduler {
+  /** What the peer still takes on the whole connection. */
+  window: number;
+  /** The stream has something to write, and waits for that window. */
+  addBlocked(stream: Http2Stream): void;
+}
+
 /** What a stream asks of its connection. */
 export interface Http2StreamOwner {
   readonly settings: Http2Data;
@@ -33,24 +55,11 @@ export interface Http2StreamOwner {
   readonly flushTimeoutMs: number;
   readonly peer: PeerSettings;
   readonly receiveWindow: ReceiveWindow;
-  /** What the peer still takes on the whole connection. */
-  sendWindow: number;
+  readonly outbound: StreamOutbound;
+  readonly scheduler: StreamScheduler;
   readonly isAboveHighWatermark: boolean;
-  /** Each gives the bytes written. */
-  writeHead(
-    id: number,
-    endStream: boolean,
-    status: number,
-    pseudo: HeaderFields | null,
-    fields: HeaderFields,
-    neverIndexed: readonly string[] | null,
-  ): number;
-  writeData(id: number, payload: Buffer, endStream: boolean): number;
-  writeWindowUpdate(id: number, increment: number): void;
   /** The stream reads on what it had been holding back. */
   releaseHeld(bytes: number): void;
-  /** The stream waits for the connection's window. */
-  addBlocked(stream: Http2Stream): void;
   /** Both directions have ended. */
   removeStream(stream: Http2Stream): void;
   /** Tells the peer; the caller tells whoever is above. */
@@ -213,7 +222,7 @@ export abstract class Http2Stream {
     if (credit < this.owner.settings.initialStreamWindowSize / 2) return;
     this.#owed = 0;
     this.#receiveWindow += credit;
-    this.owner.writeWindowUpdate(this.id, credit);
+    this.owner.outbound.writeWindowUpdate(this.id, credit);
   }
 
   // -- sending ----------------------------------------------------------------------------------
@@ -226,13 +235,20 @@ export abstract class Http2Stream {
     endStream: boolean,
   ): void {
     this.headSent = true;
-    this.#sent += this.owner.writeHead(this.id, endStream, status, pseudo, fields, neverIndexed);
+    this.#sent += this.owner.outbound.writeHead(
+      this.id,
+      endStream,
+      status,
+      pseudo,
+      fields,
+      neverIndexed,
+    );
     if (endStream) this.#onLocalEnd();
   }
 
   /** 100, 102, 103. */
   protected sendInformational(status: number, fields: HeaderFields): void {
-    this.#sent += this.owner.writeHead(this.id, false, status, null, fields, null);
+    this.#sent += this.owner.outbound.writeHead(this.id, false, status, null, fields, null);
   }
 
   encodeData(data: Buffer, endStream: boolean): void {
@@ -305,21 +321,22 @@ export abstract class Http2Stream {
     const { length } = data;
     if (length === 0) {
       if (endStream) {
-        this.#sent += owner.writeData(this.id, EMPTY, true);
+        this.#sent += owner.outbound.writeData(this.id, EMPTY, true);
         this.#onLocalEnd();
       }
       return 0;
     }
+    const { scheduler } = owner;
     let at = 0;
     while (at < length) {
-      const room = Math.min(this.sendWindow, owner.sendWindow, owner.peer.maxFrameBytes);
+      const room = Math.min(this.sendWindow, scheduler.window, owner.peer.maxFrameBytes);
       if (room <= 0) return at;
       const end = Math.min(length, at + room);
       const isLast = endStream && end === length;
       const payload = at === 0 && end === length ? data : data.subarray(at, end);
       this.sendWindow -= end - at;
-      owner.sendWindow -= end - at;
-      this.#sent += owner.writeData(this.id, payload, isLast);
+      scheduler.window -= end - at;
+      this.#sent += owner.outbound.writeData(this.id, payload, isLast);
       if (isLast) this.#onLocalEnd();
       at = end;
     }
@@ -328,8 +345,8 @@ export abstract class Http2Stream {
 
   #writeTrailers(trailers: Trailers): void {
     // Without a field there is nothing to say but the end.
-    if (trailers.length === 0) this.#sent += this.owner.writeData(this.id, EMPTY, true);
-    else this.#sent += this.owner.writeHead(this.id, true, 0, null, trailers, null);
+    if (trailers.length === 0) this.#sent += this.owner.outbound.writeData(this.id, EMPTY, true);
+    else this.#sent += this.owner.outbound.writeHead(this.id, true, 0, null, trailers, null);
     this.#onLocalEnd();
   }
 
@@ -337,7 +354,7 @@ export abstract class Http2Stream {
     const { owner } = this;
     this.#waitingBytes += bytes;
     owner.stats.pendingSendBytes += bytes;
-    if (bytes > 0 && this.sendWindow > 0) owner.addBlocked(this);
+    if (bytes > 0 && this.sendWindow > 0) owner.scheduler.addBlocked(this);
     const limit = owner.bufferLimitBytes;
     if (limit === 0) return;
     if (!this.#isAboveHighWatermark && this.#waitingBytes > limit) {
