@@ -67,15 +67,15 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
 
   // -- Http2Connection ----------------------------------------------------------------------------
 
-  protected override isIdle(id: number): boolean {
+  override isIdle(id: number): boolean {
     return id >= this.#nextStreamId || (id & 1) === 0;
   }
 
-  protected override mayHaveHeaders(id: number): boolean {
+  override mayHaveHeaders(id: number): boolean {
     return !this.isIdle(id);
   }
 
-  protected override onHeaderBlock(id: number, endStream: boolean, bytes: number): void {
+  override onHeaderBlock(id: number, endStream: boolean, bytes: number): void {
     const stream = this.streams.get(id) as Http2ClientStream | undefined;
     if (stream === undefined) {
       if (this.resets.has(id)) this.stats.headersCbNoStream++;
@@ -87,7 +87,7 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
       return;
     }
     stream.countReceived(bytes);
-    const { decoder } = this;
+    const { decoder } = this.headerBlocks;
     if (decoder.overflow) {
       this.stats.headerOverflow++;
       this.resetStream(stream, ErrorCode.EnhanceYourCalm);
@@ -99,8 +99,8 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
   }
 
   #onHead(stream: Http2ClientStream, endStream: boolean): void {
-    const neverIndexed = this.neverIndexed();
-    const headers = responseHead(this.decoder.fields);
+    const neverIndexed = this.headerBlocks.neverIndexed();
+    const headers = responseHead(this.headerBlocks.decoder.fields);
     if (headers === null) {
       this.onMalformed(stream, facts.error);
       return;
@@ -110,7 +110,7 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
   }
 
   #onTrailers(stream: Http2ClientStream, endStream: boolean): void {
-    const { fields } = this.decoder;
+    const { fields } = this.headerBlocks.decoder;
     if (stream.isTunnel) {
       // RFC 9113 8.5: nothing but DATA.
       this.onStreamError(stream, ErrorCode.ProtocolError, MESSAGING_RULE);
@@ -135,7 +135,7 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
     this.#callbacks.onSettings();
   }
 
-  protected override onPeerGoaway(lastStreamId: number, code: number): void {
+  override onPeerGoaway(lastStreamId: number, code: number): void {
     this.#goAway(code !== ErrorCode.NoError);
     for (const stream of [...this.streams.values()]) {
       if (stream.id <= lastStreamId || stream.isClosed) continue;

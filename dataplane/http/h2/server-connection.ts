@@ -88,7 +88,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
 
   /** The rest of the head is decoded when it comes, for the table's sake, and dropped. */
   abortHead(error: CodecError): void {
-    const id = this.blockStreamId();
+    const id = this.headerBlocks.streamId;
     if (this.isDone || this.#goawaySent || id <= this.lastPeerStreamId) return;
     this.lastPeerStreamId = id;
     const stream = new Http2ServerStream(this, id, '');
@@ -98,20 +98,20 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
 
   // -- Http2Connection ----------------------------------------------------------------------------
 
-  protected override isIdle(id: number): boolean {
+  override isIdle(id: number): boolean {
     return (id > this.lastPeerStreamId && id > this.#lastIgnoredId) || (id & 1) === 0;
   }
 
   /** RFC 9113 6.8: behind our GOAWAY nothing is wrong, and the connection's window counts it all the same. */
-  protected override isForgiven(id: number): boolean {
+  override isForgiven(id: number): boolean {
     return id > this.lastPeerStreamId || super.isForgiven(id);
   }
 
-  protected override mayHaveHeaders(id: number): boolean {
+  override mayHaveHeaders(id: number): boolean {
     return (id & 1) === 1;
   }
 
-  protected override onHeaderBlock(id: number, endStream: boolean, bytes: number): void {
+  override onHeaderBlock(id: number, endStream: boolean, bytes: number): void {
     if (id > this.lastPeerStreamId) {
       this.#onRequest(id, endStream, bytes);
       return;
@@ -135,7 +135,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
       this.refuseStream(id, ErrorCode.RefusedStream);
       return;
     }
-    const { decoder } = this;
+    const { decoder } = this.headerBlocks;
     if (decoder.overflow) {
       this.stats.headerOverflow++;
       this.#reject(id, bytes, ErrorCode.EnhanceYourCalm, TOO_MANY_HEADERS);
@@ -150,7 +150,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
       this.#reject(id, bytes, ErrorCode.ProtocolError, UNEXPECTED_UNDERSCORE);
       return;
     }
-    const neverIndexed = this.neverIndexed();
+    const neverIndexed = this.headerBlocks.neverIndexed();
     const headers = requestHead(fields, this.#options.scheme, this.settings.allowConnect);
     if (headers === null || (endStream && facts.contentLength > 0)) {
       this.#rejectMalformed(id, bytes, headers === null ? facts.error : MESSAGING_RULE);
@@ -167,7 +167,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
   }
 
   #onTrailers(stream: Http2ServerStream, endStream: boolean, bytes: number): void {
-    const { decoder } = this;
+    const { decoder } = this.headerBlocks;
     stream.countReceived(bytes);
     if (decoder.overflow) {
       this.stats.headerOverflow++;
@@ -225,7 +225,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
   protected override onPeerSettings(): void {}
 
   /** A client opens streams, we do not: nothing ends for us. */
-  protected override onPeerGoaway(): void {}
+  override onPeerGoaway(): void {}
 
   protected override onBroken(details: string, isFlood: boolean): void {
     this.#callbacks.onConnectionError(details, isFlood);
