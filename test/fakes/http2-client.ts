@@ -35,13 +35,15 @@ export class FrameClient {
   hasSettings = false;
   /** The server has ended the connection. */
   isClosed = false;
-  readonly #socket: net.Socket;
+  /** Streams that were reset. */
+  resets = 0;
+  protected readonly socket: net.Socket;
   readonly #streams = new Map<number, StreamRecord>();
   #unread: Buffer = Buffer.alloc(0);
   #onChange: () => void = () => {};
 
-  private constructor(socket: net.Socket) {
-    this.#socket = socket;
+  protected constructor(socket: net.Socket) {
+    this.socket = socket;
     socket.on('error', () => {});
     socket.on('data', (data) => this.#read(data));
     socket.on('close', () => {
@@ -59,8 +61,9 @@ export class FrameClient {
     return client;
   }
 
+  /** Goes nowhere once the server has ended the connection. */
   send(...frames: readonly Buffer[]): void {
-    this.#socket.write(Buffer.concat(frames));
+    if (!this.isClosed) this.socket.write(Buffer.concat(frames));
   }
 
   /** `more` may hold pseudo headers instead of the usual ones, which then come first. */
@@ -109,7 +112,7 @@ export class FrameClient {
   }
 
   close(): void {
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   #record(id: number): StreamRecord {
@@ -151,6 +154,7 @@ export class FrameClient {
         break;
       case FrameType.RstStream:
         this.#record(id).reset = payload.readUInt32BE(0);
+        this.resets++;
         break;
       case FrameType.Data:
         this.#record(id).body += payload.toString('latin1');
