@@ -5,7 +5,7 @@
 //   node test/soak/rolling-restart-http2.ts --rps 200 --seconds 300 --every 5
 //   node test/soak/rolling-restart-http2.ts --seconds 20 --every 2 --control    no drain: must lose
 //
-// test/integration/drain-http2.test.ts runs a short form.
+// test/integration/drain-http2-restarts.test.ts runs a short form.
 
 import { parseArgs } from 'node:util';
 import { TestCa, type TestCertificate } from '../fakes/pki.ts';
