@@ -41,7 +41,7 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
     if (!this.canOpenStream()) throw new Error('newStream on a full HTTP/2 connection');
     const stream = new Http2ClientStream(this, this.#nextStreamId, decoder);
     this.#nextStreamId += 2;
-    this.addStream(stream);
+    this.streams.add(stream);
     this.keepalive.onNewStream();
     return stream;
   }
@@ -78,7 +78,7 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
   override onHeaderBlock(id: number, endStream: boolean, bytes: number): void {
     const stream = this.streams.get(id) as Http2ClientStream | undefined;
     if (stream === undefined) {
-      if (this.resets.has(id)) this.stats.headersCbNoStream++;
+      if (this.streams.isForgiven(id)) this.stats.headersCbNoStream++;
       else this.connectionError(ErrorCode.StreamClosed, 'http2.headers_on_closed_stream');
       return;
     }
@@ -90,7 +90,7 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
     const { decoder } = this.headerBlocks;
     if (decoder.overflow) {
       this.stats.headerOverflow++;
-      this.resetStream(stream, ErrorCode.EnhanceYourCalm);
+      this.streams.reset(stream, ErrorCode.EnhanceYourCalm);
       // Envoy calls it so.
       stream.fail(StreamResetReason.RemoteReset, TOO_MANY_HEADERS);
     } else if (decoder.invalid !== '') this.onMalformed(stream, decoder.invalid);
@@ -141,8 +141,8 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
       if (stream.id <= lastStreamId || stream.isClosed) continue;
       this.stats.streamRefusedErrors++;
       // Not ours to reset: the peer does not know it.
-      this.resets.add(stream.id);
-      this.removeStream(stream);
+      this.streams.forgive(stream.id);
+      this.streams.remove(stream);
       stream.fail(StreamResetReason.RemoteRefusedStreamReset, 'http2.remote_refuse');
     }
   }
@@ -155,11 +155,11 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
 
   protected override onBroken(details: string, _isFlood: boolean): void {
     this.#callbacks.onProtocolError({ status: 502, details, message: details });
-    this.failStreams(StreamResetReason.ProtocolError);
+    this.streams.failAll(StreamResetReason.ProtocolError);
     this.connection.close(ConnectionCloseType.FlushWrite);
   }
 
-  protected override onStreamRemoved(): void {
+  override onStreamRemoved(): void {
     if (this.#nextStreamId > MAX_STREAM_ID) this.#goAway(false);
     this.#callbacks.onStreamClosed();
   }

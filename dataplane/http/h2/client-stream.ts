@@ -148,12 +148,12 @@ export class Http2ClientStream extends Http2Stream implements RequestEncoder {
   override resetStream(reason: StreamResetReason): void {
     if (!this.headSent) {
       // RST_STREAM of a stream that the peer has not heard of would end the connection.
-      this.owner.removeStream(this);
+      this.owner.streams.remove(this);
       return;
     }
     let code: ErrorCode = this.remoteEnded ? ErrorCode.NoError : ErrorCode.Cancel;
     if (reason === StreamResetReason.ProtocolError) code = ErrorCode.ProtocolError;
-    this.owner.resetStream(this, code);
+    this.owner.streams.reset(this, code);
   }
 }
 

@@ -23,10 +23,10 @@ import type { Http2ClientOptions, Http2ServerOptions } from './options.ts';
 import { Outbound } from './outbound.ts';
 import { Flood, ProtocolConstraints } from './protocol-constraints.ts';
 import { ReceiveWindow } from './receive-window.ts';
-import { ResetStreams } from './reset-streams.ts';
 import { SendScheduler } from './send-scheduler.ts';
 import { ourSettings, PeerSettings } from './settings.ts';
 import type { Http2Stream, Http2StreamOwner } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 
 /** RFC 9113 6.5.3 leaves the time open; reliability row H2-27. */
 const SETTINGS_ACK_TIMEOUT_MS = 10_000;
@@ -48,8 +48,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
   readonly outbound: Outbound;
   readonly scheduler: SendScheduler;
   readonly constraints: ProtocolConstraints;
-  readonly streams: Map<number, Http2Stream>;
-  protected readonly resets: ResetStreams;
+  readonly streams: StreamTable;
   protected readonly headerBlocks: HeaderBlockReader;
   protected readonly keepalive: Keepalive;
   /** The connection is ending: nothing is read any more. */
@@ -83,8 +82,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.constraints = new ProtocolConstraints(protocol, options.stats);
     this.outbound = new Outbound(this);
     this.scheduler = new SendScheduler(DEFAULT_WINDOW_BYTES);
-    this.streams = new Map();
-    this.resets = new ResetStreams();
+    this.streams = new StreamTable(this);
     this.headerBlocks = new HeaderBlockReader(this, {
       tableBytes: protocol.hpackTableSize,
       maxFields: options.maxHeadersCount,
@@ -120,7 +118,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
   abstract isIdle(id: number): boolean;
   /** What comes on `id`, whose stream is gone, was on its way before the peer knew. */
   isForgiven(id: number): boolean {
-    return this.resets.has(id);
+    return this.streams.isForgiven(id);
   }
 
   /** HEADERS may come on `id`: the right half of the ids. */
@@ -129,7 +127,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
   abstract onPeerGoaway(lastStreamId: number, code: number): void;
   /** GOAWAY is written: tells the owner, who closes the connection. */
   protected abstract onBroken(details: string, isFlood: boolean): void;
-  protected abstract onStreamRemoved(): void;
+  abstract onStreamRemoved(): void;
 
   // -- reading ------------------------------------------------------------------------------------
 
@@ -177,7 +175,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.stats.rxReset++;
     if (code === ErrorCode.RefusedStream) this.stats.streamRefusedErrors++;
     const reason = this.resetReason(code);
-    this.removeStream(stream);
+    this.streams.remove(stream);
     stream.fail(
       reason,
       reason === StreamResetReason.RemoteRefusedStreamReset
@@ -205,7 +203,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.outbound.writeSettingsAck();
     if (this.isDone) return;
     const delta = peer.initialWindowBytes - formerWindow;
-    if (delta !== 0 && !this.scheduler.changeWindows(this.streams, delta)) {
+    if (delta !== 0 && !this.scheduler.changeWindows(this.streams.values(), delta)) {
       this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
     }
     this.onPeerSettings();
@@ -258,28 +256,12 @@ export abstract class Http2Connection implements Http2StreamOwner {
 
   // -- the end ------------------------------------------------------------------------------------
 
-  /** Ends `stream` from our side, telling the peer; the caller tells whoever is above. */
-  resetStream(stream: Http2Stream, code: ErrorCode): void {
-    if (stream.isClosed) return;
-    this.stats.txReset++;
-    this.resets.add(stream.id);
-    this.outbound.writeReset(stream.id, code);
-    this.removeStream(stream);
-  }
-
-  /** As resetStream for a stream that never was in the table. */
-  protected refuseStream(id: number, code: ErrorCode): void {
-    this.stats.txReset++;
-    this.resets.add(id);
-    this.outbound.writeReset(id, code);
-  }
-
   /**
    * The peer made us reset a stream. A client could do so on purpose, to have requests begun and thrown away at
    * our cost (CVE-2025-8671, reliability row H2-17): some are forgiven.
    */
   onStreamError(stream: Http2Stream, code: ErrorCode, details: string): void {
-    this.resetStream(stream, code);
+    this.streams.reset(stream, code);
     stream.fail(StreamResetReason.ProtocolError, details);
     if (this.#isServer && ++this.#streamErrors > MAX_STREAM_ERRORS) {
       this.connectionError(ErrorCode.EnhanceYourCalm, details);
@@ -289,26 +271,11 @@ export abstract class Http2Connection implements Http2StreamOwner {
   /** A message of `stream` breaks RFC 9113 8. */
   onMalformed(stream: Http2Stream, details: string): void {
     this.stats.rxMessagingError++;
-    this.resetStream(stream, ErrorCode.ProtocolError);
+    this.streams.reset(stream, ErrorCode.ProtocolError);
     stream.fail(StreamResetReason.ProtocolError, details);
     if (!this.settings.streamErrorOnInvalidHttpMessage) {
       this.connectionError(ErrorCode.ProtocolError, details);
     }
-  }
-
-  removeStream(stream: Http2Stream): void {
-    if (stream.isClosed) return;
-    this.streams.delete(stream.id);
-    this.scheduler.remove(stream);
-    this.stats.streamsActive--;
-    stream.onRemoved();
-    this.onStreamRemoved();
-  }
-
-  protected addStream(stream: Http2Stream): void {
-    this.streams.set(stream.id, stream);
-    this.stats.streamsActive++;
-    this.constraints.onStreamOpened();
   }
 
   /** The peer broke the rules of the connection. Idempotent. */
@@ -340,7 +307,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
   onConnectionEvent(event: ConnectionEvent): void {
     if (event === ConnectionEvent.Connected) return;
     this.stop();
-    this.failStreams(StreamResetReason.ConnectionTermination);
+    this.streams.failAll(StreamResetReason.ConnectionTermination);
   }
 
   /** Nothing is read any more, and nobody minds whether the peer is there. */
@@ -350,15 +317,6 @@ export abstract class Http2Connection implements Http2StreamOwner {
     this.headerBlocks.stop();
     this.#ackTimer?.stop();
     this.keepalive.stop();
-  }
-
-  /** All that are open, oldest first. */
-  protected failStreams(reason: StreamResetReason): void {
-    for (const stream of [...this.streams.values()]) {
-      if (stream.isClosed) continue;
-      this.removeStream(stream);
-      stream.fail(reason, '');
-    }
   }
 
   onAboveWriteBufferHighWatermark(): void {

@@ -26,7 +26,7 @@ interface ReceivingStream {
 interface DataReaderOwner {
   /** Nothing is read any more. */
   readonly isDone: boolean;
-  readonly streams: ReadonlyMap<number, ReceivingStream>;
+  readonly streams: { get(id: number): ReceivingStream | undefined };
   readonly constraints: ProtocolConstraints;
   readonly receiveWindow: ReceiveWindow;
   /** Nobody has used `id` yet. */

@@ -62,8 +62,8 @@ export class SendScheduler {
    * RFC 9113 6.9.2: open streams change by the difference, below 0 if need be. False = more than a window can be: a
    * connection error.
    */
-  changeWindows(streams: ReadonlyMap<number, SendingStream>, delta: number): boolean {
-    for (const stream of streams.values()) {
+  changeWindows(streams: Iterable<SendingStream>, delta: number): boolean {
+    for (const stream of streams) {
       stream.sendWindow += delta;
       if (stream.sendWindow > MAX_WINDOW_BYTES) return false;
       if (stream.hasWaiting() && stream.sendWindow > 0) this.#blocked.add(stream);

@@ -92,7 +92,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
     if (this.isDone || this.#goawaySent || id <= this.lastPeerStreamId) return;
     this.lastPeerStreamId = id;
     const stream = new Http2ServerStream(this, id, '');
-    this.addStream(stream);
+    this.streams.add(stream);
     this.#callbacks.onCodecError(error, stream);
   }
 
@@ -119,7 +119,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
     const stream = this.streams.get(id);
     if (stream !== undefined && !stream.remoteEnded) {
       this.#onTrailers(stream as Http2ServerStream, endStream, bytes);
-    } else if (stream === undefined && this.resets.has(id)) this.stats.headersCbNoStream++;
+    } else if (stream === undefined && this.streams.isForgiven(id)) this.stats.headersCbNoStream++;
     else this.connectionError(ErrorCode.StreamClosed, 'http2.headers_on_closed_stream');
   }
 
@@ -132,7 +132,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
     this.lastPeerStreamId = id;
     if (this.streams.size >= this.settings.maxConcurrentStreams) {
       this.constraints.onStreamOpened();
-      this.refuseStream(id, ErrorCode.RefusedStream);
+      this.streams.refuse(id, ErrorCode.RefusedStream);
       return;
     }
     const { decoder } = this.headerBlocks;
@@ -160,7 +160,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
     const stream = new Http2ServerStream(this, id, facts.upgradeType);
     stream.contentLeft = stream.canTunnel ? -1 : facts.contentLength;
     stream.countReceived(bytes);
-    this.addStream(stream);
+    this.streams.add(stream);
     this.keepalive.onNewStream();
     stream.decoder = this.#callbacks.newStream(stream);
     stream.receiveHead(headers, endStream);
@@ -171,7 +171,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
     stream.countReceived(bytes);
     if (decoder.overflow) {
       this.stats.headerOverflow++;
-      this.resetStream(stream, ErrorCode.EnhanceYourCalm);
+      this.streams.reset(stream, ErrorCode.EnhanceYourCalm);
       stream.fail(StreamResetReason.ProtocolError, TOO_MANY_HEADERS);
     } else if (decoder.invalid !== '') this.onMalformed(stream, decoder.invalid);
     else if (stream.canTunnel) {
@@ -208,9 +208,9 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
   #reject(id: number, bytes: number, code: ErrorCode, details: string): void {
     const stream = new Http2ServerStream(this, id, '');
     stream.countReceived(bytes);
-    this.addStream(stream);
+    this.streams.add(stream);
     stream.decoder = this.#callbacks.newStream(stream);
-    this.resetStream(stream, code);
+    this.streams.reset(stream, code);
     stream.fail(StreamResetReason.ProtocolError, details);
   }
 
@@ -231,7 +231,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
     this.#callbacks.onConnectionError(details, isFlood);
   }
 
-  protected override onStreamRemoved(): void {
+  override onStreamRemoved(): void {
     if (this.#goawaySent) this.#closeIfDrained();
   }
 

@@ -81,11 +81,11 @@ export class Http2ServerStream extends Http2Stream implements ResponseEncoder {
   protected override onRemoteEndFirst(): void {}
 
   protected override onLocalEndFirst(): void {
-    if (!this.isTunnel) this.owner.resetStream(this, ErrorCode.NoError);
+    if (!this.isTunnel) this.owner.streams.reset(this, ErrorCode.NoError);
   }
 
   override resetStream(reason: StreamResetReason): void {
-    this.owner.resetStream(this, codeOf(reason));
+    this.owner.streams.reset(this, codeOf(reason));
   }
 }
 

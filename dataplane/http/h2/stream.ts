@@ -17,6 +17,13 @@ type StreamOutbound = SendingOwner['outbound'] & {
   writeWindowUpdate(id: number, increment: number): void;
 };
 
+interface StreamEnds {
+  /** Both directions have ended. */
+  remove(stream: Http2Stream): void;
+  /** Tells the peer; the caller tells whoever is above. */
+  reset(stream: Http2Stream, code: ErrorCode): void;
+}
+
 /** What a stream asks of its connection. */
 export interface Http2StreamOwner extends SendingOwner {
   readonly settings: Http2Data;
@@ -27,10 +34,7 @@ export interface Http2StreamOwner extends SendingOwner {
   readonly isAboveHighWatermark: boolean;
   /** The stream reads on what it had been holding back. */
   releaseHeld(bytes: number): void;
-  /** Both directions have ended. */
-  removeStream(stream: Http2Stream): void;
-  /** Tells the peer; the caller tells whoever is above. */
-  resetStream(stream: Http2Stream, code: ErrorCode): void;
+  readonly streams: StreamEnds;
   /** The message breaks RFC 9113 8. */
   onMalformed(stream: Http2Stream, details: string): void;
   /** The peer's mistake ends this stream only, while there are not too many of them. */
@@ -160,7 +164,7 @@ export abstract class Http2Stream extends SendingHalf<Http2StreamOwner> {
 
   #onDirectionEnd(): void {
     if (this.isClosed) return;
-    if (this.localEnded && this.remoteEnded) this.owner.removeStream(this);
+    if (this.localEnded && this.remoteEnded) this.owner.streams.remove(this);
     else if (this.localEnded) this.onLocalEndFirst();
     else this.onRemoteEndFirst();
   }
@@ -183,7 +187,7 @@ export abstract class Http2Stream extends SendingHalf<Http2StreamOwner> {
 
   protected override onFlushFailed(): void {
     this.owner.stats.txFlushTimeout++;
-    this.owner.resetStream(this, ErrorCode.Cancel);
+    this.owner.streams.reset(this, ErrorCode.Cancel);
     this.fail(StreamResetReason.LocalReset, 'http2.tx_flush_timeout');
   }
 
