@@ -1,7 +1,7 @@
 // `node bench/memory.ts [http1|http2] [envoy|remora]`: what an idle sidecar, a cluster, an idle connection and an open
 // stream cost, ours beside Envoy. RSS after ten seconds: with nothing, with 2,000 clusters of one host each, with 10,000
 // keep-alive connections (4,000 over HTTP/2) that had one request each, in plaintext and with mTLS; over HTTP/2 also
-// with 40 connections of 100 open streams, and with 1,000 idle connections to an upstream.
+// with 40 connections of 100 open streams, and with 3,000 idle connections to an upstream.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -18,7 +18,7 @@ const CONNECTIONS = 10_000;
 /** The clusters let through 4,096 connections and requests. */
 const HTTP2_CONNECTIONS = 4000;
 const STREAMS = 100;
-const POOLED = 1000;
+const POOLED = 3000;
 const SETTLE_MS = 10_000;
 const KIB_PER_MIB = 1024;
 const NOBODY_PORT = 1;
