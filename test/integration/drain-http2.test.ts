@@ -163,7 +163,8 @@ describe('a push under open HTTP/2 streams', () => {
     );
   }
 
-  const port = (name: string) => sidecar.port(name);
+  const ports = new Map<string, number>();
+  const port = (name: string) => ports.get(name)!;
   /** What new connections to `web` say and where they lead. */
   async function asked(path = '/'): Promise<{ version: string; backend: string }> {
     const client = await Http2Client.connect(port('web'));
@@ -192,6 +193,13 @@ describe('a push under open HTTP/2 streams', () => {
     sidecar = await startSidecar(bootstrap(control.port), {
       drainTimeMs: 10_000,
       drainStrategy: 'immediate',
+    });
+    // `secure` may wait for its secret when the sidecar is LIVE.
+    await until('both listeners are there', async () => {
+      for (const line of (await sidecar.admin('/listeners')).trim().split('\n')) {
+        ports.set(line.split('::')[0]!, Number(line.split(':').at(-1)));
+      }
+      return ports.has('web') && ports.has('secure');
     });
     publish({ securePort: port('secure') });
     await until('the way back into the sidecar is known', async () => {
