@@ -93,6 +93,8 @@ interface Application {
 /** Says who it is and what it was spoken to with; never answers the method Hang. */
 async function startHttp2Application(name: string, onAbort: () => void): Promise<Application> {
   const server = http2.createServer((request, response) => {
+    // Unread, Node sometimes ends the answer with RST_STREAM instead of END_STREAM.
+    request.resume();
     if (request.url === '/grpc.health.v1.Health/Check') {
       response.addTrailers({ 'grpc-status': '0' });
       response.writeHead(200, { 'content-type': 'application/grpc' });
