@@ -47,6 +47,8 @@ function bootstrap(ports: Ports, log: string): string {
   const listener = (name: string, more: string, ...filters: readonly string[]): string => `
     - name: ${name}
       address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+      # With it the kernel may give two listeners the same port.
+      enable_reuse_port: false
       ${more}
       filter_chains: [{ name: ${name}, filters: [${filters.join(', ')}] }]`;
   const proxy = (name: string, to: string, more = ''): string =>

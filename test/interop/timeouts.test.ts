@@ -159,6 +159,8 @@ function bootstrap(backendPort: number, log: string): string {
   const listener = ({ name, hcm = '', route = '', cluster = 'backend' }: Case): string => `
     - name: ${name}
       address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+      # With it the kernel may give two listeners of Envoy the same port.
+      enable_reuse_port: false
       filter_chains:
         - filters:
             - name: h

@@ -48,6 +48,8 @@ function listener(variant: Variant): string {
   return `
     - name: ${variant.name}
       address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+      # With it the kernel may give two listeners of Envoy the same port.
+      enable_reuse_port: false
       per_connection_buffer_limit_bytes: ${variant.bufferLimitBytes ?? 1_048_576}
       filter_chains:
         - filters:
