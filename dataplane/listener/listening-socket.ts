@@ -1,7 +1,6 @@
 // One listening socket of one worker: TCP or Unix. Binds, hands out accepted sockets, and closes without
 // resetting the connections that the kernel has already completed for it.
 
-import { once } from 'node:events';
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
@@ -66,7 +65,6 @@ export class ListeningSocket {
     const isShared = options.reusePort && !isUnixSocket(this.#wanted);
     const count = isShared ? SOCKETS_PER_ADDRESS : 1;
     try {
-      if (isShared && this.#wanted.port === 0) await this.#findPort(options);
       for (let i = 0; i < count; i++) await this.#open(this.#listenOptions(options));
     } catch (thrown) {
       this.closeNow();
@@ -74,21 +72,6 @@ export class ListeningSocket {
     }
     if (isUnixSocket(this.#wanted)) this.#applyMode();
     return this.#address;
-  }
-
-  /**
-   * Asked for any port that may be shared, the kernel gives one that other listeners share already, now and then: two
-   * of them would take each other's connections. So a socket that shares with nobody finds the port.
-   */
-  async #findPort(options: ListenOptions): Promise<void> {
-    const finder = net.createServer();
-    finder.listen(this.#listenOptions({ ...options, reusePort: false }));
-    await once(finder, 'listening');
-    // A TCP server's address is always an AddressInfo.
-    const { port } = finder.address() as net.AddressInfo;
-    this.#address = { ip: this.#wanted.ip, port };
-    finder.close();
-    await once(finder, 'close');
   }
 
   #open(options: net.ListenOptions): Promise<void> {
