@@ -30,10 +30,8 @@ import { FakeConnection } from './connection.ts';
 import { RecordedRequest, RecordedResponse } from './http1.ts';
 import { FakeTimers } from './timers.ts';
 
-export function http2ServerOptions(
-  protocol: Partial<Http2Data> = {},
-  overrides: Partial<Http2ServerOptions> = {},
-): Http2ServerOptions {
+/** What both sides are told. */
+function codecOptions(protocol: Partial<Http2Data>) {
   const timers = new FakeTimers();
   return {
     protocol: { ...defaultHttp2, ...protocol },
@@ -43,6 +41,15 @@ export function http2ServerOptions(
     clock: timers.clock,
     random: () => 0,
     stats: new Http2CodecStats(),
+  };
+}
+
+export function http2ServerOptions(
+  protocol: Partial<Http2Data> = {},
+  overrides: Partial<Http2ServerOptions> = {},
+): Http2ServerOptions {
+  return {
+    ...codecOptions(protocol),
     scheme: 'http',
     headersWithUnderscoresAction: 'ALLOW',
     maxRequestHeadersKb: 60,
@@ -55,15 +62,8 @@ export function http2ClientOptions(
   protocol: Partial<Http2Data> = {},
   overrides: Partial<Http2ClientOptions> = {},
 ): Http2ClientOptions {
-  const timers = new FakeTimers();
   return {
-    protocol: { ...defaultHttp2, ...protocol },
-    maxHeadersCount: 100,
-    bufferLimitBytes: 1024 * 1024,
-    timers,
-    clock: timers.clock,
-    random: () => 0,
-    stats: new Http2CodecStats(),
+    ...codecOptions(protocol),
     maxResponseHeadersKb: 60,
     ...overrides,
   };

@@ -22,7 +22,8 @@ export function randomCuts(length: number, random: SeededRandom): number[] {
   return at;
 }
 
-function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
+/** `bytes` cut there. */
+export function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   let from = 0;
   return [...cuts, bytes.length].map((to) => {
     // A copy: a codec may move bytes inside of what it was given.

@@ -19,7 +19,7 @@ import {
   pump,
 } from '../fakes/http2.ts';
 import { parseStream } from '../garden/strict-parser.ts';
-import { everyCut, randomCuts } from './feed.ts';
+import { everyCut, pieces, randomCuts } from './feed.ts';
 import { mutateHttp2 } from './mutate-http2.ts';
 import type { SeededRandom } from './random.ts';
 import type { FuzzTarget } from './target.ts';
@@ -28,15 +28,6 @@ import type { FuzzTarget } from './target.ts';
 const MAX_BYTEWISE = 2000;
 const SERVER_START = Buffer.concat([frame(4, 0, 0, ''), frame(4, 1, 0, '')]);
 const SMALL = { allowConnect: true, initialStreamWindowSize: 65_535, maxConcurrentStreams: 4 };
-
-function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
-  let from = 0;
-  return [...cuts, bytes.length].map((to) => {
-    const piece = Buffer.from(bytes.subarray(from, to));
-    from = to;
-    return piece;
-  });
-}
 
 function echo(request: RecordedRequest): void {
   const { encoder } = request;

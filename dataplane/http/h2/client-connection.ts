@@ -90,9 +90,9 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
     const { decoder } = this.headerBlocks;
     if (decoder.overflow) {
       this.stats.headerOverflow++;
-      this.streams.reset(stream, ErrorCode.EnhanceYourCalm);
       // Envoy calls it so.
-      stream.fail(StreamResetReason.RemoteReset, TOO_MANY_HEADERS);
+      const reason = StreamResetReason.RemoteReset;
+      this.streams.breakOff(stream, ErrorCode.EnhanceYourCalm, reason, TOO_MANY_HEADERS);
     } else if (decoder.invalid !== '') this.onMalformed(stream, decoder.invalid);
     else if (stream.headReceived) this.#onTrailers(stream, endStream);
     else this.#onHead(stream, endStream);

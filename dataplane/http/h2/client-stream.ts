@@ -135,9 +135,6 @@ export class Http2ClientStream extends Http2Stream implements RequestEncoder {
     this.decoder.decodeTrailers(trailers);
   }
 
-  /** The usual order: the answer comes later. */
-  protected override onLocalEndFirst(): void {}
-
   /** The router is done and minds it no more. */
   protected override onRemoteEndFirst(): void {
     this.setFlushTimeout(FLUSH_TIMEOUT_MS);

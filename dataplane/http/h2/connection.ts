@@ -121,7 +121,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
     return this.streams.isForgiven(id);
   }
 
-  /** HEADERS may come on `id`: the right half of the ids. */
+  /** HEADERS may come on `id`: the right half of the ids, without 0. */
   abstract mayHaveHeaders(id: number): boolean;
   protected abstract onPeerSettings(): void;
   abstract onPeerGoaway(lastStreamId: number, code: number): void;
@@ -205,6 +205,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
     const delta = peer.initialWindowBytes - formerWindow;
     if (delta !== 0 && !this.scheduler.changeWindows(this.streams.values(), delta)) {
       this.connectionError(ErrorCode.FlowControlError, 'http2.window_overflow');
+      return;
     }
     this.onPeerSettings();
   }
@@ -261,8 +262,7 @@ export abstract class Http2Connection implements Http2StreamOwner {
    * our cost (CVE-2025-8671, reliability row H2-17): some are forgiven.
    */
   onStreamError(stream: Http2Stream, code: ErrorCode, details: string): void {
-    this.streams.reset(stream, code);
-    stream.fail(StreamResetReason.ProtocolError, details);
+    this.streams.breakOff(stream, code, StreamResetReason.ProtocolError, details);
     if (this.#isServer && ++this.#streamErrors > MAX_STREAM_ERRORS) {
       this.connectionError(ErrorCode.EnhanceYourCalm, details);
     }
@@ -271,8 +271,8 @@ export abstract class Http2Connection implements Http2StreamOwner {
   /** A message of `stream` breaks RFC 9113 8. */
   onMalformed(stream: Http2Stream, details: string): void {
     this.stats.rxMessagingError++;
-    this.streams.reset(stream, ErrorCode.ProtocolError);
-    stream.fail(StreamResetReason.ProtocolError, details);
+    const { streams } = this;
+    streams.breakOff(stream, ErrorCode.ProtocolError, StreamResetReason.ProtocolError, details);
     if (!this.settings.streamErrorOnInvalidHttpMessage) {
       this.connectionError(ErrorCode.ProtocolError, details);
     }

@@ -29,7 +29,7 @@ interface DataReaderOwner {
   readonly streams: { get(id: number): ReceivingStream | undefined };
   readonly constraints: ProtocolConstraints;
   readonly receiveWindow: ReceiveWindow;
-  /** Nobody has used `id` yet. */
+  /** Nobody has used `id` yet; 0 is nobody's. */
   isIdle(id: number): boolean;
   /** What comes on `id`, whose stream is gone, was on its way before the peer knew. */
   isForgiven(id: number): boolean;
@@ -108,7 +108,7 @@ export class DataReader {
       owner.flooded(flood);
       return false;
     }
-    if (id === 0 || owner.isIdle(id)) {
+    if (owner.isIdle(id)) {
       owner.connectionError(ErrorCode.ProtocolError, 'http2.data_on_idle_stream');
       return false;
     }

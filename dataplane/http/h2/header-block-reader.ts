@@ -15,7 +15,7 @@ const MAX_CONTINUATIONS = 8;
 interface HeaderBlockOwner {
   readonly stats: Http2CodecStats;
   readonly constraints: ProtocolConstraints;
-  /** HEADERS may come on `id`: the right half of the ids. */
+  /** HEADERS may come on `id`: the right half of the ids, without 0. */
   mayHaveHeaders(id: number): boolean;
   /** A whole block of `bytes` was decoded; `decoder` holds it until this returns. */
   onHeaderBlock(id: number, endStream: boolean, bytes: number): void;
@@ -72,7 +72,7 @@ export class HeaderBlockReader {
     const owner = this.#owner;
     let from = start;
     let to = end;
-    if (id === 0 || !owner.mayHaveHeaders(id)) {
+    if (!owner.mayHaveHeaders(id)) {
       owner.connectionError(ErrorCode.ProtocolError, 'http2.headers_on_wrong_stream');
       return;
     }

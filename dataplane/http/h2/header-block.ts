@@ -25,8 +25,8 @@ export class HeaderBlockWriter {
   }
 
   /**
-   * `pseudo` = [name, value, ...] before the rest; `status` 0 = no :status. Returns the bytes written.
-   * `maxFrameBytes`: the peer's SETTINGS_MAX_FRAME_SIZE.
+   * `pseudo` = [name, value, ...] before the rest; `status` 0 = no :status; `neverIndexed` = names among `fields`.
+   * Returns the bytes written.
    */
   write(
     streamId: number,

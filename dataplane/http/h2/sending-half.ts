@@ -12,32 +12,13 @@ import type { HeaderFields, Trailers } from '../../api/headers.ts';
 import { KeptPieces } from '../../network/kept-pieces.ts';
 import { letGo } from '../../network/read-slab.ts';
 import type { Http2CodecStats } from './codec-stats.ts';
+import type { Outbound } from './outbound.ts';
+import type { SendScheduler } from './send-scheduler.ts';
 import type { PeerSettings } from './settings.ts';
 
 const EMPTY = Buffer.alloc(0);
 /** A peer that takes less than this in a whole flush timeout is as good as gone. */
 const MIN_FLUSH_PROGRESS_BYTES = 16 * 1024;
-
-/** Writes frames; each returns the bytes written. */
-interface SendingOutbound {
-  writeHead(
-    id: number,
-    endStream: boolean,
-    status: number,
-    pseudo: HeaderFields | null,
-    fields: HeaderFields,
-    neverIndexed: readonly string[] | null,
-  ): number;
-  /** At most a frame's payload, for which both windows have room. */
-  writeData(id: number, payload: Buffer, endStream: boolean): number;
-}
-
-interface SendingScheduler {
-  /** What the peer still takes on the whole connection. */
-  window: number;
-  /** The stream has something to write, and waits for that window. */
-  addBlocked(stream: SendingHalf<SendingOwner>): void;
-}
 
 /** What the sending half asks of its connection. */
 export interface SendingOwner {
@@ -47,8 +28,8 @@ export interface SendingOwner {
   /** 0 = what waits for window waits for ever. */
   readonly flushTimeoutMs: number;
   readonly peer: PeerSettings;
-  readonly outbound: SendingOutbound;
-  readonly scheduler: SendingScheduler;
+  readonly outbound: Pick<Outbound, 'writeHead' | 'writeData'>;
+  readonly scheduler: Pick<SendScheduler, 'window' | 'addBlocked'>;
 }
 
 /** See the file head. */

@@ -171,8 +171,8 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
     stream.countReceived(bytes);
     if (decoder.overflow) {
       this.stats.headerOverflow++;
-      this.streams.reset(stream, ErrorCode.EnhanceYourCalm);
-      stream.fail(StreamResetReason.ProtocolError, TOO_MANY_HEADERS);
+      const reason = StreamResetReason.ProtocolError;
+      this.streams.breakOff(stream, ErrorCode.EnhanceYourCalm, reason, TOO_MANY_HEADERS);
     } else if (decoder.invalid !== '') this.onMalformed(stream, decoder.invalid);
     else if (stream.canTunnel) {
       // RFC 9113 8.5: nothing but DATA.
@@ -204,22 +204,22 @@ export class Http2ServerConnection extends Http2Connection implements ServerCode
     }
   }
 
-  /** A request that nobody sees but the access log. */
   #reject(id: number, bytes: number, code: ErrorCode, details: string): void {
+    const stream = this.#openForLog(id, bytes);
+    this.streams.breakOff(stream, code, StreamResetReason.ProtocolError, details);
+  }
+
+  #rejectMalformed(id: number, bytes: number, details: string): void {
+    this.onMalformed(this.#openForLog(id, bytes), details);
+  }
+
+  /** A request that nobody sees but the access log. */
+  #openForLog(id: number, bytes: number): Http2ServerStream {
     const stream = new Http2ServerStream(this, id, '');
     stream.countReceived(bytes);
     this.streams.add(stream);
     stream.decoder = this.#callbacks.newStream(stream);
-    this.streams.reset(stream, code);
-    stream.fail(StreamResetReason.ProtocolError, details);
-  }
-
-  #rejectMalformed(id: number, bytes: number, details: string): void {
-    this.stats.rxMessagingError++;
-    this.#reject(id, bytes, ErrorCode.ProtocolError, details);
-    if (!this.settings.streamErrorOnInvalidHttpMessage) {
-      this.connectionError(ErrorCode.ProtocolError, details);
-    }
+    return stream;
   }
 
   protected override onPeerSettings(): void {}

@@ -77,9 +77,6 @@ export class Http2ServerStream extends Http2Stream implements ResponseEncoder {
   }
 
   /** RFC 9113 8.1: the answer is complete, the rest of the request is not wanted. */
-  /** The usual order. */
-  protected override onRemoteEndFirst(): void {}
-
   protected override onLocalEndFirst(): void {
     if (!this.isTunnel) this.owner.streams.reset(this, ErrorCode.NoError);
   }

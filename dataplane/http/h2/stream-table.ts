@@ -69,6 +69,12 @@ export class StreamTable {
     this.remove(stream);
   }
 
+  /** Ends `stream` from our side because of what the peer did: tells both it and whoever is above. */
+  breakOff(stream: Http2Stream, code: ErrorCode, reason: StreamResetReason, details: string): void {
+    this.reset(stream, code);
+    stream.fail(reason, details);
+  }
+
   /** As reset, for a stream that never was in the table. */
   refuse(id: number, code: ErrorCode): void {
     this.#owner.stats.txReset++;

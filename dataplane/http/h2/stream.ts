@@ -10,12 +10,9 @@ import type { Http2Data } from '../../api/config/http2.ts';
 import type { Trailers } from '../../api/headers.ts';
 import { ErrorCode, FRAME_HEADER_BYTES } from './frames.ts';
 import { MESSAGING_RULE } from './heads.ts';
+import type { Outbound } from './outbound.ts';
 import type { ReceiveWindow } from './receive-window.ts';
 import { SendingHalf, type SendingOwner } from './sending-half.ts';
-
-type StreamOutbound = SendingOwner['outbound'] & {
-  writeWindowUpdate(id: number, increment: number): void;
-};
 
 interface StreamEnds {
   /** Both directions have ended. */
@@ -30,7 +27,7 @@ export interface Http2StreamOwner extends SendingOwner {
   /** 0 <= x < 1. */
   readonly random: () => number;
   readonly receiveWindow: ReceiveWindow;
-  readonly outbound: StreamOutbound;
+  readonly outbound: Pick<Outbound, 'writeHead' | 'writeData' | 'writeWindowUpdate'>;
   readonly isAboveHighWatermark: boolean;
   /** The stream reads on what it had been holding back. */
   releaseHeld(bytes: number): void;
@@ -169,10 +166,10 @@ export abstract class Http2Stream extends SendingHalf<Http2StreamOwner> {
     else this.onRemoteEndFirst();
   }
 
-  /** END_STREAM was sent while the peer's was not received. */
-  protected abstract onLocalEndFirst(): void;
-  /** The peer's END_STREAM came while ours was not sent. */
-  protected abstract onRemoteEndFirst(): void;
+  /** END_STREAM was sent while the peer's was not received: the usual order for a client. */
+  protected onLocalEndFirst(): void {}
+  /** The peer's END_STREAM came while ours was not sent: the usual order for a server. */
+  protected onRemoteEndFirst(): void {}
 
   /** The caller gets no onResetStream for its own reset. */
   abstract resetStream(reason: StreamResetReason): void;
