@@ -166,11 +166,13 @@ export abstract class Http2Connection implements Http2StreamOwner {
       this.connectionError(ErrorCode.ProtocolError, 'http2.rst_stream_on_idle_stream');
       return;
     }
+    const stream = this.streams.get(id);
+    // It crosses our own: who resets what was answered already costs us nothing.
+    if (stream === undefined && this.isForgiven(id)) return;
     if (this.#isServer && !this.constraints.onResetFrame(this.clock.nowMs())) {
       this.connectionError(ErrorCode.InternalError, 'http2.too_many_resets');
       return;
     }
-    const stream = this.streams.get(id);
     if (stream === undefined) return;
     this.stats.rxReset++;
     if (code === ErrorCode.RefusedStream) this.stats.streamRefusedErrors++;

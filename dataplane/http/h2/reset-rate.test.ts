@@ -10,6 +10,7 @@ import {
   parseFrames,
 } from '../../../test/fakes/http2.ts';
 import { FakeTimers } from '../../../test/fakes/timers.ts';
+import { ResponseHeaders } from '../../api/headers.ts';
 import { ErrorCode, FrameFlag, FrameType } from './frames.ts';
 
 // As seen on Envoy 1.40: GOAWAY with INTERNAL_ERROR, a protocol error of the connection.
@@ -46,4 +47,17 @@ test('H2-16 a client may send stream_reset_burst resets at once, and stream_rese
     ({ type }) => type === FrameType.Goaway,
   );
   assert.equal(goAway?.payload.readUInt32BE(4), ErrorCode.InternalError);
+});
+
+test('a request that was answered before its end may be reset by both sides', () => {
+  const server = new Http2ServerHarness(http2ServerOptions({ streamResetBurst: 3 }));
+  const peer = new FramePeer();
+  server.codec.dispatch(CLIENT_START, false);
+  for (let id = 1; id < 40; id += 2) {
+    server.codec.dispatch(peer.headers(id, FrameFlag.EndHeaders, GET), false);
+    server.requests.at(-1)?.encoder.encodeHeaders(new ResponseHeaders(200, []), true);
+    const code = Buffer.of(0, 0, 0, ErrorCode.NoError);
+    server.codec.dispatch(frame(FrameType.RstStream, 0, id, code), false);
+  }
+  assert.equal(server.brokenBy, '');
 });
