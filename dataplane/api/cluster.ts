@@ -2,7 +2,9 @@
 
 import type { RequestEncoder, ResponseDecoder, StreamResetReason } from './codec.ts';
 import type { ClusterConfig } from './config/cluster.ts';
-import type { Connection, SocketAddress } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Host } from './host.ts';
+import type { LoadBalancerContext } from './load-balancing.ts';
 import type { Protocol } from './stream-info.ts';
 
 export const ResourcePriority = { Default: 0, High: 1 } as const;
@@ -42,61 +44,6 @@ export interface Cluster {
    */
   onImmediateHealthCheckFail(host: Host): void;
 }
-
-/** What a load balancer may look at. Reused objects are fine: it is read during chooseHost only. */
-export interface LoadBalancerContext {
-  /** Null = no hash policy gave one. */
-  readonly hashKey: bigint | null;
-  /** True = try another host (retry predicates such as previous_hosts). */
-  shouldSelectAnotherHost(host: Host): boolean;
-  /** How often to re-pick while shouldSelectAnotherHost says so. */
-  readonly hostSelectionRetryCount: number;
-}
-
-/** One endpoint. Identity = address; kept, with its counters, across endpoint updates. */
-export interface Host {
-  readonly address: SocketAddress;
-  readonly hostname: string;
-  /** `ip:port`, ready for logs. */
-  readonly addressText: string;
-  readonly canary: boolean;
-  readonly stats: HostStats;
-  readonly outlier: OutlierMonitor;
-  weight(): number;
-}
-
-/**
- * Per host and worker. Pools count cxTotal, cxConnectFail, rqTotal and active; the router counts rqSuccess,
- * rqError and rqTimeout.
- */
-export interface HostStats {
-  cxTotal: number;
-  cxConnectFail: number;
-  rqTotal: number;
-  rqSuccess: number;
-  rqError: number;
-  rqTimeout: number;
-  /** Pools only: +1 at request start, -1 at its end; shared over workers, read by least request. */
-  adjustActive(delta: 1 | -1): void;
-}
-
-/** Results a request reports to outlier detection. */
-export interface OutlierMonitor {
-  putHttpResponseCode(status: number): void;
-  putResult(result: OutlierResult): void;
-}
-
-export const OutlierResult = {
-  LocalOriginTimeout: 0,
-  LocalOriginConnectFailed: 1,
-  LocalOriginConnectSuccess: 2,
-  /** Connected, then reset by the peer (counts as 500 unless split). */
-  ExtOriginRequestFailed: 3,
-  ExtOriginRequestSuccess: 4,
-  /** Connected, and no request will follow that could have a result of its own (tcp_proxy). */
-  LocalOriginConnectSuccessFinal: 5,
-} as const;
-export type OutlierResult = (typeof OutlierResult)[keyof typeof OutlierResult];
 
 /** Ceilings of one priority ("circuit breakers"), exact over all workers. */
 export interface ResourceManager {

@@ -31,8 +31,7 @@ describe('compileCluster', () => {
       edsServiceName: '',
       connectTimeoutMs: 5000,
       perConnectionBufferLimitBytes: 1_048_576,
-      lbPolicy: 'ROUND_ROBIN',
-      leastRequest: { choiceCount: 2, activeRequestBias: 1 },
+      loadBalancing: { kind: 'ROUND_ROBIN' },
       commonLb: {
         healthyPanicThresholdPercent: 50,
         closeConnectionsOnHostSetChange: false,
@@ -142,8 +141,11 @@ describe('compileCluster', () => {
   it('takes the first load balancing policy that it knows', () => {
     const list = `[${policy('least_request.v3.LeastRequest', ', choice_count: 5')}, ${policy('random.v3.Random')}]`;
     const cluster = compiled(`{name: a, load_balancing_policy: {policies: ${list}}}`);
-    assert.equal(cluster.lbPolicy, 'LEAST_REQUEST');
-    assert.equal(cluster.leastRequest.choiceCount, 5);
+    assert.deepEqual(cluster.loadBalancing, {
+      kind: 'LEAST_REQUEST',
+      choiceCount: 5,
+      activeRequestBias: 1,
+    });
   });
 
   it('counts a panic threshold of 0 as set', () => {

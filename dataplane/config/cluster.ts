@@ -49,7 +49,7 @@ export function compileCluster(
       cluster.per_connection_buffer_limit_bytes,
       DEFAULT_BUFFER_LIMIT_BYTES,
     ),
-    ...compileLoadBalancing(cluster, path, compilation),
+    loadBalancing: compileLoadBalancing(cluster, path, compilation),
     commonLb: {
       healthyPanicThresholdPercent: Math.trunc(
         cluster.common_lb_config?.healthy_panic_threshold === undefined

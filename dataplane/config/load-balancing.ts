@@ -2,21 +2,19 @@
 
 import { joinPath } from '../../common/result.ts';
 import type { ClusterProto, LeastRequestProto } from '../../proto/gen/types.ts';
-import type { ClusterConfig } from '../api/config/cluster.ts';
+import type { LeastRequestData, LoadBalancingData } from '../api/config/load-balancing.ts';
 import type { Compilation } from '../compile/compilation.ts';
 import { runtimeNumber } from '../compile/matchers.ts';
 
-type LoadBalancing = Pick<ClusterConfig, 'lbPolicy' | 'leastRequest'>;
-
 const policies = 'envoy.extensions.load_balancing_policies';
-const defaultLeastRequest: LoadBalancing['leastRequest'] = { choiceCount: 2, activeRequestBias: 1 };
-const roundRobin: LoadBalancing = { lbPolicy: 'ROUND_ROBIN', leastRequest: defaultLeastRequest };
+const DEFAULT_CHOICE_COUNT = 2;
+const roundRobin: LoadBalancingData = { kind: 'ROUND_ROBIN' };
 
 export function compileLoadBalancing(
   cluster: ClusterProto,
   path: string,
   compilation: Compilation,
-): LoadBalancing {
+): LoadBalancingData {
   if (cluster.load_balancing_policy !== undefined) {
     return compilePolicyList(cluster, joinPath(path, 'load_balancing_policy'), compilation);
   }
@@ -24,7 +22,7 @@ export function compileLoadBalancing(
     case 'LEAST_REQUEST':
       return compileLeastRequest(cluster.least_request_lb_config ?? {}, compilation);
     case 'RANDOM':
-      return { lbPolicy: 'RANDOM', leastRequest: defaultLeastRequest };
+      return { kind: 'RANDOM' };
     case 'LOAD_BALANCING_POLICY_CONFIG':
       compilation.fail(
         joinPath(path, 'load_balancing_policy'),
@@ -41,7 +39,7 @@ function compilePolicyList(
   cluster: ClusterProto,
   path: string,
   compilation: Compilation,
-): LoadBalancing {
+): LoadBalancingData {
   const list = cluster.load_balancing_policy?.policies ?? [];
   for (const [i, policy] of list.entries()) {
     const at = `${path}.policies[${i}].typed_extension_config.typed_config`;
@@ -57,7 +55,7 @@ function compilePolicyList(
       case `${policies}.round_robin.v3.RoundRobin`:
         return roundRobin;
       case `${policies}.random.v3.Random`:
-        return { lbPolicy: 'RANDOM', leastRequest: defaultLeastRequest };
+        return { kind: 'RANDOM' };
       default:
         compilation.fail(at, `not supported yet (${any.type_name})`);
         return roundRobin;
@@ -71,15 +69,13 @@ function compilePolicyList(
 function compileLeastRequest(
   config: Pick<LeastRequestProto, 'choice_count' | 'active_request_bias'>,
   compilation: Compilation,
-): LoadBalancing {
+): LeastRequestData {
   const bias = config.active_request_bias;
   const activeRequestBias = bias === undefined ? 1 : runtimeNumber(bias, compilation);
   return {
-    lbPolicy: 'LEAST_REQUEST',
-    leastRequest: {
-      choiceCount: config.choice_count?.value ?? defaultLeastRequest.choiceCount,
-      // Envoy: a negative bias is taken as 1.0.
-      activeRequestBias: activeRequestBias < 0 ? 1 : activeRequestBias,
-    },
+    kind: 'LEAST_REQUEST',
+    choiceCount: config.choice_count?.value ?? DEFAULT_CHOICE_COUNT,
+    // Envoy: a negative bias is taken as 1.0.
+    activeRequestBias: activeRequestBias < 0 ? 1 : activeRequestBias,
   };
 }

@@ -243,7 +243,8 @@ layered_runtime:
 static_resources:
   clusters:${cluster('a', 'lb_policy: LEAST_REQUEST\n    least_request_lb_config: {active_request_bias: {default_value: 2, runtime_key: my.share}}')}
 `);
-    assert.equal(config.clusters[0]?.leastRequest.activeRequestBias, 30);
+    const expected = { kind: 'LEAST_REQUEST', choiceCount: 2, activeRequestBias: 30 };
+    assert.deepEqual(config.clusters[0]?.loadBalancing, expected);
     assert.equal(config.runtime['my.share'], 30);
   });
 });

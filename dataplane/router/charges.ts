@@ -2,8 +2,8 @@
 // Called by the router filter's parts; decides nothing.
 
 import { httpStatusOfGrpc } from '../access-log/grpc-status.ts';
-import type { Host } from '../api/cluster.ts';
 import { getField, type ResponseHeaders } from '../api/headers.ts';
+import type { Host } from '../api/host.ts';
 import { RequestTrait } from './control-headers.ts';
 import type { RouterStream } from './stream-state.ts';
 import type { UpstreamRequest } from './upstream-request.ts';

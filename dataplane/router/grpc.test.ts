@@ -4,9 +4,9 @@ import { defaultOutlierDetection } from '../../test/fakes/cluster-config.ts';
 import { forwardAction, retryPolicy } from '../../test/fakes/route-data.ts';
 import { RouterScenario } from '../../test/fakes/router.ts';
 import type { FakeTry } from '../../test/fakes/upstream.ts';
-import { OutlierResult } from '../api/cluster.ts';
 import { StreamResetReason } from '../api/codec.ts';
 import { ResponseHeaders, type Trailers } from '../api/headers.ts';
+import { OutlierResult } from '../api/host.ts';
 
 const GRPC = ['content-type', 'application/grpc+proto'];
 

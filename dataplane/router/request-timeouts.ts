@@ -2,8 +2,8 @@
 // max_stream_duration. Called by the router filter, its tries and the timer. The lengths are in timeouts.ts.
 
 import type { TimerService } from '../../common/timer.ts';
-import { OutlierResult } from '../api/cluster.ts';
 import { StreamResetReason } from '../api/codec.ts';
+import { OutlierResult } from '../api/host.ts';
 import { ResponseFlag } from '../api/stream-info.ts';
 import { reply, replyTimeout } from './answers.ts';
 import { chargeAbort } from './charges.ts';

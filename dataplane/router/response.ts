@@ -3,9 +3,9 @@
 // replaced, only reset.
 
 import { grpcStatusIn, httpStatusOfGrpc, NO_GRPC_STATUS } from '../access-log/grpc-status.ts';
-import { OutlierResult } from '../api/cluster.ts';
 import { StreamResetReason } from '../api/codec.ts';
 import { getField, type ResponseHeaders, setField, type Trailers } from '../api/headers.ts';
+import { OutlierResult } from '../api/host.ts';
 import { isTunnelStatus } from '../http/tunnel.ts';
 import { attemptsForResponse, cleanUp, dropRetryState, overloaded, reply } from './answers.ts';
 import { chargeAbort, chargeCode, chargeResponse, countSuccess } from './charges.ts';

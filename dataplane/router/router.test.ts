@@ -5,11 +5,11 @@ import { test } from 'node:test';
 import { compiledData } from '../../test/fakes/config.ts';
 import { addHeader, forwardAction, retryPolicy } from '../../test/fakes/route-data.ts';
 import { RouterScenario } from '../../test/fakes/router.ts';
-import { OutlierResult } from '../api/cluster.ts';
 import { StreamResetReason } from '../api/codec.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import type { ForwardActionData, RetryPolicyData } from '../api/config/route.ts';
 import { ResponseHeaders } from '../api/headers.ts';
+import { OutlierResult } from '../api/host.ts';
 
 const responseOf = (status: number): ResponseHeaders => new ResponseHeaders(status, []);
 const TLS_CLUSTER =

@@ -6,9 +6,10 @@
 
 import type { Clock } from '../../common/clock.ts';
 import type { TimerService } from '../../common/timer.ts';
-import { type Host, type LoadBalancerContext, OutlierResult } from '../api/cluster.ts';
 import type { StreamResetReason } from '../api/codec.ts';
+import type { Connection } from '../api/connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
+import { type Host, OutlierResult } from '../api/host.ts';
 import {
   type DownstreamWatermarkCallbacks,
   FilterDataStatus,
@@ -17,6 +18,12 @@ import {
   type StreamDecoderFilter,
   type StreamDecoderFilterCallbacks,
 } from '../api/http-filter.ts';
+import type {
+  LoadBalancerContext,
+  MetadataMatch,
+  OverrideHost,
+  PriorityLoad,
+} from '../api/load-balancing.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
 import {
   answerDirectly,
@@ -227,8 +234,28 @@ export class RouterFilter
 
   // ---- LoadBalancerContext ----
 
-  get hashKey(): bigint | null {
+  hashKey(): bigint | null {
     return null;
+  }
+
+  get metadataMatch(): MetadataMatch | null {
+    return null;
+  }
+
+  get overrideHost(): OverrideHost | null {
+    return null;
+  }
+
+  get downstreamConnection(): Connection | null {
+    return this.callbacks.connection;
+  }
+
+  get requestHeaders(): RequestHeaders | null {
+    return this.headers;
+  }
+
+  priorityLoad(original: PriorityLoad): PriorityLoad {
+    return original;
   }
 
   shouldSelectAnotherHost(host: Host): boolean {

@@ -3,9 +3,10 @@
 // is one object; nothing outside these files may touch a field.
 
 import type { Timer } from '../../common/timer.ts';
-import type { Cluster, LoadBalancerContext } from '../api/cluster.ts';
+import type { Cluster } from '../api/cluster.ts';
 import type { RequestHeaders, Trailers } from '../api/headers.ts';
 import type { StreamDecoderFilterCallbacks } from '../api/http-filter.ts';
+import type { LoadBalancerContext } from '../api/load-balancing.ts';
 import type { KeptPieces } from '../network/kept-pieces.ts';
 import type { ReadSlab } from '../network/read-slab.ts';
 import type { RouterConfig } from './config.ts';

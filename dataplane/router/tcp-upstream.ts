@@ -5,7 +5,6 @@
 
 import type {
   Cancellable,
-  Host,
   HttpPool,
   HttpPoolCallbacks,
   TcpPool,
@@ -27,6 +26,7 @@ import {
   ConnectionEvent,
 } from '../api/connection.ts';
 import { type RequestHeaders, ResponseHeaders } from '../api/headers.ts';
+import type { Host } from '../api/host.ts';
 import { encodeProxyHeader, proxyInfoOf } from '../network/proxy-header.ts';
 
 /** One per request. */

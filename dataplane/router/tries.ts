@@ -2,9 +2,10 @@
 // and replaying the request into it. Called by the router filter's parts. The rules of retrying are in
 // retry/, one try is upstream-request.ts (which also heals a connection found stale).
 
-import type { Cluster, Host, HttpPool, ResourcePriority } from '../api/cluster.ts';
+import type { Cluster, HttpPool, ResourcePriority } from '../api/cluster.ts';
 import type { StreamResetReason } from '../api/codec.ts';
 import { type ResponseHeaders, setField } from '../api/headers.ts';
+import type { Host } from '../api/host.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
 import { ReadSlab } from '../network/read-slab.ts';
 import { dropBody, dropRetryState, reply, replyNoHealthyUpstream } from './answers.ts';

@@ -12,7 +12,6 @@ import {
   type Cancellable,
   type Cluster,
   ConnectionUse,
-  type Host,
   type HttpPool,
   type HttpPoolCallbacks,
   type UpstreamStreamInfo,
@@ -25,6 +24,7 @@ import {
 } from '../api/codec.ts';
 import type { Connection } from '../api/connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
+import type { Host } from '../api/host.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { KeptPieces } from '../network/kept-pieces.ts';
 import { countStreamReset } from './reset-reason.ts';

@@ -5,14 +5,13 @@ import { after, before, test } from 'node:test';
 import { systemClock } from '../../common/clock.ts';
 import { TimerWheel } from '../../common/timer.ts';
 import {
-  anyHost,
   clusterConfig,
   defaultOutlierDetection,
   placedHost,
   seededRandom,
 } from '../../test/fakes/cluster-config.ts';
 import { FakeConnection } from '../../test/fakes/connection.ts';
-import { type Cluster, ConnectionUse, type Host } from '../api/cluster.ts';
+import { type Cluster, ConnectionUse } from '../api/cluster.ts';
 import type {
   ClusterConfig,
   PlacedAssignment,
@@ -20,6 +19,8 @@ import type {
   UpstreamProtocol,
 } from '../api/config/cluster.ts';
 import { RequestHeaders } from '../api/headers.ts';
+import type { Host } from '../api/host.ts';
+import { anyHost } from '../api/load-balancing.ts';
 import type { Protocol } from '../api/stream-info.ts';
 import { takeSnapshot } from '../stats/snapshot.ts';
 import { HolderStore } from '../stats/store.ts';
@@ -240,7 +241,7 @@ test('a retry asks for another host as often as it may, then takes what it got',
   const cluster = add();
   manager.applyAssignment(assignment(placedHost('10.0.0.1', 1), placedHost('10.0.0.2', 2)));
   const context = {
-    hashKey: null,
+    ...anyHost,
     hostSelectionRetryCount: 3,
     shouldSelectAnotherHost: (host: Host) => host.address.ip === '10.0.0.1',
   };
@@ -339,7 +340,10 @@ test('predictive_preconnect_ratio connects to the hosts whose turn comes next', 
 test('least request cannot tell who comes next, so nothing is preconnected', () => {
   const { manager, add, stat } = setUp();
   const preconnect = { perUpstreamRatio: 1, predictiveRatio: 3 };
-  const cluster = add({ lbPolicy: 'LEAST_REQUEST', preconnect });
+  const cluster = add({
+    loadBalancing: { kind: 'LEAST_REQUEST', choiceCount: 2, activeRequestBias: 1 },
+    preconnect,
+  });
   manager.applyAssignment(assignment(placedHost('127.0.0.1', 1, { port })));
   cluster.httpPool(cluster.chooseHost(anyHost)!, 0);
   assert.equal(stat('upstream_cx_total'), 0);

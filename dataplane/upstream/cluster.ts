@@ -6,26 +6,26 @@ import type { Clock, Random } from '../../common/clock.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type {
   Cluster,
-  Host,
   HttpPool,
-  LoadBalancerContext,
   ResourceManager,
   ResourcePriority,
   TcpPool,
 } from '../api/cluster.ts';
 import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
 import { type Connection, formatAddress, type ProxyProtocolInfo } from '../api/connection.ts';
+import type { Host } from '../api/host.ts';
+import type { LoadBalancerContext } from '../api/load-balancing.ts';
 import type { Protocol } from '../api/stream-info.ts';
 import { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import { Http2ClientConnection } from '../http/h2/client-connection.ts';
 import { Http2CodecStats } from '../http/h2/codec-stats.ts';
 import { proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
-import { Balancer } from './balancer.ts';
 import { CircuitBreakerStats, ClusterStats } from './cluster-stats.ts';
 import { type ClusterTls, serverNameOf } from './cluster-tls.ts';
 import { http1ClientOptions, http2ClientOptions } from './codec-options.ts';
 import { UpstreamHost } from './host.ts';
 import { connectToHost } from './host-connection.ts';
+import { Balancer } from './lb/balancer.ts';
 import { idleMonitor, SharedOutlierMonitor } from './outlier/monitor.ts';
 import type { OutlierThresholdEvent } from './outlier/outlier-event.ts';
 import type { PoolConnection, PoolContext, PoolHost, PoolProtocol } from './pool/pool-context.ts';
@@ -102,7 +102,11 @@ export class UpstreamCluster implements Cluster {
       circuitBreakers[0].trackRemaining,
       circuitBreakers[1].trackRemaining,
     ]);
-    this.#balancer = new Balancer(config, this.stats, parts.random);
+    this.#balancer = new Balancer(config, {
+      random: parts.random,
+      stats: this.stats,
+      panicThresholdPercent: config.commonLb.healthyPanicThresholdPercent,
+    });
     this.#tls = parts.createTls(config);
     this.#healthEpoch = this.#readEpoch();
     this.#context = this.#makeContext();

@@ -1,7 +1,7 @@
 // Counters of one host in one worker, with the two that all workers share. Written by pools and the
 // router, read by least request and /clusters.
 
-import type { HostStats } from '../api/cluster.ts';
+import type { HostStats } from '../api/host.ts';
 import { HostWord, type SlotRef } from './shared-state.ts';
 
 export class SharedHostStats implements HostStats {

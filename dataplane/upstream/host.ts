@@ -1,9 +1,9 @@
 // One endpoint in one worker. Identity is its address: the object, its counters and its pools stay when an
 // update only changes weight, health, priority or metadata.
 
-import type { Host, OutlierMonitor } from '../api/cluster.ts';
 import type { PlacedHost } from '../api/config/cluster.ts';
 import { formatAddress, type SocketAddress } from '../api/connection.ts';
+import type { Host, OutlierMonitor } from '../api/host.ts';
 import { SharedHostStats } from './host-stats.ts';
 import { HostPools } from './pool/host-pools.ts';
 import type { PoolContext } from './pool/pool-context.ts';

@@ -2,7 +2,6 @@
 // that a test connects, fails and feeds by hand, and chance from a seed.
 
 import type { Random } from '../../common/clock.ts';
-import type { LoadBalancerContext } from '../../dataplane/api/cluster.ts';
 import type {
   ClusterConfig,
   HostConfig,
@@ -63,8 +62,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     edsServiceName: '',
     connectTimeoutMs: 5_000,
     perConnectionBufferLimitBytes: 1024 * 1024,
-    lbPolicy: 'ROUND_ROBIN',
-    leastRequest: { choiceCount: 2, activeRequestBias: 1 },
+    loadBalancing: { kind: 'ROUND_ROBIN' },
     commonLb: {
       healthyPanicThresholdPercent: 50,
       closeConnectionsOnHostSetChange: false,
@@ -152,12 +150,6 @@ export function placedHost(
     ...given,
   };
 }
-
-export const anyHost: LoadBalancerContext = {
-  hashKey: null,
-  hostSelectionRetryCount: 0,
-  shouldSelectAnotherHost: () => false,
-};
 
 /** An upstream connection that is connecting until a test says how that ends. */
 export class FakePoolConnection extends FakeConnection implements PoolConnection {

@@ -3,7 +3,6 @@
 
 import {
   ConnectionUse,
-  type Host,
   type HttpPoolCallbacks,
   type UpstreamStreamInfo,
 } from '../../dataplane/api/cluster.ts';
@@ -20,6 +19,7 @@ import type {
 } from '../../dataplane/api/config/cluster.ts';
 import { ConnectionCloseType, ConnectionEvent } from '../../dataplane/api/connection.ts';
 import { RequestHeaders, ResponseHeaders } from '../../dataplane/api/headers.ts';
+import type { Host } from '../../dataplane/api/host.ts';
 import { Http1CodecStats } from '../../dataplane/http/h1/codec-stats.ts';
 import type { Http2ClientCallbacks } from '../../dataplane/http/h2/options.ts';
 import { ClusterStats } from '../../dataplane/upstream/cluster-stats.ts';

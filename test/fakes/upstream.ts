@@ -5,11 +5,8 @@ import type {
   Cluster,
   ClusterManager,
   ConnectionUse,
-  Host,
   HttpPool,
   HttpPoolCallbacks,
-  LoadBalancerContext,
-  OutlierResult,
   Resource,
   ResourceManager,
 } from '../../dataplane/api/cluster.ts';
@@ -24,6 +21,8 @@ import {
   ResponseHeaders,
   type Trailers,
 } from '../../dataplane/api/headers.ts';
+import type { Host, OutlierResult } from '../../dataplane/api/host.ts';
+import type { LoadBalancerContext } from '../../dataplane/api/load-balancing.ts';
 import { clusterConfig } from './cluster-config.ts';
 import { FakeConnection } from './connection.ts';
 

@@ -4,6 +4,7 @@
 import type { HealthCheckConfig, HostHealthCheckConfig } from './health-check.ts';
 import type { Http1Data } from './http1.ts';
 import type { Http2Data } from './http2.ts';
+import type { LoadBalancingData } from './load-balancing.ts';
 import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
 import type { UpstreamTlsConfig } from './tls.ts';
 
@@ -18,8 +19,7 @@ export interface ClusterConfig {
   readonly connectTimeoutMs: number;
   /** Default 1 MiB. */
   readonly perConnectionBufferLimitBytes: number;
-  readonly lbPolicy: 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RANDOM';
-  readonly leastRequest: { readonly choiceCount: number; readonly activeRequestBias: number };
+  readonly loadBalancing: LoadBalancingData;
   readonly commonLb: {
     /** 0..100, default 50; 0 = no panic mode. */
     readonly healthyPanicThresholdPercent: number;

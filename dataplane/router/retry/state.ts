@@ -5,7 +5,7 @@ import { JitteredBackoff } from '../../../common/backoff.ts';
 import type { Random } from '../../../common/clock.ts';
 import type { Timer, TimerService } from '../../../common/timer.ts';
 import { grpcStatusIn } from '../../access-log/grpc-status.ts';
-import type { Cluster, Host, Resource, ResourcePriority } from '../../api/cluster.ts';
+import type { Cluster, Resource, ResourcePriority } from '../../api/cluster.ts';
 import { StreamResetReason } from '../../api/codec.ts';
 import {
   getField,
@@ -13,6 +13,7 @@ import {
   type ResponseHeaders,
   removeField,
 } from '../../api/headers.ts';
+import type { Host } from '../../api/host.ts';
 import { HeaderMatcher } from '../../matcher/header-matcher.ts';
 import {
   noRetryPolicy,

@@ -1,127 +1,24 @@
-// How a host is picked out of one list (all, healthy or degraded hosts of one priority). A picker belongs
-// to one list of one worker and is made anew when the list changes.
+// The contract of load balancing policies. A policy sees the hosts of one cluster in one worker as they were when it was
+// made; a new one is made when hosts or their health change. What must outlive that (a host's measured load) belongs to
+// the host.
 
 import type { Random } from '../../../common/clock.ts';
-import type { ClusterConfig } from '../../api/config/cluster.ts';
+import type { LoadBalancerContext } from '../../api/load-balancing.ts';
+import type { ClusterStats } from '../cluster-stats.ts';
 import type { UpstreamHost } from '../host.ts';
-import { EdfScheduler } from './edf-scheduler.ts';
 
-export interface Picker {
-  /** Null only when the list is empty. */
-  pick(): UpstreamHost | null;
+/** See the file head. */
+export interface LoadBalancer {
+  /** Null = no usable host. `attempt` counts from 0 while the context refuses what it gets. */
+  choose(context: LoadBalancerContext, attempt: number): UpstreamHost | null;
+  /** A host that the next choose() may be given instead of its own; null = none can be told before. */
+  peek(): UpstreamHost | null;
 }
 
-type Hosts = readonly UpstreamHost[];
-
-/** Envoy: random % n, weights ignored. */
-class RandomPicker implements Picker {
-  readonly #hosts: Hosts;
-  readonly #random: Random;
-
-  constructor(hosts: Hosts, random: Random) {
-    this.#hosts = hosts;
-    this.#random = random;
-  }
-
-  pick(): UpstreamHost | null {
-    return this.#hosts[(this.#random() * this.#hosts.length) | 0] ?? null;
-  }
-}
-
-/** Equal weights: in turn from a random start, so that workers do not march in step. */
-class RoundRobinPicker implements Picker {
-  readonly #hosts: Hosts;
-  #next: number;
-
-  constructor(hosts: Hosts, random: Random) {
-    this.#hosts = hosts;
-    this.#next = (random() * hosts.length) | 0;
-  }
-
-  pick(): UpstreamHost | null {
-    const { length } = this.#hosts;
-    if (length === 0) return null;
-    if (this.#next >= length) this.#next = 0;
-    return this.#hosts[this.#next++]!;
-  }
-}
-
-/** Equal weights: N draws with replacement, the one with the fewest active requests; first drawn on a tie. */
-class LeastRequestPicker implements Picker {
-  readonly #hosts: Hosts;
-  readonly #choiceCount: number;
-  readonly #random: Random;
-
-  constructor(hosts: Hosts, choiceCount: number, random: Random) {
-    this.#hosts = hosts;
-    this.#choiceCount = choiceCount;
-    this.#random = random;
-  }
-
-  pick(): UpstreamHost | null {
-    const hosts = this.#hosts;
-    const { length } = hosts;
-    if (length <= 1) return hosts[0] ?? null;
-    let best = hosts[(this.#random() * length) | 0]!;
-    let bestActive = best.rqActive();
-    for (let i = 1; i < this.#choiceCount; i++) {
-      const candidate = hosts[(this.#random() * length) | 0]!;
-      const active = candidate.rqActive();
-      if (active < bestActive) {
-        best = candidate;
-        bestActive = active;
-      }
-    }
-    return best;
-  }
-}
-
-/** Unequal weights: EDF; least request divides the weight by the load at the time of the pick. */
-class WeightedPicker implements Picker {
-  readonly #scheduler = new EdfScheduler<UpstreamHost>();
-  readonly #weightOf: (host: UpstreamHost) => number;
-
-  constructor(hosts: Hosts, weightOf: (host: UpstreamHost) => number, random: Random) {
-    this.#weightOf = weightOf;
-    for (const host of hosts) this.#scheduler.add(weightOf(host), host);
-    // Envoy's newer code starts each scheduler at a random phase, for the workers' sake.
-    const skip = (random() * hosts.length) | 0;
-    for (let i = 0; i < skip; i++) this.#scheduler.pick(weightOf);
-  }
-
-  pick(): UpstreamHost | null {
-    return this.#scheduler.pick(this.#weightOf);
-  }
-}
-
-function staticWeight(host: UpstreamHost): number {
-  return host.weight();
-}
-
-/** weight / (active + 1)^bias; see LeastRequestLbConfig.active_request_bias. */
-function leastRequestWeight(bias: number): (host: UpstreamHost) => number {
-  if (bias === 0) return staticWeight;
-  if (bias === 1) return (host) => host.weight() / (host.rqActive() + 1);
-  return (host) => host.weight() / (host.rqActive() + 1) ** bias;
-}
-
-/** The picker that `config.lbPolicy` asks for, over `hosts`. */
-export function createPicker(config: ClusterConfig, hosts: Hosts, random: Random): Picker {
-  const first = hosts[0]?.weight();
-  const equal = hosts.every((host) => host.weight() === first);
-  const { choiceCount, activeRequestBias } = config.leastRequest;
-  switch (config.lbPolicy) {
-    case 'RANDOM':
-      return new RandomPicker(hosts, random);
-    case 'ROUND_ROBIN':
-      return equal
-        ? new RoundRobinPicker(hosts, random)
-        : new WeightedPicker(hosts, staticWeight, random);
-    case 'LEAST_REQUEST':
-      return equal
-        ? new LeastRequestPicker(hosts, choiceCount, random)
-        : new WeightedPicker(hosts, leastRequestWeight(activeRequestBias), random);
-    default:
-      return config.lbPolicy satisfies never;
-  }
+/** What policies need of their cluster and worker. */
+export interface LoadBalancerParts {
+  readonly random: Random;
+  readonly stats: ClusterStats;
+  /** commonLb.healthyPanicThresholdPercent */
+  readonly panicThresholdPercent: number;
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultOutlierDetection } from '../../../test/fakes/cluster-config.ts';
-import { OutlierResult } from '../../api/cluster.ts';
 import type { OutlierDetectionConfig } from '../../api/config/cluster.ts';
+import { OutlierResult } from '../../api/host.ts';
 import { SharedChunks } from '../shared-state.ts';
 import { SharedOutlierMonitor } from './monitor.ts';
 import type { OutlierKind } from './outlier-event.ts';

@@ -1,8 +1,8 @@
 // A host's results as a worker counts them for outlier detection, in the host's shared slot. Made per
 // host; the router and tcp_proxy report to it, pools do not.
 
-import { type OutlierMonitor, OutlierResult } from '../../api/cluster.ts';
 import type { OutlierDetectionConfig } from '../../api/config/cluster.ts';
+import { type OutlierMonitor, OutlierResult } from '../../api/host.ts';
 import { HostWord, type SlotRef } from '../shared-state.ts';
 import type { OutlierKind } from './outlier-event.ts';
 

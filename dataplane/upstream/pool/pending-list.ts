@@ -1,8 +1,9 @@
 // Requests that wait for a connection, oldest first; those that were sent and refused are older than all others. A doubly linked list, because any of them may be
 // cancelled (timeouts) while the connection that all wait for is still being made.
 
-import type { Cancellable, Host } from '../../api/cluster.ts';
+import type { Cancellable } from '../../api/cluster.ts';
 import type { ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
+import type { Host } from '../../api/host.ts';
 
 /** The part of a pool's callbacks that waiting needs. */
 export interface FailureCallbacks {

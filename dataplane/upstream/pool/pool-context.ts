@@ -2,10 +2,11 @@
 
 import type { Clock } from '../../../common/clock.ts';
 import type { TimerService } from '../../../common/timer.ts';
-import type { Host, ResourceManager, TcpPoolConnection } from '../../api/cluster.ts';
+import type { ResourceManager, TcpPoolConnection } from '../../api/cluster.ts';
 import type { RequestEncoder, ResponseDecoder } from '../../api/codec.ts';
 import type { ClusterConfig } from '../../api/config/cluster.ts';
 import type { ConnectionEvent, ProxyProtocolInfo } from '../../api/connection.ts';
+import type { Host } from '../../api/host.ts';
 import type { ClientOptions } from '../../http/h1/options.ts';
 import type { Http2ClientCallbacks } from '../../http/h2/options.ts';
 import type { ReadSink } from '../../network/connection.ts';

@@ -425,7 +425,7 @@ test('source_ip makes the address of the client, without its port, the hash of t
   ) as TcpProxyData; // config.ts makes it
   const info = new FakeStreamInfo();
   const hashing = new TcpProxyShared(data, context);
-  assert.equal(hashing.balancerContext(info).hashKey, xxhash64(Buffer.from('10.1.2.3')));
+  assert.equal(hashing.balancerContext(info).hashKey(), xxhash64(Buffer.from('10.1.2.3')));
   const plain = new TcpProxyShared({ ...data, hashesSourceIp: false }, context);
-  assert.equal(plain.balancerContext(info).hashKey, null);
+  assert.equal(plain.balancerContext(info).hashKey(), null);
 });

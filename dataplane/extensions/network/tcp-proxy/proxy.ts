@@ -12,8 +12,6 @@ import type { Timer } from '../../../../common/timer.ts';
 import {
   type Cancellable,
   type Cluster,
-  type Host,
-  OutlierResult,
   ResourcePriority,
   type TcpPoolCallbacks,
   type TcpPoolConnection,
@@ -21,6 +19,7 @@ import {
 } from '../../../api/cluster.ts';
 import { StreamResetReason } from '../../../api/codec.ts';
 import { type Connection, ConnectionCloseType, ConnectionEvent } from '../../../api/connection.ts';
+import { type Host, OutlierResult } from '../../../api/host.ts';
 import {
   NetworkFilterStatus,
   type ReadFilter,

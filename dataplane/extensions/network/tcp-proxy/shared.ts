@@ -7,18 +7,12 @@ import {
   type AccessLogType,
   connectionLogContext,
 } from '../../../api/access-log.ts';
-import type { LoadBalancerContext } from '../../../api/cluster.ts';
 import type { WorkerContext } from '../../../api/factory.ts';
+import { anyHost, type LoadBalancerContext } from '../../../api/load-balancing.ts';
 import { FilterStateKey, type StreamInfo } from '../../../api/stream-info.ts';
 import type { TcpProxyData } from './data.ts';
 import { TcpProxyStats, tcpProxyScope } from './stats.ts';
 import { TunnelRequest } from './tunnel-request.ts';
-
-const anyHost: LoadBalancerContext = {
-  hashKey: null,
-  hostSelectionRetryCount: 0,
-  shouldSelectAnotherHost: () => false,
-};
 
 /** See the file head. */
 export class TcpProxyShared {
@@ -61,7 +55,8 @@ export class TcpProxyShared {
   balancerContext(streamInfo: StreamInfo): LoadBalancerContext {
     if (!this.data.hashesSourceIp) return anyHost;
     const { ip } = streamInfo.downstreamRemoteAddress;
-    return { ...anyHost, hashKey: xxhash64(Buffer.from(ip)) };
+    const hash = xxhash64(Buffer.from(ip));
+    return { ...anyHost, hashKey: () => hash };
   }
 
   /** max_downstream_connection_duration of one connection, its jitter drawn; 0 = none. */

@@ -5,7 +5,7 @@
 //       |                        '-- other status, reset --> failed
 //       '-- pool failure --> failed
 
-import type { Cancellable, Cluster, Host, HttpPoolCallbacks } from '../../../api/cluster.ts';
+import type { Cancellable, Cluster, HttpPoolCallbacks } from '../../../api/cluster.ts';
 import { ConnectionUse, ResourcePriority, type UpstreamStreamInfo } from '../../../api/cluster.ts';
 import {
   type RequestEncoder,
@@ -15,6 +15,7 @@ import {
 } from '../../../api/codec.ts';
 import type { Connection } from '../../../api/connection.ts';
 import type { RequestHeaders, ResponseHeaders } from '../../../api/headers.ts';
+import type { Host } from '../../../api/host.ts';
 import { countStreamReset } from '../../../router/reset-reason.ts';
 import type { ProxyUpstream } from './upstream.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { UpstreamHost } from './host.ts';
+import type { UpstreamHost } from '../host.ts';
 import { priorityLoad } from './host-set.ts';
 
 /** Only lengths are looked at. */

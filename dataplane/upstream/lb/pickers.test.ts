@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clusterConfig, seededRandom } from '../../../test/fakes/cluster-config.ts';
-import type { ClusterConfig } from '../../api/config/cluster.ts';
+import { seededRandom } from '../../../test/fakes/cluster-config.ts';
+import type { LeastRequestData, LoadBalancingData } from '../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
 import { EdfScheduler } from './edf-scheduler.ts';
-import { createPicker } from './load-balancer.ts';
+import { createPicker } from './pickers.ts';
+
+const leastRequest: LeastRequestData = {
+  kind: 'LEAST_REQUEST',
+  choiceCount: 2,
+  activeRequestBias: 1,
+};
 
 /** What pickers look at of a host. */
 class StubHost {
@@ -27,9 +33,9 @@ class StubHost {
   }
 }
 
-function picker(given: Partial<ClusterConfig>, hosts: readonly StubHost[], seed = 1) {
+function picker(data: LoadBalancingData, hosts: readonly StubHost[], seed = 1) {
   const list = hosts as unknown as UpstreamHost[]; // a picker uses weight() and rqActive() only
-  const made = createPicker(clusterConfig(given), list, seededRandom(seed));
+  const made = createPicker(data, list, seededRandom(seed));
   return () => made.pick() as unknown as StubHost | null;
 }
 
@@ -45,7 +51,7 @@ function counts(pick: () => StubHost | null, times: number): Record<string, numb
 test('round robin goes in turn from some start', () => {
   for (const seed of [1, 2, 3, 4]) {
     const hosts = ['a', 'b', 'c'].map((name) => new StubHost(name));
-    const pick = picker({ lbPolicy: 'ROUND_ROBIN' }, hosts, seed);
+    const pick = picker({ kind: 'ROUND_ROBIN' }, hosts, seed);
     const names = Array.from({ length: 6 }, () => pick()!.name).join('');
     assert.match('abcabcabc', new RegExp(names.slice(0, 6)), names);
     assert.equal(names.slice(0, 3), names.slice(3));
@@ -54,7 +60,7 @@ test('round robin goes in turn from some start', () => {
 
 test('weighted round robin is exact over a whole cycle and spreads the heavy host', () => {
   const hosts = [new StubHost('a', 5), new StubHost('b', 1), new StubHost('c', 1)];
-  const pick = picker({ lbPolicy: 'ROUND_ROBIN' }, hosts);
+  const pick = picker({ kind: 'ROUND_ROBIN' }, hosts);
   for (let cycle = 0; cycle < 5; cycle++) {
     assert.deepEqual(counts(pick, 7), { a: 5, b: 1, c: 1 });
   }
@@ -62,14 +68,14 @@ test('weighted round robin is exact over a whole cycle and spreads the heavy hos
 
 test('random is uniform and ignores weights', () => {
   const hosts = [new StubHost('a', 9), new StubHost('b'), new StubHost('c'), new StubHost('d')];
-  const seen = counts(picker({ lbPolicy: 'RANDOM' }, hosts), 40_000);
+  const seen = counts(picker({ kind: 'RANDOM' }, hosts), 40_000);
   // 99.9 % interval of a binomial(40000, 1/4): 10000 +- 3.29 * 86.6
   for (const name of ['a', 'b', 'c', 'd']) assert.ok(Math.abs(seen[name]! - 10_000) < 285, name);
 });
 
 test('least request takes the idler of two draws with replacement', () => {
   const hosts = [new StubHost('busy', 1, 10), new StubHost('idle')];
-  const seen = counts(picker({ lbPolicy: 'LEAST_REQUEST' }, hosts), 40_000);
+  const seen = counts(picker(leastRequest, hosts), 40_000);
   // The busy one only when both draws are it: a quarter.
   assert.ok(Math.abs(seen['busy']! - 10_000) < 285, String(seen['busy']));
 });
@@ -78,19 +84,15 @@ test('least request keeps the first draw on a tie', () => {
   const draws = [0.9, 0.1];
   let at = 0;
   const hosts = [new StubHost('a', 1, 3), new StubHost('b', 1, 3)] as unknown as UpstreamHost[];
-  const config = clusterConfig({ lbPolicy: 'LEAST_REQUEST' });
-  const chosen = createPicker(config, hosts, () => draws[at++]!).pick();
+
+  const chosen = createPicker(leastRequest, hosts, () => draws[at++]!).pick();
   assert.equal((chosen as unknown as StubHost).name, 'b');
 });
 
 test('choice_count 5 finds the only idle host more often than 2', () => {
   const hosts = ['a', 'b', 'c', 'd'].map((name) => new StubHost(name, 1, name === 'a' ? 0 : 5));
   const share = (choiceCount: number): number => {
-    const given = {
-      lbPolicy: 'LEAST_REQUEST',
-      leastRequest: { choiceCount, activeRequestBias: 1 },
-    };
-    return counts(picker(given as Partial<ClusterConfig>, hosts), 40_000)['a']! / 40_000;
+    return counts(picker({ ...leastRequest, choiceCount }, hosts), 40_000)['a']! / 40_000;
   };
   assert.ok(Math.abs(share(2) - (1 - (3 / 4) ** 2)) < 0.01);
   assert.ok(Math.abs(share(5) - (1 - (3 / 4) ** 5)) < 0.01);
@@ -99,11 +101,7 @@ test('choice_count 5 finds the only idle host more often than 2', () => {
 test('weighted least request divides the weight by active requests + 1 to the bias', () => {
   const share = (activeRequestBias: number): number => {
     const hosts = [new StubHost('a', 2, 3), new StubHost('b', 1, 0)];
-    const given = {
-      lbPolicy: 'LEAST_REQUEST',
-      leastRequest: { choiceCount: 2, activeRequestBias },
-    };
-    return counts(picker(given as Partial<ClusterConfig>, hosts), 30_000)['a']! / 30_000;
+    return counts(picker({ ...leastRequest, activeRequestBias }, hosts), 30_000)['a']! / 30_000;
   };
   assert.ok(Math.abs(share(0) - 2 / 3) < 0.001, 'bias 0 is plain weights');
   assert.ok(Math.abs(share(1) - 0.5 / 1.5) < 0.001, '2/4 against 1');
@@ -111,8 +109,8 @@ test('weighted least request divides the weight by active requests + 1 to the bi
 });
 
 test('an empty list gives no host under every policy', () => {
-  for (const lbPolicy of ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM'] as const) {
-    assert.equal(picker({ lbPolicy }, [])(), null);
+  for (const data of [{ kind: 'ROUND_ROBIN' }, leastRequest, { kind: 'RANDOM' }] as const) {
+    assert.equal(picker(data, [])(), null);
   }
 });
 

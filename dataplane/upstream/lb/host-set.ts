@@ -1,7 +1,8 @@
 // The hosts of a cluster by priority, and how much load each priority gets. Immutable: a new one is made
 // when the assignment or somebody's health changes. Arithmetic: envoy-behaviour.md 2.1, in whole percent.
 
-import type { UpstreamHost } from './host.ts';
+import type { PriorityLoad } from '../../api/load-balancing.ts';
+import type { UpstreamHost } from '../host.ts';
 
 /** One priority's lists. */
 export interface PriorityHosts {
@@ -12,12 +13,12 @@ export interface PriorityHosts {
   readonly excludedCount: number;
 }
 
-/** Percent of requests by priority; they add up to 100. */
-export interface PriorityLoad {
-  readonly healthy: readonly number[];
-  readonly degraded: readonly number[];
-  /** By priority: too few healthy hosts, so all of them are used. */
-  readonly panic: readonly boolean[];
+/** What a balancer balances over. */
+export interface PrioritySet {
+  /** Index = priority; at least one. */
+  readonly priorities: readonly PriorityHosts[];
+  /** Percent, default 140. */
+  readonly overprovisioningFactor: number;
 }
 
 /** Reads every host's health now; index = priority. */

@@ -1,0 +1,48 @@
+// One endpoint of a cluster as the router, tcp_proxy and load balancers see it. Implemented in upstream/host.
+
+import type { SocketAddress } from './connection.ts';
+
+/** One endpoint. Identity = address; kept, with its counters, across endpoint updates. */
+export interface Host {
+  readonly address: SocketAddress;
+  readonly hostname: string;
+  /** `ip:port`, ready for logs. */
+  readonly addressText: string;
+  readonly canary: boolean;
+  readonly stats: HostStats;
+  readonly outlier: OutlierMonitor;
+  weight(): number;
+}
+
+/**
+ * Per host and worker. Pools count cxTotal, cxConnectFail, rqTotal and active; the router counts rqSuccess,
+ * rqError and rqTimeout.
+ */
+export interface HostStats {
+  cxTotal: number;
+  cxConnectFail: number;
+  rqTotal: number;
+  rqSuccess: number;
+  rqError: number;
+  rqTimeout: number;
+  /** Pools only: +1 at request start, -1 at its end; shared over workers, read by least request. */
+  adjustActive(delta: 1 | -1): void;
+}
+
+/** Results a request reports to outlier detection. */
+export interface OutlierMonitor {
+  putHttpResponseCode(status: number): void;
+  putResult(result: OutlierResult): void;
+}
+
+export const OutlierResult = {
+  LocalOriginTimeout: 0,
+  LocalOriginConnectFailed: 1,
+  LocalOriginConnectSuccess: 2,
+  /** Connected, then reset by the peer (counts as 500 unless split). */
+  ExtOriginRequestFailed: 3,
+  ExtOriginRequestSuccess: 4,
+  /** Connected, and no request will follow that could have a result of its own (tcp_proxy). */
+  LocalOriginConnectSuccessFinal: 5,
+} as const;
+export type OutlierResult = (typeof OutlierResult)[keyof typeof OutlierResult];
