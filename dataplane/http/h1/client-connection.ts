@@ -17,11 +17,11 @@ import { type Connection, ConnectionCloseType, ConnectionEvent } from '../../api
 import { ResponseHeaders, removeField } from '../../api/headers.ts';
 import type { ReadSink } from '../../network/connection.ts';
 import { keepBytes } from '../../network/read-slab.ts';
+import { MAX_INFORMATIONAL_RESPONSES } from '../limits.ts';
 import { isTunnelStatus } from '../tunnel.ts';
 import { BodyDecoder, BodyEvent } from './body-decoder.ts';
 import { ClientStream, type ClientStreamOwner } from './client-stream.ts';
 import { canAdvance, type HeadLimits, HeadParser, NEED_MORE, PARSE_ERROR } from './head-parser.ts';
-import { MAX_INFORMATIONAL_RESPONSES } from './limits.ts';
 import type { ClientConnectionCallbacks, ClientOptions } from './options.ts';
 
 const EMPTY = Buffer.alloc(0);

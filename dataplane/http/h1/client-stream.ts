@@ -3,13 +3,8 @@
 
 import { type RequestEncoder, type ResponseDecoder, StreamResetReason } from '../../api/codec.ts';
 import type { Connection } from '../../api/connection.ts';
-import {
-  findField,
-  getJoinedField,
-  type HeaderFields,
-  type RequestHeaders,
-  type Trailers,
-} from '../../api/headers.ts';
+import type { RequestHeaders, Trailers } from '../../api/headers.ts';
+import { asksForUpgrade } from '../tunnel.ts';
 import {
   contentLengthOf,
   Framing,
@@ -129,12 +124,4 @@ export class ClientStream extends Http1Stream implements RequestEncoder {
     this.detach();
     this.#owner.onStreamReset(this);
   }
-}
-
-/** An `upgrade` that `connection` does not name (a filter's) asks for nothing. */
-function asksForUpgrade(fields: HeaderFields): boolean {
-  return (
-    findField(fields, 'upgrade') !== -1 &&
-    /\bupgrade\b/i.test(getJoinedField(fields, 'connection') ?? '')
-  );
 }

@@ -19,6 +19,7 @@ import {
 } from '../../api/headers.ts';
 import type { StringMatcher } from '../../matcher/string-matcher.ts';
 import { isValidAuthority } from '../authority.ts';
+import { parseContentLength } from '../content-length.ts';
 import { hashStep, internName, TOKEN_LOWER, underscoreSeen } from '../header-names.ts';
 import { joinedInRequests, joinedInResponses, joinRepeated } from '../joined-names.ts';
 import { MAX_LEADING_CRLF_BYTES } from './limits.ts';
@@ -526,18 +527,6 @@ function grown(spans: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
   const larger = new Int32Array(spans.length * 2);
   larger.set(spans);
   return larger;
-}
-
-/** Digits only, at most 2^53 - 1; -2 = invalid. */
-function parseContentLength(value: string): number {
-  if (value.length === 0 || value.length > 16) return -2;
-  let length = 0;
-  for (let i = 0; i < value.length; i++) {
-    const digit = value.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) return -2;
-    length = length * 10 + digit;
-  }
-  return length > Number.MAX_SAFE_INTEGER ? -2 : length;
 }
 
 /** Null for `chunked`; 501 for codings that we do not know; 400 for what no sender means honestly. */

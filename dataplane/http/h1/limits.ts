@@ -10,5 +10,3 @@ export const MAX_TRAILER_BYTES = 8 * 1024;
 export const MAX_TRAILER_COUNT = 100;
 /** Bytes of pipelined requests held while a response is in progress; then reading stops. */
 export const MAX_PIPELINED_BYTES = 64 * 1024;
-/** 1xx responses before the final one. */
-export const MAX_INFORMATIONAL_RESPONSES = 32;

@@ -9,12 +9,9 @@ import type { ReadSink } from '../../network/connection.ts';
 import { Http2ClientStream } from './client-stream.ts';
 import { Http2Connection } from './connection.ts';
 import { ErrorCode, MAX_STREAM_ID } from './frames.ts';
-import { checkTrailers, facts, MESSAGING_RULE, responseHead } from './heads.ts';
+import { checkTrailers, facts, MESSAGING_RULE, responseHead, TOO_MANY_HEADERS } from './heads.ts';
 import type { Http2ClientCallbacks, Http2ClientOptions } from './options.ts';
 import { PREFACE } from './preface.ts';
-
-/** Envoy: Http2ResponseCodeDetails. */
-const TOO_MANY_HEADERS = 'http2.too_many_headers';
 
 /** One per upstream connection; see the file head. */
 export class Http2ClientConnection extends Http2Connection implements ReadSink {

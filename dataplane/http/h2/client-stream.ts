@@ -10,21 +10,18 @@ import {
   StreamResetReason,
 } from '../../api/codec.ts';
 import {
-  findField,
   getField,
-  getJoinedField,
   type HeaderFields,
   type RequestHeaders,
   type ResponseHeaders,
   removeField,
   type Trailers,
 } from '../../api/headers.ts';
+import { MAX_INFORMATIONAL_RESPONSES } from '../limits.ts';
+import { asksForUpgrade } from '../tunnel.ts';
 import { ErrorCode } from './frames.ts';
 import { facts, MESSAGING_RULE } from './heads.ts';
 import { Http2Stream, type Http2StreamOwner } from './stream.ts';
-
-/** 1xx responses before the final one; as in HTTP/1. */
-const MAX_INFORMATIONAL_RESPONSES = 32;
 
 /** So long the rest of a request may wait for window behind the end of its answer; Envoy's stream_idle_timeout. */
 const FLUSH_TIMEOUT_MS = 300_000;
@@ -152,12 +149,4 @@ export class Http2ClientStream extends Http2Stream implements RequestEncoder {
     if (reason === StreamResetReason.ProtocolError) code = ErrorCode.ProtocolError;
     this.owner.streams.reset(this, code);
   }
-}
-
-/** An `upgrade` that `connection` does not name (a filter's) asks for nothing. */
-function asksForUpgrade(fields: HeaderFields): boolean {
-  return (
-    findField(fields, 'upgrade') !== -1 &&
-    /\bupgrade\b/i.test(getJoinedField(fields, 'connection') ?? '')
-  );
 }

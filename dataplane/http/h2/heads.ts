@@ -5,11 +5,14 @@
 
 import { type HeaderFields, RequestHeaders, ResponseHeaders } from '../../api/headers.ts';
 import { isValidAuthority } from '../authority.ts';
+import { parseContentLength } from '../content-length.ts';
 import { joinedInRequests, joinedInResponses, joinRepeated } from '../joined-names.ts';
 import { INVALID_FIELD } from './hpack/decoder.ts';
 
 /** Envoy's detail for what nghttp2 calls a bad message. */
 export const MESSAGING_RULE = 'http2.violation.of.messaging.rule';
+/** Envoy's, too: by count or by bytes. */
+export const TOO_MANY_HEADERS = 'http2.too_many_headers';
 
 /** What the last call found. Read before the next: one serves all connections of a worker. */
 export class HeadFacts {
@@ -267,13 +270,7 @@ function isConnectionField(name: string, value: string): boolean {
 }
 
 function takeContentLength(value: string): boolean {
-  if (facts.contentLength !== -1 || value === '' || value.length > 16) return false;
-  let length = 0;
-  for (let i = 0; i < value.length; i++) {
-    const digit = value.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) return false;
-    length = length * 10 + digit;
-  }
-  facts.contentLength = length;
-  return length <= Number.MAX_SAFE_INTEGER;
+  if (facts.contentLength !== -1) return false;
+  facts.contentLength = parseContentLength(value);
+  return facts.contentLength >= 0;
 }

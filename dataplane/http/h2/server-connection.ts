@@ -14,13 +14,12 @@ import { type Connection, ConnectionCloseType } from '../../api/connection.ts';
 import type { HeaderFields } from '../../api/headers.ts';
 import { Http2Connection } from './connection.ts';
 import { ErrorCode, MAX_STREAM_ID } from './frames.ts';
-import { checkTrailers, facts, MESSAGING_RULE, requestHead } from './heads.ts';
+import { checkTrailers, facts, MESSAGING_RULE, requestHead, TOO_MANY_HEADERS } from './heads.ts';
 import type { Http2ServerOptions } from './options.ts';
 import { PREFACE } from './preface.ts';
 import { Http2ServerStream } from './server-stream.ts';
 
 /** Envoy: Http2ResponseCodeDetails. */
-const TOO_MANY_HEADERS = 'http2.too_many_headers';
 const UNEXPECTED_UNDERSCORE = 'http2.unexpected_underscore';
 
 /** One per downstream connection; see the file head. */

@@ -19,6 +19,8 @@ interface StreamEnds {
   remove(stream: Http2Stream): void;
   /** Tells the peer; the caller tells whoever is above. */
   reset(stream: Http2Stream, code: ErrorCode): void;
+  /** Tells both. */
+  breakOff(stream: Http2Stream, code: ErrorCode, reason: StreamResetReason, details: string): void;
 }
 
 /** What a stream asks of its connection. */
@@ -184,8 +186,8 @@ export abstract class Http2Stream extends SendingHalf<Http2StreamOwner> {
 
   protected override onFlushFailed(): void {
     this.owner.stats.txFlushTimeout++;
-    this.owner.streams.reset(this, ErrorCode.Cancel);
-    this.fail(StreamResetReason.LocalReset, 'http2.tx_flush_timeout');
+    const reason = StreamResetReason.LocalReset;
+    this.owner.streams.breakOff(this, ErrorCode.Cancel, reason, 'http2.tx_flush_timeout');
   }
 
   /** The peer, the transport or the codec ended the stream (it is removed); tells whoever is above. */
