@@ -32,6 +32,7 @@ const controlplaneRooms = [
   ['store', 'discovery'],
   ['graph'],
   ['translate'],
+  ['explain'],
   ['cache'],
   ['ads'],
   ['ca'],

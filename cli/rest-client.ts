@@ -46,6 +46,15 @@ export interface AppliedObject {
   readonly change: string;
 }
 
+export interface PolicyExplanation {
+  readonly about: string;
+  readonly sections: readonly {
+    readonly title: string;
+    readonly sentences: readonly { readonly text: string; readonly source: string }[];
+  }[];
+  readonly xds: Readonly<Record<string, unknown>>;
+}
+
 /** A refusal by the API; `message` has one line per problem, fit for a terminal. */
 export class RestError extends CodedError {
   readonly httpStatus: number;
@@ -136,6 +145,11 @@ export class RestClient {
 
   configDump(node: string): Promise<Readonly<Record<string, unknown>>> {
     return this.#call('GET', `/v1/config-dump?${new URLSearchParams({ node })}`);
+  }
+
+  /** What happens to calls of the service. */
+  explainPolicy(service: string, namespace: string): Promise<PolicyExplanation> {
+    return this.#call('GET', `/v1/explain/policy?${new URLSearchParams({ service, namespace })}`);
   }
 
   /** A token with which sidecars of the service can join. */

@@ -22,6 +22,7 @@ import { ServerIdentity } from './ca/server-identity.ts';
 import { MemoryState, type State, StateDir } from './ca/state-dir.ts';
 import { SnapshotCache } from './cache/snapshot-cache.ts';
 import { type FileSnapshot, FileSource, readMeshFiles } from './discovery/files.ts';
+import { explainPolicy } from './explain/policy.ts';
 import { Admission } from './join/admission.ts';
 import { NodeAuthenticator } from './join/authn.ts';
 import type { Denial } from './join/denial.ts';
@@ -219,6 +220,11 @@ async function start(
     configDump: (nodeId) => {
       const resources = reconciler.resourcesOf(nodeId);
       return resources === null ? null : resourcesToJson(resources);
+    },
+    explainPolicy: (namespace, service) => {
+      const { graph } = reconciler;
+      if (graph === null) return null;
+      return explainPolicy(graph, reconciler.documents, namespace, service);
     },
     issueToken: (service, namespace, ttlSeconds) =>
       store.get(objectKey('Service', namespace, service)) === null

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import * as apply from './apply.ts';
 import * as configDump from './config-dump.ts';
 import * as remove from './delete.ts';
+import * as explain from './explain.ts';
 import * as get from './get.ts';
 import * as proxyStatus from './proxy-status.ts';
 import * as token from './token.ts';
@@ -17,5 +18,6 @@ export function register(program: Command): void {
       `
 Exit codes: 0 done, 1 refused or failed, 2 wrong command line.`,
     );
-  for (const verb of [apply, get, remove, proxyStatus, configDump, token]) verb.register(ctl);
+  for (const verb of [apply, get, remove, proxyStatus, configDump, explain, token])
+    verb.register(ctl);
 }

@@ -37,6 +37,8 @@ export interface ApiDependencies {
   readonly reconciledRevision: () => number;
   /** JSON of what the node gets; null = no such node, or not ready yet. */
   readonly configDump: (nodeId: string) => object | null;
+  /** What happens to calls of a Service; null = no such Service, or not reconciled yet. */
+  readonly explainPolicy: (namespace: string, service: string) => object | null;
   /** A token, or null when the Service does not exist. `ttlSeconds` is already checked. */
   readonly issueToken: (
     service: string,

@@ -50,6 +50,22 @@ export function registerMeshRoutes(server: FastifyInstance, api: ApiDependencies
     return dump;
   });
 
+  server.get('/v1/explain/policy', (request) => {
+    const { service, namespace = DEFAULT_NAMESPACE } = request.query as Record<string, unknown>;
+    if (typeof service !== 'string' || typeof namespace !== 'string') {
+      throw new ApiError(400, 'bad-request', 'say which: ?service=<name>&namespace=<namespace>');
+    }
+    const explanation = api.explainPolicy(namespace, service);
+    if (explanation === null) {
+      throw new ApiError(
+        404,
+        'not-found',
+        `Service "${service}" does not exist in namespace "${namespace}"; see: remora ctl get services`,
+      );
+    }
+    return explanation;
+  });
+
   server.post('/v1/tokens', (request) => {
     const body = request.body;
     const given =

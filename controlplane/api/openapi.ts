@@ -147,6 +147,16 @@ export function openApiDocument(): object {
           responses: { 200: answer('Resources by kind.', { type: 'object' }), ...failures },
         },
       },
+      '/v1/explain/policy': {
+        get: {
+          summary: 'What happens to calls of a Service, in words and in xDS',
+          parameters: [
+            queryParameter('service', 'name', true),
+            queryParameter('namespace', 'default: default'),
+          ],
+          responses: { 200: answer('Sections of sentences.', { type: 'object' }), ...failures },
+        },
+      },
       '/v1/tokens': {
         post: {
           summary: 'Issue a token with which sidecars of one Service join',

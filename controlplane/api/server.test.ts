@@ -29,6 +29,7 @@ describe('the REST API', () => {
       proxyStatus: () => [],
       reconciledRevision: () => documents.store.revision,
       configDump: (node) => (node === 'default/a' ? { cluster: [] } : null),
+      explainPolicy: (_namespace, name) => (name === 'orders' ? { about: 'orders.default' } : null),
       issueToken: (name) => (name === 'orders' ? { token: 't', expiresAt: 'later' } : null),
       logger: silentLogger(),
     };

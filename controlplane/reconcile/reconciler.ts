@@ -7,6 +7,7 @@ import type { NodeCertificates } from '../ca/node-certificates.ts';
 import { buildGraph } from '../graph/builder.ts';
 import type { MeshGraph } from '../graph/graph.ts';
 import type { Workload } from '../model/kinds/workload.ts';
+import type { MeshObject } from '../model/object.ts';
 import type { Store } from '../store/store.ts';
 import { type NodeResources, Translator } from '../translate/translate.ts';
 
@@ -35,6 +36,7 @@ interface Ready {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   #graph: MeshGraph | null = null;
+  #documents: readonly MeshObject[] = [];
   #lastError: string | null = null;
   #revision = 0;
   readonly #resources = new Map<string, NodeResources>();
@@ -46,6 +48,11 @@ export class Reconciler {
   /** Of the last successful round. */
   get graph(): MeshGraph | null {
     return this.#graph;
+  }
+
+  /** What `graph` was made of, but for joined workloads. */
+  get documents(): readonly MeshObject[] {
+    return this.#documents;
   }
 
   /** Store revision of the last successful round. */
@@ -77,10 +84,8 @@ export class Reconciler {
 
   #publish(): void {
     const { store, joined, certificates, rootsPem, sink, logger } = this.#options;
-    const graph = buildGraph(
-      store.list().map(({ object }) => object),
-      joined(),
-    );
+    const documents = store.list().map(({ object }) => object);
+    const graph = buildGraph(documents, joined());
     const translator = new Translator(graph);
     // Everything is translated and checked before anything is published: no half rounds.
     const ready: Ready[] = [];
@@ -101,6 +106,7 @@ export class Reconciler {
       ready.push({ nodeId, resources, publish: sink.prepare(nodeId, resources) });
     }
     this.#graph = graph;
+    this.#documents = documents;
     certificates.retain(new Set(graph.proxies.keys()));
     for (const { nodeId, resources, publish } of ready) {
       this.#resources.set(nodeId, resources);

@@ -21,7 +21,7 @@ import { adsSource, BUFFER_LIMIT_BYTES, duration, socketAddress, wrapped } from 
  * Retries that the budget always allows, however little traffic there is. 3 is Envoy's default; over HTTP/2 a connection
  * that fails fails every request that waits for it, all at once.
  */
-const MIN_RETRY_CONCURRENCY = { HTTP: 3, HTTP2: 25, GRPC: 25 } as const;
+export const MIN_RETRY_CONCURRENCY = { HTTP: 3, HTTP2: 25, GRPC: 25 } as const;
 /** Well below the hour that our inbound listeners keep idle connections, so that we close first. */
 const PEER_IDLE_MS = 60_000;
 /** Below the 5 s of Node's HTTP/1.1 server, the shortest common keep-alive of applications. */

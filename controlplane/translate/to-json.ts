@@ -1,7 +1,10 @@
-// A node's resources as JSON in Envoy's spelling, secrets redacted: what config-dump and the golden tests show.
+// Resources as JSON in Envoy's spelling, secrets redacted: what config-dump, explain and the golden tests show.
 
 import { messageToJson } from '../../proto/json.ts';
 import type { JsonValue } from '../../proto/plain.ts';
+import type { MeshGraph, ServiceNode } from '../graph/graph.ts';
+import { translateOutboundClusters } from './cluster.ts';
+import { translateRoutes } from './route.ts';
 import type { NodeResources } from './translate.ts';
 
 const typeNames = {
@@ -26,4 +29,24 @@ export function resourcesToJson(resources: NodeResources): ResourcesJson {
     }
   }
   return json;
+}
+
+/** What makes a Service reachable for others. */
+export interface OutboundJson {
+  /** All instances, then one per version. */
+  readonly cluster: readonly JsonValue[];
+  readonly virtual_host: JsonValue;
+}
+
+/** As callers of the Service's own namespace get it. */
+export function outboundToJson(graph: MeshGraph, service: ServiceNode): OutboundJson {
+  const routes = translateRoutes(graph, service.namespace).virtual_hosts ?? [];
+  const own = routes.find(({ name }) => name === service.id);
+  if (own === undefined) throw new Error(`no virtual host of ${service.id}`);
+  return {
+    cluster: translateOutboundClusters(service).map((cluster) =>
+      messageToJson(typeNames.cluster, cluster, { redact: true }),
+    ),
+    virtual_host: messageToJson('envoy.config.route.v3.VirtualHost', own, { redact: true }),
+  };
 }

@@ -1,0 +1,110 @@
+// What callers' sidecars do with an instance that fails, and with more calls than they should make: outlier detection,
+// health checks, circuit breakers and balancing of a Service's policy in words.
+
+import type { ServiceNode } from '../graph/graph.ts';
+import type { HealthCheckSettings, OutlierSettings } from '../model/defaults.ts';
+import { counted, durationText, type Section, type Sentence } from './explanation.ts';
+import { type PolicyDocuments, sourceOf } from './sources.ts';
+
+export function explainChoice({ policy }: ServiceNode, documents: PolicyDocuments): Section {
+  const { policy: name, choiceCount } = policy.loadBalancing;
+  const texts = {
+    LEAST_REQUEST: `of ${choiceCount} drawn at random, the one with the fewest calls under way (LEAST_REQUEST)`,
+    ROUND_ROBIN: 'one after the other, by weight (ROUND_ROBIN)',
+    RANDOM: 'any, at random (RANDOM)',
+  };
+  return {
+    title: 'Which instance gets a call',
+    sentences: [
+      { text: texts[name], source: sourceOf(documents, 'loadBalancing', 'policy', 'choiceCount') },
+    ],
+  };
+}
+
+export function explainFailingInstances(
+  { policy, healthCheck }: ServiceNode,
+  documents: PolicyDocuments,
+): Section {
+  const sentences: Sentence[] = [];
+  if (policy.outlierDetection === null) {
+    sentences.push({
+      text: 'is not noticed by its answers: outlier detection is off',
+      source: sourceOf(documents, 'outlierDetection', 'enabled'),
+    });
+  } else sentences.push(...explainEjection(policy.outlierDetection, documents));
+  sentences.push(
+    healthCheck === null
+      ? { text: 'is not probed', source: 'default' }
+      : {
+          text: probeText(healthCheck),
+          source: `TrafficPolicy ${documents.policy?.name ?? ''}`,
+        },
+    {
+      text: 'when fewer than half of the instances are left, all get calls again (panic)',
+      source: 'default',
+    },
+    { text: 'when there is none at all, calls are answered with 503, flag UH', source: 'default' },
+  );
+  return { title: 'An instance that fails', sentences };
+}
+
+function explainEjection(outlier: OutlierSettings, documents: PolicyDocuments): Sentence[] {
+  const { consecutive5xx, consecutiveGatewayFailure, baseEjectionTimeMs, intervalMs } = outlier;
+  const source = (...fields: Parameters<typeof sourceOf<'outlierDetection'>>[2][]) =>
+    sourceOf(documents, 'outlierDetection', ...fields);
+  const most = durationText(outlier.maxEjectionTimeMs);
+  const sentences: Sentence[] = [
+    {
+      text: `leaves after ${counted(consecutive5xx, 'answer')} of 5xx in a row, or ${consecutiveGatewayFailure} of 502, 503, 504 or no answer`,
+      source: source('consecutive5xx', 'consecutiveGatewayFailure'),
+    },
+    {
+      text: `stays away for ${durationText(baseEjectionTimeMs)}, longer each time, ${most} at most; looked at every ${durationText(intervalMs)}`,
+      source: source('baseEjectionTime', 'maxEjectionTime', 'interval'),
+    },
+    {
+      text: `no more than ${outlier.maxEjectionPercent} % of the instances are away at once`,
+      source: source('maxEjectionPercent'),
+    },
+  ];
+  if (outlier.grpcStatusFromTrailers) {
+    sentences.push({
+      text: 'gRPC calls count by the grpc-status in their trailers',
+      source: source('grpcStatusFromTrailers'),
+    });
+  }
+  return sentences;
+}
+
+function probeText({ probe, ...check }: HealthCheckSettings): string {
+  const asked =
+    probe.kind === 'http'
+      ? `GET ${probe.path}`
+      : probe.kind === 'grpc'
+        ? `grpc.health.v1 ${probe.service === '' ? 'of the server' : `of ${probe.service}`}`
+        : 'a TCP connection';
+  return `is probed every ${durationText(check.intervalMs)} (${asked}, ${durationText(check.timeoutMs)} each): ${counted(check.unhealthyThreshold, 'failure')} in a row take it out, ${counted(check.healthyThreshold, 'success', 'successes')} bring it back`;
+}
+
+export function explainCeilings({ policy }: ServiceNode, documents: PolicyDocuments): Section {
+  const { maxConnections, maxPendingRequests, maxRequests } = policy.circuitBreakers;
+  const source = (field: 'maxConnections' | 'maxPendingRequests' | 'maxRequests') =>
+    sourceOf(documents, 'circuitBreakers', field);
+  return {
+    title: 'Too many calls at once, per sidecar',
+    sentences: [
+      {
+        text: `more than ${maxRequests} under way: 503 at once, flag UO`,
+        source: source('maxRequests'),
+      },
+      {
+        text: `more than ${maxPendingRequests} that wait for a connection: 503 at once, flag UO`,
+        source: source('maxPendingRequests'),
+      },
+      {
+        text: `${maxConnections} connections are made at most; further calls wait`,
+        source: source('maxConnections'),
+      },
+    ],
+  };
+}

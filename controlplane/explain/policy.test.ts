@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { buildGraph } from '../graph/builder.ts';
+import { readDocuments } from '../model/documents.ts';
+import { checkMesh } from '../model/semantics.ts';
+import { durationText } from './explanation.ts';
+import { explainPolicy } from './policy.ts';
+
+const service = `
+apiVersion: remora.dev/v1
+kind: Service
+metadata: {name: orders}
+spec: {ports: [{port: 80}]}
+`;
+
+function explain(text: string, name = 'orders') {
+  const { objects, problems } = readDocuments(text, 'mesh.yaml');
+  assert.deepEqual([...problems, ...checkMesh(objects)], []);
+  const documents = objects.map(({ object }) => object);
+  return explainPolicy(buildGraph(documents, []), documents, 'default', name);
+}
+
+/** `sentence [source]` of the section with that title. */
+function section(text: string, title: string): string[] {
+  const found = explain(text)?.sections.find((of) => of.title === title);
+  assert.ok(found !== undefined, title);
+  return found.sentences.map((of) => `${of.text} [${of.source}]`);
+}
+
+test('without a policy every sentence is a default, and safe methods stand apart', () => {
+  const lines = section(service, 'A call that fails');
+  assert.ok(
+    lines.every((line) => line.endsWith('[default]')),
+    lines.join('\n'),
+  );
+  assert.match(
+    lines[0]!,
+    /^GET, HEAD and OPTIONS: up to 2 further tries when .* answered with 503/,
+  );
+  assert.match(lines[1]!, /^every other call: .* nothing|^every other call: up to 2 further tries/);
+  assert.doesNotMatch(lines[1]!, /503/, 'a POST that may have been acted upon is not sent twice');
+});
+
+test('a setting names the document that it comes from, the policy before the mesh', () => {
+  const text = `${service}---
+apiVersion: remora.dev/v1
+kind: MeshConfig
+metadata: {name: mesh}
+spec: {defaults: {timeouts: {request: 5s, connect: 300ms}}}
+---
+apiVersion: remora.dev/v1
+kind: TrafficPolicy
+metadata: {name: quick}
+spec:
+  targetRef: {kind: Service, name: orders}
+  timeouts: {request: 1s}
+  outlierDetection: {consecutive5xx: 1}
+`;
+  const calls = section(text, 'A call that fails');
+  const whole = 'the whole call, with all its tries, ends after 1s with 504, flag UT';
+  assert.ok(calls.includes(`${whole} [TrafficPolicy default/quick]`), calls.join('\n'));
+  assert.ok(calls.some((line) => /within 300ms.*\[MeshConfig mesh\]$/.test(line)));
+  const [first] = section(text, 'An instance that fails');
+  assert.match(first!, /^leaves after one answer of 5xx .*\[TrafficPolicy default\/quick\]$/);
+});
+
+test('no retries and no outlier detection are said as such', () => {
+  const text = `${service}---
+apiVersion: remora.dev/v1
+kind: TrafficPolicy
+metadata: {name: bare}
+spec:
+  targetRef: {kind: Service, name: orders}
+  retries: {attempts: 0}
+  outlierDetection: {enabled: false}
+`;
+  const [calls] = section(text, 'A call that fails');
+  assert.match(calls!, /^is not tried again: .*\[TrafficPolicy default\/bare\]$/);
+  const [instances] = section(text, 'An instance that fails');
+  assert.match(instances!, /detection is off \[TrafficPolicy default\/bare\]$/);
+});
+
+test('a rule of a route that says otherwise is named', () => {
+  const text = `${service}---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: orders}
+spec:
+  parentRefs: [{kind: Service, name: orders}]
+  rules:
+    - timeouts: {request: 2s}
+      retry: {attempts: 1, codes: [502]}
+      backendRefs: [{name: orders}]
+`;
+  const lines = section(text, 'A call that fails');
+  const said = 'rule 0: whole call 2s; up to one further try, also when answered with 502';
+  assert.ok(lines.includes(`${said} [route default/orders]`), lines.join('\n'));
+});
+
+test('the xDS is that of the Service, in Envoy’s spelling', () => {
+  const xds = explain(service)?.xds;
+  const text = JSON.stringify(xds);
+  assert.match(text, /"name":"outbound\|80\|\|orders\.default"/);
+  assert.match(text, /"retry_on":"connect-failure,refused-stream,reset-before-request"/);
+  assert.equal(explain(service, 'nobody'), null);
+});
+
+test('durations are spelled as documents spell them', () => {
+  assert.deepEqual([25, 1500, 15_000, 300_000, 5_400_000].map(durationText), [
+    '25ms',
+    '1s500ms',
+    '15s',
+    '5m',
+    '1h30m',
+  ]);
+});
