@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { assignmentOf, leastRequestOf } from '../../test/fakes/cluster-config.ts';
 import { compiledData, resourceErrors } from '../../test/fakes/config.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import { defaultHttp2 } from '../api/config/http2.ts';
+import { defaultRoundRobin } from '../api/config/load-balancing.ts';
 
 // The kind says what the compiler makes.
 const compiled = (text: string) => compiledData('cluster', text) as ClusterConfig;
@@ -31,16 +33,17 @@ describe('compileCluster', () => {
       edsServiceName: '',
       connectTimeoutMs: 5000,
       perConnectionBufferLimitBytes: 1_048_576,
-      loadBalancing: { kind: 'ROUND_ROBIN' },
+      loadBalancing: defaultRoundRobin,
       commonLb: {
         healthyPanicThresholdPercent: 50,
+        updateMergeWindowMs: 1000,
         closeConnectionsOnHostSetChange: false,
         ignoreNewHostsUntilFirstHc: false,
       },
       circuitBreakers: [thresholds, thresholds],
       outlierDetection: null,
       healthCheck: null,
-      loadAssignment: { clusterName: '', overprovisioningFactor: 140, localities: [] },
+      loadAssignment: { ...assignmentOf([], ''), localities: [] },
       dns: {
         refreshRateMs: 5000,
         respectTtl: false,
@@ -141,11 +144,7 @@ describe('compileCluster', () => {
   it('takes the first load balancing policy that it knows', () => {
     const list = `[${policy('least_request.v3.LeastRequest', ', choice_count: 5')}, ${policy('random.v3.Random')}]`;
     const cluster = compiled(`{name: a, load_balancing_policy: {policies: ${list}}}`);
-    assert.deepEqual(cluster.loadBalancing, {
-      kind: 'LEAST_REQUEST',
-      choiceCount: 5,
-      activeRequestBias: 1,
-    });
+    assert.deepEqual(cluster.loadBalancing, leastRequestOf({ choiceCount: 5 }));
   });
 
   it('counts a panic threshold of 0 as set', () => {

@@ -26,6 +26,7 @@ import { compileUpstreamHttp } from './upstream-http.ts';
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 const DEFAULT_PANIC_THRESHOLD_PERCENT = 50;
+const DEFAULT_UPDATE_MERGE_WINDOW_MS = 1_000;
 
 /** `path` is '' for a resource of its own. */
 export function compileCluster(
@@ -55,6 +56,10 @@ export function compileCluster(
         cluster.common_lb_config?.healthy_panic_threshold === undefined
           ? DEFAULT_PANIC_THRESHOLD_PERCENT
           : (cluster.common_lb_config.healthy_panic_threshold.value ?? 0),
+      ),
+      updateMergeWindowMs: durationMsOr(
+        cluster.common_lb_config?.update_merge_window,
+        DEFAULT_UPDATE_MERGE_WINDOW_MS,
       ),
       closeConnectionsOnHostSetChange:
         cluster.common_lb_config?.close_connections_on_host_set_change ?? false,

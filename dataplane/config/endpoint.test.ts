@@ -19,6 +19,8 @@ describe('compileLoadAssignment', () => {
     assert.deepEqual(data, {
       clusterName: 'c',
       overprovisioningFactor: 200,
+      weightedPriorityHealth: false,
+      dropOverload: null,
       localities: [
         {
           region: 'r',

@@ -42,6 +42,8 @@ export function compileLoadAssignment(
       assignment.policy?.overprovisioning_factor,
       DEFAULT_OVERPROVISIONING_FACTOR,
     ),
+    weightedPriorityHealth: assignment.policy?.weighted_priority_health ?? false,
+    dropOverload: null,
     localities,
   };
 }

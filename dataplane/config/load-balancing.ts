@@ -2,13 +2,17 @@
 
 import { joinPath } from '../../common/result.ts';
 import type { ClusterProto, LeastRequestProto } from '../../proto/gen/types.ts';
-import type { LeastRequestData, LoadBalancingData } from '../api/config/load-balancing.ts';
+import {
+  defaultRoundRobin,
+  defaultZoneAware,
+  type LeastRequestData,
+  type LoadBalancingData,
+} from '../api/config/load-balancing.ts';
 import type { Compilation } from '../compile/compilation.ts';
 import { runtimeNumber } from '../compile/matchers.ts';
 
 const policies = 'envoy.extensions.load_balancing_policies';
 const DEFAULT_CHOICE_COUNT = 2;
-const roundRobin: LoadBalancingData = { kind: 'ROUND_ROBIN' };
 
 export function compileLoadBalancing(
   cluster: ClusterProto,
@@ -22,15 +26,15 @@ export function compileLoadBalancing(
     case 'LEAST_REQUEST':
       return compileLeastRequest(cluster.least_request_lb_config ?? {}, compilation);
     case 'RANDOM':
-      return { kind: 'RANDOM' };
+      return { kind: 'RANDOM', locality: defaultZoneAware };
     case 'LOAD_BALANCING_POLICY_CONFIG':
       compilation.fail(
         joinPath(path, 'load_balancing_policy'),
         'is required with lb_policy LOAD_BALANCING_POLICY_CONFIG',
       );
-      return roundRobin;
+      return defaultRoundRobin;
     default:
-      return roundRobin; // any other was refused by the support table
+      return defaultRoundRobin; // any other was refused by the support table
   }
 }
 
@@ -46,23 +50,23 @@ function compilePolicyList(
     const any = policy.typed_extension_config?.typed_config;
     if (any === undefined) {
       compilation.fail(at, 'is required');
-      return roundRobin;
+      return defaultRoundRobin;
     }
     if (any.message === null) continue;
     switch (any.type_name) {
       case `${policies}.least_request.v3.LeastRequest`:
         return compileLeastRequest(any.message as LeastRequestProto, compilation); // its very type
       case `${policies}.round_robin.v3.RoundRobin`:
-        return roundRobin;
+        return defaultRoundRobin;
       case `${policies}.random.v3.Random`:
-        return { kind: 'RANDOM' };
+        return { kind: 'RANDOM', locality: defaultZoneAware };
       default:
         compilation.fail(at, `not supported yet (${any.type_name})`);
-        return roundRobin;
+        return defaultRoundRobin;
     }
   }
   compilation.fail(joinPath(path, 'policies'), 'has no load balancing policy that we know');
-  return roundRobin;
+  return defaultRoundRobin;
 }
 
 /** Cluster.LeastRequestLbConfig and the extension LeastRequest agree in these fields. */
@@ -77,5 +81,8 @@ function compileLeastRequest(
     choiceCount: config.choice_count?.value ?? DEFAULT_CHOICE_COUNT,
     // Envoy: a negative bias is taken as 1.0.
     activeRequestBias: activeRequestBias < 0 ? 1 : activeRequestBias,
+    selection: 'N_CHOICES',
+    locality: defaultZoneAware,
+    slowStart: null,
   };
 }

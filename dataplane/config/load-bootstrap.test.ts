@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { leastRequestOf } from '../../test/fakes/cluster-config.ts';
 import { bootstrapErrors, configInputs, loadYaml } from '../../test/fakes/config.ts';
 import type { BootstrapConfig } from '../api/config/bootstrap.ts';
 import { loadBootstrap } from './load-bootstrap.ts';
@@ -243,7 +244,7 @@ layered_runtime:
 static_resources:
   clusters:${cluster('a', 'lb_policy: LEAST_REQUEST\n    least_request_lb_config: {active_request_bias: {default_value: 2, runtime_key: my.share}}')}
 `);
-    const expected = { kind: 'LEAST_REQUEST', choiceCount: 2, activeRequestBias: 30 };
+    const expected = leastRequestOf({ activeRequestBias: 30 });
     assert.deepEqual(config.clusters[0]?.loadBalancing, expected);
     assert.equal(config.runtime['my.share'], 30);
   });

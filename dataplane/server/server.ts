@@ -11,6 +11,7 @@ import { createLogger, type Logger, type LogLevel, pinoLevel } from '../../commo
 import { TimerWheel } from '../../common/timer.ts';
 import { LogSinks } from '../access-log/sinks.ts';
 import type { BootstrapConfig } from '../api/config/bootstrap.ts';
+import type { Locality } from '../api/config/cluster.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { SocketAddress } from '../api/connection.ts';
 import type { DrainStrategy } from '../api/drain.ts';
@@ -147,6 +148,8 @@ export class Server implements ResourceSink, AdminSources {
           cluster: bootstrap.node.cluster,
           zone: bootstrap.node.locality.zone,
         },
+        locality: saidLocality(bootstrap.node.locality),
+        localClusterName: bootstrap.localClusterName,
       });
       this.#listeners.stats.workersStarted = 1;
       this.#setState('INITIALIZING');
@@ -473,4 +476,10 @@ export class Server implements ResourceSink, AdminSources {
     this.#watchdog?.[Symbol.dispose]();
     this.#admin?.close();
   }
+}
+
+/** Null = the node does not say where it runs. */
+function saidLocality(locality: Locality): Locality | null {
+  const { region, zone, subZone } = locality;
+  return region === '' && zone === '' && subZone === '' ? null : locality;
 }

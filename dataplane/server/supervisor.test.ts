@@ -18,6 +18,8 @@ test('a worker that dies before it is ready fails the start, and stopping does n
     drainStrategy: 'gradual',
     globalConnectionLimit: null,
     node: { id: '', cluster: '', zone: '' },
+    locality: null,
+    localClusterName: '',
   });
   await assert.rejects(started, /worker 0 died before it was ready/);
   assert.equal(died.length, 1);

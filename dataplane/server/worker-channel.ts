@@ -2,7 +2,7 @@
 // listener that routes to it" holds by sending in that order. Everything here is plain data.
 
 import type { LogLevel } from '../../common/logger.ts';
-import type { ClusterConfig, PlacedAssignment } from '../api/config/cluster.ts';
+import type { ClusterConfig, Locality, PlacedAssignment } from '../api/config/cluster.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { RouteConfigData } from '../api/config/route.ts';
 import type { SecretData } from '../api/config/tls.ts';
@@ -26,6 +26,10 @@ export interface WorkerData {
     readonly max: number;
   } | null;
   readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
+  /** Of this process; null = none of its parts is said. */
+  readonly locality: Locality | null;
+  /** cluster_manager.local_cluster_name, '' = none. */
+  readonly localClusterName: string;
   /** See watchdog.ts. */
   readonly heartBeats: SharedArrayBuffer;
   /** 32 random bytes of this process: a session ticket of one worker opens in all of them. */

@@ -45,6 +45,8 @@ class WorkerThread {
             timers: context.timers,
             random: context.random,
             chunks: this.#chunks,
+            localLocality: data.locality,
+            localClusterName: data.localClusterName,
             nextConnectionId: () => this.#nextConnectionId(),
             reportOutlier: (event) => post({ type: 'outlier', event }),
             reportImmediateHealthCheckFail: (cluster, address) =>

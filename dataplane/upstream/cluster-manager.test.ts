@@ -5,8 +5,10 @@ import { after, before, test } from 'node:test';
 import { systemClock } from '../../common/clock.ts';
 import { TimerWheel } from '../../common/timer.ts';
 import {
+  assignmentPolicy,
   clusterConfig,
   defaultOutlierDetection,
+  leastRequestOf,
   placedHost,
   seededRandom,
 } from '../../test/fakes/cluster-config.ts';
@@ -43,6 +45,8 @@ function setUp() {
       timers: new TimerWheel(),
       random: seededRandom(1),
       chunks,
+      localLocality: null,
+      localClusterName: '',
       nextConnectionId: () => ++id,
       reportOutlier: (event) => events.push(event),
       reportImmediateHealthCheckFail: () => {},
@@ -66,7 +70,7 @@ function setUp() {
 }
 
 function assignment(...hosts: PlacedHost[]): PlacedAssignment {
-  return { clusterName: 'orders', overprovisioningFactor: 140, hosts };
+  return { clusterName: 'orders', ...assignmentPolicy, hosts };
 }
 
 function chosen(cluster: Cluster, times = 20): Map<string, Host> {
@@ -341,7 +345,7 @@ test('least request cannot tell who comes next, so nothing is preconnected', () 
   const { manager, add, stat } = setUp();
   const preconnect = { perUpstreamRatio: 1, predictiveRatio: 3 };
   const cluster = add({
-    loadBalancing: { kind: 'LEAST_REQUEST', choiceCount: 2, activeRequestBias: 1 },
+    loadBalancing: leastRequestOf({ choiceCount: 2 }),
     preconnect,
   });
   manager.applyAssignment(assignment(placedHost('127.0.0.1', 1, { port })));

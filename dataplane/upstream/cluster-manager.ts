@@ -7,6 +7,7 @@ import type { StatsStore } from '../api/stats.ts';
 import { type ClusterParts, UpstreamCluster } from './cluster.ts';
 import { clusterScope } from './cluster-stats.ts';
 import type { HostReport } from './host-report.ts';
+import type { LocalCluster } from './lb/load-balancer.ts';
 import type { SlotAddress } from './shared-state.ts';
 
 /** See the file head. */
@@ -14,12 +15,18 @@ export class WorkerClusterManager implements ClusterManager {
   readonly #parts: ClusterParts;
   readonly #stats: StatsStore;
   readonly #clusters = new Map<string, UpstreamCluster>();
+  readonly #localCluster: LocalCluster;
   /** By cluster name; kept so that a replaced cluster starts with its hosts. */
   readonly #assignments = new Map<string, PlacedAssignment>();
 
   constructor(parts: ClusterParts, stats: StatsStore) {
     this.#parts = parts;
     this.#stats = stats;
+    const local = () => this.#clusters.get(parts.localClusterName) ?? null;
+    this.#localCluster = {
+      version: () => local()?.hostsVersion() ?? -1,
+      localHosts: () => local()?.firstPriority() ?? null,
+    };
   }
 
   getCluster(name: string): Cluster | null {
@@ -31,7 +38,7 @@ export class WorkerClusterManager implements ClusterManager {
     const former = this.#clusters.get(config.name) ?? null;
     // Before the new one registers: they share the stats objects.
     if (former !== null) this.#unregister(former);
-    const cluster = new UpstreamCluster(config, slot, this.#parts, former);
+    const cluster = new UpstreamCluster(config, slot, this.#parts, former, this.#localCluster);
     const assignment = this.#assignments.get(config.name);
     if (assignment !== undefined) cluster.applyAssignment(assignment);
     this.#clusters.set(config.name, cluster);

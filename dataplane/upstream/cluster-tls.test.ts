@@ -5,7 +5,7 @@ import { afterEach, test } from 'node:test';
 import tls from 'node:tls';
 import { systemClock } from '../../common/clock.ts';
 import { TimerWheel } from '../../common/timer.ts';
-import { clusterConfig, placedHost } from '../../test/fakes/cluster-config.ts';
+import { assignmentPolicy, clusterConfig, placedHost } from '../../test/fakes/cluster-config.ts';
 import { TestCa } from '../../test/fakes/pki.ts';
 import { upstreamTls, validationData } from '../../test/fakes/tls.ts';
 import { ConnectionUse } from '../api/cluster.ts';
@@ -54,6 +54,8 @@ function setUp(port: number, given: Partial<ClusterConfig>, hostname = '') {
       timers: new TimerWheel(),
       random: () => 0,
       chunks,
+      localLocality: null,
+      localClusterName: '',
       nextConnectionId: () => ++id,
       reportOutlier() {},
       reportImmediateHealthCheckFail() {},
@@ -64,7 +66,7 @@ function setUp(port: number, given: Partial<ClusterConfig>, hostname = '') {
   manager.addOrUpdate(clusterConfig(given), { chunk: 0, slot: 0 });
   cleanups.push(() => manager.closeAll());
   const hosts = [placedHost('127.0.0.1', 1, { port, hostname })];
-  manager.applyAssignment({ clusterName: 'orders', overprovisioningFactor: 140, hosts });
+  manager.applyAssignment({ clusterName: 'orders', ...assignmentPolicy, hosts });
   /** Body of the answer, or the failure. */
   const get = (authority: string): Promise<string> =>
     new Promise((resolve) => {

@@ -11,7 +11,12 @@ import type {
   ResourcePriority,
   TcpPool,
 } from '../api/cluster.ts';
-import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
+import type {
+  ClusterConfig,
+  Locality,
+  PlacedAssignment,
+  PlacedHost,
+} from '../api/config/cluster.ts';
 import { type Connection, formatAddress, type ProxyProtocolInfo } from '../api/connection.ts';
 import type { Host } from '../api/host.ts';
 import type { LoadBalancerContext } from '../api/load-balancing.ts';
@@ -26,6 +31,8 @@ import { http1ClientOptions, http2ClientOptions } from './codec-options.ts';
 import { UpstreamHost } from './host.ts';
 import { connectToHost } from './host-connection.ts';
 import { Balancer } from './lb/balancer.ts';
+import type { PriorityHosts } from './lb/host-set.ts';
+import type { LocalCluster } from './lb/load-balancer.ts';
 import { idleMonitor, SharedOutlierMonitor } from './outlier/monitor.ts';
 import type { OutlierThresholdEvent } from './outlier/outlier-event.ts';
 import type { PoolConnection, PoolContext, PoolHost, PoolProtocol } from './pool/pool-context.ts';
@@ -52,6 +59,10 @@ export interface ClusterParts {
   reportOutlier(event: OutlierThresholdEvent): void;
   /** A host (`ip:port`) asked for no more traffic: to be posted to main. */
   reportImmediateHealthCheckFail(cluster: string, address: string): void;
+  /** Of bootstrap's node; null = it does not say. */
+  readonly localLocality: Locality | null;
+  /** cluster_manager.local_cluster_name, '' = none. */
+  readonly localClusterName: string;
   /** TLS towards the hosts, null = plaintext (createClusterTls of cluster-tls.ts). */
   createTls(config: ClusterConfig): ClusterTls | null;
 }
@@ -77,13 +88,18 @@ export class UpstreamCluster implements Cluster {
   readonly #retiring = new Set<UpstreamHost>();
   #isDraining = false;
   #healthEpoch: number;
+  #hostsVersion = 0;
 
-  /** `former`: the cluster of that name that this one replaces; counters go on where they were. */
+  /**
+   * `former`: the cluster of that name that this one replaces; counters go on where they were. `localCluster`: that of
+   * parts.localClusterName, which may come later.
+   */
   constructor(
     config: ClusterConfig,
     slot: SlotAddress,
     parts: ClusterParts,
     former: UpstreamCluster | null,
+    localCluster: LocalCluster,
   ) {
     const keepsStats = former !== null && former.config.statName === config.statName;
     this.config = config;
@@ -102,11 +118,18 @@ export class UpstreamCluster implements Cluster {
       circuitBreakers[0].trackRemaining,
       circuitBreakers[1].trackRemaining,
     ]);
-    this.#balancer = new Balancer(config, {
-      random: parts.random,
-      stats: this.stats,
-      panicThresholdPercent: config.commonLb.healthyPanicThresholdPercent,
-    });
+    const isLocal = config.name === parts.localClusterName;
+    this.#balancer = new Balancer(
+      config,
+      {
+        random: parts.random,
+        clock: parts.clock,
+        stats: this.stats,
+        panicThresholdPercent: config.commonLb.healthyPanicThresholdPercent,
+        localCluster: isLocal || parts.localClusterName === '' ? null : localCluster,
+      },
+      parts.localLocality,
+    );
     this.#tls = parts.createTls(config);
     this.#healthEpoch = this.#readEpoch();
     this.#context = this.#makeContext();
@@ -121,14 +144,30 @@ export class UpstreamCluster implements Cluster {
   }
 
   chooseHost(context: LoadBalancerContext): Host | null {
-    const epoch = this.#readEpoch();
-    if (epoch !== this.#healthEpoch) {
-      this.#healthEpoch = epoch;
-      this.#balancer.invalidate();
-    }
+    this.#heedHealth();
     const host = this.#balancer.choose(context);
     if (host === null) this.stats.upstreamCxNoneHealthy++;
     return host;
+  }
+
+  /** Another number whenever firstPriority() may have changed. */
+  hostsVersion(): number {
+    this.#heedHealth();
+    return this.#hostsVersion;
+  }
+
+  /** The hosts of priority 0 and their health now. */
+  firstPriority(): PriorityHosts {
+    this.#heedHealth();
+    return this.#balancer.firstPriority();
+  }
+
+  #heedHealth(): void {
+    const epoch = this.#readEpoch();
+    if (epoch === this.#healthEpoch) return;
+    this.#healthEpoch = epoch;
+    this.#hostsVersion++;
+    this.#balancer.invalidate();
   }
 
   httpPool(
@@ -235,7 +274,8 @@ export class UpstreamCluster implements Cluster {
     }
     // Before anybody is told: what drains may retry, and must then see the new set.
     this.#hosts = hosts;
-    this.#balancer.setHosts([...hosts.values()], assignment.overprovisioningFactor);
+    this.#hostsVersion++;
+    this.#balancer.setHosts([...hosts.values()], assignment);
     isChanged ||= former.size > 0;
     for (const host of former.values()) this.#retire(host);
     if (isChanged && this.config.commonLb.closeConnectionsOnHostSetChange) {

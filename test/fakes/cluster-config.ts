@@ -11,6 +11,11 @@ import type {
   ThresholdsConfig,
 } from '../../dataplane/api/config/cluster.ts';
 import { defaultHttp2 } from '../../dataplane/api/config/http2.ts';
+import {
+  defaultRoundRobin,
+  defaultZoneAware,
+  type LeastRequestData,
+} from '../../dataplane/api/config/load-balancing.ts';
 import { ConnectionCloseType, ConnectionEvent } from '../../dataplane/api/connection.ts';
 import type { PoolConnection } from '../../dataplane/upstream/pool/pool-context.ts';
 import { FakeConnection } from './connection.ts';
@@ -48,10 +53,34 @@ export const defaultOutlierDetection: OutlierDetectionConfig = {
   enforcingConsecutiveGatewayFailure: 0,
   consecutiveLocalOriginFailure: 5,
   enforcingConsecutiveLocalOriginFailure: 100,
+  successRateMinimumHosts: 5,
+  successRateRequestVolume: 100,
+  successRateStdevFactor: 1900,
+  enforcingSuccessRate: 100,
+  enforcingLocalOriginSuccessRate: 100,
+  failurePercentageThreshold: 85,
+  failurePercentageMinimumHosts: 5,
+  failurePercentageRequestVolume: 50,
+  enforcingFailurePercentage: 0,
+  enforcingFailurePercentageLocalOrigin: 0,
   splitExternalLocalOriginErrors: false,
+  detectDegradedHosts: false,
   successfulActiveHealthCheckUnejectHost: true,
   grpcStatusFromTrailers: false,
 };
+
+/** Least request with Envoy's defaults; give what the test is about. */
+export function leastRequestOf(given: Partial<LeastRequestData> = {}): LeastRequestData {
+  return {
+    kind: 'LEAST_REQUEST',
+    choiceCount: 2,
+    activeRequestBias: 1,
+    selection: 'N_CHOICES',
+    locality: defaultZoneAware,
+    slowStart: null,
+    ...given,
+  };
+}
 
 /** A static cluster called `orders` without hosts; give what the test is about. */
 export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig {
@@ -62,9 +91,10 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     edsServiceName: '',
     connectTimeoutMs: 5_000,
     perConnectionBufferLimitBytes: 1024 * 1024,
-    loadBalancing: { kind: 'ROUND_ROBIN' },
+    loadBalancing: defaultRoundRobin,
     commonLb: {
       healthyPanicThresholdPercent: 50,
+      updateMergeWindowMs: 1_000,
       closeConnectionsOnHostSetChange: false,
       ignoreNewHostsUntilFirstHc: false,
     },
@@ -112,6 +142,14 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
   };
 }
 
+/** An assignment's policy where nothing is said. */
+export const assignmentPolicy = {
+  overprovisioningFactor: 140,
+  weightedPriorityHealth: false,
+  dropOverload: null,
+  localityWeights: [],
+} as const;
+
 /** A healthy host of weight 1 at `address`:80. */
 export function hostConfig(address: string, given: Partial<HostConfig> = {}): HostConfig {
   return {
@@ -131,6 +169,8 @@ export function assignmentOf(hosts: readonly HostConfig[], clusterName = 'orders
   return {
     clusterName,
     overprovisioningFactor: 140,
+    weightedPriorityHealth: false,
+    dropOverload: null,
     localities: [{ region: '', zone: '', subZone: '', priority: 0, weight: 0, hosts }],
   };
 }

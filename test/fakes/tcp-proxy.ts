@@ -19,6 +19,7 @@ import { WorkerClusterManager } from '../../dataplane/upstream/cluster-manager.t
 import type { OutlierThresholdEvent } from '../../dataplane/upstream/outlier/outlier-event.ts';
 import { SharedChunks } from '../../dataplane/upstream/shared-state.ts';
 import {
+  assignmentPolicy,
   clusterConfig,
   defaultOutlierDetection,
   defaultThresholds,
@@ -85,6 +86,8 @@ export async function proxy(given: Given) {
       random,
       chunks,
       nextConnectionId: () => ++id,
+      localLocality: null,
+      localClusterName: '',
       reportOutlier: (event) => outlierEvents.push(event),
       reportImmediateHealthCheckFail: () => {},
       createTls: () => null,
@@ -103,7 +106,7 @@ export async function proxy(given: Given) {
   const { hostPort = null } = given;
   clusterManager.applyAssignment({
     clusterName: 'orders',
-    overprovisioningFactor: 140,
+    ...assignmentPolicy,
     hosts: hostPort === null ? [] : [placedHost('127.0.0.1', 1, { port: hostPort })],
   });
   // The filter uses no more of its context than this.

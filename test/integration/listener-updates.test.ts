@@ -52,6 +52,8 @@ class TestWorker {
         drainStrategy: 'immediate',
         globalConnectionLimit: null,
         node: { id: '', cluster: '', zone: '' },
+        locality: null,
+        localClusterName: '',
         heartBeats: heartBeatMemory(1),
         ticketSeed: new Uint8Array(32),
       },

@@ -23,6 +23,8 @@ export interface ClusterConfig {
   readonly commonLb: {
     /** 0..100, default 50; 0 = no panic mode. */
     readonly healthyPanicThresholdPercent: number;
+    /** Default 1000; 0 = updates that change no membership are not merged. */
+    readonly updateMergeWindowMs: number;
     readonly closeConnectionsOnHostSetChange: boolean;
     /** New hosts do not count among those of their priority until their first active check. */
     readonly ignoreNewHostsUntilFirstHc: boolean;
@@ -95,7 +97,20 @@ export interface OutlierDetectionConfig {
   readonly enforcingConsecutiveGatewayFailure: number;
   readonly consecutiveLocalOriginFailure: number;
   readonly enforcingConsecutiveLocalOriginFailure: number;
+  readonly successRateMinimumHosts: number;
+  readonly successRateRequestVolume: number;
+  /** Thousandths. */
+  readonly successRateStdevFactor: number;
+  readonly enforcingSuccessRate: number;
+  readonly enforcingLocalOriginSuccessRate: number;
+  readonly failurePercentageThreshold: number;
+  readonly failurePercentageMinimumHosts: number;
+  readonly failurePercentageRequestVolume: number;
+  readonly enforcingFailurePercentage: number;
+  readonly enforcingFailurePercentageLocalOrigin: number;
   readonly splitExternalLocalOriginErrors: boolean;
+  /** Hosts whose responses say x-envoy-degraded are used last for a while. */
+  readonly detectDegradedHosts: boolean;
   /** Default true. */
   readonly successfulActiveHealthCheckUnejectHost: boolean;
   /**
@@ -150,16 +165,30 @@ export interface LoadAssignment {
   readonly clusterName: string;
   /** Default 140. */
   readonly overprovisioningFactor: number;
+  /** The health of a priority is that of its weights instead of its hosts. */
+  readonly weightedPriorityHealth: boolean;
+  readonly dropOverload: DropOverload | null;
   readonly localities: readonly LocalityEndpoints[];
 }
 
-export interface LocalityEndpoints {
+/** ClusterLoadAssignment.Policy.DropOverload: that share of requests is refused (503, flag DO). */
+export interface DropOverload {
+  readonly category: string;
+  /** 0..1_000_000. */
+  readonly dropPpm: number;
+}
+
+/** config.core.v3.Locality; '' = not said. */
+export interface Locality {
   readonly region: string;
   readonly zone: string;
   readonly subZone: string;
+}
+
+export interface LocalityEndpoints extends Locality {
   /** 0..128. */
   readonly priority: number;
-  /** 0 = unset. */
+  /** 0 = unset: no load by locality weights. */
   readonly weight: number;
   readonly hosts: readonly HostConfig[];
 }
@@ -183,13 +212,24 @@ export interface PlacedHost extends HostConfig {
   /** Index of the shared chunk and of the host's slot in it (upstream/shared-state.ts). */
   readonly chunk: number;
   readonly slot: number;
-  readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
+  readonly locality: Locality;
   readonly priority: number;
+}
+
+/** The load_balancing_weight of a locality among those of its priority. */
+export interface LocalityWeight {
+  readonly locality: Locality;
+  readonly priority: number;
+  readonly weight: number;
 }
 
 /** The full host set of a cluster, as main computes it (static, DNS, EDS) and workers apply it. */
 export interface PlacedAssignment {
   readonly clusterName: string;
   readonly overprovisioningFactor: number;
+  readonly weightedPriorityHealth: boolean;
+  readonly dropOverload: DropOverload | null;
+  /** Those that have one; of a locality that is given twice, the last counts (as Envoy). */
+  readonly localityWeights: readonly LocalityWeight[];
   readonly hosts: readonly PlacedHost[];
 }

@@ -1,36 +1,53 @@
 // A cluster's choice of hosts in one worker: its policy over the hosts of the moment. The policy is made anew lazily:
 // an assignment or an ejection only marks it stale. Owned by cluster.ts.
 
-import type { ClusterConfig } from '../../api/config/cluster.ts';
+import type { ClusterConfig, Locality, PlacedAssignment } from '../../api/config/cluster.ts';
 import type { LoadBalancerContext } from '../../api/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
 import { createLoadBalancer } from './create-load-balancer.ts';
-import { groupByPriority } from './host-set.ts';
+import { createPrioritySet, type PriorityHosts, type PrioritySet } from './host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from './load-balancer.ts';
+
+/** The part of an assignment that is not hosts. */
+type AssignmentPolicy = Omit<PlacedAssignment, 'clusterName' | 'hosts'>;
+
+const noPolicy: AssignmentPolicy = {
+  overprovisioningFactor: 140,
+  weightedPriorityHealth: false,
+  dropOverload: null,
+  localityWeights: [],
+};
 
 /** See the file head. */
 export class Balancer {
   readonly #config: ClusterConfig;
   readonly #parts: LoadBalancerParts;
+  readonly #localLocality: Locality | null;
   #hosts: readonly UpstreamHost[] = [];
-  #overprovisioningFactor = 140;
+  #assignment = noPolicy;
+  #set: PrioritySet | null = null;
   #policy: LoadBalancer | null = null;
+  /** Of parts.localCluster, when the policy was made. */
+  #localVersion = 0;
   /** Picked by peek() for requests to come, in order. */
   readonly #peeked: UpstreamHost[] = [];
 
-  constructor(config: ClusterConfig, parts: LoadBalancerParts) {
+  /** `localLocality`: the sidecar's own; null = it does not say. */
+  constructor(config: ClusterConfig, parts: LoadBalancerParts, localLocality: Locality | null) {
     this.#config = config;
     this.#parts = parts;
+    this.#localLocality = localLocality;
   }
 
-  setHosts(hosts: readonly UpstreamHost[], overprovisioningFactor: number): void {
+  setHosts(hosts: readonly UpstreamHost[], assignment: AssignmentPolicy): void {
     this.#hosts = hosts;
-    this.#overprovisioningFactor = overprovisioningFactor;
+    this.#assignment = assignment;
     this.invalidate();
   }
 
   /** Some host's health changed. */
   invalidate(): void {
+    this.#set = null;
     this.#policy = null;
     this.#peeked.length = 0;
   }
@@ -54,13 +71,29 @@ export class Balancer {
     return host;
   }
 
+  /** Priority 0 as it is now. */
+  firstPriority(): PriorityHosts {
+    return this.#currentSet().priorities[0]!; // there always is one
+  }
+
+  #currentSet(): PrioritySet {
+    this.#set ??= createPrioritySet(this.#hosts, {
+      ...this.#assignment,
+      localLocality: this.#localLocality,
+    });
+    return this.#set;
+  }
+
   #current(): LoadBalancer {
+    const { localCluster } = this.#parts;
+    if (localCluster !== null) {
+      const version = localCluster.version();
+      if (version !== this.#localVersion) this.#policy = null;
+      this.#localVersion = version;
+    }
     this.#policy ??= createLoadBalancer(
       this.#config.loadBalancing,
-      {
-        priorities: groupByPriority(this.#hosts),
-        overprovisioningFactor: this.#overprovisioningFactor,
-      },
+      this.#currentSet(),
       this.#parts,
     );
     return this.#policy;

@@ -4,10 +4,17 @@ import type { UpstreamHost } from '../host.ts';
 import { priorityLoad } from './host-set.ts';
 
 /** Only lengths are looked at. */
-function priority(all: number, healthy: number, degraded = 0, excludedCount = 0) {
+function priority(all: number, healthy: number, degraded = 0, excluded = 0) {
   const hosts = (length: number) => new Array<UpstreamHost>(length);
-  return { all: hosts(all), healthy: hosts(healthy), degraded: hosts(degraded), excludedCount };
+  return {
+    all: hosts(all),
+    healthy: hosts(healthy),
+    degraded: hosts(degraded),
+    excluded: hosts(excluded),
+  };
 }
+
+const policy = { overprovisioningFactor: 140, weightedPriorityHealth: false };
 
 /** By hand from envoy-behaviour 2.1, factor 140, threshold 50 unless said otherwise. */
 const table = [
@@ -160,7 +167,7 @@ for (const { name, p, healthy, degraded, panic, ...given } of table) {
       priority(all, healthyCount, degradedCount ?? 0, excludedCount ?? 0),
     );
     const threshold = 'threshold' in given ? given.threshold : 50;
-    const load = priorityLoad(priorities, 140, threshold);
+    const load = priorityLoad(priorities, policy, threshold);
     assert.deepEqual(load, { healthy, degraded, panic });
   });
 }
@@ -173,7 +180,7 @@ test('the loads of every small shape add up to 100', () => {
         for (const bHealthy of sizes.filter((size) => size <= b)) {
           for (const bDegraded of sizes.filter((size) => size <= b - bHealthy)) {
             const shape = [priority(a, aHealthy, a - aHealthy), priority(b, bHealthy, bDegraded)];
-            const { healthy, degraded } = priorityLoad(shape, 140, 50);
+            const { healthy, degraded } = priorityLoad(shape, policy, 50);
             const sum = [...healthy, ...degraded].reduce((total, load) => total + load, 0);
             assert.equal(sum, 100, JSON.stringify({ a, b, aHealthy, bHealthy, bDegraded }));
           }

@@ -1,72 +1,170 @@
 // The hosts of a cluster by priority, and how much load each priority gets. Immutable: a new one is made
 // when the assignment or somebody's health changes. Arithmetic: envoy-behaviour.md 2.1, in whole percent.
 
+import type { Locality, LocalityWeight } from '../../api/config/cluster.ts';
 import type { PriorityLoad } from '../../api/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
 
-/** One priority's lists. */
-export interface PriorityHosts {
+/** The hosts of a priority, or of one locality in it. */
+export interface HostLists {
   readonly all: readonly UpstreamHost[];
   readonly healthy: readonly UpstreamHost[];
   readonly degraded: readonly UpstreamHost[];
   /** Hosts of `all` that do not count in the arithmetic; none of them is healthy. */
-  readonly excludedCount: number;
+  readonly excluded: readonly UpstreamHost[];
+}
+
+export interface LocalityHosts extends HostLists {
+  readonly locality: Locality;
+  /** Discovery's; 0 = none: no load by locality weights. */
+  readonly weight: number;
+}
+
+export interface PriorityHosts extends HostLists {
+  /** The sidecar's own first if it has hosts here, then by region, zone and sub zone (Envoy's order). */
+  readonly localities: readonly LocalityHosts[];
+  /** The first of `localities` is the sidecar's own. */
+  readonly hasLocalLocality: boolean;
+}
+
+/** What an assignment says of its priorities. */
+export interface PriorityPolicy {
+  /** Percent, default 140. */
+  readonly overprovisioningFactor: number;
+  /** The health of a priority is that of its hosts' weights. */
+  readonly weightedPriorityHealth: boolean;
 }
 
 /** What a balancer balances over. */
-export interface PrioritySet {
+export interface PrioritySet extends PriorityPolicy {
   /** Index = priority; at least one. */
   readonly priorities: readonly PriorityHosts[];
-  /** Percent, default 140. */
-  readonly overprovisioningFactor: number;
 }
 
-/** Reads every host's health now; index = priority. */
-export function groupByPriority(hosts: readonly UpstreamHost[]): readonly PriorityHosts[] {
+/** What createPrioritySet needs besides the hosts. */
+export interface PrioritySetOptions extends PriorityPolicy {
+  readonly localityWeights: readonly LocalityWeight[];
+  /** The sidecar's own; null = it does not say. */
+  readonly localLocality: Locality | null;
+}
+
+/** Reads every host's health now. */
+export function createPrioritySet(
+  hosts: readonly UpstreamHost[],
+  options: PrioritySetOptions,
+): PrioritySet {
   // Priority 0 exists even when it is empty: then it panics, as in Envoy.
-  const groups: Group[] = [emptyGroup()];
+  const groups: PriorityGroup[] = [new PriorityGroup()];
   for (const host of hosts) {
-    while (groups.length <= host.placed.priority) groups.push(emptyGroup());
-    const group = groups[host.placed.priority]!;
-    group.all.push(host);
-    const health = host.health();
-    if (health === 'healthy') group.healthy.push(host);
-    else if (health === 'degraded') group.degraded.push(host);
-    if (host.isExcluded()) group.excludedCount++;
+    while (groups.length <= host.placed.priority) groups.push(new PriorityGroup());
+    groups[host.placed.priority]!.add(host);
   }
-  return groups;
+  for (const { priority, locality, weight } of options.localityWeights) {
+    groups[priority]?.setWeight(locality, weight);
+  }
+  const localKey = options.localLocality === null ? '' : localityKey(options.localLocality);
+  return {
+    priorities: groups.map((group) => group.finish(localKey)),
+    overprovisioningFactor: options.overprovisioningFactor,
+    weightedPriorityHealth: options.weightedPriorityHealth,
+  };
 }
 
-interface Group {
-  readonly all: UpstreamHost[];
-  readonly healthy: UpstreamHost[];
-  readonly degraded: UpstreamHost[];
-  excludedCount: number;
+class HostGroup implements HostLists {
+  readonly all: UpstreamHost[] = [];
+  readonly healthy: UpstreamHost[] = [];
+  readonly degraded: UpstreamHost[] = [];
+  readonly excluded: UpstreamHost[] = [];
+
+  push(host: UpstreamHost, health: ReturnType<UpstreamHost['health']>, isExcluded: boolean): void {
+    this.all.push(host);
+    if (health === 'healthy') this.healthy.push(host);
+    else if (health === 'degraded') this.degraded.push(host);
+    if (isExcluded) this.excluded.push(host);
+  }
 }
 
-function emptyGroup(): Group {
-  return { all: [], healthy: [], degraded: [], excludedCount: 0 };
+class LocalityGroup extends HostGroup implements LocalityHosts {
+  readonly locality: Locality;
+  readonly key: string;
+  weight = 0;
+
+  constructor(locality: Locality, key: string) {
+    super();
+    this.locality = locality;
+    this.key = key;
+  }
 }
 
-/** `overprovisioningFactor` in percent (140), `panicThresholdPercent` 0..100, 0 = never panic. */
+class PriorityGroup extends HostGroup {
+  readonly #localities = new Map<string, LocalityGroup>();
+  /** Hosts come locality by locality, mostly as one object each: most need no lookup. */
+  #last: LocalityGroup | null = null;
+  #lastLocality: Locality | null = null;
+
+  add(host: UpstreamHost): void {
+    const health = host.health();
+    const isExcluded = host.isExcluded();
+    this.push(host, health, isExcluded);
+    this.#groupOf(host.placed.locality).push(host, health, isExcluded);
+  }
+
+  /** Of a locality without hosts, it does not matter. */
+  setWeight(locality: Locality, weight: number): void {
+    const group = this.#localities.get(localityKey(locality));
+    if (group !== undefined) group.weight = weight;
+  }
+
+  finish(localKey: string): PriorityHosts {
+    const { all, healthy, degraded, excluded } = this;
+    const localities = [...this.#localities.values()].sort((a, b) => {
+      if (a.key === localKey || b.key === localKey) return a.key === localKey ? -1 : 1;
+      return a.key < b.key ? -1 : 1;
+    });
+    const hasLocalLocality = localKey !== '' && localities[0]?.key === localKey;
+    return { all, healthy, degraded, excluded, localities, hasLocalLocality };
+  }
+
+  #groupOf(locality: Locality): LocalityGroup {
+    if (this.#last !== null && this.#lastLocality === locality) return this.#last;
+    const key = localityKey(locality);
+    let group = this.#localities.get(key);
+    if (group === undefined) {
+      group = new LocalityGroup(locality, key);
+      this.#localities.set(key, group);
+    }
+    this.#last = group;
+    this.#lastLocality = locality;
+    return group;
+  }
+}
+
+/** Orders as (region, zone, sub zone) does: U+0000 comes before whatever a name has. */
+export function localityKey({ region, zone, subZone }: Locality): string {
+  return `${region}\0${zone}\0${subZone}`;
+}
+
+/** `panicThresholdPercent` 0..100, 0 = never panic. */
 export function priorityLoad(
-  priorities: readonly PriorityHosts[],
-  overprovisioningFactor: number,
+  priorities: readonly HostLists[],
+  policy: PriorityPolicy,
   panicThresholdPercent: number,
 ): PriorityLoad {
-  const health = (count: number, total: number) =>
-    total === 0 ? 0 : Math.min(100, Math.floor((overprovisioningFactor * count) / total));
-  const healthyPercent = priorities.map((hosts) => health(hosts.healthy.length, counted(hosts)));
-  const degradedPercent = priorities.map((hosts) => health(hosts.degraded.length, counted(hosts)));
+  const sizeOf = policy.weightedPriorityHealth ? weightOf : countOf;
+  const health = (hosts: readonly UpstreamHost[], lists: HostLists): number => {
+    // Envoy: without a host that counts there is no health, whatever the weights.
+    if (counted(lists) === 0) return 0;
+    const total = sizeOf(lists.all) - sizeOf(lists.excluded);
+    return Math.min(100, Math.floor((policy.overprovisioningFactor * sizeOf(hosts)) / total));
+  };
+  const healthyPercent = priorities.map((lists) => health(lists.healthy, lists));
+  const degradedPercent = priorities.map((lists) => health(lists.degraded, lists));
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   const normalized = Math.min(100, sum(healthyPercent) + sum(degradedPercent));
 
-  const panic = priorities.map((hosts) => {
-    if (normalized === 100 || panicThresholdPercent === 0) return false;
-    const total = counted(hosts);
-    const usable = hosts.healthy.length + hosts.degraded.length;
-    return (total === 0 ? 0 : (100 * usable) / total) < panicThresholdPercent;
-  });
+  const panic = priorities.map(
+    (lists) => normalized !== 100 && isInPanic(lists, panicThresholdPercent),
+  );
   if (priorities.length > 0 && panic.every(Boolean)) {
     return { ...loadByHostCount(priorities), panic };
   }
@@ -99,12 +197,29 @@ export function priorityLoad(
   return { healthy, degraded, panic };
 }
 
-function counted({ all, excludedCount }: PriorityHosts): number {
-  return all.length - excludedCount;
+/** Too few of its hosts are usable, by number and without overprovisioning; Envoy: isHostSetInPanic. */
+export function isInPanic(lists: HostLists, panicThresholdPercent: number): boolean {
+  const total = counted(lists);
+  const usable = lists.healthy.length + lists.degraded.length;
+  return (total === 0 ? 0 : (100 * usable) / total) < panicThresholdPercent;
+}
+
+function counted({ all, excluded }: HostLists): number {
+  return all.length - excluded.length;
+}
+
+function countOf(hosts: readonly UpstreamHost[]): number {
+  return hosts.length;
+}
+
+function weightOf(hosts: readonly UpstreamHost[]): number {
+  let sum = 0;
+  for (const host of hosts) sum += host.weight();
+  return sum;
 }
 
 /** Every priority panics: load in proportion to the number of hosts. */
-function loadByHostCount(priorities: readonly PriorityHosts[]): Omit<PriorityLoad, 'panic'> {
+function loadByHostCount(priorities: readonly HostLists[]): Omit<PriorityLoad, 'panic'> {
   const total = priorities.reduce((count, { all }) => count + all.length, 0);
   let remaining = 100;
   const healthy = priorities.map(({ all }) => {

@@ -2,10 +2,11 @@
 // made; a new one is made when hosts or their health change. What must outlive that (a host's measured load) belongs to
 // the host.
 
-import type { Random } from '../../../common/clock.ts';
+import type { Clock, Random } from '../../../common/clock.ts';
 import type { LoadBalancerContext } from '../../api/load-balancing.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
 import type { UpstreamHost } from '../host.ts';
+import type { PriorityHosts } from './host-set.ts';
 
 /** See the file head. */
 export interface LoadBalancer {
@@ -18,7 +19,18 @@ export interface LoadBalancer {
 /** What policies need of their cluster and worker. */
 export interface LoadBalancerParts {
   readonly random: Random;
+  readonly clock: Clock;
   readonly stats: ClusterStats;
   /** commonLb.healthyPanicThresholdPercent */
   readonly panicThresholdPercent: number;
+  /** Null = bootstrap names none, or this cluster is it: localities do not matter to zone-aware policies. */
+  readonly localCluster: LocalCluster | null;
+}
+
+/** The cluster of this sidecar's own kind (cluster_manager.local_cluster_name), for zone-aware policies. */
+export interface LocalCluster {
+  /** Another number whenever localHosts() may have changed. */
+  version(): number;
+  /** Its priority 0; null = that cluster is not there (yet). */
+  localHosts(): PriorityHosts | null;
 }

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { seededRandom } from '../../../test/fakes/cluster-config.ts';
-import type { LeastRequestData, LoadBalancingData } from '../../api/config/load-balancing.ts';
+import { leastRequestOf, seededRandom } from '../../../test/fakes/cluster-config.ts';
+import {
+  defaultRoundRobin,
+  defaultZoneAware,
+  type LoadBalancingData,
+} from '../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
 import { EdfScheduler } from './edf-scheduler.ts';
 import { createPicker } from './pickers.ts';
 
-const leastRequest: LeastRequestData = {
-  kind: 'LEAST_REQUEST',
-  choiceCount: 2,
-  activeRequestBias: 1,
-};
+const leastRequest = leastRequestOf();
+const random: LoadBalancingData = { kind: 'RANDOM', locality: defaultZoneAware };
 
 /** What pickers look at of a host. */
 class StubHost {
@@ -51,7 +52,7 @@ function counts(pick: () => StubHost | null, times: number): Record<string, numb
 test('round robin goes in turn from some start', () => {
   for (const seed of [1, 2, 3, 4]) {
     const hosts = ['a', 'b', 'c'].map((name) => new StubHost(name));
-    const pick = picker({ kind: 'ROUND_ROBIN' }, hosts, seed);
+    const pick = picker(defaultRoundRobin, hosts, seed);
     const names = Array.from({ length: 6 }, () => pick()!.name).join('');
     assert.match('abcabcabc', new RegExp(names.slice(0, 6)), names);
     assert.equal(names.slice(0, 3), names.slice(3));
@@ -60,7 +61,7 @@ test('round robin goes in turn from some start', () => {
 
 test('weighted round robin is exact over a whole cycle and spreads the heavy host', () => {
   const hosts = [new StubHost('a', 5), new StubHost('b', 1), new StubHost('c', 1)];
-  const pick = picker({ kind: 'ROUND_ROBIN' }, hosts);
+  const pick = picker(defaultRoundRobin, hosts);
   for (let cycle = 0; cycle < 5; cycle++) {
     assert.deepEqual(counts(pick, 7), { a: 5, b: 1, c: 1 });
   }
@@ -68,7 +69,7 @@ test('weighted round robin is exact over a whole cycle and spreads the heavy hos
 
 test('random is uniform and ignores weights', () => {
   const hosts = [new StubHost('a', 9), new StubHost('b'), new StubHost('c'), new StubHost('d')];
-  const seen = counts(picker({ kind: 'RANDOM' }, hosts), 40_000);
+  const seen = counts(picker(random, hosts), 40_000);
   // 99.9 % interval of a binomial(40000, 1/4): 10000 +- 3.29 * 86.6
   for (const name of ['a', 'b', 'c', 'd']) assert.ok(Math.abs(seen[name]! - 10_000) < 285, name);
 });
@@ -109,7 +110,7 @@ test('weighted least request divides the weight by active requests + 1 to the bi
 });
 
 test('an empty list gives no host under every policy', () => {
-  for (const data of [{ kind: 'ROUND_ROBIN' }, leastRequest, { kind: 'RANDOM' }] as const) {
+  for (const data of [defaultRoundRobin, leastRequest, random]) {
     assert.equal(picker(data, [])(), null);
   }
 });

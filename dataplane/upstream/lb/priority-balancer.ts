@@ -28,9 +28,8 @@ export class PriorityBalancer implements LoadBalancer {
   ) {
     this.#parts = parts;
     this.#canPeek = canPeek;
-    const { priorities, overprovisioningFactor } = hosts;
-    this.#load = priorityLoad(priorities, overprovisioningFactor, parts.panicThresholdPercent);
-    this.#pickers = priorities.map(({ all, healthy, degraded }) => ({
+    this.#load = priorityLoad(hosts.priorities, hosts, parts.panicThresholdPercent);
+    this.#pickers = hosts.priorities.map(({ all, healthy, degraded }) => ({
       all: createPicker(all),
       healthy: createPicker(healthy),
       degraded: createPicker(degraded),

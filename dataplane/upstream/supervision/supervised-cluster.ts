@@ -6,7 +6,12 @@
 //
 // A changed config keeps the hosts of the former one until its own source has spoken.
 
-import type { ClusterConfig, LoadAssignment, PlacedHost } from '../../api/config/cluster.ts';
+import type {
+  ClusterConfig,
+  LoadAssignment,
+  LocalityWeight,
+  PlacedHost,
+} from '../../api/config/cluster.ts';
 import { StrictDns } from '../discovery/strict-dns.ts';
 import { HealthCheckStats } from '../health/health-check-stats.ts';
 import { clearOwnFlags, HealthChecker } from '../health/health-checker.ts';
@@ -45,7 +50,8 @@ export class SupervisedCluster {
   #isWarm = false;
   /** Its source has spoken once, or will not. */
   #hasHosts = false;
-  #overprovisioningFactor = 140;
+  /** The last one that its source gave. */
+  #assignment: LoadAssignment | null = null;
   /** Its own config's source has spoken. */
   #isCurrent = false;
 
@@ -117,7 +123,7 @@ export class SupervisedCluster {
     else if (this.#isCurrent) this.stats.updateNoRebuild++;
     this.#isCurrent = true;
     this.#hasHosts = true;
-    this.#overprovisioningFactor = assignment.overprovisioningFactor;
+    this.#assignment = assignment;
     this.#markLeaving();
     this.#watchHosts();
     // Before the workers hear of them: hosts that have not been checked get no traffic.
@@ -246,9 +252,14 @@ export class SupervisedCluster {
   }
 
   #sendHosts(): void {
+    const assignment = this.#assignment;
+    if (assignment === null) return; // its source has not spoken: it has no hosts
     this.#parts.onPlaced({
       clusterName: this.#config.name,
-      overprovisioningFactor: this.#overprovisioningFactor,
+      overprovisioningFactor: assignment.overprovisioningFactor,
+      weightedPriorityHealth: assignment.weightedPriorityHealth,
+      dropOverload: assignment.dropOverload,
+      localityWeights: localityWeights(assignment),
       hosts: this.#table.hosts(),
     });
   }
@@ -302,6 +313,16 @@ export class SupervisedCluster {
     }
     return membership;
   }
+}
+
+function localityWeights({ localities }: LoadAssignment): LocalityWeight[] {
+  return localities
+    .filter(({ weight }) => weight > 0)
+    .map(({ region, zone, subZone, priority, weight }) => ({
+      locality: { region, zone, subZone },
+      priority,
+      weight,
+    }));
 }
 
 /** In Envoy's order, which is that of the bits. */
