@@ -28,6 +28,7 @@ interface Flags {
   readonly advertiseAddress?: string;
   readonly adminPort?: number;
   readonly tokenFile?: string;
+  readonly label: Readonly<Record<string, string>>;
 }
 
 export function register(program: Command): void {
@@ -88,6 +89,12 @@ export function register(program: Command): void {
     .option('--advertise-address <ip>', 'with --join: the address others reach this sidecar at')
     .option('--admin-port <port>', 'with --join: admin interface on 127.0.0.1', parsePort)
     .option('--token-file <file>', 'with --join: the one-service token (remora ctl token)')
+    .option(
+      '--label <key=value>',
+      'with --join: of this instance, such as topology.kubernetes.io/zone=a (again for more)',
+      parseLabel,
+      {},
+    )
     .addHelpText(
       'after',
       `
@@ -155,8 +162,18 @@ function toOptions(flags: Flags, command: Command): ProxyOptions {
       advertiseAddress: flags.advertiseAddress ?? null,
       adminPort: flags.adminPort ?? 0,
       tokenFile,
+      labels: flags.label,
     },
   };
+}
+
+function parseLabel(
+  text: string,
+  labels: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('expected KEY=VALUE');
+  return { ...labels, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
 function parseCount(text: string): number {

@@ -52,6 +52,7 @@ export interface JoinSource {
   readonly advertiseAddress: string | null;
   readonly adminPort: number;
   readonly tokenFile: string;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 const MAX_DEFAULT_CONCURRENCY = 4;
@@ -119,6 +120,7 @@ async function runJoined(options: ProxyOptions, source: JoinSource): Promise<num
     inboundPort: source.inboundPort || DEFAULT_INBOUND_PORT,
     outboundPort: source.outboundPort || DEFAULT_OUTBOUND_PORT,
     advertiseAddress: source.advertiseAddress,
+    labels: source.labels,
     readToken: () => readFileSync(source.tokenFile, 'utf8').trim(),
     clock: systemClock,
     random: systemRandom,
@@ -148,6 +150,7 @@ async function runJoined(options: ProxyOptions, source: JoinSource): Promise<num
         service: source.service,
         namespace: source.namespace,
         version: source.version,
+        labels: source.labels,
         host,
         port,
         adminPort: source.adminPort,

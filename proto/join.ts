@@ -17,6 +17,7 @@ export interface RegisterRequest {
   readonly inbound_port: number;
   readonly outbound_port: number;
   readonly app_port: number;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface RegisterResponse {

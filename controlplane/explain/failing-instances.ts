@@ -2,12 +2,22 @@
 // health checks, circuit breakers and balancing of a Service's policy in words.
 
 import type { ServiceNode } from '../graph/graph.ts';
+import { localityKey } from '../graph/locality.ts';
 import type { HealthCheckSettings, OutlierSettings } from '../model/defaults.ts';
 import { counted, durationText, type Section, type Sentence } from './explanation.ts';
 import { type PolicyDocuments, sourceOf } from './sources.ts';
 
-export function explainChoice({ policy }: ServiceNode, documents: PolicyDocuments): Section {
-  const { policy: name, choiceCount } = policy.loadBalancing;
+const nearness = {
+  FAILOVER:
+    'in the caller’s zone while at least 72 % of the instances there are well; then more and more in its region, then anywhere',
+  IGNORE: 'wherever it is',
+};
+
+export function explainChoice(
+  { policy, endpoints }: ServiceNode,
+  documents: PolicyDocuments,
+): Section {
+  const { policy: name, choiceCount, locality } = policy.loadBalancing;
   const texts = {
     LEAST_REQUEST: `of ${choiceCount} drawn at random, the one with the fewest calls under way (LEAST_REQUEST)`,
     ROUND_ROBIN: 'one after the other, by weight (ROUND_ROBIN)',
@@ -17,6 +27,9 @@ export function explainChoice({ policy }: ServiceNode, documents: PolicyDocument
     title: 'Which instance gets a call',
     sentences: [
       { text: texts[name], source: sourceOf(documents, 'loadBalancing', 'policy', 'choiceCount') },
+      ...(endpoints.some((endpoint) => localityKey(endpoint.locality) !== '')
+        ? [{ text: nearness[locality], source: sourceOf(documents, 'loadBalancing', 'locality') }]
+        : []),
     ],
   };
 }

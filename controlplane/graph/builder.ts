@@ -16,6 +16,7 @@ import type { AllowRule, EndpointNode, MeshGraph, ProxyNode, ServiceNode } from 
 import { grpcRoutesByService } from './grpc-routes.ts';
 import { httpRoutesByService } from './http-routes.ts';
 import { nodeIdOf, portOf, serviceId, spiffeId } from './ids.ts';
+import { localityOf } from './locality.ts';
 
 /** `documents` without workloads that joined; those come in `joined` (same shape, already checked). */
 export function buildGraph(
@@ -79,6 +80,7 @@ function endpointsOf(workloads: readonly Workload[]): EndpointNode[] {
       port: workload.spec.inboundPort,
       version: workload.spec.version ?? null,
       weight: workload.spec.weight ?? 1,
+      locality: localityOf(workload),
     }))
     .sort((left, right) => compare(left.nodeId, right.nodeId));
 }
@@ -92,7 +94,8 @@ function proxiesOf(
     for (const workload of workloads.get(service.id) ?? []) {
       const nodeId = nodeIdOf(workload);
       const { inboundPort, outboundPort = DEFAULT_OUTBOUND_PORT, appPort } = workload.spec;
-      proxies.set(nodeId, { nodeId, service, inboundPort, outboundPort, appPort });
+      const locality = localityOf(workload);
+      proxies.set(nodeId, { nodeId, service, inboundPort, outboundPort, appPort, locality });
     }
   }
   return proxies;

@@ -9,6 +9,7 @@ import type {
 import type { HttpRouteMatch, RequestRedirect, UrlRewrite } from '../model/kinds/http-route.ts';
 import type { HeaderModifier } from '../model/kinds/route-parts.ts';
 import type { ServiceProtocol } from '../model/kinds/service.ts';
+import type { LocalityNode } from './locality.ts';
 
 export interface MeshGraph {
   readonly settings: MeshSettings;
@@ -46,6 +47,7 @@ export interface EndpointNode {
   readonly port: number;
   readonly version: string | null;
   readonly weight: number;
+  readonly locality: LocalityNode;
 }
 
 /** One sidecar: what its listeners need to know. */
@@ -55,6 +57,7 @@ export interface ProxyNode {
   readonly inboundPort: number;
   readonly outboundPort: number;
   readonly appPort: number;
+  readonly locality: LocalityNode;
 }
 
 export interface AllowRule {

@@ -45,16 +45,17 @@ export class Admission {
     return object?.kind === 'Workload' ? object : null;
   }
 
-  /** Checks and registers; `spec` is what the caller said. The result is the node id. */
+  /** Checks and registers; `labels` and `spec` are what the caller said. The result is the node id. */
   admit(
     namespace: string,
     name: string,
+    labels: Readonly<Record<string, string>>,
     spec: Readonly<Record<string, unknown>>,
   ): Result<string, Denial> {
     const document = {
       apiVersion: REMORA_API_VERSION,
       kind: 'Workload',
-      metadata: { name, namespace, labels: { [JOINED_LABEL]: 'true' } },
+      metadata: { name, namespace, labels: { ...labels, [JOINED_LABEL]: 'true' } },
       spec,
     };
     const validated = validateDocument(document, { source: 'join', locate: null });

@@ -73,7 +73,7 @@ export class NodeAuthenticator {
 
   /**
    * On the plaintext port: node.id names a Workload, or node.metadata.remora describes one, which is then
-   * registered: {service, version, address, inbound_port, outbound_port, app_port}.
+   * registered: {service, version, address, inbound_port, outbound_port, app_port, labels}.
    */
   authenticatePlaintext(node: ClaimedNode): Result<string, Denial> {
     const { admission } = this.#options;
@@ -87,7 +87,9 @@ export class NodeAuthenticator {
       });
     }
     const fields = described as Readonly<Record<string, unknown>>; // checked by admit
-    const admitted = admission.admit(id.namespace, id.name, {
+    // The schema tells what is none.
+    const labels = (fields['labels'] ?? {}) as Readonly<Record<string, string>>;
+    const admitted = admission.admit(id.namespace, id.name, labels, {
       service: fields['service'],
       ...(fields['version'] === undefined ? {} : { version: fields['version'] }),
       address: fields['address'] ?? '127.0.0.1',

@@ -74,7 +74,8 @@ function register(call: Call, options: JoinServiceOptions): Result<RegisterRespo
   if (!LABEL.test(request.instance_id)) {
     return err({ code: status.INVALID_ARGUMENT, details: 'instance_id must be a DNS label' });
   }
-  const admitted = admission.admit(namespace, `${service}.${request.instance_id}`, {
+  const { labels } = request;
+  const admitted = admission.admit(namespace, `${service}.${request.instance_id}`, labels, {
     service,
     ...(request.version === '' ? {} : { version: request.version }),
     address: request.address === '' ? peerAddress(call.getPeer()) : request.address,

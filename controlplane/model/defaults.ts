@@ -49,6 +49,7 @@ export interface TrafficPolicySettings {
   readonly loadBalancing: {
     readonly policy: 'LEAST_REQUEST' | 'ROUND_ROBIN' | 'RANDOM';
     readonly choiceCount: number;
+    readonly locality: 'FAILOVER' | 'IGNORE';
   };
   readonly http2: Http2Settings;
 }
@@ -177,6 +178,7 @@ export function trafficPolicySettings(
     loadBalancing: {
       policy: balancing.policy ?? 'LEAST_REQUEST',
       choiceCount: balancing.choiceCount ?? 2,
+      locality: balancing.locality ?? 'FAILOVER',
     },
     http2: http2Settings(meshDefaults?.http2, policy?.http2),
   };

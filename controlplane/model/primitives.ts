@@ -38,11 +38,24 @@ export const TargetRef = closedObject({
 
 const Text = Type.String({ maxLength: 262_144 });
 
+/** As Kubernetes has them: an optional DNS prefix and a name, and a short word. */
+const Labels = Type.Record(
+  Type.String({
+    pattern:
+      '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$',
+  }),
+  Type.String({
+    pattern: '^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$',
+    title: 'a label value (letters, digits, and inner -, _ and ., at most 63 characters)',
+  }),
+  { maxProperties: 64, additionalProperties: false },
+);
+
 /** Kubernetes' ObjectMeta, as far as it means something here. */
 export const Metadata = closedObject({
   name: ObjectName,
   namespace: Type.Optional(DnsLabel),
-  labels: Type.Optional(Type.Record(Type.String(), Text)),
+  labels: Type.Optional(Labels),
   annotations: Type.Optional(Type.Record(Type.String(), Text)),
   /** Set by the store; given on a write it asks for compare-and-set. */
   resourceVersion: Type.Optional(Type.String({ maxLength: 32 })),

@@ -9,6 +9,7 @@ import type {
   SecretProto,
 } from '../../proto/gen/types.ts';
 import type { MeshGraph, ProxyNode } from '../graph/graph.ts';
+import { type LocalityNode, localityKey } from '../graph/locality.ts';
 import { translateInboundCluster, translateOutboundClusters } from './cluster.ts';
 import { translateEndpoints } from './endpoint.ts';
 import { translateInboundListener, translateOutboundListener } from './listener.ts';
@@ -27,7 +28,8 @@ export interface NodeResources {
 export class Translator {
   readonly #graph: MeshGraph;
   readonly #clusters: ReadonlyMap<string, ClusterProto>;
-  readonly #endpoints: ReadonlyMap<string, ClusterLoadAssignmentProto>;
+  /** By the caller's locality. */
+  readonly #endpoints = new Map<string, ReadonlyMap<string, ClusterLoadAssignmentProto>>();
   readonly #routesByNamespace = new Map<string, ReadonlyMap<string, RouteConfigurationProto>>();
 
   constructor(graph: MeshGraph) {
@@ -36,7 +38,6 @@ export class Translator {
       graph.services.flatMap(translateOutboundClusters),
       (cluster) => cluster.name,
     );
-    this.#endpoints = byName(graph.services.flatMap(translateEndpoints), (of) => of.cluster_name);
   }
 
   resourcesOf(proxy: ProxyNode, certificate: NodeCertificate): NodeResources {
@@ -48,11 +49,22 @@ export class Translator {
     ];
     return {
       cluster: new Map([...this.#clusters, [inboundCluster.name ?? '', inboundCluster]]),
-      endpoint: this.#endpoints,
+      endpoint: this.#endpointsFor(proxy.locality),
       listener: byName(listeners, (listener) => listener.name),
       route: this.#routesOf(proxy.service.namespace),
       secret: translateSecrets(certificate),
     };
+  }
+
+  #endpointsFor(caller: LocalityNode): ReadonlyMap<string, ClusterLoadAssignmentProto> {
+    const key = localityKey(caller);
+    let endpoints = this.#endpoints.get(key);
+    if (endpoints === undefined) {
+      const all = this.#graph.services.flatMap((service) => translateEndpoints(service, caller));
+      endpoints = byName(all, (of) => of.cluster_name);
+      this.#endpoints.set(key, endpoints);
+    }
+    return endpoints;
   }
 
   #routesOf(namespace: string): ReadonlyMap<string, RouteConfigurationProto> {

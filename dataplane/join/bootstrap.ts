@@ -9,6 +9,7 @@ export interface JoinBootstrapInput {
   readonly service: string;
   readonly namespace: string;
   readonly version: string;
+  readonly labels: Readonly<Record<string, string>>;
   /** host and port of the control plane. */
   readonly host: string;
   readonly port: number;
@@ -17,13 +18,18 @@ export interface JoinBootstrapInput {
 
 /** envoy.config.bootstrap.v3.Bootstrap in JSON: delta ADS for everything. */
 export function joinBootstrap(input: JoinBootstrapInput): Readonly<Record<string, unknown>> {
-  const { nodeId, service, namespace, version, host, port, adminPort } = input;
+  const { nodeId, service, namespace, version, labels, host, port, adminPort } = input;
   const adsSource = { ads: {}, resource_api_version: 'V3' };
   return {
     node: {
       id: nodeId,
       cluster: `${service}.${namespace}`,
       metadata: { service, namespace, ...(version === '' ? {} : { version }) },
+      locality: {
+        region: labels['topology.kubernetes.io/region'] ?? '',
+        zone: labels['topology.kubernetes.io/zone'] ?? '',
+        sub_zone: labels['topology.istio.io/subzone'] ?? '',
+      },
     },
     admin: { address: { socket_address: { address: '127.0.0.1', port_value: adminPort } } },
     dynamic_resources: {

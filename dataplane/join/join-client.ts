@@ -43,6 +43,8 @@ export interface JoinOptions {
   readonly appPort: number;
   readonly inboundPort: number;
   readonly outboundPort: number;
+  /** Of this instance, such as `topology.kubernetes.io/zone`. */
+  readonly labels: Readonly<Record<string, string>>;
   /** IP at which others reach this sidecar; null = as the control plane sees it. */
   readonly advertiseAddress: string | null;
   /** Content of the token file; asked again before each join, so that the file can be renewed. */
@@ -153,7 +155,7 @@ export class JoinClient {
   }
 
   async #register(rpc: JoinRpc) {
-    const { service, namespace, version, advertiseAddress } = this.#options;
+    const { service, namespace, version, advertiseAddress, labels } = this.#options;
     const response = await rpc.register({
       instance_id: this.#instanceId,
       service,
@@ -163,6 +165,7 @@ export class JoinClient {
       inbound_port: this.#options.inboundPort,
       outbound_port: this.#options.outboundPort,
       app_port: this.#options.appPort,
+      labels,
     });
     this.#backoff.reset();
     this.#nodeId = response.node_id;

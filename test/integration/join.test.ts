@@ -84,6 +84,7 @@ describe('joining the mesh', () => {
       inboundPort: 15006,
       outboundPort: 15001,
       advertiseAddress: null,
+      labels: {},
       readToken: () => ordersToken,
       clock: systemClock,
       random: systemRandom,

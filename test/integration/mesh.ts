@@ -97,10 +97,15 @@ export class TestMesh {
   }
 
   /** An application that answers `body`, and its sidecar, which has joined and is LIVE. */
-  async join(service: string, version: string, body: string): Promise<MeshSidecar> {
+  async join(
+    service: string,
+    version: string,
+    body: string,
+    labels: Readonly<Record<string, string>> = {},
+  ): Promise<MeshSidecar> {
     const application = await startApplication(body);
     this.#applications.push(application);
-    return this.joinBeside(service, version, portOf(application));
+    return this.joinBeside(service, version, portOf(application), undefined, labels);
   }
 
   /** The same for an application that the test has started and stops. */
@@ -109,6 +114,7 @@ export class TestMesh {
     version: string,
     appPort: number,
     shutdownTimeMs = 500,
+    labels: Readonly<Record<string, string>> = {},
   ): Promise<MeshSidecar> {
     const token = await this.api.createToken(service);
     const outboundPort = await freePort();
@@ -121,6 +127,7 @@ export class TestMesh {
       inboundPort: await freePort(),
       outboundPort,
       advertiseAddress: null,
+      labels,
       readToken: () => token,
       clock: systemClock,
       random: systemRandom,
@@ -133,6 +140,7 @@ export class TestMesh {
       service,
       namespace: 'default',
       version,
+      labels,
       host: '127.0.0.1',
       port: this.#xdsPort,
       adminPort: 0,

@@ -109,6 +109,8 @@ const settings = {
       policy: Type.Optional(Type.Enum(['LEAST_REQUEST', 'ROUND_ROBIN', 'RANDOM'])),
       /** Of LEAST_REQUEST: instances compared per pick. */
       choiceCount: Type.Optional(Type.Integer({ minimum: 2, maximum: 100 })),
+      /** FAILOVER: the caller's zone first, then its region, then any; by the Workloads' topology labels. */
+      locality: Type.Optional(Type.Enum(['FAILOVER', 'IGNORE'])),
     }),
   ),
 };
