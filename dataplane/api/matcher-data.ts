@@ -37,6 +37,13 @@ export interface HeaderMutationData {
   readonly keepEmptyValue: boolean;
 }
 
+/** config.common.mutation_rules.v3.HeaderMutation. Names are lower-case; `:`-names and host were refused. */
+export type OrderedMutationData =
+  | { readonly kind: 'remove'; readonly name: string }
+  | { readonly kind: 'append'; readonly header: HeaderMutationData }
+  /** Removes every header whose name matches. */
+  | { readonly kind: 'remove_on_match'; readonly nameMatcher: StringMatcherData };
+
 /** request_/response_headers_to_add/_to_remove of one level. */
 export interface HeaderMutationsData {
   readonly add: readonly HeaderMutationData[];

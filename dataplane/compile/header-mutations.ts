@@ -1,12 +1,20 @@
 // request_/response_headers_to_add/_to_remove of routes, virtual hosts and weighted clusters, and the
-// single HeaderValueOption that the header_mutation filter shares with them.
+// HeaderMutation of the header_mutation filter and of mirror policies, which share HeaderValueOption with them.
 
 import { isUtf8 } from 'node:buffer';
-import type { HeaderValueOptionProto, HeaderValueProto } from '../../proto/gen/types.ts';
-import type { HeaderMutationData, HeaderMutationsData } from '../api/matcher-data.ts';
+import type {
+  HeaderMutationProto,
+  HeaderValueOptionProto,
+  HeaderValueProto,
+} from '../../proto/gen/types.ts';
+import type {
+  HeaderMutationData,
+  HeaderMutationsData,
+  OrderedMutationData,
+} from '../api/matcher-data.ts';
 import { type Compilation, mapItems } from './compilation.ts';
 import { checkFormat } from './format.ts';
-import { headerName } from './matchers.ts';
+import { compileStringMatcher, headerName } from './matchers.ts';
 
 /** core.v3.HeaderValueOption with Envoy's defaults; its value is a format string. */
 export function compileHeaderValueOption(
@@ -49,7 +57,7 @@ function actionOf(
 }
 
 /** True for what Envoy lets no mutation touch: pseudo headers and Host. */
-export function isProtectedHeader(name: string): boolean {
+function isProtectedHeader(name: string): boolean {
   return name.startsWith(':') || name === 'host';
 }
 
@@ -89,4 +97,39 @@ export function compileHeaderMutations(
     return lower;
   });
   return add.length === 0 && remove.length === 0 ? noMutations : { add, remove };
+}
+
+/** config.common.mutation_rules.v3.HeaderMutation. */
+export function compileOrderedMutation(
+  mutation: HeaderMutationProto,
+  path: string,
+  compilation: Compilation,
+): OrderedMutationData {
+  if (mutation.append !== undefined) {
+    const header = compileHeaderValueOption(mutation.append, `${path}.append`, compilation);
+    refuseProtected(header.name, `${path}.append.header.key`, 'modified', compilation);
+    return { kind: 'append', header };
+  }
+  if (mutation.remove_on_match !== undefined) {
+    const at = `${path}.remove_on_match.key_matcher`;
+    const matcher = mutation.remove_on_match.key_matcher;
+    return {
+      kind: 'remove_on_match',
+      nameMatcher: compileStringMatcher(matcher, at, compilation),
+    };
+  }
+  const name = headerName(mutation.remove, `${path}.remove`, compilation);
+  refuseProtected(name, `${path}.remove`, 'removed', compilation);
+  return { kind: 'remove', name };
+}
+
+function refuseProtected(
+  name: string,
+  path: string,
+  what: 'modified' | 'removed',
+  compilation: Compilation,
+): void {
+  if (isProtectedHeader(name)) {
+    compilation.fail(path, `:-prefixed or host headers may not be ${what}`);
+  }
 }

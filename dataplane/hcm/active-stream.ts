@@ -27,6 +27,7 @@ import type { ModifyHeaders } from '../api/http-filter.ts';
 import type { Route, RouteTable } from '../api/route.ts';
 import { type Protocol, ResponseFlag } from '../api/stream-info.ts';
 import { reasonPhrase } from '../http/codes.ts';
+import { HttpStreamInfo } from '../http/stream-info.ts';
 import { isTunnelStatus } from '../http/tunnel.ts';
 import type { HttpConnectionManagerConfig } from './config.ts';
 import { HeldRequest } from './deferred-requests.ts';
@@ -42,7 +43,6 @@ import type { LocalReplyRewriter } from './local-reply-rewrite.ts';
 import { checkTarget, normalizeHost } from './path-checks.ts';
 import { finishResponseHead } from './response-head.ts';
 import { NO_DURATION, streamDurationMs } from './stream-duration.ts';
-import { HttpStreamInfo } from './stream-info.ts';
 import type { StreamTimers, TimedStream } from './stream-timers.ts';
 import { isBrokenHandshake } from './upgrades.ts';
 

@@ -2,11 +2,11 @@
 // x-envoy-external-address, x-request-id. After Envoy's conn_manager_utility and headers.rst.
 // Called by active-stream once per request, after the path checks and before the route is chosen.
 
-import { networkInterfaces } from 'node:os';
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { Connection, SocketAddress } from '../api/connection.ts';
 import { findField, type RequestHeaders, removeField, setField } from '../api/headers.ts';
 import type { CidrMap } from '../network/cidr.ts';
+import { hostAddress } from '../network/host-address.ts';
 import { addressFromRight, containsAddress, rangesOf } from './client-address.ts';
 import { type RequestScan, sanitizeExternal } from './header-sanitize.ts';
 import { compileDetectors, type OriginalIpDetector } from './original-ip.ts';
@@ -188,16 +188,4 @@ function isUnixSocket(address: SocketAddress): boolean {
 
 function isLoopback(ip: string): boolean {
   return ip.startsWith('127.') || ip === '::1';
-}
-
-/** This host's first address that is not loopback, IPv4 first; 127.0.0.1 when there is none. */
-function hostAddress(): string {
-  for (const family of ['IPv4', 'IPv6']) {
-    for (const addresses of Object.values(networkInterfaces())) {
-      for (const address of addresses ?? []) {
-        if (!address.internal && address.family === family) return address.address;
-      }
-    }
-  }
-  return '127.0.0.1';
 }

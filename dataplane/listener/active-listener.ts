@@ -11,7 +11,7 @@ import { type DrainSequence, immediateDrain } from '../api/drain.ts';
 import type { WorkerContext } from '../api/factory.ts';
 import type { ConnectionProperties, ListenerFilterConfig } from '../api/listener-filter.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
-import { HttpStreamInfo } from '../hcm/stream-info.ts';
+import { HttpStreamInfo } from '../http/stream-info.ts';
 import type { AcceptedHandle } from '../network/accepted-handle.ts';
 import { SocketConnection } from '../network/connection.ts';
 import type { Transport } from '../network/transport.ts';

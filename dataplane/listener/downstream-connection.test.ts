@@ -9,7 +9,7 @@ import {
   type ReadFilter,
   type ReadFilterCallbacks,
 } from '../api/network-filter.ts';
-import { HttpStreamInfo } from '../hcm/stream-info.ts';
+import { HttpStreamInfo } from '../http/stream-info.ts';
 import type { SocketConnection } from '../network/connection.ts';
 import { DownstreamConnection } from './downstream-connection.ts';
 import type { FilterChain } from './filter-chain.ts';

@@ -23,7 +23,7 @@ import type { Route, RouteTable } from '../../dataplane/api/route.ts';
 import { HttpConnectionManagerConfig } from '../../dataplane/hcm/config.ts';
 import { ConnectionManager } from '../../dataplane/hcm/connection-manager.ts';
 import type { FilterEntry } from '../../dataplane/hcm/filter-manager-host.ts';
-import { HttpStreamInfo } from '../../dataplane/hcm/stream-info.ts';
+import { HttpStreamInfo } from '../../dataplane/http/stream-info.ts';
 import { takeSnapshot } from '../../dataplane/stats/snapshot.ts';
 import { HolderStore } from '../../dataplane/stats/store.ts';
 import { FakeConnection } from './connection.ts';

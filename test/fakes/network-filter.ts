@@ -4,7 +4,7 @@ import { silentLogger } from '../../common/logger.ts';
 import type { NetworkFilterFactory, WorkerContext } from '../../dataplane/api/factory.ts';
 import type { NetworkFilterConfig, ReadFilter } from '../../dataplane/api/network-filter.ts';
 import type { StreamInfo } from '../../dataplane/api/stream-info.ts';
-import { HttpStreamInfo } from '../../dataplane/hcm/stream-info.ts';
+import { HttpStreamInfo } from '../../dataplane/http/stream-info.ts';
 import { takeSnapshot } from '../../dataplane/stats/snapshot.ts';
 import { HolderStore } from '../../dataplane/stats/store.ts';
 import { FakeConnection } from './connection.ts';

@@ -1,6 +1,6 @@
 // The StreamInfo of a request that nothing is known of yet; tests set what they need.
 
-import { HttpStreamInfo as LiveStreamInfo } from '../../dataplane/hcm/stream-info.ts';
+import { HttpStreamInfo as LiveStreamInfo } from '../../dataplane/http/stream-info.ts';
 
 /** At the fake clock's start. */
 export class FakeStreamInfo extends LiveStreamInfo {

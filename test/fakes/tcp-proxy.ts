@@ -11,7 +11,7 @@ import type { WorkerContext } from '../../dataplane/api/factory.ts';
 import type { StreamInfo } from '../../dataplane/api/stream-info.ts';
 import type { TcpProxyData } from '../../dataplane/extensions/network/tcp-proxy/data.ts';
 import { tcpProxyFilterFactory } from '../../dataplane/extensions/network/tcp-proxy/filter.ts';
-import { HttpStreamInfo } from '../../dataplane/hcm/stream-info.ts';
+import { HttpStreamInfo } from '../../dataplane/http/stream-info.ts';
 import { SocketConnection } from '../../dataplane/network/connection.ts';
 import { takeSnapshot } from '../../dataplane/stats/snapshot.ts';
 import { HolderStore } from '../../dataplane/stats/store.ts';

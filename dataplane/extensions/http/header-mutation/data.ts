@@ -1,10 +1,7 @@
 // Compiled envoy.filters.http.header_mutation (extensions.filters.http.header_mutation.v3.HeaderMutation and
 // HeaderMutationPerRoute): config.ts makes it, filter.ts reads it.
 
-import type {
-  HeaderMutationData as AppendData,
-  StringMatcherData,
-} from '../../../api/matcher-data.ts';
+import type { OrderedMutationData } from '../../../api/matcher-data.ts';
 
 export interface HeaderMutationFilterData {
   readonly mutations: HeaderMutationsInOrder;
@@ -20,14 +17,8 @@ export interface HeaderMutationRouteData {
   readonly mutations: HeaderMutationsInOrder;
 }
 
+/** Applied strictly in order. */
 export interface HeaderMutationsInOrder {
-  readonly request: readonly MutationData[];
-  readonly response: readonly MutationData[];
+  readonly request: readonly OrderedMutationData[];
+  readonly response: readonly OrderedMutationData[];
 }
-
-/** Applied strictly in order. Names are lower-case; `:`-names and host were refused. */
-export type MutationData =
-  | { readonly kind: 'remove'; readonly name: string }
-  | { readonly kind: 'append'; readonly header: AppendData }
-  /** Removes every header whose name matches. */
-  | { readonly kind: 'remove_on_match'; readonly nameMatcher: StringMatcherData };

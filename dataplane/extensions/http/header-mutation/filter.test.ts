@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fakeFilterContext, fakeRoute, HcmScenario } from '../../../../test/fakes/hcm.ts';
 import { FakeTimers } from '../../../../test/fakes/timers.ts';
+import type { ValueFormat } from '../../../access-log/ordered-mutations.ts';
 import { ResponseHeaders } from '../../../api/headers.ts';
-import type { HeaderMutationData } from '../../../api/matcher-data.ts';
+import type { HeaderMutationData, OrderedMutationData } from '../../../api/matcher-data.ts';
 import { HolderStore } from '../../../stats/store.ts';
-import type { HeaderMutationsInOrder, MutationData } from './data.ts';
+import type { HeaderMutationsInOrder } from './data.ts';
 import { headerMutationFactory } from './filter.ts';
-import type { ValueFormat } from './mutations.ts';
 
 /** Knows literals, `%REQ(name)%` and `%RESP(name)%` alone: formats themselves are tested in access-log. */
 function compileFormat(text: string): ValueFormat {
@@ -25,7 +25,7 @@ const append = (
   value: string,
   action: HeaderMutationData['action'] = 'APPEND_IF_EXISTS_OR_ADD',
   keepEmptyValue = false,
-): MutationData => ({ kind: 'append', header: { name, value, action, keepEmptyValue } });
+): OrderedMutationData => ({ kind: 'append', header: { name, value, action, keepEmptyValue } });
 
 function scenario(
   mutations: Partial<HeaderMutationsInOrder>,
@@ -47,7 +47,7 @@ function scenario(
 }
 
 // Checked against Envoy 1.40: overwriting moves to the end, empty values do nothing unless kept.
-const everyAction: MutationData[] = [
+const everyAction: OrderedMutationData[] = [
   append('x-a', '1'),
   append('x-b', '1', 'ADD_IF_ABSENT'),
   append('x-c', '1', 'OVERWRITE_IF_EXISTS_OR_ADD'),

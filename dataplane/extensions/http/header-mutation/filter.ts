@@ -1,6 +1,7 @@
 // envoy.filters.http.header_mutation, worker half: changes request and response headers. A good first filter
 // to read: both directions, per-route configs, no buffering.
 
+import { type CompileFormat, Mutations } from '../../../access-log/ordered-mutations.ts';
 import type { LogContext } from '../../../api/access-log.ts';
 import type { HttpFilterContext, HttpFilterFactory } from '../../../api/factory.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../../../api/headers.ts';
@@ -22,7 +23,6 @@ import type {
   HeaderMutationRouteData,
   HeaderMutationsInOrder,
 } from './data.ts';
-import { type CompileFormat, Mutations } from './mutations.ts';
 
 /** Both directions of one config level. */
 class MutationSet {

@@ -1,12 +1,11 @@
-// A list of header mutations, compiled: formats and matchers once at config time, applied in order per
-// message by filter.ts.
+// A list of header mutations, compiled: formats and matchers once at config time, applied in order per message by
+// the header_mutation filter and to mirrored requests.
 
-import type { LogContext } from '../../../api/access-log.ts';
-import { type HeaderFields, removeField } from '../../../api/headers.ts';
-import type { HeaderMutationData } from '../../../api/matcher-data.ts';
-import { applyHeaderOption } from '../../../http/append-header.ts';
-import { compileStringMatcher, type StringMatcher } from '../../../matcher/string-matcher.ts';
-import type { MutationData } from './data.ts';
+import type { LogContext } from '../api/access-log.ts';
+import { type HeaderFields, removeField } from '../api/headers.ts';
+import type { HeaderMutationData, OrderedMutationData } from '../api/matcher-data.ts';
+import { applyHeaderOption } from '../http/append-header.ts';
+import { compileStringMatcher, type StringMatcher } from '../matcher/string-matcher.ts';
 
 /** A compiled access-log format: what a header's value becomes; '' or null when all of it is missing. */
 export type ValueFormat = (context: LogContext) => string | null;
@@ -22,7 +21,7 @@ type Mutation =
 export class Mutations {
   readonly #mutations: readonly Mutation[];
 
-  constructor(data: readonly MutationData[], compileFormat: CompileFormat) {
+  constructor(data: readonly OrderedMutationData[], compileFormat: CompileFormat) {
     this.#mutations = data.map((mutation) => compile(mutation, compileFormat));
   }
 
@@ -46,7 +45,7 @@ export class Mutations {
   }
 }
 
-function compile(data: MutationData, compileFormat: CompileFormat): Mutation {
+function compile(data: OrderedMutationData, compileFormat: CompileFormat): Mutation {
   switch (data.kind) {
     case 'remove':
       return { kind: 'remove', name: data.name };
