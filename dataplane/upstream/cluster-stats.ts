@@ -59,6 +59,13 @@ const counters = [
   'upstreamFlowControlDrainedTotal',
   'retryOrShadowAbandoned',
   'lbHealthyPanic',
+  'lbLocalClusterNotOk',
+  'lbRecalculateZoneStructures',
+  'lbZoneClusterTooSmall',
+  'lbZoneNoCapacityLeft',
+  'lbZoneRoutingAllDirectly',
+  'lbZoneRoutingSampled',
+  'lbZoneRoutingCrossZone',
 ] as const;
 
 const MIN_STATUS = 100;
@@ -118,6 +125,13 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamFlowControlDrainedTotal = 0;
   retryOrShadowAbandoned = 0;
   lbHealthyPanic = 0;
+  lbLocalClusterNotOk = 0;
+  lbRecalculateZoneStructures = 0;
+  lbZoneClusterTooSmall = 0;
+  lbZoneNoCapacityLeft = 0;
+  lbZoneRoutingAllDirectly = 0;
+  lbZoneRoutingSampled = 0;
+  lbZoneRoutingCrossZone = 0;
   /** TrafficCounters, by which connections count their bytes. */
   rxBytesTotal = 0;
   txBytesTotal = 0;

@@ -12,6 +12,7 @@ import {
   EXCLUDED_FLAGS,
   HealthFlag,
   hasHealthFlag,
+  readHealthySince,
   type SlotRef,
   UNHEALTHY_FLAGS,
 } from './shared-state.ts';
@@ -61,6 +62,11 @@ export class UpstreamHost implements Host {
   /** What discovery says of it, unless a check or outlier detection says worse. */
   health(): PlacedHost['health'] {
     return healthOf(this.placed, this.#slot);
+  }
+
+  /** Clock.machineMs of when it came or became healthy last; 0 = unknown. Written where there is slow start. */
+  healthySinceMs(): number {
+    return readHealthySince(this.#slot);
   }
 
   /** It does not count among the hosts of its priority: see EXCLUDED_FLAGS. */

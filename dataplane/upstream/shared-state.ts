@@ -15,6 +15,8 @@
 // else only when nobody does. The health epoch changes after any flag of the cluster's hosts has changed.
 
 const SLOT_WORDS = 16;
+/** A half of a time: below what is negative in 32 bits. */
+const WORD_RANGE = 2 ** 31;
 /** 64 KiB per chunk: small meshes have one, and a page that nobody wrote to costs nothing. */
 export const CHUNK_SLOTS = 1024;
 
@@ -26,6 +28,9 @@ export const HostWord = {
   ConsecutiveGatewayFailure: 4,
   ConsecutiveLocalOriginFailure: 5,
   HealthFlags: 6,
+  /** Two halves of a time in ms: see writeHealthySince. */
+  HealthySinceHigh: 12,
+  HealthySinceLow: 13,
 } as const;
 export type HostWord = (typeof HostWord)[keyof typeof HostWord];
 
@@ -102,6 +107,18 @@ export class SharedChunks {
 /** Zeroes a slot; only while nobody uses it. */
 export function clearSlot({ words, base }: SlotRef): void {
   for (let i = 0; i < SLOT_WORDS; i++) Atomics.store(words, base + i, 0);
+}
+
+/** Main: the host is healthy since then (Clock.machineMs). */
+export function writeHealthySince(slot: SlotRef, machineMs: number): void {
+  writeWord(slot, HostWord.HealthySinceHigh, Math.floor(machineMs / WORD_RANGE));
+  writeWord(slot, HostWord.HealthySinceLow, Math.floor(machineMs % WORD_RANGE));
+}
+
+/** Machine ms; 0 = it never was, or nobody asks its cluster to know. */
+export function readHealthySince(slot: SlotRef): number {
+  const high = readWord(slot, HostWord.HealthySinceHigh);
+  return high * WORD_RANGE + readWord(slot, HostWord.HealthySinceLow);
 }
 
 /** Announces (+1) or ends (-1) the use of a slot by one object of this thread. */

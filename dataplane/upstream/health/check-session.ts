@@ -9,7 +9,13 @@ import type { Clock, Random } from '../../../common/clock.ts';
 import type { Timer, TimerService } from '../../../common/timer.ts';
 import type { PlacedHost } from '../../api/config/cluster.ts';
 import type { HealthCheckConfig } from '../../api/config/health-check.ts';
-import { HealthFlag, hasHealthFlag, type SlotRef, setHealthFlag } from '../shared-state.ts';
+import {
+  HealthFlag,
+  hasHealthFlag,
+  type SlotRef,
+  setHealthFlag,
+  writeHealthySince,
+} from '../shared-state.ts';
 import { type FailureType, type HealthEvent, healthEventLine } from './event-log.ts';
 import type { HealthCheckStats } from './health-check-stats.ts';
 import { firstIntervalMs, nextIntervalMs, type Transition } from './interval.ts';
@@ -110,7 +116,7 @@ export class CheckSession implements ProbeObserver {
   // -- ProbeObserver --------------------------------------------------------------------------------
 
   onSuccess(isDegraded: boolean): void {
-    const { config, stats } = this.#context;
+    const { config, stats, clock } = this.#context;
     this.#failures = 0;
     let transition: Transition = 'unchanged';
     if (this.#has(HealthFlag.FailedActiveHc)) {
@@ -119,6 +125,7 @@ export class CheckSession implements ProbeObserver {
         this.#set(HealthFlag.FailedActiveHc, false);
         this.#set(HealthFlag.ExcludedViaImmediateHcFail, false);
         this.#set(HealthFlag.ActiveHcTimeout, false);
+        writeHealthySince(this.slot, clock.machineMs());
         stats.healthy++;
         transition = 'changed';
         this.#log({ kind: 'add_healthy_event', firstCheck: this.#isFirst });

@@ -2,17 +2,20 @@
 
 import type { LoadBalancingData } from '../../api/config/load-balancing.ts';
 import type { PrioritySet } from './host-set.ts';
+import { createListBalancer } from './list-balancer.ts';
 import type { LoadBalancer, LoadBalancerParts } from './load-balancer.ts';
-import { createPicker } from './pickers.ts';
-import { PriorityBalancer } from './priority-balancer.ts';
 
 export function createLoadBalancer(
   data: LoadBalancingData,
   hosts: PrioritySet,
   parts: LoadBalancerParts,
 ): LoadBalancer {
-  const canPeek = data.kind !== 'LEAST_REQUEST';
-  return new PriorityBalancer(hosts, parts, canPeek, (list) =>
-    createPicker(data, list, parts.random),
-  );
+  switch (data.kind) {
+    case 'ROUND_ROBIN':
+    case 'LEAST_REQUEST':
+    case 'RANDOM':
+      return createListBalancer(data, hosts, parts);
+    default:
+      return data satisfies never;
+  }
 }

@@ -1,62 +1,83 @@
 // Earliest deadline first: weighted picks with the smoothest spread. Envoy: edf_scheduler.h.
-// A binary min-heap over (deadline, order of insertion); pick pops, re-weighs and re-inserts.
+//
+//   binary min-heap over (deadline, order); entry i: #items[i], #deadlines[i], #orders[i]
+//
+// pick() takes the root, re-weighs it and puts it back 1 / weight later. Pickers and localities own one each.
 
-interface Entry<T> {
-  readonly item: T;
-  deadline: number;
-  order: number;
-}
-
+/** See the file head. */
 export class EdfScheduler<T> {
-  readonly #heap: Entry<T>[] = [];
-  #currentTime = 0;
-  #nextOrder = 0;
+  readonly #items: T[];
+  readonly #deadlines: Float64Array;
+  /** Of equal deadlines, who was put in first goes first. */
+  readonly #orders: Float64Array;
+  #nextOrder: number;
 
-  /** `weight` > 0. */
-  add(weight: number, item: T): void {
-    this.#push({ item, deadline: this.#currentTime + 1 / weight, order: this.#nextOrder++ });
-  }
-
-  /** The next item; it comes again after 1 / weightOf(item). Null = nothing was added. */
-  pick(weightOf: (item: T) => number): T | null {
-    const heap = this.#heap;
-    const first = heap[0];
-    if (first === undefined) return null;
-    this.#currentTime = first.deadline;
-    first.deadline += 1 / weightOf(first.item);
-    first.order = this.#nextOrder++;
-    this.#siftDown(0);
-    return first.item;
-  }
-
-  #push(entry: Entry<T>): void {
-    const heap = this.#heap;
-    let at = heap.push(entry) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!isBefore(entry, heap[parent]!)) break;
-      heap[at] = heap[parent]!;
-      at = parent;
+  /**
+   * `weightOf` > 0. As if `picks` (>= 0) picks had been made before: workers that start at different ones do not march in
+   * step. Linear in the number of items.
+   */
+  constructor(items: readonly T[], weightOf: (item: T) => number, picks: number) {
+    const { length } = items;
+    this.#items = [...items];
+    this.#deadlines = new Float64Array(length);
+    this.#orders = new Float64Array(length);
+    this.#nextOrder = length;
+    let sum = 0;
+    for (let i = 0; i < length; i++) {
+      const weight = weightOf(items[i]!);
+      this.#deadlines[i] = weight; // for now
+      this.#orders[i] = i;
+      sum += weight;
     }
-    heap[at] = entry;
+    let left = picks;
+    for (let i = 0; i < length; i++) {
+      const weight = this.#deadlines[i]!;
+      const whole = Math.floor((picks * weight) / sum);
+      left -= whole;
+      this.#deadlines[i] = (whole + 1) / weight;
+    }
+    for (let i = (length >> 1) - 1; i >= 0; i--) this.#siftDown(i);
+    for (; left > 0 && length > 0; left--) this.pick(weightOf);
+  }
+
+  /** The next item; it comes again after 1 / weightOf(item). Null = there are none. */
+  pick(weightOf: (item: T) => number): T | null {
+    if (this.#items.length === 0) return null;
+    const first = this.#items[0]!;
+    this.#deadlines[0] = this.#deadlines[0]! + 1 / weightOf(first);
+    this.#orders[0] = this.#nextOrder++;
+    this.#siftDown(0);
+    return first;
   }
 
   #siftDown(start: number): void {
-    const heap = this.#heap;
-    const entry = heap[start]!;
+    const items = this.#items;
+    const deadlines = this.#deadlines;
+    const orders = this.#orders;
+    const { length } = items;
+    const item = items[start]!;
+    const deadline = deadlines[start]!;
+    const order = orders[start]!;
     let at = start;
     for (;;) {
       let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
-      if (!isBefore(heap[child]!, entry)) break;
-      heap[at] = heap[child]!;
+      if (child >= length) break;
+      let soonest = deadlines[child]!;
+      if (child + 1 < length) {
+        const other = deadlines[child + 1]!;
+        if (other < soonest || (other === soonest && orders[child + 1]! < orders[child]!)) {
+          child++;
+          soonest = other;
+        }
+      }
+      if (soonest > deadline || (soonest === deadline && orders[child]! > order)) break;
+      items[at] = items[child]!;
+      deadlines[at] = soonest;
+      orders[at] = orders[child]!;
       at = child;
     }
-    heap[at] = entry;
+    items[at] = item;
+    deadlines[at] = deadline;
+    orders[at] = order;
   }
-}
-
-function isBefore<T>(a: Entry<T>, b: Entry<T>): boolean {
-  return a.deadline < b.deadline || (a.deadline === b.deadline && a.order < b.order);
 }

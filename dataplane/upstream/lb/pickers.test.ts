@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { leastRequestOf, seededRandom } from '../../../test/fakes/cluster-config.ts';
-import {
-  defaultRoundRobin,
-  defaultZoneAware,
-  type LoadBalancingData,
-} from '../../api/config/load-balancing.ts';
+import { defaultRoundRobin, defaultZoneAware } from '../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
 import { EdfScheduler } from './edf-scheduler.ts';
-import { createPicker } from './pickers.ts';
+import { createPicker, type ListPolicyData } from './pickers.ts';
 
 const leastRequest = leastRequestOf();
-const random: LoadBalancingData = { kind: 'RANDOM', locality: defaultZoneAware };
+const random: ListPolicyData = { kind: 'RANDOM', locality: defaultZoneAware };
 
 /** What pickers look at of a host. */
 class StubHost {
@@ -34,7 +30,7 @@ class StubHost {
   }
 }
 
-function picker(data: LoadBalancingData, hosts: readonly StubHost[], seed = 1) {
+function picker(data: ListPolicyData, hosts: readonly StubHost[], seed = 1) {
   const list = hosts as unknown as UpstreamHost[]; // a picker uses weight() and rqActive() only
   const made = createPicker(data, list, seededRandom(seed));
   return () => made.pick() as unknown as StubHost | null;
@@ -116,10 +112,10 @@ test('an empty list gives no host under every policy', () => {
 });
 
 test('EDF: equal deadlines go by order of insertion, and weights are read at each pick', () => {
-  const scheduler = new EdfScheduler<string>();
-  for (const item of ['a', 'b', 'c']) scheduler.add(1, item);
   const weights: Record<string, number> = { a: 1, b: 1, c: 1 };
-  const pick = () => scheduler.pick((item) => weights[item]!)!;
+  const weightOf = (item: string) => weights[item]!;
+  const scheduler = new EdfScheduler(['a', 'b', 'c'], weightOf, 0);
+  const pick = () => scheduler.pick(weightOf)!;
   assert.equal([pick(), pick(), pick(), pick()].join(''), 'abca');
   weights['b'] = 100;
   const next = Array.from({ length: 20 }, pick).join('');

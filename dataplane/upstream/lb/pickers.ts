@@ -2,9 +2,14 @@
 // to one list of one worker and is made anew when the list changes.
 
 import type { Random } from '../../../common/clock.ts';
-import type { LoadBalancingData } from '../../api/config/load-balancing.ts';
+import type {
+  LeastRequestData,
+  RandomData,
+  RoundRobinData,
+} from '../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
 import { EdfScheduler } from './edf-scheduler.ts';
+import type { SlowStart } from './slow-start.ts';
 
 export interface Picker {
   /** Null only when the list is empty. */
@@ -76,17 +81,49 @@ class LeastRequestPicker implements Picker {
   }
 }
 
+/** Equal weights: the one of all with the fewest active requests; of several, each is as likely. */
+class FullScanPicker implements Picker {
+  readonly #hosts: Hosts;
+  readonly #random: Random;
+
+  constructor(hosts: Hosts, random: Random) {
+    this.#hosts = hosts;
+    this.#random = random;
+  }
+
+  pick(): UpstreamHost | null {
+    const hosts = this.#hosts;
+    let best: UpstreamHost | null = null;
+    let bestActive = Number.POSITIVE_INFINITY;
+    let ties = 0;
+    for (let i = 0; i < hosts.length; i++) {
+      const host = hosts[i]!;
+      const active = host.rqActive();
+      if (active > bestActive) continue;
+      if (active < bestActive) {
+        best = host;
+        bestActive = active;
+        ties = 1;
+        continue;
+      }
+      // Reservoir: the k-th of equals takes the place with probability 1/k.
+      ties++;
+      if (((this.#random() * ties) | 0) === 0) best = host;
+    }
+    return best;
+  }
+}
+
+type WeightOf = (host: UpstreamHost) => number;
+
 /** Unequal weights: EDF; least request divides the weight by the load at the time of the pick. */
 class WeightedPicker implements Picker {
-  readonly #scheduler = new EdfScheduler<UpstreamHost>();
-  readonly #weightOf: (host: UpstreamHost) => number;
+  readonly #scheduler: EdfScheduler<UpstreamHost>;
+  readonly #weightOf: WeightOf;
 
-  constructor(hosts: Hosts, weightOf: (host: UpstreamHost) => number, random: Random) {
+  constructor(hosts: Hosts, weightOf: WeightOf, random: Random) {
     this.#weightOf = weightOf;
-    for (const host of hosts) this.#scheduler.add(weightOf(host), host);
-    // Envoy's newer code starts each scheduler at a random phase, for the workers' sake.
-    const skip = (random() * hosts.length) | 0;
-    for (let i = 0; i < skip; i++) this.#scheduler.pick(weightOf);
+    this.#scheduler = new EdfScheduler(hosts, weightOf, (random() * hosts.length) | 0);
   }
 
   pick(): UpstreamHost | null {
@@ -99,28 +136,46 @@ function staticWeight(host: UpstreamHost): number {
 }
 
 /** weight / (active + 1)^bias; see LeastRequestLbConfig.active_request_bias. */
-function leastRequestWeight(bias: number): (host: UpstreamHost) => number {
+function leastRequestWeight(bias: number): WeightOf {
   if (bias === 0) return staticWeight;
   if (bias === 1) return (host) => host.weight() / (host.rqActive() + 1);
   return (host) => host.weight() / (host.rqActive() + 1) ** bias;
 }
 
-/** The picker that `data` asks for, over `hosts`. */
-export function createPicker(data: LoadBalancingData, hosts: Hosts, random: Random): Picker {
+/** Kinds that pick out of one list, whatever locality and priority it is of. */
+export type ListPolicyData = RoundRobinData | LeastRequestData | RandomData;
+
+/** The picker that `data` asks for, over `hosts`. `slowStart`: null = none of the cluster's hosts is in its window. */
+export function createPicker(
+  data: ListPolicyData,
+  hosts: Hosts,
+  random: Random,
+  slowStart: SlowStart | null = null,
+): Picker {
   const first = hosts[0]?.weight();
-  const equal = hosts.every((host) => host.weight() === first);
+  const equal =
+    hosts.length <= 1 || (slowStart === null && hosts.every((host) => host.weight() === first));
   switch (data.kind) {
     case 'RANDOM':
       return new RandomPicker(hosts, random);
     case 'ROUND_ROBIN':
       return equal
         ? new RoundRobinPicker(hosts, random)
-        : new WeightedPicker(hosts, staticWeight, random);
+        : new WeightedPicker(hosts, slowed(staticWeight, slowStart), random);
     case 'LEAST_REQUEST':
-      return equal
-        ? new LeastRequestPicker(hosts, data.choiceCount, random)
-        : new WeightedPicker(hosts, leastRequestWeight(data.activeRequestBias), random);
+      if (!equal) {
+        const weightOf = leastRequestWeight(data.activeRequestBias);
+        return new WeightedPicker(hosts, slowed(weightOf, slowStart), random);
+      }
+      return data.selection === 'FULL_SCAN'
+        ? new FullScanPicker(hosts, random)
+        : new LeastRequestPicker(hosts, data.choiceCount, random);
     default:
       return data satisfies never;
   }
+}
+
+function slowed(weightOf: WeightOf, slowStart: SlowStart | null): WeightOf {
+  if (slowStart === null) return weightOf;
+  return (host) => weightOf(host) * slowStart.factor(host);
 }

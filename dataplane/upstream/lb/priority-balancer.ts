@@ -1,39 +1,43 @@
-// Policies that choose in two steps: a priority by load, then a host of that priority's list by a picker.
+// Policies that choose in steps: a priority by load, maybe a locality of it, then a host of that list by a picker.
+//
+//   priority --panic--> all | locality-weighted: one locality's | zone-aware: own or another locality's | healthy, degraded
+//
+// Envoy: LoadBalancerBase, ZoneAwareLoadBalancerBase::hostSourceToUse.
 
+import type { LocalityLbData } from '../../api/config/load-balancing.ts';
 import { anyHost, type LoadBalancerContext, type PriorityLoad } from '../../api/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
-import { type PrioritySet, priorityLoad } from './host-set.ts';
+import { type HostLists, type PriorityHosts, type PrioritySet, priorityLoad } from './host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from './load-balancer.ts';
+import { LocalityWrr } from './locality-wrr.ts';
 import type { Picker } from './pickers.ts';
+import { ZoneRouting } from './zone-routing.ts';
 
-interface PriorityPickers {
-  readonly all: Picker;
-  readonly healthy: Picker;
-  readonly degraded: Picker;
+/** What makes one such policy different from another. */
+export interface PickPolicy {
+  readonly locality: LocalityLbData;
+  /** A pick does not depend on the load of the moment. */
+  readonly canPeek: boolean;
+  createPicker(hosts: readonly UpstreamHost[]): Picker;
 }
 
 /** See the file head. */
 export class PriorityBalancer implements LoadBalancer {
   readonly #load: PriorityLoad;
-  readonly #pickers: readonly PriorityPickers[];
+  readonly #priorities: readonly PrioritySource[];
   readonly #parts: LoadBalancerParts;
   readonly #canPeek: boolean;
+  readonly #failTrafficOnPanic: boolean;
 
-  /** `canPeek` = a pick does not depend on the load of the moment. */
-  constructor(
-    hosts: PrioritySet,
-    parts: LoadBalancerParts,
-    canPeek: boolean,
-    createPicker: (hosts: readonly UpstreamHost[]) => Picker,
-  ) {
+  constructor(hosts: PrioritySet, parts: LoadBalancerParts, policy: PickPolicy) {
+    const { locality, canPeek } = policy;
     this.#parts = parts;
     this.#canPeek = canPeek;
+    this.#failTrafficOnPanic = locality.kind === 'zone-aware' && locality.failTrafficOnPanic;
     this.#load = priorityLoad(hosts.priorities, hosts, parts.panicThresholdPercent);
-    this.#pickers = hosts.priorities.map(({ all, healthy, degraded }) => ({
-      all: createPicker(all),
-      healthy: createPicker(healthy),
-      degraded: createPicker(degraded),
-    }));
+    this.#priorities = hosts.priorities.map(
+      (lists, priority) => new PrioritySource(lists, priority, hosts, parts, policy),
+    );
   }
 
   peek(): UpstreamHost | null {
@@ -41,30 +45,104 @@ export class PriorityBalancer implements LoadBalancer {
   }
 
   choose(context: LoadBalancerContext): UpstreamHost | null {
-    const pickers = this.#pickers;
     const load = context.priorityLoad(this.#load);
     // By far the commonest: everything goes to the healthy hosts of priority 0.
-    if (load.healthy[0] === 100) return this.#pickAt(pickers[0]!, load.panic[0]!, false);
+    if (load.healthy[0] === 100) return this.#pickAt(0, false);
+    const count = this.#priorities.length;
     const hash = ((this.#parts.random() * 100) | 0) + 1;
     let cumulative = 0;
-    for (let priority = 0; priority < pickers.length; priority++) {
+    for (let priority = 0; priority < count; priority++) {
       cumulative += load.healthy[priority]!;
-      if (hash <= cumulative) {
-        return this.#pickAt(pickers[priority]!, load.panic[priority]!, false);
-      }
+      if (hash <= cumulative) return this.#pickAt(priority, false);
     }
-    for (let priority = 0; priority < pickers.length; priority++) {
+    for (let priority = 0; priority < count; priority++) {
       cumulative += load.degraded[priority]!;
-      if (hash <= cumulative) return this.#pickAt(pickers[priority]!, load.panic[priority]!, true);
+      if (hash <= cumulative) return this.#pickAt(priority, true);
     }
     return null;
   }
 
-  #pickAt(pickers: PriorityPickers, panic: boolean, degraded: boolean): UpstreamHost | null {
-    if (panic) {
-      this.#parts.stats.lbHealthyPanic++;
-      return pickers.all.pick();
-    }
-    return degraded ? pickers.degraded.pick() : pickers.healthy.pick();
+  #pickAt(priority: number, degraded: boolean): UpstreamHost | null {
+    const source = this.#priorities[priority]!;
+    // Its own, whatever loads a retry makes of them (Envoy).
+    if (!this.#load.panic[priority]!) return source.pick(degraded);
+    this.#parts.stats.lbHealthyPanic++;
+    return this.#failTrafficOnPanic ? null : source.pickAny();
+  }
+}
+
+/** The lists of one priority with a picker each, made when it is first needed. */
+class PrioritySource {
+  readonly #hosts: PriorityHosts;
+  readonly #wrr: LocalityWrr | null;
+  readonly #zones: ZoneRouting | null;
+  readonly #lists: ListPickers;
+  readonly #localities: ListPickers[] = [];
+  readonly #policy: PickPolicy;
+
+  constructor(
+    hosts: PriorityHosts,
+    priority: number,
+    { overprovisioningFactor }: PrioritySet,
+    parts: LoadBalancerParts,
+    policy: PickPolicy,
+  ) {
+    const { locality } = policy;
+    const { localCluster, random } = parts;
+    this.#hosts = hosts;
+    this.#policy = policy;
+    this.#lists = new ListPickers(hosts, policy);
+    const isWeighted = locality.kind === 'locality-weighted';
+    this.#wrr = isWeighted ? new LocalityWrr(hosts, overprovisioningFactor, random) : null;
+    this.#zones =
+      isWeighted || localCluster === null || priority > 0
+        ? null
+        : ZoneRouting.create(locality, hosts, localCluster.localHosts(), parts);
+  }
+
+  pickAny(): UpstreamHost | null {
+    return this.#lists.all().pick();
+  }
+
+  pick(degraded: boolean): UpstreamHost | null {
+    let locality = -1;
+    if (this.#wrr !== null) locality = this.#wrr.choose(degraded);
+    else if (this.#zones !== null) locality = this.#zones.choose();
+    if (locality === -2) return null;
+    const pickers = locality === -1 ? this.#lists : this.#localityAt(locality);
+    return degraded ? pickers.degraded().pick() : pickers.healthy().pick();
+  }
+
+  #localityAt(index: number): ListPickers {
+    this.#localities[index] ??= new ListPickers(this.#hosts.localities[index]!, this.#policy);
+    return this.#localities[index];
+  }
+}
+
+class ListPickers {
+  readonly #lists: HostLists;
+  readonly #policy: PickPolicy;
+  #all: Picker | null = null;
+  #healthy: Picker | null = null;
+  #degraded: Picker | null = null;
+
+  constructor(lists: HostLists, policy: PickPolicy) {
+    this.#lists = lists;
+    this.#policy = policy;
+  }
+
+  all(): Picker {
+    this.#all ??= this.#policy.createPicker(this.#lists.all);
+    return this.#all;
+  }
+
+  healthy(): Picker {
+    this.#healthy ??= this.#policy.createPicker(this.#lists.healthy);
+    return this.#healthy;
+  }
+
+  degraded(): Picker {
+    this.#degraded ??= this.#policy.createPicker(this.#lists.degraded);
+    return this.#degraded;
   }
 }

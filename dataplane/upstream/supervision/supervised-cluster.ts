@@ -30,6 +30,7 @@ import {
   readWord,
   type SlotAddress,
   setHealthFlag,
+  writeHealthySince,
 } from '../shared-state.ts';
 import { HostTable, hostAddress } from './host-table.ts';
 import { type Membership, MembershipStats } from './membership-stats.ts';
@@ -128,6 +129,7 @@ export class SupervisedCluster {
     this.#watchHosts();
     // Before the workers hear of them: hosts that have not been checked get no traffic.
     this.#checkHosts(added);
+    this.#startSlowly(added);
     this.#sendHosts();
     this.#checker?.start();
     this.#becomeWarm();
@@ -248,6 +250,16 @@ export class SupervisedCluster {
     for (const host of this.#table.hosts()) {
       const isLeaving = this.#table.isLeaving(hostAddress(host));
       setHealthFlag(this.#parts.chunks.ref(host), HealthFlag.PendingDynamicRemoval, isLeaving);
+    }
+  }
+
+  /** Of new hosts that are to be checked first, slow start begins with the check that passes. */
+  #startSlowly(added: ReadonlySet<string>): void {
+    const nowMs = this.#parts.clock.machineMs();
+    for (const host of this.#table.hosts()) {
+      if (!added.has(hostAddress(host))) continue;
+      const slot = this.#parts.chunks.ref(host);
+      if (healthOf(host, slot) === 'healthy') writeHealthySince(slot, nowMs);
     }
   }
 

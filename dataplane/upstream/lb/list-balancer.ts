@@ -1,0 +1,25 @@
+// Round robin, least request and random: policies that pick out of the hosts of a priority or locality. Used by
+// create-load-balancer, for clusters and for what wraps these policies.
+
+import type { PrioritySet } from './host-set.ts';
+import type { LoadBalancer, LoadBalancerParts } from './load-balancer.ts';
+import { createPicker, type ListPolicyData } from './pickers.ts';
+import { PriorityBalancer } from './priority-balancer.ts';
+import { SlowStart } from './slow-start.ts';
+
+export function createListBalancer(
+  data: ListPolicyData,
+  hosts: PrioritySet,
+  parts: LoadBalancerParts,
+): LoadBalancer {
+  const slowStart =
+    data.kind === 'RANDOM' || data.slowStart === null
+      ? null
+      : new SlowStart(data.slowStart, parts.clock);
+  const active = slowStart?.isAnyIn(hosts.priorities) === true ? slowStart : null;
+  return new PriorityBalancer(hosts, parts, {
+    locality: data.locality,
+    canPeek: data.kind !== 'LEAST_REQUEST',
+    createPicker: (list) => createPicker(data, list, parts.random, active),
+  });
+}
