@@ -24,7 +24,7 @@ export interface Cluster {
   /** Null = no usable host (UH). Counts lb_* stats. */
   chooseHost(context: LoadBalancerContext): Host | null;
   /**
-   * The HTTP pool of `host` (made at first use). `authority` is the request's :authority as it goes
+   * The HTTP pool of `host` (made at first use); null = max_connection_pools is reached. `authority` is the request's :authority as it goes
    * upstream; only clusters with auto_sni look at it, and keep a pool per name. `downstreamProtocol`: of the
    * request, '' = it came by none (use_downstream_protocol_config).
    */
@@ -34,7 +34,7 @@ export interface Cluster {
     authority?: string,
     downstream?: Connection | null,
     downstreamProtocol?: Protocol,
-  ): HttpPool;
+  ): HttpPool | null;
   /** The TCP pool of `host`: one connection per newConnection, none reused. */
   tcpPool(host: Host, priority: ResourcePriority, downstream?: Connection | null): TcpPool;
   maintenanceMode(): boolean;
@@ -48,6 +48,10 @@ export interface Cluster {
 /** Ceilings of one priority ("circuit breakers"), exact over all workers. */
 export interface ResourceManager {
   readonly connections: Resource;
+  /** Of HTTP, in use: per host, worker and protocol at least one. Without a ceiling they are not counted. */
+  readonly connectionPools: Resource;
+  /** Connections to one host; Infinity = no ceiling but the cluster's. */
+  readonly maxConnectionsPerHost: number;
   readonly pendingRequests: Resource;
   readonly requests: Resource;
   readonly retries: Resource;
@@ -133,6 +137,8 @@ export interface ClusterTrafficStats {
   upstreamCxConnectAttemptsExceeded: number;
   upstreamCxIdleTimeout: number;
   upstreamCxOverflow: number;
+  /** max_connection_pools kept a request from its host. */
+  upstreamCxPoolOverflow: number;
   upstreamCxDestroy: number;
   upstreamCxDestroyLocal: number;
   upstreamCxDestroyRemote: number;
@@ -165,6 +171,7 @@ export interface ClusterTrafficStats {
   upstreamRqTxReset: number;
   upstreamRqRetry: number;
   upstreamRqRetryBackoffExponential: number;
+  upstreamRqRetryBackoffRatelimited: number;
   upstreamRqRetryLimitExceeded: number;
   upstreamRqRetrySuccess: number;
   upstreamRqRetryOverflow: number;

@@ -24,6 +24,8 @@ describe('compileCluster', () => {
       maxRequests: 1024,
       maxRetries: 3,
       retryBudget: null,
+      maxConnectionPools: null,
+      maxConnectionsPerHost: null,
       trackRemaining: false,
     };
     assert.deepEqual(compiled('{name: "a:b"}'), {
@@ -150,17 +152,6 @@ describe('compileCluster', () => {
   it('counts a panic threshold of 0 as set', () => {
     const cluster = compiled('{name: a, common_lb_config: {healthy_panic_threshold: {value: 0}}}');
     assert.equal(cluster.commonLb.healthyPanicThresholdPercent, 0);
-  });
-
-  it('lets the first thresholds of a priority win', () => {
-    const cluster = compiled(
-      '{name: a, circuit_breakers: {thresholds: [{max_retries: 1}, {max_retries: 2}, {priority: HIGH, retry_budget: {}}]}}',
-    );
-    assert.equal(cluster.circuitBreakers[0].maxRetries, 1);
-    assert.deepEqual(cluster.circuitBreakers[1].retryBudget, {
-      budgetPercent: 20,
-      minRetryConcurrency: 3,
-    });
   });
 
   it('raises the default max_ejection_time to the base ejection time', () => {

@@ -15,11 +15,18 @@ import type { UpstreamTlsConfig } from '../api/config/tls.ts';
 import { type Compilation, namedAny } from '../compile/compilation.ts';
 import { requireAds } from '../compile/config-source.ts';
 import { compileBindConfig } from './bind-config.ts';
-import { compileDns } from './dns.ts';
+import { compileCircuitBreakers } from './circuit-breakers.ts';
+import {
+  choosesItself,
+  clusterTypeOf,
+  compileClusterType,
+  requireOneEndpoint,
+  withTypeDefaults,
+} from './cluster-type.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { compileHealthChecks } from './health-check.ts';
 import { compileLoadBalancing } from './load-balancing.ts';
-import { compileCircuitBreakers, compileOutlierDetection } from './outlier-detection.ts';
+import { compileOutlierDetection } from './outlier-detection.ts';
 import { grpcStatusFromTrailers } from './outlier-options.ts';
 import { compileUpstreamHttp } from './upstream-http.ts';
 
@@ -66,7 +73,12 @@ export function compileCluster(
       ignoreNewHostsUntilFirstHc:
         cluster.common_lb_config?.ignore_new_hosts_until_first_hc ?? false,
     },
-    circuitBreakers: compileCircuitBreakers(cluster.circuit_breakers),
+    circuitBreakers: compileCircuitBreakers(
+      cluster.circuit_breakers,
+      name,
+      at('circuit_breakers'),
+      compilation,
+    ),
     outlierDetection: compileOutlierDetection(
       cluster.outlier_detection,
       at('outlier_detection'),

@@ -1,16 +1,8 @@
-// config.cluster.v3.OutlierDetection and CircuitBreakers with Envoy's defaults filled in.
+// config.cluster.v3.OutlierDetection with Envoy's defaults filled in.
 
-import type {
-  CircuitBreakersProto,
-  CircuitBreakersThresholdsProto,
-  OutlierDetectionProto,
-} from '../../proto/gen/types.ts';
+import type { OutlierDetectionProto } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
-import type {
-  ClusterConfig,
-  OutlierDetectionConfig,
-  ThresholdsConfig,
-} from '../api/config/cluster.ts';
+import type { OutlierDetectionConfig } from '../api/config/cluster.ts';
 import type { Compilation } from '../compile/compilation.ts';
 
 const DEFAULT_BASE_EJECTION_TIME_MS = 30_000;
@@ -65,34 +57,5 @@ export function compileOutlierDetection(
       true,
     ),
     grpcStatusFromTrailers: fromTrailers,
-  };
-}
-
-/** Index by ResourcePriority; the first entry of a priority wins, as in Envoy. */
-export function compileCircuitBreakers(
-  breakers: CircuitBreakersProto | undefined,
-): ClusterConfig['circuitBreakers'] {
-  const of = (priority: 'DEFAULT' | 'HIGH'): ThresholdsConfig =>
-    compileThresholds(
-      breakers?.thresholds?.find((thresholds) => (thresholds.priority ?? 'DEFAULT') === priority),
-    );
-  return [of('DEFAULT'), of('HIGH')];
-}
-
-function compileThresholds(proto: CircuitBreakersThresholdsProto | undefined): ThresholdsConfig {
-  const budget = proto?.retry_budget;
-  return {
-    maxConnections: wrapperOr(proto?.max_connections, 1024),
-    maxPendingRequests: wrapperOr(proto?.max_pending_requests, 1024),
-    maxRequests: wrapperOr(proto?.max_requests, 1024),
-    maxRetries: wrapperOr(proto?.max_retries, 3),
-    retryBudget:
-      budget === undefined
-        ? null
-        : {
-            budgetPercent: budget.budget_percent?.value ?? 20,
-            minRetryConcurrency: wrapperOr(budget.min_retry_concurrency, 3),
-          },
-    trackRemaining: proto?.track_remaining ?? false,
   };
 }

@@ -33,10 +33,16 @@ export function startTry(
   isAgain = false,
 ): void {
   const { priority } = stream.route!.forward!;
+  const pool = poolOf(stream, cluster, host, priority);
+  if (pool === null) {
+    // max_connection_pools; as Envoy answers.
+    replyNoHealthyUpstream(stream);
+    return;
+  }
   const request = new UpstreamRequest(stream, cluster, host, stream.headers!);
   stream.upstream = request;
   for (let i = 0; i < stream.downstreamFull; i++) request.readDisable(true);
-  request.start(poolOf(stream, cluster, host, priority), endStream, isAgain);
+  request.start(pool, endStream, isAgain);
 }
 
 function poolOf(
@@ -44,7 +50,7 @@ function poolOf(
   cluster: Cluster,
   host: Host,
   priority: ResourcePriority,
-): HttpPool {
+): HttpPool | null {
   const { connection } = stream.callbacks;
   const { method, authority } = stream.headers!;
   const connect = stream.route!.forward!.connect;

@@ -110,7 +110,7 @@ function get(
       return;
     }
     let body = '';
-    cluster.httpPool(host, 0, '', downstream).newStream(
+    cluster.httpPool(host, 0, '', downstream)!.newStream(
       {
         decode1xxHeaders() {},
         decodeHeaders() {},

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FakeClock } from '../../test/fakes/clock.ts';
 import { clusterConfig, defaultThresholds } from '../../test/fakes/cluster-config.ts';
 import { type StatEntry, takeSnapshot } from '../stats/snapshot.ts';
 import { HolderStore } from '../stats/store.ts';
@@ -71,16 +72,21 @@ test('breaker gauges open at the ceiling, and remaining_* shows where it is trac
   const chunks = new SharedChunks();
   chunks.create();
   const slot = chunks.ref({ chunk: 0, slot: 0 });
+  const tracked = { ...defaultThresholds, maxRequests: 1, trackRemaining: true };
+  const thresholds = [tracked, defaultThresholds] as const;
+  const clock = new FakeClock();
   const resources = [
-    new PriorityResources(slot, 0, { ...defaultThresholds, maxRequests: 1 }),
-    new PriorityResources(slot, 1, defaultThresholds),
+    new PriorityResources(slot, 0, thresholds[0], clock),
+    new PriorityResources(slot, 1, thresholds[1], clock),
   ] as const;
   resources[0].requests.acquire();
-  const entries = entriesOf(new CircuitBreakerStats(resources, [true, false]));
+  const entries = entriesOf(new CircuitBreakerStats(resources, thresholds));
   const value = (name: string) => entries.get(`cluster.orders.circuit_breakers.${name}`)?.value;
   assert.equal(value('default.rq_open'), 1);
   assert.equal(value('default.remaining_rq'), 0);
   assert.equal(value('default.cx_open'), 0);
+  assert.equal(value('default.cx_pool_open'), 0);
+  assert.equal(value('default.remaining_cx_pools'), Number.MAX_SAFE_INTEGER, 'no ceiling');
   assert.equal(value('default.remaining_cx'), 1024);
   assert.equal(value('high.rq_open'), 0);
   assert.equal(value('high.remaining_rq'), undefined);

@@ -74,7 +74,7 @@ function setUp(port: number, given: Partial<ClusterConfig>, hostname = '') {
       const host = cluster.chooseHost(anyHost)!;
       const send = (encoder: RequestEncoder) =>
         encoder.encodeHeaders(new RequestHeaders('GET', '/', authority, 'https', []), true);
-      cluster.httpPool(host, 0, authority).newStream(
+      cluster.httpPool(host, 0, authority)!.newStream(
         {
           decode1xxHeaders() {},
           decodeHeaders() {},

@@ -111,13 +111,10 @@ export class UpstreamCluster implements Cluster {
     changeUsers(this.#slot, 1);
     const { circuitBreakers } = config;
     this.#resources = [
-      new PriorityResources(this.#slot, 0, circuitBreakers[0]),
-      new PriorityResources(this.#slot, 1, circuitBreakers[1]),
+      new PriorityResources(this.#slot, 0, circuitBreakers[0], parts.clock),
+      new PriorityResources(this.#slot, 1, circuitBreakers[1], parts.clock),
     ];
-    this.breakerStats = new CircuitBreakerStats(this.#resources, [
-      circuitBreakers[0].trackRemaining,
-      circuitBreakers[1].trackRemaining,
-    ]);
+    this.breakerStats = new CircuitBreakerStats(this.#resources, circuitBreakers);
     const isLocal = config.name === parts.localClusterName;
     this.#balancer = new Balancer(
       config,
@@ -176,7 +173,7 @@ export class UpstreamCluster implements Cluster {
     authority = '',
     downstream: Connection | null = null,
     downstreamProtocol: Protocol = '',
-  ): HttpPool {
+  ): HttpPool | null {
     // Hosts only come out of chooseHost.
     const { pools } = host as UpstreamHost;
     const protocol = this.#protocolFor(downstreamProtocol);
@@ -225,7 +222,8 @@ export class UpstreamCluster implements Cluster {
       const wanted = stats.upstreamRqPendingActive + stats.upstreamRqActive + 1;
       if (wanted * ratio <= stats.upstreamCxActive) return;
       const host = this.#balancer.peek();
-      if (host === null || !host.pools.http(priority, protocol).preconnect(ratio)) return;
+      const pool = host === null ? null : host.pools.http(priority, protocol);
+      if (pool === null || !pool.preconnect(ratio)) return;
     }
   }
 

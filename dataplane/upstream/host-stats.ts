@@ -1,6 +1,7 @@
 // Counters of one host in one worker, with the two that all workers share. Written by pools and the
 // router, read by least request and /clusters.
 
+import { tryAcquireBelow } from '../../common/shared-memory.ts';
 import type { HostStats } from '../api/host.ts';
 import { HostWord, type SlotRef } from './shared-state.ts';
 
@@ -23,6 +24,11 @@ export class SharedHostStats implements HostStats {
 
   adjustActive(delta: 1 | -1): void {
     Atomics.add(this.#words, this.#rqActiveAt, delta);
+  }
+
+  /** One connection more, unless there are `max` of all workers. */
+  tryAddCx(max: number): boolean {
+    return tryAcquireBelow(this.#words, this.#cxActiveAt, max);
   }
 
   adjustCxActive(delta: 1 | -1): void {

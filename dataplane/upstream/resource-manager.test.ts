@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { FakeClock } from '../../test/fakes/clock.ts';
 import { defaultThresholds } from '../../test/fakes/cluster-config.ts';
 import type { ThresholdsConfig } from '../api/config/cluster.ts';
 import { PriorityResources } from './resource-manager.ts';
@@ -45,7 +46,8 @@ function contend({ buffer, seen }: Contender): number {
 
 function resources(chunks: SharedChunks, given: Partial<ThresholdsConfig>, priority: 0 | 1 = 0) {
   const slot = chunks.ref({ chunk: 0, slot: 7 });
-  return new PriorityResources(slot, priority, { ...defaultThresholds, ...given });
+  const thresholds = { ...defaultThresholds, ...given };
+  return new PriorityResources(slot, priority, thresholds, new FakeClock());
 }
 
 function newChunks(): SharedChunks {
@@ -96,11 +98,13 @@ else {
     assert.equal(connections.count(), 1);
   });
 
-  test('the four resources and the two priorities do not share words', () => {
+  test('the resources and the two priorities do not share words', () => {
     const chunks = newChunks();
-    const both = [resources(chunks, {}, 0), resources(chunks, {}, 1)];
+    const pools = { maxConnectionPools: 100 };
+    const both = [resources(chunks, pools, 0), resources(chunks, pools, 1)];
     const all = both.flatMap((one) => [
       one.connections,
+      one.connectionPools,
       one.pendingRequests,
       one.requests,
       one.retries,
@@ -110,7 +114,7 @@ else {
     });
     assert.deepEqual(
       all.map((resource) => resource.count()),
-      [1, 2, 3, 4, 5, 6, 7, 8],
+      [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
     );
   });
 
@@ -123,7 +127,12 @@ else {
     ];
     for (const { active, pending, max } of table) {
       const one = resources(newChunks(), {
-        retryBudget: { budgetPercent: 20, minRetryConcurrency: 3 },
+        retryBudget: {
+          budgetPercent: 20,
+          minRetryConcurrency: 3,
+          intervalMs: 0,
+          recentRequests: null,
+        },
       });
       for (let i = 0; i < active; i++) one.requests.acquire();
       for (let i = 0; i < pending; i++) one.pendingRequests.acquire();

@@ -2,67 +2,24 @@
 // Used by pools and the router. A ceiling is exact: compare-and-swap, so no worker overshoots, and none
 // is refused because of another's attempt that fails.
 
+import type { Clock } from '../../common/clock.ts';
 import { tryAcquireBelow } from '../../common/shared-memory.ts';
 import type { Resource, ResourceManager, ResourcePriority } from '../api/cluster.ts';
-import type { ThresholdsConfig } from '../api/config/cluster.ts';
-import { ResourceWord, resourceWord, type SlotRef } from './shared-state.ts';
+import type { RetryBudgetConfig, ThresholdsConfig } from '../api/config/cluster.ts';
+import { RecentRequests } from './recent-requests.ts';
+import { poolsWord, ResourceWord, resourceWord, type SlotRef } from './shared-state.ts';
 
-/** A ceiling that config gives. */
-class FixedResource implements Resource {
+/** A counter in shared memory; a subclass says where its ceiling is. */
+abstract class SharedResource implements Resource {
   readonly #words: Int32Array;
   readonly #at: number;
-  readonly #max: number;
 
-  constructor(words: Int32Array, at: number, max: number) {
+  constructor({ words, base }: SlotRef, word: number) {
     this.#words = words;
-    this.#at = at;
-    this.#max = max;
+    this.#at = base + word;
   }
 
-  tryAcquire(): boolean {
-    return tryAcquireBelow(this.#words, this.#at, this.#max);
-  }
-
-  acquire(): void {
-    Atomics.add(this.#words, this.#at, 1);
-  }
-
-  release(): void {
-    Atomics.sub(this.#words, this.#at, 1);
-  }
-
-  count(): number {
-    return Atomics.load(this.#words, this.#at);
-  }
-
-  max(): number {
-    return this.#max;
-  }
-}
-
-/** Retries under a budget: the ceiling follows what is active and pending right now. */
-class RetryBudget implements Resource {
-  readonly #words: Int32Array;
-  readonly #at: number;
-  readonly #budgetPercent: number;
-  readonly #minRetryConcurrency: number;
-  readonly #requests: Resource;
-  readonly #pending: Resource;
-
-  constructor(
-    words: Int32Array,
-    at: number,
-    budget: NonNullable<ThresholdsConfig['retryBudget']>,
-    requests: Resource,
-    pending: Resource,
-  ) {
-    this.#words = words;
-    this.#at = at;
-    this.#budgetPercent = budget.budgetPercent;
-    this.#minRetryConcurrency = budget.minRetryConcurrency;
-    this.#requests = requests;
-    this.#pending = pending;
-  }
+  abstract max(): number;
 
   tryAcquire(): boolean {
     return tryAcquireBelow(this.#words, this.#at, this.max());
@@ -79,43 +36,122 @@ class RetryBudget implements Resource {
   count(): number {
     return Atomics.load(this.#words, this.#at);
   }
+}
 
-  max(): number {
-    const current = this.#requests.count() + this.#pending.count();
-    const allowed = Math.trunc((this.#budgetPercent / 100) * current);
-    return Math.max(allowed, this.#minRetryConcurrency);
+/** A ceiling that config gives. */
+class FixedResource extends SharedResource {
+  readonly #max: number;
+
+  constructor(slot: SlotRef, word: number, max: number) {
+    super(slot, word);
+    this.#max = max;
+  }
+
+  override max(): number {
+    return this.#max;
   }
 }
 
-/** The four ceilings of one priority. */
+/** Requests whose number in the last time matters, too. */
+class CountedRequests extends FixedResource {
+  readonly #recent: RecentRequests;
+
+  constructor(slot: SlotRef, word: number, max: number, recent: RecentRequests) {
+    super(slot, word, max);
+    this.#recent = recent;
+  }
+
+  override tryAcquire(): boolean {
+    if (!super.tryAcquire()) return false;
+    this.#recent.add();
+    return true;
+  }
+
+  override acquire(): void {
+    super.acquire();
+    this.#recent.add();
+  }
+}
+
+/** Retries under a budget: the ceiling follows what is active and pending right now, or was begun lately. */
+class RetryBudget extends SharedResource {
+  readonly #budget: RetryBudgetConfig;
+  readonly #requests: Resource;
+  readonly #pending: Resource;
+  readonly #recent: RecentRequests | null;
+
+  constructor(
+    slot: SlotRef,
+    word: number,
+    budget: RetryBudgetConfig,
+    requests: readonly [active: Resource, pending: Resource],
+    recent: RecentRequests | null,
+  ) {
+    super(slot, word);
+    this.#budget = budget;
+    [this.#requests, this.#pending] = requests;
+    this.#recent = recent;
+  }
+
+  override max(): number {
+    const requests =
+      this.#recent === null ? this.#requests.count() + this.#pending.count() : this.#recent.count();
+    const { budgetPercent, minRetryConcurrency } = this.#budget;
+    return Math.max(Math.trunc((budgetPercent / 100) * requests), minRetryConcurrency);
+  }
+}
+
+/** What is not counted, as there is no ceiling. */
+const unlimited: Resource = {
+  tryAcquire: () => true,
+  acquire() {},
+  release() {},
+  count: () => 0,
+  max: () => Number.POSITIVE_INFINITY,
+};
+
+/** The ceilings of one priority. */
 export class PriorityResources implements ResourceManager {
   readonly connections: Resource;
+  readonly connectionPools: Resource;
+  readonly maxConnectionsPerHost: number;
   readonly pendingRequests: Resource;
   readonly requests: Resource;
   readonly retries: Resource;
 
-  constructor({ words, base }: SlotRef, priority: ResourcePriority, thresholds: ThresholdsConfig) {
-    const at = (word: ResourceWord): number => base + resourceWord(priority, word);
-    this.connections = new FixedResource(
-      words,
-      at(ResourceWord.Connections),
-      thresholds.maxConnections,
-    );
-    this.pendingRequests = new FixedResource(
-      words,
-      at(ResourceWord.Pending),
-      thresholds.maxPendingRequests,
-    );
-    this.requests = new FixedResource(words, at(ResourceWord.Requests), thresholds.maxRequests);
+  constructor(
+    slot: SlotRef,
+    priority: ResourcePriority,
+    thresholds: ThresholdsConfig,
+    clock: Clock,
+  ) {
+    const { maxConnectionPools, maxRequests, retryBudget } = thresholds;
+    const at = (word: ResourceWord): number => resourceWord(priority, word);
+    const fixed = (word: ResourceWord, max: number): Resource =>
+      new FixedResource(slot, at(word), max);
+    const memory = retryBudget?.recentRequests ?? null;
+    const recent =
+      memory === null ? null : new RecentRequests(memory, retryBudget!.intervalMs, clock);
+    this.connections = fixed(ResourceWord.Connections, thresholds.maxConnections);
+    this.connectionPools =
+      maxConnectionPools === null
+        ? unlimited
+        : new FixedResource(slot, poolsWord(priority), maxConnectionPools);
+    this.maxConnectionsPerHost = thresholds.maxConnectionsPerHost ?? Number.POSITIVE_INFINITY;
+    this.pendingRequests = fixed(ResourceWord.Pending, thresholds.maxPendingRequests);
+    this.requests =
+      recent === null
+        ? fixed(ResourceWord.Requests, maxRequests)
+        : new CountedRequests(slot, at(ResourceWord.Requests), maxRequests, recent);
     this.retries =
-      thresholds.retryBudget === null
-        ? new FixedResource(words, at(ResourceWord.Retries), thresholds.maxRetries)
+      retryBudget === null
+        ? fixed(ResourceWord.Retries, thresholds.maxRetries)
         : new RetryBudget(
-            words,
+            slot,
             at(ResourceWord.Retries),
-            thresholds.retryBudget,
-            this.requests,
-            this.pendingRequests,
+            retryBudget,
+            [this.requests, this.pendingRequests],
+            recent,
           );
   }
 }

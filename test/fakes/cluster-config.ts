@@ -37,6 +37,8 @@ export const defaultThresholds: ThresholdsConfig = {
   maxRequests: 1024,
   maxRetries: 3,
   retryBudget: null,
+  maxConnectionPools: null,
+  maxConnectionsPerHost: null,
   trackRemaining: false,
 };
 

@@ -233,8 +233,8 @@ export function poolScenario(
   const given = { ...defaultThresholds, ...thresholds };
   const slot = chunks.ref({ chunk: 0, slot: 0 });
   const resources = [
-    new PriorityResources(slot, 0, given),
-    new PriorityResources(slot, 1, given),
+    new PriorityResources(slot, 0, given, timers.clock),
+    new PriorityResources(slot, 1, given, timers.clock),
   ] as const;
   const stats = new ClusterStats();
   const connections: FakePoolConnection[] = [];

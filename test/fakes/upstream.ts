@@ -239,7 +239,14 @@ export class FakeCluster implements Cluster {
 
   resources(): ResourceManager {
     const free = new FakeResource(1024);
-    return { connections: free, pendingRequests: free, requests: free, retries: this.retries };
+    return {
+      connections: free,
+      connectionPools: free,
+      maxConnectionsPerHost: Number.POSITIVE_INFINITY,
+      pendingRequests: free,
+      requests: free,
+      retries: this.retries,
+    };
   }
 
   chooseHost(context: LoadBalancerContext): Host | null {

@@ -76,10 +76,12 @@ export interface ThresholdsConfig {
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
   readonly maxRetries: number;
-  readonly retryBudget: {
-    readonly budgetPercent: number;
-    readonly minRetryConcurrency: number;
-  } | null;
+  /** Per host and protocol one; null = as many as it takes. */
+  readonly maxConnectionPools: number | null;
+  /** per_host_thresholds; null = only maxConnections counts. */
+  readonly maxConnectionsPerHost: number | null;
+  /** Null = maxRetries counts. */
+  readonly retryBudget: RetryBudgetConfig | null;
   readonly trackRemaining: boolean;
 }
 
@@ -95,6 +97,21 @@ export interface OutlierDetectionConfig {
   readonly enforcingConsecutive5xx: number;
   readonly consecutiveGatewayFailure: number;
   readonly enforcingConsecutiveGatewayFailure: number;
+/** Memory of RetryBudgetConfig.recentRequests: a word for each tenth of the interval. */
+export const RECENT_REQUESTS_BYTES = 40;
+
+/** CircuitBreakers.Thresholds.RetryBudget: so many retries at a time as the requests of the moment allow. */
+export interface RetryBudgetConfig {
+  /** Of the requests that are active or pending; 0..100, default 20. */
+  readonly budgetPercent: number;
+  /** So many are always allowed; default 3. */
+  readonly minRetryConcurrency: number;
+  /** budget_interval: the requests of that last time count instead; 0 = those of the moment. */
+  readonly intervalMs: number;
+  /** What counts them over all workers (upstream/recent-requests.ts); null without an interval. */
+  readonly recentRequests: SharedArrayBuffer | null;
+}
+
   readonly consecutiveLocalOriginFailure: number;
   readonly enforcingConsecutiveLocalOriginFailure: number;
   readonly successRateMinimumHosts: number;

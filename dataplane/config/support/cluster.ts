@@ -61,19 +61,24 @@ export const clusterSupport: SupportGroup = {
     [`${cluster}.Cluster.RoundRobinLbConfig`]: {},
     [`${cluster}.Cluster.RefreshRate`]: fields('base_interval', 'max_interval'),
     [`${cluster}.UpstreamConnectionOptions`]: fields('tcp_keepalive'),
-    [`${cluster}.CircuitBreakers`]: fields('thresholds'),
+    [`${cluster}.CircuitBreakers`]: {
+      thresholds: 'yes',
+      per_host_thresholds: { note: 'max_connections, as in Envoy' },
+    },
     [`${cluster}.CircuitBreakers.Thresholds`]: fields(
       'priority',
       'max_connections',
       'max_pending_requests',
       'max_requests',
       'max_retries',
+      'max_connection_pools',
       'retry_budget',
       'track_remaining',
     ),
     [`${cluster}.CircuitBreakers.Thresholds.RetryBudget`]: fields(
       'budget_percent',
       'min_retry_concurrency',
+      'budget_interval',
     ),
     [`${cluster}.OutlierDetection`]: {
       ...fields('interval', 'base_ejection_time', 'max_ejection_time'),

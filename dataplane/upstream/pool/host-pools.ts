@@ -41,9 +41,27 @@ export class HostPools implements PoolOwner<AnyPool> {
     this.#host = host;
   }
 
-  http(priority: ResourcePriority, protocol: PoolProtocol): HttpConnectionPool {
+  /** This and the other two that give HTTP pools: null = max_connection_pools is reached. */
+  http(priority: ResourcePriority, protocol: PoolProtocol): HttpConnectionPool | null {
     const pools = protocol === 'HTTP/2' ? this.#http2 : this.#http;
-    return pools[priority] ?? this.#makeHttp(pools, priority, protocol);
+    const pool = pools[priority];
+    if (pool?.isCounted === true) return pool;
+    if (!this.#mayCountOne(priority)) return null;
+    return counted(pool ?? this.#makeHttp(pools, priority, protocol));
+  }
+
+  /** Takes one below max_connection_pools, if need be by closing one that nobody uses now (Envoy: freeOnePool). */
+  #mayCountOne(priority: ResourcePriority): boolean {
+    const resources = this.#context.resources[priority];
+    const { connectionPools } = resources;
+    if (connectionPools.tryAcquire()) return true;
+    for (const pool of this.#all()) {
+      if (!pool.isCounted || !pool.hasResources(resources) || !pool.isIdle()) continue;
+      pool.closeAll();
+      if (connectionPools.tryAcquire()) return true;
+    }
+    this.#context.stats.upstreamCxPoolOverflow++;
+    return false;
   }
 
   /** `serverName`: SNI of the pool's TLS connections. */
@@ -51,18 +69,20 @@ export class HostPools implements PoolOwner<AnyPool> {
     priority: ResourcePriority,
     protocol: PoolProtocol,
     serverName: string,
-  ): HttpConnectionPool {
+  ): HttpConnectionPool | null {
     const key = `${protocol} ${priority} ${serverName}`;
     this.#named ??= new Map();
     const named = this.#named;
     let pool = named.get(key);
-    if (pool !== undefined) return pool;
+    if (pool?.isCounted === true) return pool;
+    if (!this.#mayCountOne(priority)) return null;
+    if (pool !== undefined) return counted(pool);
     if (named.size >= MAX_NAMED_POOLS) this.#dropOldest<HttpConnectionPool>(named);
     pool = new HttpConnectionPool(this.#context, this.#host, priority, this, protocol, serverName);
     if (this.#isDraining) pool.drain();
     pool.name = key;
     named.set(key, pool);
-    return pool;
+    return counted(pool);
   }
 
   /**
@@ -75,10 +95,13 @@ export class HostPools implements PoolOwner<AnyPool> {
     serverName: string,
     downstream: ProxyProtocolInfo | null,
     key: string,
-  ): HttpConnectionPool {
+  ): HttpConnectionPool | null {
     const name = `${protocol} ${priority} ${serverName} ${key}`;
     const known = this.#proxied?.get(name);
-    if (known instanceof HttpConnectionPool) return known;
+    const isKnown = known instanceof HttpConnectionPool;
+    if (isKnown && known.isCounted) return known;
+    if (!this.#mayCountOne(priority)) return null;
+    if (isKnown) return counted(known);
     const pool = new HttpConnectionPool(
       this.#context,
       this.#host,
@@ -89,7 +112,7 @@ export class HostPools implements PoolOwner<AnyPool> {
       downstream,
     );
     this.#addProxied(name, pool);
-    return pool;
+    return counted(pool);
   }
 
   /** httpProxied for tcp_proxy. */
@@ -154,10 +177,19 @@ export class HostPools implements PoolOwner<AnyPool> {
   onPoolEmpty(pool: AnyPool): void {
     // The sets hold nothing but these pools.
     const mine = pool as HttpConnectionPool | TcpConnectionPool;
+    this.#uncount(mine);
     this.#leaving.delete(mine);
     if (this.#named?.get(pool.name) === pool) this.#named.delete(pool.name);
     if (this.#proxied?.get(pool.name) === pool) this.#proxied.delete(pool.name);
     this.#tellIfEmpty();
+  }
+
+  #uncount(pool: HttpConnectionPool | TcpConnectionPool): void {
+    if (!pool.isCounted) return;
+    pool.isCounted = false;
+    for (const resources of this.#context.resources) {
+      if (pool.hasResources(resources)) resources.connectionPools.release();
+    }
   }
 
   #tellIfEmpty(): void {
@@ -200,4 +232,10 @@ export class HostPools implements PoolOwner<AnyPool> {
     ];
     return pools.filter((pool) => pool !== null);
   }
+}
+
+/** Its place below max_connection_pools was taken before. */
+function counted(pool: HttpConnectionPool): HttpConnectionPool {
+  pool.isCounted = true;
+  return pool;
 }

@@ -396,7 +396,7 @@ test('one more downstream connection than there may be PROXY pools ends the olde
       '',
       { remoteAddress, localAddress, tlvs: [] },
       `${port}`,
-    );
+    )!;
   };
   const oldest = poolOf(1);
   const caller = new Caller();

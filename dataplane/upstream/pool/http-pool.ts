@@ -272,8 +272,11 @@ export class HttpConnectionPool
 
   /** predictive_preconnect_ratio: makes a connection for a request that may come here; false = none wanted. */
   preconnect(ratio: number): boolean {
-    if (this.isDraining || this.host.health() !== 'healthy') return false;
-    return this.#isBelow(ratio, 1) && this.connect();
+    const isWanted =
+      !this.isDraining && this.host.health() === 'healthy' && this.#isBelow(ratio, 1);
+    const isMade = isWanted && this.connect();
+    if (!isMade) this.tellIfDrained();
+    return isMade;
   }
 
   /** Envoy's ConnPoolImplBase::shouldConnect. */

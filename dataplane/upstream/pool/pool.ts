@@ -33,6 +33,8 @@ export abstract class ConnectionPool<
   protected isDraining = false;
   /** Its name among the pools of the host; '' = it stays when it is empty. */
   name = '';
+  /** It is one of those that max_connection_pools counts: from its first request until it is empty. */
+  isCounted = false;
   readonly #owner: PoolOwner<ConnectionPool<Callbacks, Client>>;
   readonly #serverName: string;
   readonly #downstream: ProxyProtocolInfo | null;
@@ -64,6 +66,18 @@ export abstract class ConnectionPool<
   /** No connection, nothing waiting. */
   isEmpty(): boolean {
     return this.clients.size === 0 && this.pending.size === 0;
+  }
+
+  /** What connections it has are only kept for later. */
+  isIdle(): boolean {
+    if (this.pending.size > 0) return false;
+    for (const client of this.clients) if (client.isBusy()) return false;
+    return true;
+  }
+
+  /** False = its ceilings are those of the other priority. */
+  hasResources(resources: ResourceManager): boolean {
+    return this.resources === resources;
   }
 
   /** From now on no connection is reused; what is under way, or still comes, is served. */
@@ -105,6 +119,7 @@ export abstract class ConnectionPool<
     if (!this.resources.pendingRequests.tryAcquire()) {
       stats.upstreamRqPendingOverflow++;
       callbacks.onPoolFailure(StreamResetReason.Overflow, '', this.host);
+      this.tellIfDrained();
       return null;
     }
     const pending = new Pending<Callbacks>(this, callbacks, decoder);
@@ -168,18 +183,17 @@ export abstract class ConnectionPool<
   /** False = the ceiling forbids it. */
   protected connect(): boolean {
     const { stats, context } = this;
-    const { connections } = this.resources;
-    if (!connections.tryAcquire()) {
+    if (!this.#tryCountConnection()) {
       stats.upstreamCxOverflow++;
       // Envoy: a pool without any connection gets one, or what waits here would wait forever while
       // other hosts' connections hold the ceiling.
       if (this.clients.size > 0) return false;
-      connections.acquire();
+      this.resources.connections.acquire();
+      this.host.stats.adjustCxActive(1);
     }
     stats.upstreamCxTotal++;
     stats.upstreamCxActive++;
     this.host.stats.cxTotal++;
-    this.host.stats.adjustCxActive(1);
     const connection = context.connect(
       this.host,
       this.#serverName,
@@ -191,6 +205,15 @@ export abstract class ConnectionPool<
     this.connectingCapacity += client.connectCapacity;
     connection.addConnectionCallbacks(client);
     return true;
+  }
+
+  /** Against both ceilings, the host's and the cluster's; false = one is reached, nothing is counted. */
+  #tryCountConnection(): boolean {
+    const { connections, maxConnectionsPerHost } = this.resources;
+    if (!this.host.stats.tryAddCx(maxConnectionsPerHost)) return false;
+    if (connections.tryAcquire()) return true;
+    this.host.stats.adjustCxActive(-1);
+    return false;
   }
 
   /** The client: its connection is up. */

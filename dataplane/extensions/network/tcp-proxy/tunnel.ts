@@ -58,6 +58,11 @@ export class Tunnel
   start(cluster: Cluster, host: Host, downstream: Connection): void {
     this.#cluster = cluster;
     const pool = cluster.httpPool(host, ResourcePriority.Default, '', downstream);
+    if (pool === null) {
+      // max_connection_pools.
+      this.onPoolFailure(StreamResetReason.Overflow, '', host);
+      return;
+    }
     const connecting = pool.newStream(this, this, ConnectionUse.Unrepeatable);
     if (this.#state === State.Connecting) this.#connecting = connecting;
   }
