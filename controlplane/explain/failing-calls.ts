@@ -82,10 +82,19 @@ function furtherTries({ policy, protocol }: ServiceNode, documents: PolicyDocume
       source: sourceOf(documents, 'retries', 'backoff'),
     },
   ];
-  if (perTryTimeoutMs !== null && perTryTimeoutMs > 0) {
+  if (retries.retryAfterUpToMs !== null) {
     sentences.push({
-      text: `a try without an answer after ${durationText(perTryTimeoutMs)} counts as reset`,
-      source: sourceOf(documents, 'retries', 'perTryTimeout'),
+      text: `or as long as the answer’s retry-after says, if that is no more than ${durationText(retries.retryAfterUpToMs)}`,
+      source: sourceOf(documents, 'retries', 'backoff'),
+    });
+  }
+  if (perTryTimeoutMs !== null && perTryTimeoutMs > 0) {
+    const without = `a try without an answer after ${durationText(perTryTimeoutMs)}`;
+    sentences.push({
+      text: retries.hedge
+        ? `${without} goes on while a further one begins; the first good answer counts`
+        : `${without} counts as reset`,
+      source: sourceOf(documents, 'retries', 'perTryTimeout', 'hedge'),
     });
   }
   const { maxRetries } = circuitBreakers;

@@ -3,9 +3,18 @@
 
 import type { ServiceNode } from '../graph/graph.ts';
 import { localityKey } from '../graph/locality.ts';
-import type { HealthCheckSettings, OutlierSettings } from '../model/defaults.ts';
+import type { HealthCheckSettings, OutlierSettings, StatisticalBounds } from '../model/defaults.ts';
+import type { HashOn } from '../model/kinds/traffic-policy.ts';
 import { counted, durationText, type Section, type Sentence } from './explanation.ts';
 import { type PolicyDocuments, sourceOf } from './sources.ts';
+
+function hashText({ header, cookie, queryParameter }: HashOn): string {
+  if (header !== undefined) return `header ${header}`;
+  if (cookie !== undefined) {
+    return `cookie ${cookie.name}${cookie.ttl === undefined ? '' : ' (given out where it is missing)'}`;
+  }
+  return queryParameter === undefined ? 'caller’s address' : `query parameter ${queryParameter}`;
+}
 
 const nearness = {
   FAILOVER:
@@ -17,16 +26,25 @@ export function explainChoice(
   { policy, endpoints }: ServiceNode,
   documents: PolicyDocuments,
 ): Section {
-  const { policy: name, choiceCount, locality } = policy.loadBalancing;
+  const { policy: name, choiceCount, locality, hashOn, slowStartMs } = policy.loadBalancing;
   const texts = {
     LEAST_REQUEST: `of ${choiceCount} drawn at random, the one with the fewest calls under way (LEAST_REQUEST)`,
     ROUND_ROBIN: 'one after the other, by weight (ROUND_ROBIN)',
     RANDOM: 'any, at random (RANDOM)',
+    CONSISTENT_HASH: `always the same for the same ${hashOn.map(hashText).join(', else ')}; without any, one at random (MAGLEV)`,
   };
   return {
     title: 'Which instance gets a call',
     sentences: [
       { text: texts[name], source: sourceOf(documents, 'loadBalancing', 'policy', 'choiceCount') },
+      ...(slowStartMs === 0
+        ? []
+        : [
+            {
+              text: `a new one gets its whole share only after ${durationText(slowStartMs)}`,
+              source: sourceOf(documents, 'loadBalancing', 'slowStart'),
+            },
+          ]),
       ...(endpoints.some((endpoint) => localityKey(endpoint.locality) !== '')
         ? [{ text: nearness[locality], source: sourceOf(documents, 'loadBalancing', 'locality') }]
         : []),
@@ -80,6 +98,27 @@ function explainEjection(outlier: OutlierSettings, documents: PolicyDocuments): 
       source: source('maxEjectionPercent'),
     },
   ];
+  const { failurePercentage, successRate, dryRun } = outlier;
+  const bounds = ({ minimumRequests, minimumInstances }: StatisticalBounds) =>
+    `per interval, once ${counted(minimumInstances, 'instance')} had ${counted(minimumRequests, 'call')} each`;
+  if (failurePercentage !== null) {
+    sentences.push({
+      text: `leaves when ${failurePercentage.threshold} % of its calls fail (${bounds(failurePercentage)})`,
+      source: source('failurePercentage'),
+    });
+  }
+  if (successRate !== null) {
+    sentences.push({
+      text: `leaves when its success rate is ${successRate.deviations} standard deviations below the mean (${bounds(successRate)})`,
+      source: source('successRate'),
+    });
+  }
+  if (dryRun) {
+    sentences.push({
+      text: 'none of this happens: it is only written down what would have (dry run)',
+      source: source('dryRun'),
+    });
+  }
   if (outlier.grpcStatusFromTrailers) {
     sentences.push({
       text: 'gRPC calls count by the grpc-status in their trailers',
@@ -100,9 +139,10 @@ function probeText({ probe, ...check }: HealthCheckSettings): string {
 }
 
 export function explainCeilings({ policy }: ServiceNode, documents: PolicyDocuments): Section {
-  const { maxConnections, maxPendingRequests, maxRequests } = policy.circuitBreakers;
-  const source = (field: 'maxConnections' | 'maxPendingRequests' | 'maxRequests') =>
-    sourceOf(documents, 'circuitBreakers', field);
+  const { maxConnections, maxPendingRequests, maxRequests, maxConnectionsPerInstance } =
+    policy.circuitBreakers;
+  const source = (...fields: Parameters<typeof sourceOf<'circuitBreakers'>>[2][]) =>
+    sourceOf(documents, 'circuitBreakers', ...fields);
   return {
     title: 'Too many calls at once, per sidecar',
     sentences: [
@@ -118,6 +158,14 @@ export function explainCeilings({ policy }: ServiceNode, documents: PolicyDocume
         text: `${maxConnections} connections are made at most; further calls wait`,
         source: source('maxConnections'),
       },
+      ...(maxConnectionsPerInstance === null
+        ? []
+        : [
+            {
+              text: `${maxConnectionsPerInstance} of them to one instance`,
+              source: source('maxConnectionsPerInstance'),
+            },
+          ]),
     ],
   };
 }

@@ -97,6 +97,29 @@ spec:
   assert.ok(lines.includes(`${said} [route default/orders]`), lines.join('\n'));
 });
 
+test('balancing, dry runs and hedging are said', () => {
+  const text = `${service}---
+apiVersion: remora.dev/v1
+kind: TrafficPolicy
+metadata: {name: all}
+spec:
+  targetRef: {kind: Service, name: orders}
+  retries: {perTryTimeout: 200ms, hedge: true, backoff: {retryAfterUpTo: 5s}}
+  outlierDetection: {dryRun: true, failurePercentage: {threshold: 60}, successRate: {}}
+  loadBalancing: {policy: CONSISTENT_HASH, hashOn: [{header: x-user}, {cookie: {name: id, ttl: 1h}}]}
+`;
+  assert.deepEqual(section(text, 'Which instance gets a call'), [
+    'always the same for the same header x-user, else cookie id (given out where it is missing); without any, one at random (MAGLEV) [TrafficPolicy default/all]',
+  ]);
+  const calls = section(text, 'A call that fails').join('\n');
+  assert.match(calls, /after 200ms goes on while a further one begins/);
+  assert.match(calls, /retry-after says, if that is no more than 5s/);
+  const instances = section(text, 'An instance that fails').join('\n');
+  assert.match(instances, /leaves when 60 % of its calls fail .*5 instances had 50 calls each/);
+  assert.match(instances, /1\.9 standard deviations below the mean/);
+  assert.match(instances, /dry run/);
+});
+
 test('the xDS is that of the Service, in Envoy’s spelling', () => {
   const xds = explain(service)?.xds;
   const text = JSON.stringify(xds);

@@ -95,12 +95,23 @@ export interface ForwardNode {
   /** null = the service's policy; 0 = none. */
   readonly requestTimeoutMs: number | null;
   readonly perTryTimeoutMs: number | null;
+  /** Each gets copies; their answers are dropped. */
+  readonly mirrors: readonly MirrorNode[];
   /** HTTPRoute retry; null = the service's policy. */
   readonly retry: {
     readonly codes: readonly number[];
     readonly attempts: number | null;
     readonly backoffMs: number | null;
   } | null;
+}
+
+export interface MirrorNode {
+  readonly serviceId: string;
+  readonly port: number;
+  readonly version: string | null;
+  /** Of the requests: `numerator` in `denominator`. */
+  readonly numerator: number;
+  readonly denominator: 100 | 10_000 | 1_000_000;
 }
 
 export interface RedirectNode {

@@ -9,6 +9,7 @@ import type { ForwardNode, RouteNode } from './graph.ts';
 import {
   backendNodes,
   headerModifiers,
+  mirrorNodes,
   orderRoutes,
   parentIds,
   type RankedRoute,
@@ -41,6 +42,7 @@ function nodesOf(route: GrpcRoute, index: ServiceIndex): RankedRoute[] {
       kind: 'forward',
       backends: backendNodes(rule.backendRefs ?? [], namespaceOf(route), index),
       urlRewrite: null,
+      mirrors: mirrorNodes(rule.filters ?? [], namespaceOf(route), index),
       requestTimeoutMs: null,
       perTryTimeoutMs: null,
       retry: null,

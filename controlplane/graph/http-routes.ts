@@ -8,6 +8,7 @@ import type { ForwardNode, RedirectNode, RouteNode } from './graph.ts';
 import {
   backendNodes,
   headerModifiers,
+  mirrorNodes,
   orderRoutes,
   type RankedRoute,
   routeName,
@@ -44,6 +45,7 @@ function forwardOf(rule: HttpRouteRule, namespace: string, index: ServiceIndex):
     kind: 'forward',
     backends: backendNodes(rule.backendRefs ?? [], namespace, index),
     urlRewrite: (rule.filters ?? []).find((filter) => filter.urlRewrite)?.urlRewrite ?? null,
+    mirrors: mirrorNodes(rule.filters ?? [], namespace, index),
     requestTimeoutMs: timeouts?.request === undefined ? null : durationMs(timeouts.request),
     perTryTimeoutMs:
       timeouts?.backendRequest === undefined ? null : durationMs(timeouts.backendRequest),

@@ -4,10 +4,10 @@
 
 import type { GrpcRoute } from '../model/kinds/grpc-route.ts';
 import type { HttpRoute } from '../model/kinds/http-route.ts';
-import type { BackendRef, HeaderFilter } from '../model/kinds/route-parts.ts';
+import type { BackendRef, HeaderFilter, RequestMirror } from '../model/kinds/route-parts.ts';
 import { namespaceOf } from '../model/object.ts';
 import type { ServiceIndex } from '../model/references.ts';
-import type { BackendNode, RouteNode } from './graph.ts';
+import type { BackendNode, MirrorNode, RouteNode } from './graph.ts';
 import { portOf, serviceId } from './ids.ts';
 
 /** A route with its place: the first greater number of two ranks decides. */
@@ -88,4 +88,27 @@ export function headerModifiers(
     requestHeaders: filters.find((f) => f.requestHeaderModifier)?.requestHeaderModifier ?? null,
     responseHeaders: filters.find((f) => f.responseHeaderModifier)?.responseHeaderModifier ?? null,
   };
+}
+
+/** Where a rule's mirrors lead. */
+export function mirrorNodes(
+  filters: readonly { readonly requestMirror?: RequestMirror | undefined }[],
+  namespace: string,
+  index: ServiceIndex,
+): MirrorNode[] {
+  return filters.flatMap(({ requestMirror }) => {
+    if (requestMirror === undefined) return [];
+    const { backendRef, percent, fraction } = requestMirror;
+    const backend = index.backend(namespace, backendRef);
+    if (backend === null) throw new Error(`unresolved mirror ${backendRef.name}`);
+    return [
+      {
+        serviceId: serviceId(namespaceOf(backend.service), backend.service.metadata.name),
+        port: portOf(backend.service),
+        version: backend.version,
+        numerator: fraction?.numerator ?? percent ?? 100,
+        denominator: fraction?.denominator ?? 100,
+      },
+    ];
+  });
 }

@@ -3,7 +3,7 @@
 import { durationMs } from './duration.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { ServiceProtocol } from './kinds/service.ts';
-import type { HealthCheck, TrafficSettings } from './kinds/traffic-policy.ts';
+import type { HashOn, HealthCheck, TrafficSettings } from './kinds/traffic-policy.ts';
 
 export const DEFAULT_TRUST_DOMAIN = 'remora.local';
 export const DEFAULT_OUTBOUND_PORT = 15001;
@@ -42,13 +42,19 @@ export interface TrafficPolicySettings {
     readonly maxConnections: number;
     readonly maxPendingRequests: number;
     readonly maxRequests: number;
+    /** null = only the ceiling of all. */
+    readonly maxConnectionsPerInstance: number | null;
     /** null = the retry budget decides. */
     readonly maxRetries: number | null;
   };
   readonly outlierDetection: OutlierSettings | null;
   readonly loadBalancing: {
-    readonly policy: 'LEAST_REQUEST' | 'ROUND_ROBIN' | 'RANDOM';
+    readonly policy: 'LEAST_REQUEST' | 'ROUND_ROBIN' | 'RANDOM' | 'CONSISTENT_HASH';
     readonly choiceCount: number;
+    /** Empty unless CONSISTENT_HASH. */
+    readonly hashOn: readonly HashOn[];
+    /** 0 = none. */
+    readonly slowStartMs: number;
     readonly locality: 'FAILOVER' | 'IGNORE';
   };
   readonly http2: Http2Settings;
@@ -112,6 +118,15 @@ export interface RetrySettings {
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
   readonly budgetPercent: number;
+  /** null = retry-after is not looked at. */
+  readonly retryAfterUpToMs: number | null;
+  readonly hedge: boolean;
+}
+
+/** Of outlier detection that compares instances. */
+export interface StatisticalBounds {
+  readonly minimumInstances: number;
+  readonly minimumRequests: number;
 }
 
 export interface OutlierSettings {
@@ -121,6 +136,9 @@ export interface OutlierSettings {
   readonly baseEjectionTimeMs: number;
   readonly maxEjectionTimeMs: number;
   readonly maxEjectionPercent: number;
+  readonly dryRun: boolean;
+  readonly failurePercentage: (StatisticalBounds & { readonly threshold: number }) | null;
+  readonly successRate: (StatisticalBounds & { readonly deviations: number }) | null;
   readonly grpcStatusFromTrailers: boolean;
 }
 
@@ -156,11 +174,15 @@ export function trafficPolicySettings(
       // Envoy: 10 times the base.
       backoffMaxMs: ms(backoff.max, 10 * backoffBaseMs),
       budgetPercent: retries.budgetPercent ?? 20,
+      retryAfterUpToMs:
+        backoff.retryAfterUpTo === undefined ? null : durationMs(backoff.retryAfterUpTo),
+      hedge: retries.hedge ?? false,
     },
     circuitBreakers: {
       maxConnections: breakers.maxConnections ?? 1024,
       maxPendingRequests: breakers.maxPendingRequests ?? 1024,
       maxRequests: breakers.maxRequests ?? 1024,
+      maxConnectionsPerInstance: breakers.maxConnectionsPerInstance ?? null,
       maxRetries: breakers.maxRetries ?? null,
     },
     outlierDetection:
@@ -173,11 +195,31 @@ export function trafficPolicySettings(
             baseEjectionTimeMs: ms(outlier.baseEjectionTime, 30_000),
             maxEjectionTimeMs: ms(outlier.maxEjectionTime, 300_000),
             maxEjectionPercent: outlier.maxEjectionPercent ?? 50,
+            dryRun: outlier.dryRun ?? false,
+            // Envoy's numbers, but for the threshold's meaning: given here, it acts.
+            failurePercentage:
+              outlier.failurePercentage === undefined
+                ? null
+                : {
+                    threshold: outlier.failurePercentage.threshold ?? 85,
+                    minimumInstances: outlier.failurePercentage.minimumInstances ?? 5,
+                    minimumRequests: outlier.failurePercentage.minimumRequests ?? 50,
+                  },
+            successRate:
+              outlier.successRate === undefined
+                ? null
+                : {
+                    deviations: outlier.successRate.deviations ?? 1.9,
+                    minimumInstances: outlier.successRate.minimumInstances ?? 5,
+                    minimumRequests: outlier.successRate.minimumRequests ?? 100,
+                  },
             grpcStatusFromTrailers: protocol === 'GRPC' && outlier.grpcStatusFromTrailers === true,
           },
     loadBalancing: {
       policy: balancing.policy ?? 'LEAST_REQUEST',
       choiceCount: balancing.choiceCount ?? 2,
+      hashOn: balancing.policy === 'CONSISTENT_HASH' ? (balancing.hashOn ?? []) : [],
+      slowStartMs: ms(balancing.slowStart, 0),
       locality: balancing.locality ?? 'FAILOVER',
     },
     http2: http2Settings(meshDefaults?.http2, policy?.http2),

@@ -80,7 +80,7 @@ describe('reading documents', () => {
       `shop.yaml:9:13 ${at} spec.timeouts.conect: unknown field; did you mean connect?`,
       `shop.yaml:8:14 ${at} spec.timeouts.request: must be a duration such as 250ms, 15s or 1h30m, not "5 seconds"`,
       `shop.yaml:10:42 ${at} spec.outlierDetection.maxEjectionPercent: must be <= 100 (got 101)`,
-      `shop.yaml:11:27 ${at} spec.loadBalancing.policy: must be one of LEAST_REQUEST, ROUND_ROBIN, RANDOM; not "MAGLEV"`,
+      `shop.yaml:11:27 ${at} spec.loadBalancing.policy: must be one of LEAST_REQUEST, ROUND_ROBIN, RANDOM, CONSISTENT_HASH; not "MAGLEV"`,
     ]);
   });
 

@@ -25,6 +25,18 @@ export const DurationText = Type.String({
   title: 'a duration such as 250ms, 15s or 1h30m',
 });
 
+export const HeaderName = Type.String({
+  pattern: "^[A-Za-z0-9!#$%&'*+\\-.^_`|~]+$",
+  maxLength: 256,
+  title: 'an HTTP header name',
+});
+/** RFC 6265: a token. */
+export const CookieName = Type.String({
+  pattern: "^[A-Za-z0-9!#$%&'*+\\-.^_`|~]+$",
+  maxLength: 256,
+  title: 'a cookie name',
+});
+
 export const Port = Type.Integer({ minimum: 1, maximum: 65535 });
 export const Percent = Type.Integer({ minimum: 0, maximum: 100 });
 export const Count = Type.Integer({ minimum: 1, maximum: 4_294_967_295 });

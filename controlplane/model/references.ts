@@ -38,7 +38,7 @@ export class ServiceIndex {
   }
 
   /** What a backendRef of a route in `namespace` means; null when it names nothing. */
-  backend(namespace: string, ref: BackendRef): Backend | null {
+  backend(namespace: string, ref: Pick<BackendRef, 'kind' | 'name'>): Backend | null {
     if (ref.kind === 'ServiceVersion') {
       return this.#versions.get(`${namespace}/${ref.name}`)?.[0] ?? null;
     }

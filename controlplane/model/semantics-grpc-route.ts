@@ -8,6 +8,7 @@ import type { Report, ServiceIndex } from './references.ts';
 import {
   checkBackends,
   checkFilters,
+  checkMirrors,
   checkParents,
   checkRegex,
   checkRuleNames,
@@ -46,6 +47,7 @@ export function checkGrpcRoute(route: GrpcRoute, services: ServiceIndex, report:
     }
     matches += rule.matches?.length ?? 0;
     checkFilters(rule, path, report);
+    checkMirrors(rule, namespaceOf(route), { services, path, report, also: speaksGrpc });
     checkBackends(rule.backendRefs ?? [], namespaceOf(route), {
       services,
       path: [...path, 'backendRefs'],

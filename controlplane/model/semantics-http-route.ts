@@ -8,6 +8,7 @@ import type { Report, ServiceIndex } from './references.ts';
 import {
   checkBackends,
   checkFilters,
+  checkMirrors,
   checkParents,
   checkRegex,
   checkRuleNames,
@@ -33,6 +34,7 @@ export function checkHttpRoute(route: HttpRoute, services: ServiceIndex, report:
         report,
       });
     }
+    checkMirrors(rule, namespaceOf(route), { services, path, report });
     checkTimeouts(rule, path, report);
   }
 }
@@ -54,6 +56,8 @@ function checkHttpFilters(rule: HttpRouteRule, rulePath: DocumentPath, report: R
   if (types.includes('RequestRedirect')) {
     if (types.includes('URLRewrite'))
       report([...rulePath, 'filters'], 'RequestRedirect and URLRewrite exclude each other');
+    if (types.includes('RequestMirror'))
+      report([...rulePath, 'filters'], 'RequestRedirect and RequestMirror exclude each other');
     if ((rule.backendRefs ?? []).length > 0) {
       report([...rulePath, 'backendRefs'], 'a rule that redirects cannot have backends');
     }

@@ -5,7 +5,7 @@ import { RE2JS } from 're2js';
 import { errorText } from '../../common/coded-error.ts';
 import type { GrpcRoute, GrpcRouteRule } from './kinds/grpc-route.ts';
 import type { HttpRoute, HttpRouteRule, RuleFilter } from './kinds/http-route.ts';
-import type { BackendRef } from './kinds/route-parts.ts';
+import type { BackendRef, RequestMirror } from './kinds/route-parts.ts';
 import type { Service } from './kinds/service.ts';
 import { namespaceOf } from './object.ts';
 import type { DocumentPath } from './problem.ts';
@@ -34,19 +34,21 @@ export function checkParents(
   }
 }
 
+interface BackendContext {
+  readonly services: ServiceIndex;
+  readonly path: DocumentPath;
+  readonly missing: string;
+  readonly report: Report;
+  readonly also?: ServiceCheck;
+}
+
 /** `path` is that of the list, `missing` the message for an empty one. */
 export function checkBackends(
   backends: readonly BackendRef[],
   namespace: string,
-  context: {
-    readonly services: ServiceIndex;
-    readonly path: DocumentPath;
-    readonly missing: string;
-    readonly report: Report;
-    readonly also?: ServiceCheck;
-  },
+  context: BackendContext,
 ): void {
-  const { services, path, missing, report, also } = context;
+  const { path, missing, report } = context;
   if (backends.length === 0) {
     report(path, missing);
     return;
@@ -55,24 +57,32 @@ export function checkBackends(
     report(path, 'the weights sum to 0: no backend would get a request');
   }
   for (const [i, ref] of backends.entries()) {
-    if (!checkNamespace(ref.namespace, namespace, [...path, i, 'namespace'], report)) continue;
-    if (ref.kind === 'ServiceVersion' && ref.group !== 'remora.dev') {
-      report([...path, i, 'group'], 'must be remora.dev for kind ServiceVersion');
-    }
-    const backend = services.backend(namespace, ref);
-    if (backend !== null) {
-      checkPort(backend.service, ref.port, [...path, i, 'port'], report);
-      also?.(backend.service, [...path, i, 'name']);
-    } else if (ref.kind === 'ServiceVersion') {
-      report(
-        [...path, i, 'name'],
-        `ServiceVersion "${ref.name}" does not exist in namespace "${namespace}" (${listed(services.versionNames(namespace))})`,
-      );
-    } else {
-      findService(services, namespace, ref.name, (message) =>
-        report([...path, i, 'name'], message),
-      );
-    }
+    checkBackend(ref, namespace, { ...context, path: [...path, i] });
+  }
+}
+
+/** A Service or a ServiceVersion that must be there. */
+function checkBackend(
+  ref: RequestMirror['backendRef'],
+  namespace: string,
+  context: Omit<BackendContext, 'missing'>,
+): void {
+  const { services, path, report, also } = context;
+  if (!checkNamespace(ref.namespace, namespace, [...path, 'namespace'], report)) return;
+  if (ref.kind === 'ServiceVersion' && ref.group !== 'remora.dev') {
+    report([...path, 'group'], 'must be remora.dev for kind ServiceVersion');
+  }
+  const backend = services.backend(namespace, ref);
+  if (backend !== null) {
+    checkPort(backend.service, ref.port, [...path, 'port'], report);
+    also?.(backend.service, [...path, 'name']);
+  } else if (ref.kind === 'ServiceVersion') {
+    report(
+      [...path, 'name'],
+      `ServiceVersion "${ref.name}" does not exist in namespace "${namespace}" (${listed(services.versionNames(namespace))})`,
+    );
+  } else {
+    findService(services, namespace, ref.name, (message) => report([...path, 'name'], message));
   }
 }
 
@@ -138,9 +148,10 @@ const fieldOf = {
   ResponseHeaderModifier: 'responseHeaderModifier',
   RequestRedirect: 'requestRedirect',
   URLRewrite: 'urlRewrite',
+  RequestMirror: 'requestMirror',
 } as const satisfies Record<RuleFilter['type'], string>;
 
-/** Of the rule and of its backends: each type once, with its own settings and no others. */
+/** Of the rule and of its backends: each type once (mirrors as often as one likes), with its own settings and no others. */
 export function checkFilters(
   rule: HttpRouteRule | GrpcRouteRule,
   path: DocumentPath,
@@ -161,7 +172,8 @@ function checkFilterList(
   for (const [i, filter] of filters.entries()) {
     const type = filter.type;
     if (type === undefined) continue;
-    if (seen.has(type)) report([...path, i, 'type'], `${type} is given twice`);
+    if (seen.has(type) && type !== 'RequestMirror')
+      report([...path, i, 'type'], `${type} is given twice`);
     seen.add(type);
     const wanted = fieldOf[type];
     if (filter[wanted] === undefined) report([...path, i, wanted], `missing (type is ${type})`);
@@ -169,6 +181,27 @@ function checkFilterList(
       if (field !== wanted && filter[field] !== undefined) {
         report([...path, i, field], `does not go with type ${type}`);
       }
+    }
+  }
+}
+
+/** Where the mirrors of a rule lead, and how much they get. */
+export function checkMirrors(
+  rule: HttpRouteRule | GrpcRouteRule,
+  namespace: string,
+  context: Omit<BackendContext, 'missing'>,
+): void {
+  const { path, report } = context;
+  for (const [i, { requestMirror }] of (rule.filters ?? []).entries()) {
+    if (requestMirror === undefined) continue;
+    const at: DocumentPath = [...path, 'filters', i, 'requestMirror'];
+    checkBackend(requestMirror.backendRef, namespace, { ...context, path: [...at, 'backendRef'] });
+    const { percent, fraction } = requestMirror;
+    if (percent !== undefined && fraction !== undefined) {
+      report([...at, 'percent'], 'does not go with fraction: say it once');
+    }
+    if (fraction !== undefined && fraction.numerator > (fraction.denominator ?? 100)) {
+      report([...at, 'fraction', 'numerator'], 'must not exceed the denominator');
     }
   }
 }

@@ -5,14 +5,14 @@ import type { LocatedObject } from './documents.ts';
 import { durationMs } from './duration.ts';
 import type { AuthorizationPolicy } from './kinds/authorization-policy.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
-import { protocolOf, type Service } from './kinds/service.ts';
-import type { HealthCheck, TrafficPolicy, TrafficSettings } from './kinds/traffic-policy.ts';
+import type { Service } from './kinds/service.ts';
 import type { Workload } from './kinds/workload.ts';
 import { keyOf, namespaceOf, type ObjectKey, RESERVED_NAMESPACE } from './object.ts';
 import { type DocumentPath, type Problem, problemAt } from './problem.ts';
 import { findService, type Report, ServiceIndex } from './references.ts';
 import { checkGrpcRoute } from './semantics-grpc-route.ts';
 import { checkHttpRoute } from './semantics-http-route.ts';
+import { checkTrafficPolicy, checkTrafficSettings } from './semantics-traffic-policy.ts';
 
 const MIN_CERTIFICATE_TTL_MS = 60_000;
 
@@ -48,7 +48,7 @@ export function checkMesh(located: readonly LocatedObject[]): Problem[] {
         checkWorkload(object, services, report);
         break;
       case 'TrafficPolicy':
-        checkTrafficPolicy(object, key, { services, unique, report });
+        checkTrafficPolicy(object, key, services, unique.trafficPolicyOf, report);
         break;
       case 'AuthorizationPolicy':
         checkAuthorizationPolicy(object, services, report);
@@ -147,80 +147,6 @@ export function versionProblem(service: Service, version: string | null): string
   return names.includes(version)
     ? null
     : `Service "${service.metadata.name}" has no version "${version}"; ${known}`;
-}
-
-function checkTrafficPolicy(
-  policy: TrafficPolicy,
-  key: ObjectKey,
-  context: { services: ServiceIndex; unique: UniqueChecks; report: Report },
-): void {
-  const { services, unique, report } = context;
-  const target = policy.spec.targetRef.name;
-  const service = findService(services, namespaceOf(policy), target, (message) =>
-    report(['spec', 'targetRef', 'name'], message),
-  );
-  const of = `${namespaceOf(policy)}/${target}`;
-  const other = unique.trafficPolicyOf.get(of);
-  if (other !== undefined) {
-    report(['spec', 'targetRef', 'name'], `Service "${target}" already has ${other}`);
-  } else {
-    unique.trafficPolicyOf.set(of, key);
-  }
-  checkTrafficSettings(policy.spec, ['spec'], report);
-  if (policy.spec.healthCheck !== undefined) {
-    checkHealthCheck(policy.spec.healthCheck, service, report);
-  }
-  const fromTrailers = policy.spec.outlierDetection?.grpcStatusFromTrailers;
-  if (service !== null && fromTrailers === true && protocolOf(service) !== 'GRPC') {
-    report(
-      ['spec', 'outlierDetection', 'grpcStatusFromTrailers'],
-      `Service "${target}" speaks ${protocolOf(service)}; this goes with protocol GRPC`,
-    );
-  }
-  if (service !== null && policy.spec.http2 !== undefined && protocolOf(service) === 'HTTP') {
-    report(
-      ['spec', 'http2'],
-      `Service "${target}" speaks HTTP; this goes with protocol HTTP2 or GRPC`,
-    );
-  }
-}
-
-function checkHealthCheck(check: HealthCheck, service: Service | null, report: Report): void {
-  const path: DocumentPath = ['spec', 'healthCheck'];
-  const probes = [check.http, check.grpc, check.tcp].filter((probe) => probe !== undefined);
-  if (probes.length !== 1) report(path, 'must have exactly one of http, grpc and tcp');
-  if (check.grpc !== undefined && service !== null && protocolOf(service) === 'HTTP') {
-    report(
-      [...path, 'grpc'],
-      `Service "${service.metadata.name}" speaks HTTP; this goes with protocol HTTP2 or GRPC`,
-    );
-  }
-  for (const field of ['interval', 'timeout'] as const) {
-    const text = check[field];
-    if (text !== undefined && durationMs(text) === 0) {
-      report([...path, field], 'must be more than 0');
-    }
-  }
-}
-
-/** Of a TrafficPolicy, or of the mesh's defaults: times that mean nothing when they are 0. */
-function checkTrafficSettings(settings: TrafficSettings, path: DocumentPath, report: Report): void {
-  const { timeouts, outlierDetection, http2 } = settings;
-  const times = {
-    timeouts: { connect: timeouts?.connect },
-    outlierDetection: {
-      interval: outlierDetection?.interval,
-      baseEjectionTime: outlierDetection?.baseEjectionTime,
-      maxEjectionTime: outlierDetection?.maxEjectionTime,
-    },
-    'http2.keepalive': { timeout: http2?.keepalive?.timeout },
-  };
-  for (const [section, fields] of Object.entries(times)) {
-    for (const [field, text] of Object.entries(fields)) {
-      if (text === undefined || durationMs(text) > 0) continue;
-      report([...path, ...section.split('.'), field], 'must be more than 0');
-    }
-  }
 }
 
 function checkAuthorizationPolicy(

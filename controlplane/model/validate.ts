@@ -10,7 +10,6 @@ import { type DocumentPath, type Origin, type Problem, problemAt } from './probl
 
 /** Fields of the Gateway API that exist but are not implemented: said so instead of "unknown". */
 const notYetSupported = new Set([
-  'requestMirror',
   'cors',
   'extensionRef',
   'externalAuth',
@@ -20,12 +19,7 @@ const notYetSupported = new Set([
 ]);
 
 /** The same for types of filters. */
-const filtersNotYetSupported = new Set<unknown>([
-  'RequestMirror',
-  'ExtensionRef',
-  'CORS',
-  'ExternalAuth',
-]);
+const filtersNotYetSupported = new Set<unknown>(['ExtensionRef', 'CORS', 'ExternalAuth']);
 
 let validators: ReadonlyMap<Kind, ValidateFunction> | null = null;
 

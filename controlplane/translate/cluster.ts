@@ -91,15 +91,34 @@ export function translateInboundCluster(proxy: ProxyNode): ClusterProto {
 }
 
 function loadBalancing(policy: TrafficPolicySettings): Partial<ClusterProto> {
-  const { policy: name, choiceCount } = policy.loadBalancing;
-  return name === 'LEAST_REQUEST'
-    ? { lb_policy: name, least_request_lb_config: { choice_count: wrapped(choiceCount) } }
-    : { lb_policy: name };
+  const { policy: name, choiceCount, slowStartMs } = policy.loadBalancing;
+  const slowStart =
+    slowStartMs === 0 ? {} : { slow_start_config: { slow_start_window: duration(slowStartMs) } };
+  switch (name) {
+    case 'LEAST_REQUEST':
+      return {
+        lb_policy: name,
+        least_request_lb_config: { choice_count: wrapped(choiceCount), ...slowStart },
+      };
+    case 'ROUND_ROBIN':
+      return {
+        lb_policy: name,
+        ...(slowStartMs === 0 ? {} : { round_robin_lb_config: slowStart }),
+      };
+    case 'CONSISTENT_HASH':
+      return { lb_policy: 'MAGLEV' };
+    default:
+      return { lb_policy: name };
+  }
 }
 
 function circuitBreakers({ policy, protocol }: ServiceNode): CircuitBreakersProto {
   const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = policy.circuitBreakers;
+  const { maxConnectionsPerInstance } = policy.circuitBreakers;
   return {
+    ...(maxConnectionsPerInstance === null
+      ? {}
+      : { per_host_thresholds: [{ max_connections: wrapped(maxConnectionsPerInstance) }] }),
     thresholds: [
       {
         max_connections: wrapped(maxConnections),
@@ -125,19 +144,35 @@ const fromTrailers: MetadataProto = {
 };
 
 function outlierDetection(settings: OutlierSettings): OutlierDetectionProto {
+  const { failurePercentage, successRate } = settings;
+  const enforcing = wrapped(settings.dryRun ? 0 : 100);
   return {
     consecutive_5xx: wrapped(settings.consecutive5xx),
-    enforcing_consecutive_5xx: wrapped(100),
+    enforcing_consecutive_5xx: enforcing,
     consecutive_gateway_failure: wrapped(settings.consecutiveGatewayFailure),
     // Envoy's default is 0: counted, never ejected.
-    enforcing_consecutive_gateway_failure: wrapped(100),
+    enforcing_consecutive_gateway_failure: enforcing,
     interval: duration(settings.intervalMs),
     base_ejection_time: duration(settings.baseEjectionTimeMs),
     max_ejection_time: duration(settings.maxEjectionTimeMs),
     max_ejection_percent: wrapped(settings.maxEjectionPercent),
-    // Both kinds stay off: they need more traffic than a small mesh has to say anything.
-    enforcing_success_rate: wrapped(0),
-    enforcing_failure_percentage: wrapped(0),
+    // Without a word from the user both stay off: they need more traffic than a small mesh has to say anything.
+    enforcing_success_rate: successRate === null ? wrapped(0) : enforcing,
+    ...(successRate === null
+      ? {}
+      : {
+          success_rate_stdev_factor: wrapped(Math.round(1000 * successRate.deviations)),
+          success_rate_minimum_hosts: wrapped(successRate.minimumInstances),
+          success_rate_request_volume: wrapped(successRate.minimumRequests),
+        }),
+    enforcing_failure_percentage: failurePercentage === null ? wrapped(0) : enforcing,
+    ...(failurePercentage === null
+      ? {}
+      : {
+          failure_percentage_threshold: wrapped(failurePercentage.threshold),
+          failure_percentage_minimum_hosts: wrapped(failurePercentage.minimumInstances),
+          failure_percentage_request_volume: wrapped(failurePercentage.minimumRequests),
+        }),
   };
 }
 

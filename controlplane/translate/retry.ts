@@ -44,6 +44,7 @@ export function retryVariants(
       perTryTimeoutMs: forward?.perTryTimeoutMs ?? settings.perTryTimeoutMs,
       baseMs: forward?.retry?.backoffMs ?? settings.backoffBaseMs,
       maxMs: Math.max(settings.backoffMaxMs, forward?.retry?.backoffMs ?? 0),
+      retryAfterUpToMs: settings.retryAfterUpToMs,
     });
   const codes = forward?.retry?.codes ?? settings.retriableStatusCodes;
   if (settings.retryOn !== null)
@@ -66,6 +67,7 @@ function retryPolicy(values: {
   perTryTimeoutMs: number | null;
   baseMs: number;
   maxMs: number;
+  retryAfterUpToMs: number | null;
 }): RetryPolicyProto {
   return {
     retry_on: values.retryOn.join(','),
@@ -79,6 +81,14 @@ function retryPolicy(values: {
       base_interval: duration(Math.max(1, values.baseMs)),
       max_interval: duration(Math.max(1, values.baseMs, values.maxMs)),
     },
+    ...(values.retryAfterUpToMs === null
+      ? {}
+      : {
+          rate_limited_retry_back_off: {
+            reset_headers: [{ name: 'retry-after', format: 'SECONDS' }],
+            max_interval: duration(values.retryAfterUpToMs),
+          },
+        }),
     retry_host_predicate: [
       {
         name: 'envoy.retry_host_predicates.previous_hosts',

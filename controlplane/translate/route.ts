@@ -16,8 +16,10 @@ import type {
   RouteNode,
   ServiceNode,
 } from '../graph/graph.ts';
+import { durationMs } from '../model/duration.ts';
 import type { HttpRouteMatch } from '../model/kinds/http-route.ts';
 import type { HeaderModifier } from '../model/kinds/route-parts.ts';
+import type { HashOn } from '../model/kinds/traffic-policy.ts';
 import { domainsOf, OUTBOUND_ROUTES, outboundCluster } from './names.ts';
 import { retryVariants } from './retry.ts';
 import { translateMatch, translatePathRewrite } from './route-match.ts';
@@ -67,6 +69,7 @@ function wholeService(service: ServiceNode): RouteNode {
         },
       ],
       urlRewrite: null,
+      mirrors: [],
       requestTimeoutMs: null,
       perTryTimeoutMs: null,
       retry: null,
@@ -84,15 +87,44 @@ function forwardRoutes(route: RouteNode, action: ForwardNode, service: ServiceNo
     route: {
       ...destination(action.backends),
       ...rewriteOf(action, route.match),
+      ...mirrorsOf(action),
       timeout: duration(action.requestTimeoutMs ?? service.policy.requestTimeoutMs),
       ...(service.policy.idleTimeoutMs === null
         ? {}
         : { idle_timeout: duration(service.policy.idleTimeoutMs) }),
       ...maxStreamDuration(service),
       ...(policy === null ? {} : { retry_policy: policy }),
+      ...(policy !== null && service.policy.retries.hedge
+        ? { hedge_policy: { hedge_on_per_try_timeout: true } }
+        : {}),
+      ...hashPolicy(service.policy.loadBalancing.hashOn),
     },
     ...headerMutations(route),
   }));
+}
+
+/** The first that a call has decides. */
+function hashPolicy(hashOn: readonly HashOn[]): RouteActionProto {
+  if (hashOn.length === 0) return {};
+  return {
+    hash_policy: hashOn.map(({ header, cookie, queryParameter }) => ({
+      ...(header !== undefined
+        ? { header: { header_name: header.toLowerCase() } }
+        : cookie !== undefined
+          ? {
+              cookie: {
+                name: cookie.name,
+                ...(cookie.ttl === undefined
+                  ? {}
+                  : { ttl: duration(durationMs(cookie.ttl)), path: '/' }),
+              },
+            }
+          : queryParameter !== undefined
+            ? { query_parameter: { name: queryParameter } }
+            : { connection_properties: { source_ip: true } }),
+      terminal: true,
+    })),
+  };
 }
 
 /** A gRPC call brings its deadline along: the sidecars end it then, also when the callee does not. */
@@ -128,6 +160,23 @@ function destination(backends: readonly BackendNode[]): RouteActionProto {
 
 function clusterOf(backend: BackendNode): string {
   return outboundCluster(backend.serviceId, backend.port, backend.version);
+}
+
+const denominators = { 100: 'HUNDRED', 10000: 'TEN_THOUSAND', 1000000: 'MILLION' } as const;
+
+function mirrorsOf({ mirrors }: ForwardNode): RouteActionProto {
+  if (mirrors.length === 0) return {};
+  return {
+    request_mirror_policies: mirrors.map((mirror) => ({
+      cluster: outboundCluster(mirror.serviceId, mirror.port, mirror.version),
+      runtime_fraction: {
+        default_value: {
+          numerator: mirror.numerator,
+          denominator: denominators[mirror.denominator],
+        },
+      },
+    })),
+  };
 }
 
 function rewriteOf(action: ForwardNode, match: HttpRouteMatch): RouteActionProto {

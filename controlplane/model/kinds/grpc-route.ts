@@ -3,7 +3,14 @@
 
 import Type, { type Static } from 'typebox';
 import { closedObject, DnsLabel, GATEWAY_API_VERSION, kindSchema } from '../primitives.ts';
-import { BackendRef, HeaderFilter, HeaderMatch, MatchType, ParentRefs } from './route-parts.ts';
+import {
+  BackendRef,
+  HeaderMatch,
+  headerFilters,
+  MatchType,
+  mirrorFilter,
+  ParentRefs,
+} from './route-parts.ts';
 
 /** Their characters depend on the type: model/semantics-grpc-route. */
 const MethodPart = Type.Optional(Type.String({ minLength: 1, maxLength: 1024 }));
@@ -22,11 +29,17 @@ export const GrpcRouteMatch = closedObject({
 });
 export type GrpcRouteMatch = Static<typeof GrpcRouteMatch>;
 
+const RuleFilter = closedObject({
+  type: Type.Enum(['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestMirror']),
+  ...headerFilters,
+  ...mirrorFilter,
+});
+
 export const GrpcRouteRule = closedObject({
   /** Unique within the route. */
   name: Type.Optional(DnsLabel),
   matches: Type.Optional(Type.Array(GrpcRouteMatch, { minItems: 1, maxItems: 64 })),
-  filters: Type.Optional(Type.Array(HeaderFilter, { maxItems: 16 })),
+  filters: Type.Optional(Type.Array(RuleFilter, { maxItems: 16 })),
   backendRefs: Type.Optional(Type.Array(BackendRef, { maxItems: 16 })),
 });
 export type GrpcRouteRule = Static<typeof GrpcRouteRule>;

@@ -12,7 +12,14 @@ import {
   ObjectName,
   Port,
 } from '../primitives.ts';
-import { BackendRef, HeaderMatch, headerFilters, MatchType, ParentRefs } from './route-parts.ts';
+import {
+  BackendRef,
+  HeaderMatch,
+  headerFilters,
+  MatchType,
+  mirrorFilter,
+  ParentRefs,
+} from './route-parts.ts';
 
 const QueryParamMatch = closedObject({
   type: MatchType,
@@ -71,8 +78,10 @@ const RuleFilter = closedObject({
     'ResponseHeaderModifier',
     'RequestRedirect',
     'URLRewrite',
+    'RequestMirror',
   ]),
   ...headerFilters,
+  ...mirrorFilter,
   requestRedirect: Type.Optional(RequestRedirect),
   urlRewrite: Type.Optional(UrlRewrite),
 });

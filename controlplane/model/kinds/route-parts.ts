@@ -3,13 +3,8 @@
 // remora.dev. Source of names and meaning: gateway-api.sigs.k8s.io, and GEP-1426 for routes of a mesh.
 
 import Type, { type Static } from 'typebox';
-import { closedObject, DnsLabel, ObjectName, Port } from '../primitives.ts';
+import { closedObject, DnsLabel, HeaderName, ObjectName, Percent, Port } from '../primitives.ts';
 
-const HeaderName = Type.String({
-  pattern: "^[A-Za-z0-9!#$%&'*+\\-.^_`|~]+$",
-  maxLength: 256,
-  title: 'an HTTP header name',
-});
 const HeaderValue = Type.String({
   // A control character in a value would let a route split a message.
   pattern: '^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$',
@@ -44,7 +39,7 @@ export const HeaderFilter = closedObject({
 });
 export type HeaderFilter = Static<typeof HeaderFilter>;
 
-export const BackendRef = closedObject({
+const backendIdentity = {
   /** '' (default) with kind Service; `remora.dev` with ServiceVersion (and also allowed with Service). */
   group: Type.Optional(Type.Enum(['', 'remora.dev'])),
   /** Default Service. */
@@ -54,11 +49,33 @@ export const BackendRef = closedObject({
   /** Must be the route's own: references across namespaces need ReferenceGrant. */
   namespace: Type.Optional(DnsLabel),
   port: Type.Optional(Port),
+};
+
+export const BackendRef = closedObject({
+  ...backendIdentity,
   /** Share among the rule's backends, default 1. */
   weight: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
   filters: Type.Optional(Type.Array(HeaderFilter, { maxItems: 2 })),
 });
 export type BackendRef = Static<typeof BackendRef>;
+
+const RequestMirror = closedObject({
+  backendRef: closedObject(backendIdentity),
+  /** Of the requests; default all. */
+  percent: Type.Optional(Percent),
+  /** The same, finer. */
+  fraction: Type.Optional(
+    closedObject({
+      numerator: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+      /** Default 100. */
+      denominator: Type.Optional(Type.Enum([100, 10_000, 1_000_000])),
+    }),
+  ),
+});
+export type RequestMirror = Static<typeof RequestMirror>;
+
+/** The settings of the filter that every rule can have, besides headerFilters. */
+export const mirrorFilter = { requestMirror: Type.Optional(RequestMirror) };
 
 export const ParentRefs = Type.Array(
   closedObject({

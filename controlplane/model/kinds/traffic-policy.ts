@@ -3,9 +3,11 @@
 
 import Type, { type Static } from 'typebox';
 import {
+  CookieName,
   Count,
   closedObject,
   DurationText,
+  HeaderName,
   kindSchema,
   Percent,
   REMORA_API_VERSION,
@@ -33,6 +35,30 @@ export const retryOnTokens = [
 /** Bytes of a flow-control window: RFC 9113 6.9.1 and Envoy's lower bound. */
 const WindowSize = Type.Integer({ minimum: 65_535, maximum: 2_147_483_647 });
 
+/** Of the two kinds that compare instances with each other: below them nothing is concluded. */
+const statisticalBounds = {
+  /** Instances that have had enough calls. */
+  minimumInstances: Type.Optional(Count),
+  /** Calls of an instance in one interval. */
+  minimumRequests: Type.Optional(Count),
+};
+
+/** Exactly one of its fields. */
+const HashOn = closedObject({
+  header: Type.Optional(HeaderName),
+  cookie: Type.Optional(
+    closedObject({
+      name: CookieName,
+      /** Given, a call without the cookie gets one that lives so long; 0s = as long as the browser. */
+      ttl: Type.Optional(DurationText),
+    }),
+  ),
+  queryParameter: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  /** `true`: the caller's address. */
+  sourceIp: Type.Optional(Type.Literal(true)),
+});
+export type HashOn = Static<typeof HashOn>;
+
 const settings = {
   timeouts: Type.Optional(
     closedObject({
@@ -57,8 +83,15 @@ const settings = {
         Type.Array(Type.Integer({ minimum: 400, maximum: 599 }), { minItems: 1 }),
       ),
       backoff: Type.Optional(
-        closedObject({ base: Type.Optional(DurationText), max: Type.Optional(DurationText) }),
+        closedObject({
+          base: Type.Optional(DurationText),
+          max: Type.Optional(DurationText),
+          /** Wait as long as the answer's retry-after says, if that is no more than so long. */
+          retryAfterUpTo: Type.Optional(DurationText),
+        }),
       ),
+      /** At perTryTimeout a further try begins and the first goes on: the first good answer counts. */
+      hedge: Type.Optional(Type.Boolean()),
       /** Retries in flight, at most, as a share of the requests in flight. */
       budgetPercent: Type.Optional(Percent),
     }),
@@ -68,6 +101,8 @@ const settings = {
       maxConnections: Type.Optional(Count),
       maxPendingRequests: Type.Optional(Count),
       maxRequests: Type.Optional(Count),
+      /** Of each instance; default: only the ceiling of all. */
+      maxConnectionsPerInstance: Type.Optional(Count),
       /** A fixed ceiling instead of the retry budget. */
       maxRetries: Type.Optional(Count),
     }),
@@ -81,6 +116,20 @@ const settings = {
       baseEjectionTime: Type.Optional(DurationText),
       maxEjectionTime: Type.Optional(DurationText),
       maxEjectionPercent: Type.Optional(Percent),
+      /** Only say (admin interface, event log, stats) what would have been ejected. */
+      dryRun: Type.Optional(Type.Boolean()),
+      /** Eject who fails so many percent of its calls in an interval; off unless given. */
+      failurePercentage: Type.Optional(
+        closedObject({ threshold: Type.Optional(Percent), ...statisticalBounds }),
+      ),
+      /** Eject who succeeds much less than the others do; off unless given. */
+      successRate: Type.Optional(
+        closedObject({
+          /** Standard deviations below the mean. */
+          deviations: Type.Optional(Type.Number({ minimum: 0.1, maximum: 10 })),
+          ...statisticalBounds,
+        }),
+      ),
       /** Count a gRPC call by the grpc-status in its trailers, not by its head; Envoys ignore it. */
       grpcStatusFromTrailers: Type.Optional(Type.Boolean()),
     }),
@@ -106,9 +155,15 @@ const settings = {
   ),
   loadBalancing: Type.Optional(
     closedObject({
-      policy: Type.Optional(Type.Enum(['LEAST_REQUEST', 'ROUND_ROBIN', 'RANDOM'])),
+      policy: Type.Optional(
+        Type.Enum(['LEAST_REQUEST', 'ROUND_ROBIN', 'RANDOM', 'CONSISTENT_HASH']),
+      ),
       /** Of LEAST_REQUEST: instances compared per pick. */
       choiceCount: Type.Optional(Type.Integer({ minimum: 2, maximum: 100 })),
+      /** Of CONSISTENT_HASH: the first of them that a call has chooses its instance. */
+      hashOn: Type.Optional(Type.Array(HashOn, { minItems: 1, maxItems: 8 })),
+      /** Of LEAST_REQUEST and ROUND_ROBIN: a new instance gets its whole share only after so long. */
+      slowStart: Type.Optional(DurationText),
       /** FAILOVER: the caller's zone first, then its region, then any; by the Workloads' topology labels. */
       locality: Type.Optional(Type.Enum(['FAILOVER', 'IGNORE'])),
     }),
