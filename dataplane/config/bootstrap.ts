@@ -12,6 +12,7 @@ import type {
   NodeConfig,
 } from '../api/config/bootstrap.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
+import { systemDnsResolver } from '../api/config/dns.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import { formatAddress } from '../api/connection.ts';
@@ -138,9 +139,9 @@ function compileClusterDefaults(
   const resolver = bootstrap.typed_dns_resolver_config;
   const bind = bootstrap.cluster_manager?.upstream_bind_config;
   return {
-    dnsResolvers:
+    dnsResolver:
       resolver === undefined
-        ? []
+        ? systemDnsResolver
         : compileDnsResolver(resolver, 'typed_dns_resolver_config', compilation),
     bind:
       bind === undefined

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { assignmentOf, leastRequestOf } from '../../test/fakes/cluster-config.ts';
 import { compiledData, resourceErrors } from '../../test/fakes/config.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
+import { systemDnsResolver } from '../api/config/dns.ts';
 import { defaultHttp2 } from '../api/config/http2.ts';
 import { defaultRoundRobin } from '../api/config/load-balancing.ts';
 
@@ -32,6 +33,7 @@ describe('compileCluster', () => {
       name: 'a:b',
       statName: 'a_b',
       type: 'STATIC',
+      provided: null,
       edsServiceName: '',
       connectTimeoutMs: 5000,
       perConnectionBufferLimitBytes: 1_048_576,
@@ -52,7 +54,7 @@ describe('compileCluster', () => {
         lookupFamily: 'AUTO',
         failureRefreshBaseMs: 5000,
         failureRefreshMaxMs: 5000,
-        resolvers: [],
+        resolver: systemDnsResolver,
       },
       http: {
         idleTimeoutMs: 3_600_000,
@@ -166,7 +168,7 @@ describe('compileCluster', () => {
       `dns_resolution_config: {resolvers: [${address}]}`,
       `dns_resolvers: [${address}]`,
     ]) {
-      assert.deepEqual(compiled(`{name: a, type: STRICT_DNS, ${field}}`).dns.resolvers, [
+      assert.deepEqual(compiled(`{name: a, type: STRICT_DNS, ${field}}`).dns.resolver.servers, [
         '10.0.0.2:53',
       ]);
     }

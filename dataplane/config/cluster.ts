@@ -37,20 +37,23 @@ const DEFAULT_UPDATE_MERGE_WINDOW_MS = 1_000;
 
 /** `path` is '' for a resource of its own. */
 export function compileCluster(
-  cluster: ClusterProto,
+  proto: ClusterProto,
   path: string,
   defaults: ClusterDefaults,
   compilation: Compilation,
 ): ClusterConfig {
   const at = (field: string): string => joinPath(path, field);
   const name = cluster.name ?? '';
+  const cluster = withTypeDefaults(proto);
   const socket = compileUpstreamSocket(cluster, path, compilation);
   const http = compileUpstreamHttp(cluster, path, socket.tls !== null, compilation);
   const keepalive = cluster.upstream_connection_options?.tcp_keepalive;
+  const { type, dns, provided } = compileClusterType(cluster, path, http, defaults, compilation);
   return {
     name,
     statName: (cluster.alt_stat_name ?? name).replaceAll(':', '_'),
-    type: compileType(cluster),
+    type,
+    provided,
     edsServiceName: compileEds(cluster, path, compilation),
     connectTimeoutMs: durationMsOr(cluster.connect_timeout, DEFAULT_CONNECT_TIMEOUT_MS),
     perConnectionBufferLimitBytes: wrapperOr(
@@ -92,7 +95,7 @@ export function compileCluster(
     ),
     healthCheck: compileHealthChecks(cluster, at('health_checks'), http.protocol, compilation),
     loadAssignment: compileAssignment(cluster, path, compilation),
-    dns: compileDns(cluster, path, defaults.dnsResolvers, compilation),
+    dns,
     http,
     tls: socket.tls,
     tcpKeepalive:
@@ -114,16 +117,10 @@ export function compileCluster(
   };
 }
 
-function compileType(cluster: ClusterProto): ClusterConfig['type'] {
-  const type = cluster.type ?? 'STATIC';
-  // Any other was refused by the support table.
-  return type === 'STRICT_DNS' || type === 'EDS' ? type : 'STATIC';
-}
-
 /** The EDS resource name; '' for other types. */
 function compileEds(cluster: ClusterProto, path: string, compilation: Compilation): string {
   const at = joinPath(path, 'eds_cluster_config');
-  if (cluster.type !== 'EDS') {
+  if (clusterTypeOf(cluster) !== 'EDS') {
     if (cluster.eds_cluster_config !== undefined) {
       compilation.fail(at, 'may only be set in a cluster of type EDS');
     }
@@ -143,14 +140,17 @@ function compileAssignment(
   compilation: Compilation,
 ): LoadAssignment | null {
   const at = joinPath(path, 'load_assignment');
-  if (cluster.type === 'EDS') {
+  const type = clusterTypeOf(cluster);
+  if (type === 'EDS' || choosesItself.has(type)) {
     if (cluster.load_assignment !== undefined) {
       compilation.fail(at, 'may not be set in a cluster of type EDS');
     }
     return null;
   }
-  const allowNames = cluster.type === 'STRICT_DNS';
-  return compileLoadAssignment(cluster.load_assignment ?? {}, at, allowNames, compilation);
+  const allowNames = type === 'STRICT_DNS' || type === 'LOGICAL_DNS';
+  const assignment = cluster.load_assignment ?? {};
+  if (type === 'LOGICAL_DNS') requireOneEndpoint(assignment, at, compilation);
+  return compileLoadAssignment(assignment, at, allowNames, compilation);
 }
 
 /** What a cluster's connections are made of. */

@@ -1,14 +1,26 @@
-// How a STRICT_DNS cluster resolves: Cluster.dns_* fields and typed_dns_resolver_config (c-ares).
+// How a cluster of a DNS type resolves: Cluster.dns_* fields or a DnsCluster, and the c-ares resolver config of
+// those, of DNS caches (dns-cache.ts) and of the bootstrap.
 
 import { isIP } from 'node:net';
 import { joinPath } from '../../common/result.ts';
 import type {
   AddressProto,
+  CaresDnsResolverConfigProto,
   ClusterProto,
+  ClusterRefreshRateProto,
+  DnsClusterProto,
+  DnsResolutionConfigProto,
+  DnsResolverOptionsProto,
   TypedExtensionConfigProto,
 } from '../../proto/gen/types.ts';
-import { durationMsOr } from '../../proto/well-known.ts';
-import type { DnsConfig } from '../api/config/cluster.ts';
+import type { PlainDuration } from '../../proto/plain.ts';
+import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
+import {
+  type DnsConfig,
+  type DnsResolverConfig,
+  type LookupFamily,
+  systemDnsResolver,
+} from '../api/config/dns.ts';
 import { formatAddress } from '../api/connection.ts';
 import { compileHostAddress } from '../compile/address.ts';
 import { type Compilation, mapItems } from '../compile/compilation.ts';
@@ -16,15 +28,56 @@ import { type Compilation, mapItems } from '../compile/compilation.ts';
 const CARES = 'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig';
 const DEFAULT_REFRESH_RATE_MS = 5_000;
 
-/** `defaultResolvers` are the bootstrap's, for a cluster that names none. */
+/** The fields of Cluster. `defaultResolver` is the bootstrap's, for a cluster that says nothing. */
 export function compileDns(
   cluster: ClusterProto,
   path: string,
-  defaultResolvers: readonly string[],
+  defaultResolver: DnsResolverConfig,
   compilation: Compilation,
 ): DnsConfig {
-  const refreshRateMs = durationMsOr(cluster.dns_refresh_rate, DEFAULT_REFRESH_RATE_MS);
-  const failure = cluster.dns_failure_refresh_rate;
+  return {
+    ...compileRefresh(cluster, DEFAULT_REFRESH_RATE_MS, path, compilation),
+    respectTtl: cluster.respect_dns_ttl ?? false,
+    minRefreshMs: 0,
+    jitterMs: durationMsOr(cluster.dns_jitter, 0),
+    lookupFamily: cluster.dns_lookup_family ?? 'AUTO',
+    resolver: compileOwnResolver(cluster, path, compilation) ?? defaultResolver,
+  };
+}
+
+/** extensions.clusters.dns.v3.DnsCluster; its resolver goes before that of the Cluster. */
+export function compileDnsCluster(
+  dns: DnsClusterProto,
+  path: string,
+  clusterResolver: DnsResolverConfig,
+  compilation: Compilation,
+): DnsConfig {
+  return {
+    ...compileRefresh(dns, DEFAULT_REFRESH_RATE_MS, path, compilation),
+    respectTtl: dns.respect_dns_ttl ?? false,
+    minRefreshMs: durationMsOr(dns.dns_min_refresh_rate, 0),
+    jitterMs: durationMsOr(dns.dns_jitter, 0),
+    lookupFamily: familyOf(dns.dns_lookup_family),
+    resolver: compileOwnResolver(dns, path, compilation) ?? clusterResolver,
+  };
+}
+
+function familyOf(family: DnsClusterProto['dns_lookup_family']): LookupFamily {
+  return family === undefined || family === 'UNSPECIFIED' ? 'AUTO' : family;
+}
+
+/** Refresh rates that are said in the same words in three messages. */
+export function compileRefresh(
+  rates: {
+    readonly dns_refresh_rate?: PlainDuration | undefined;
+    readonly dns_failure_refresh_rate?: ClusterRefreshRateProto | undefined;
+  },
+  defaultMs: number,
+  path: string,
+  compilation: Compilation,
+): Pick<DnsConfig, 'refreshRateMs' | 'failureRefreshBaseMs' | 'failureRefreshMaxMs'> {
+  const refreshRateMs = durationMsOr(rates.dns_refresh_rate, defaultMs);
+  const failure = rates.dns_failure_refresh_rate;
   const failureRefreshBaseMs = durationMsOr(failure?.base_interval, refreshRateMs);
   const failureRefreshMaxMs = durationMsOr(
     failure?.max_interval,
@@ -36,48 +89,48 @@ export function compileDns(
       'must be >= base_interval',
     );
   }
-  const own = compileClusterResolvers(cluster, path, compilation);
-  return {
-    refreshRateMs,
-    respectTtl: cluster.respect_dns_ttl ?? false,
-    lookupFamily: cluster.dns_lookup_family ?? 'AUTO',
-    failureRefreshBaseMs,
-    failureRefreshMaxMs,
-    resolvers: own ?? defaultResolvers,
-  };
+  return { refreshRateMs, failureRefreshBaseMs, failureRefreshMaxMs };
 }
 
-/** Null = the cluster says nothing. The newest way of saying it wins, as in Envoy. */
-function compileClusterResolvers(
-  cluster: ClusterProto,
+/** Null = nothing is said. The newest way of saying it wins, as in Envoy. */
+export function compileOwnResolver(
+  given: {
+    readonly typed_dns_resolver_config?: TypedExtensionConfigProto | undefined;
+    readonly dns_resolution_config?: DnsResolutionConfigProto | undefined;
+    readonly dns_resolvers?: readonly AddressProto[] | undefined;
+  },
   path: string,
   compilation: Compilation,
-): readonly string[] | null {
-  if (cluster.typed_dns_resolver_config !== undefined) {
+): DnsResolverConfig | null {
+  if (given.typed_dns_resolver_config !== undefined) {
     const at = joinPath(path, 'typed_dns_resolver_config');
-    return compileDnsResolver(cluster.typed_dns_resolver_config, at, compilation);
+    return compileDnsResolver(given.typed_dns_resolver_config, at, compilation);
   }
-  if (cluster.dns_resolution_config !== undefined) {
+  const resolution = given.dns_resolution_config;
+  if (resolution !== undefined) {
     const at = joinPath(path, 'dns_resolution_config.resolvers');
-    return compileResolvers(cluster.dns_resolution_config.resolvers, at, compilation);
+    const servers = compileServers(resolution.resolvers, at, compilation);
+    return { ...systemDnsResolver, servers, ...searchOf(resolution.dns_resolver_options) };
   }
-  if (cluster.dns_resolvers !== undefined) {
-    return compileResolvers(cluster.dns_resolvers, joinPath(path, 'dns_resolvers'), compilation);
+  if (given.dns_resolvers !== undefined) {
+    const at = joinPath(path, 'dns_resolvers');
+    const servers = compileServers(given.dns_resolvers, at, compilation);
+    return { ...systemDnsResolver, servers };
   }
   return null;
 }
 
-/** typed_dns_resolver_config of a cluster or of the bootstrap; c-ares only. */
+/** typed_dns_resolver_config wherever it may stand; c-ares only. */
 export function compileDnsResolver(
   config: TypedExtensionConfigProto,
   path: string,
   compilation: Compilation,
-): readonly string[] {
+): DnsResolverConfig {
   const any = config.typed_config;
   const at = `${path}.typed_config`;
   if (any === undefined) {
     compilation.fail(at, 'is required');
-    return [];
+    return systemDnsResolver;
   }
   if (any.type_name !== CARES || any.message === null) {
     compilation.fail(
@@ -86,13 +139,26 @@ export function compileDnsResolver(
         ? `unknown type '${any.type_url}'`
         : `not supported yet (${any.type_name})`,
     );
-    return [];
+    return systemDnsResolver;
   }
-  const cares = any.message as { readonly resolvers?: readonly AddressProto[] }; // its very type
-  return compileResolvers(cares.resolvers, `${at}.resolvers`, compilation);
+  const cares = any.message as CaresDnsResolverConfigProto; // its very type
+  return {
+    servers: compileServers(cares.resolvers, `${at}.resolvers`, compilation),
+    useAsFallback: cares.use_resolvers_as_fallback ?? false,
+    filterUnroutableFamilies: cares.filter_unroutable_families ?? false,
+    ...searchOf(cares.dns_resolver_options),
+    queryTimeoutMs: 1000 * Number(wrapperOr(cares.query_timeout_seconds, 5)),
+    queryTries: wrapperOr(cares.query_tries, systemDnsResolver.queryTries),
+  };
 }
 
-function compileResolvers(
+function searchOf(
+  options: DnsResolverOptionsProto | undefined,
+): Pick<DnsResolverConfig, 'noDefaultSearchDomain'> {
+  return { noDefaultSearchDomain: options?.no_default_search_domain ?? false };
+}
+
+function compileServers(
   resolvers: readonly AddressProto[] | undefined,
   path: string,
   compilation: Compilation,

@@ -8,6 +8,7 @@ import { noValidation, type UpstreamTlsConfig } from '../api/config/tls.ts';
 import { formatAddress } from '../api/connection.ts';
 import type { Compilation } from '../compile/compilation.ts';
 import { readText } from '../compile/data-source.ts';
+import { clusterTypeOf } from './cluster-type.ts';
 import { compileUpstreamSocket } from './cluster.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { upstreamHttpOptions } from './upstream-http.ts';
@@ -24,8 +25,10 @@ export function compileGrpcCluster(
     compilation.fail(joinPath(path, 'transport_socket'), 'not supported yet for a gRPC service');
   }
   if (tls !== null) refuseSds(tls, joinPath(path, 'transport_socket'), compilation);
-  if (cluster.type === 'EDS') {
-    compilation.fail(joinPath(path, 'type'), 'not supported yet (EDS for a gRPC service)');
+  const type = clusterTypeOf(cluster);
+  const hasNames = type === 'STRICT_DNS' || type === 'LOGICAL_DNS';
+  if (!hasNames && type !== 'STATIC') {
+    compilation.fail(joinPath(path, 'type'), `not supported yet (${type} for a gRPC service)`);
   }
   if (cluster.health_checks !== undefined) {
     compilation.fail(joinPath(path, 'health_checks'), 'not supported yet for a gRPC service');
@@ -34,7 +37,7 @@ export function compileGrpcCluster(
   const assignment = compileLoadAssignment(
     cluster.load_assignment ?? {},
     assignmentPath,
-    cluster.type === 'STRICT_DNS',
+    hasNames,
     compilation,
   );
   const addresses = assignment.localities.flatMap(({ hosts }) =>

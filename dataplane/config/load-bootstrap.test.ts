@@ -80,7 +80,7 @@ layered_runtime: {layers: [{name: s, static_layer: {overload: {some_other_key: 5
 static_resources:
   clusters:
   - name: a
-    type: LOGICAL_DNS
+    wait_for_warm_on_init: false
     http2_protocol_options: {}
     health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, custom_health_check: {name: redis}}]
 `);
@@ -90,7 +90,7 @@ static_resources:
         'not supported yet: stats_sinks',
         'not supported yet: overload_manager.resource_monitors[0].typed_config (envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig)',
         'not supported yet: layered_runtime.layers[0].static_layer["overload"]["some_other_key"] (runtime key overload.some_other_key)',
-        'not supported yet: static_resources.clusters[0].type (LOGICAL_DNS)',
+        'not supported yet: static_resources.clusters[0].wait_for_warm_on_init (false)',
         'not supported yet: static_resources.clusters[0].health_checks[0].custom_health_check',
       ],
     );

@@ -60,8 +60,8 @@ describe('checkSupport', () => {
   });
 
   it('names a value that is not supported', () => {
-    assert.deepEqual(checkSupport(CLUSTER, { type: 'LOGICAL_DNS' }), [
-      { path: 'type', message: 'not supported yet (LOGICAL_DNS)' },
+    assert.deepEqual(checkSupport(CLUSTER, { wait_for_warm_on_init: { value: false } }), [
+      { path: 'wait_for_warm_on_init', message: 'not supported yet (false)' },
     ]);
     assert.deepEqual(
       checkSupport(CLUSTER, { outlier_detection: { enforcing_success_rate: { value: 5 } } }),

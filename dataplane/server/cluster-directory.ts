@@ -3,6 +3,7 @@
 import type { Clock, Random } from '../../common/clock.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { ClusterConfig, LoadAssignment } from '../api/config/cluster.ts';
+import type { DnsResolverConfig } from '../api/config/dns.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import type { StatsStore } from '../api/stats.ts';
 import { SecretStore } from '../tls/secret-store.ts';
@@ -117,8 +118,8 @@ export class ClusterDirectory {
     this.#supervision.close();
   }
 
-  #resolverFor(servers: readonly string[]): NameResolver {
-    const key = servers.join(',');
+  #resolverFor(config: DnsResolverConfig): NameResolver {
+    const key = JSON.stringify(config);
     let resolver = this.#resolvers.get(key);
     if (resolver === undefined) {
       resolver = systemNameResolver(servers);

@@ -77,10 +77,10 @@ export class WorkerClusterManager implements ClusterManager {
   hostReports(): HostReport[] {
     const reports: HostReport[] = [];
     for (const cluster of this.#clusters.values()) {
-      for (const { addressText, stats } of cluster.hosts()) {
+      for (const { identity, stats } of cluster.hosts()) {
         reports.push({
           cluster: cluster.config.name,
-          address: addressText,
+          address: identity,
           cxTotal: stats.cxTotal,
           cxConnectFail: stats.cxConnectFail,
           rqTotal: stats.rqTotal,

@@ -230,7 +230,7 @@ export class UpstreamCluster implements Cluster {
   onImmediateHealthCheckFail(host: Host): void {
     // Hosts only come out of chooseHost. Once is enough: main is not to hear of each of its responses.
     if ((host as UpstreamHost).isExcluded()) return;
-    this.#parts.reportImmediateHealthCheckFail(this.config.name, host.addressText);
+    this.#parts.reportImmediateHealthCheckFail(this.config.name, (host as UpstreamHost).identity);
   }
 
   /** From main: the host was ejected, or failed its checks. Unknown ones are ignored (it left the set meanwhile). */
@@ -315,7 +315,7 @@ export class UpstreamCluster implements Cluster {
     const { outlierDetection, name } = this.config;
     if (outlierDetection === null)
       return new UpstreamHost(placed, slot, idleMonitor, this.#context);
-    const address = formatAddress({ ip: placed.address, port: placed.port });
+    const address = placed.identity ?? formatAddress({ ip: placed.address, port: placed.port });
     const monitor = new SharedOutlierMonitor(outlierDetection, slot, {
       onThreshold: (kind) => this.#parts.reportOutlier({ cluster: name, address, kind }),
     });
@@ -370,7 +370,7 @@ export class UpstreamCluster implements Cluster {
   }
 }
 
-/** The slot is part of it: an address that left and came back has a new slot and is a new host. */
-function hostKey({ address, port, chunk, slot }: PlacedHost): string {
-  return `${address} ${port} ${chunk} ${slot}`;
+/** A slot is one host's as long as anybody uses it, and that host's whatever its address (LOGICAL_DNS). */
+function hostKey({ chunk, slot }: PlacedHost): string {
+  return `${chunk} ${slot}`;
 }

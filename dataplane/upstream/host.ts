@@ -1,5 +1,5 @@
-// One endpoint in one worker. Identity is its address: the object, its counters and its pools stay when an
-// update only changes weight, health, priority or metadata.
+// One endpoint in one worker. Identity is its slot: the object, its counters and its pools stay when an update only
+// changes weight, health, priority or metadata, or the address of what is known by a name.
 
 import type { PlacedHost } from '../api/config/cluster.ts';
 import { formatAddress, type SocketAddress } from '../api/connection.ts';
@@ -19,8 +19,9 @@ import {
 
 /** Made by its cluster; tells the shared slot that it is used until `retire` has ended. */
 export class UpstreamHost implements Host {
-  readonly address: SocketAddress;
-  readonly addressText: string;
+  /** Where new connections go. */
+  address: SocketAddress;
+  addressText: string;
   readonly stats: SharedHostStats;
   readonly outlier: OutlierMonitor;
   readonly pools: HostPools;
@@ -43,8 +44,17 @@ export class UpstreamHost implements Host {
     changeUsers(slot, 1);
   }
 
-  /** Only what may change of a host that stays. */
+  /** What main knows it by: `ip:port` unless that may change. */
+  get identity(): string {
+    return this.placed.identity ?? this.addressText;
+  }
+
+  /** Only what may change of a host that stays. Connections to a former address go on. */
   update(placed: PlacedHost): void {
+    if (placed.address !== this.address.ip) {
+      this.address = { ip: placed.address, port: placed.port };
+      this.addressText = formatAddress(this.address);
+    }
     this.placed = placed;
     this.hostname = placed.hostname;
     this.canary = isCanary(placed);

@@ -10,6 +10,7 @@ import type {
   PlacedHost,
   ThresholdsConfig,
 } from '../../dataplane/api/config/cluster.ts';
+import { systemDnsResolver } from '../../dataplane/api/config/dns.ts';
 import { defaultHttp2 } from '../../dataplane/api/config/http2.ts';
 import {
   defaultRoundRobin,
@@ -90,6 +91,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     name: 'orders',
     statName: given.name ?? 'orders',
     type: 'STATIC',
+    provided: null,
     edsServiceName: '',
     connectTimeoutMs: 5_000,
     perConnectionBufferLimitBytes: 1024 * 1024,
@@ -110,7 +112,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
       lookupFamily: 'AUTO',
       failureRefreshBaseMs: 5_000,
       failureRefreshMaxMs: 5_000,
-      resolvers: [],
+      resolver: systemDnsResolver,
     },
     http: {
       idleTimeoutMs: 3_600_000,

@@ -5,6 +5,7 @@ import type { FieldError } from '../../../common/result.ts';
 import type { SocketAddress } from '../connection.ts';
 import type { ExtensionData } from '../factory.ts';
 import type { BindConfig, ClusterConfig } from './cluster.ts';
+import type { DnsResolverConfig } from './dns.ts';
 import type { ListenerConfig } from './listener.ts';
 import type { SecretData, UpstreamTlsConfig } from './tls.ts';
 
@@ -39,8 +40,8 @@ export interface BootstrapConfig {
 }
 
 export interface ClusterDefaults {
-  /** typed_dns_resolver_config: `ip:port`; empty = the system's. */
-  readonly dnsResolvers: readonly string[];
+  /** typed_dns_resolver_config. */
+  readonly dnsResolver: DnsResolverConfig;
   /** cluster_manager.upstream_bind_config. */
   readonly bind: BindConfig;
 }

@@ -1,10 +1,13 @@
 // A compiled cluster: plain, frozen data made by config/cluster from config.cluster.v3.Cluster, sent
 // to the workers as it is. Times in ms. Defaults are Envoy's and are already filled in.
 
+import type { DnsConfig } from './dns.ts';
 import type { HealthCheckConfig, HostHealthCheckConfig } from './health-check.ts';
 import type { Http1Data } from './http1.ts';
 import type { Http2Data } from './http2.ts';
 import type { LoadBalancingData } from './load-balancing.ts';
+import type { ProvidedHostsData } from './provided-hosts.ts';
+import type { OutlierDetectionConfig } from './outlier-detection.ts';
 import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
 import type { UpstreamTlsConfig } from './tls.ts';
 
@@ -12,7 +15,16 @@ export interface ClusterConfig {
   readonly name: string;
   /** Stats hang below `cluster.<statName>`: alt_stat_name or name, ':' replaced by '_'. */
   readonly statName: string;
-  readonly type: 'STATIC' | 'STRICT_DNS' | 'EDS';
+  readonly type:
+    | 'STATIC'
+    | 'STRICT_DNS'
+    | 'LOGICAL_DNS'
+    | 'EDS'
+    | 'ORIGINAL_DST'
+    | 'AGGREGATE'
+    | 'DYNAMIC_FORWARD_PROXY';
+  /** What chooses hosts in place of `loadBalancing`, which then says nothing; null = nothing does. */
+  readonly provided: ProvidedHostsData | null;
   /** EDS resource name: service_name or name. */
   readonly edsServiceName: string;
   /** Default 5000. */
@@ -34,7 +46,7 @@ export interface ClusterConfig {
   readonly outlierDetection: OutlierDetectionConfig | null;
   /** Null = no active checks. */
   readonly healthCheck: HealthCheckConfig | null;
-  /** load_assignment of STATIC and STRICT_DNS (there hosts hold names); null for EDS. */
+  /** load_assignment (hosts of DNS types hold names); null for types that take none. */
   readonly loadAssignment: LoadAssignment | null;
   readonly dns: DnsConfig;
   readonly http: UpstreamHttpConfig;
@@ -112,42 +124,6 @@ export interface RetryBudgetConfig {
   readonly recentRequests: SharedArrayBuffer | null;
 }
 
-  readonly consecutiveLocalOriginFailure: number;
-  readonly enforcingConsecutiveLocalOriginFailure: number;
-  readonly successRateMinimumHosts: number;
-  readonly successRateRequestVolume: number;
-  /** Thousandths. */
-  readonly successRateStdevFactor: number;
-  readonly enforcingSuccessRate: number;
-  readonly enforcingLocalOriginSuccessRate: number;
-  readonly failurePercentageThreshold: number;
-  readonly failurePercentageMinimumHosts: number;
-  readonly failurePercentageRequestVolume: number;
-  readonly enforcingFailurePercentage: number;
-  readonly enforcingFailurePercentageLocalOrigin: number;
-  readonly splitExternalLocalOriginErrors: boolean;
-  /** Hosts whose responses say x-envoy-degraded are used last for a while. */
-  readonly detectDegradedHosts: boolean;
-  /** Default true. */
-  readonly successfulActiveHealthCheckUnejectHost: boolean;
-  /**
-   * Not Envoy's: a gRPC response counts when its trailers are there, by their grpc-status, instead of by its
-   * head. Default false.
-   */
-  readonly grpcStatusFromTrailers: boolean;
-}
-
-export interface DnsConfig {
-  /** Default 5000; the interval when TTL is not respected. */
-  readonly refreshRateMs: number;
-  readonly respectTtl: boolean;
-  readonly lookupFamily: 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL';
-  readonly failureRefreshBaseMs: number;
-  readonly failureRefreshMaxMs: number;
-  /** `ip:port` of resolvers; empty = the system's. */
-  readonly resolvers: readonly string[];
-}
-
 /**
  * 'downstream': what the request came by, HTTP/1.1 where it came by none; 'downstream-or-http2': HTTP/2 there.
  * 'auto': what ALPN makes of each connection.
@@ -211,11 +187,13 @@ export interface LocalityEndpoints extends Locality {
 }
 
 export interface HostConfig {
-  /** IP literal, or a DNS name in STRICT_DNS before resolution. */
+  /** IP literal, or a DNS name before resolution. */
   readonly address: string;
   readonly port: number;
   readonly hostname: string;
   /** >= 1. */
+  /** What the host is known by where its address changes (LOGICAL_DNS); not set = its address. */
+  readonly identity?: string;
   readonly weight: number;
   readonly health: 'healthy' | 'degraded' | 'unhealthy';
   /** metadata filter_metadata; null when none. */

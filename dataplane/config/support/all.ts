@@ -2,6 +2,7 @@
 
 import { bootstrapSupport, coreSupport } from './bootstrap.ts';
 import { clusterSupport, endpointSupport } from './cluster.ts';
+import { clusterTypeSupport } from './cluster-types.ts';
 import { healthCheckSupport } from './health-check.ts';
 import { accessLogSupport, listenerSupport, networkFilterSupport, tlsSupport } from './listener.ts';
 import { tcpSupport } from './network-filter.ts';
@@ -17,6 +18,7 @@ export const supportGroups: readonly SupportGroup[] = [
   httpFilterSupport,
   routeSupport,
   clusterSupport,
+  clusterTypeSupport,
   endpointSupport,
   healthCheckSupport,
   tlsSupport,

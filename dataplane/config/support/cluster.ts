@@ -20,7 +20,8 @@ export const clusterSupport: SupportGroup = {
     [`${cluster}.Cluster`]: {
       name: 'yes',
       alt_stat_name: 'yes',
-      type: only('STATIC', 'STRICT_DNS', 'EDS'),
+      type: only('STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS'),
+      cluster_type: { note: 'the names of those types, and envoy.clusters.dns' },
       eds_cluster_config: 'yes',
       connect_timeout: 'yes',
       per_connection_buffer_limit_bytes: 'yes',
@@ -33,7 +34,7 @@ export const clusterSupport: SupportGroup = {
       max_requests_per_connection: 'yes',
       ...fields('upstream_http_protocol_options', 'common_http_protocol_options'),
       ...fields('http_protocol_options', 'http2_protocol_options', 'protocol_selection'),
-      ...fields('dns_refresh_rate', 'dns_failure_refresh_rate', 'respect_dns_ttl'),
+      ...fields('dns_refresh_rate', 'dns_failure_refresh_rate', 'respect_dns_ttl', 'dns_jitter'),
       ...fields('dns_lookup_family', 'dns_resolvers', 'dns_resolution_config'),
       typed_dns_resolver_config: { note: 'c-ares' },
       upstream_bind_config: 'yes',
@@ -59,7 +60,7 @@ export const clusterSupport: SupportGroup = {
     ),
     [`${cluster}.Cluster.LeastRequestLbConfig`]: fields('choice_count', 'active_request_bias'),
     [`${cluster}.Cluster.RoundRobinLbConfig`]: {},
-    [`${cluster}.Cluster.RefreshRate`]: fields('base_interval', 'max_interval'),
+    [`${cluster}.Cluster.CustomClusterType`]: fields('name', 'typed_config'),
     [`${cluster}.UpstreamConnectionOptions`]: fields('tcp_keepalive'),
     [`${cluster}.CircuitBreakers`]: {
       thresholds: 'yes',
@@ -103,8 +104,6 @@ export const clusterSupport: SupportGroup = {
     },
     [`${policies}.round_robin.v3.RoundRobin`]: {},
     [`${policies}.random.v3.Random`]: {},
-    [`${core}.DnsResolutionConfig`]: fields('resolvers'),
-    'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': fields('resolvers'),
     [`${upstreams}.HttpProtocolOptions`]: fields(
       'common_http_protocol_options',
       'upstream_http_protocol_options',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DnsConfig } from '../../api/config/cluster.ts';
+import type { LookupFamily } from '../../api/config/dns.ts';
 import { candidates, FileAwareResolver, parseHosts, parseResolvConf } from './name-resolver.ts';
 
 type Answer = readonly string[] | 'ENOTFOUND' | 'ENODATA' | 'ESERVFAIL';
@@ -22,14 +22,14 @@ function resolver(answers: Record<string, Answer>, files: Record<string, string>
       return text;
     },
   );
-  const resolve = async (name: string, family: DnsConfig['lookupFamily'] = 'V4_ONLY') =>
+  const resolve = async (name: string, family: LookupFamily = 'V4_ONLY') =>
     (await made.resolve(name, family)).map(({ ip }) => ip);
   return { asked, resolve, made };
 }
 
 test('lookup families', async () => {
   const both = { '4 a.test.': ['1.1.1.1'], '6 a.test.': ['::1'] };
-  const table: [DnsConfig['lookupFamily'], Record<string, Answer>, string[]][] = [
+  const table: [LookupFamily, Record<string, Answer>, string[]][] = [
     ['V4_ONLY', both, ['1.1.1.1']],
     ['V6_ONLY', both, ['::1']],
     ['AUTO', both, ['::1']],
@@ -84,4 +84,25 @@ test('parses hosts files and resolv.conf as written by people', () => {
   assert.deepEqual(candidates('a.b', search), ['a.b', 'a.b.x']);
   assert.deepEqual(candidates('a', search), ['a.x', 'a']);
   assert.deepEqual(candidates('a.', search), ['a.']);
+});
+
+test('the search list is left alone where no_default_search_domain says so, and families that go nowhere are dropped', async () => {
+  const asked: string[] = [];
+  const made = new FileAwareResolver(
+    {
+      resolve4: async (name) => {
+        asked.push(name);
+        return [{ address: '1.1.1.1', ttl: 1 }];
+      },
+      resolve6: async () => [{ address: '::1', ttl: 1 }],
+    },
+    async () => 'search example.test',
+    false,
+    (ip) => ip !== '1.1.1.1',
+  );
+  assert.deepEqual(
+    (await made.resolve('a', 'ALL')).map(({ ip }) => ip),
+    ['::1'],
+  );
+  assert.deepEqual(asked, ['a']);
 });

@@ -4,15 +4,14 @@
 import { Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
-import type { DnsConfig } from '../../api/config/cluster.ts';
+import { networkInterfaces } from 'node:os';
+import type { DnsResolverConfig, LookupFamily } from '../../api/config/dns.ts';
 
 export interface ResolvedAddress {
   readonly ip: string;
   /** Seconds; Infinity for an entry of the hosts file. */
   readonly ttlS: number;
 }
-
-type LookupFamily = DnsConfig['lookupFamily'];
 
 /** Looks a name up. Resolves with [] when the name has no address; rejects when it cannot be asked. */
 export interface NameResolver {
@@ -42,11 +41,33 @@ export interface SearchList {
   readonly ndots: number;
 }
 
-/** The resolver of the product. `servers`: `ip:port`; empty = resolv.conf's. */
-export function systemNameResolver(servers: readonly string[]): NameResolver {
-  const resolver = new Resolver();
-  if (servers.length > 0) resolver.setServers([...servers]);
-  return new FileAwareResolver(resolver, (path) => readFile(path, 'utf8'));
+const noSearch: SearchList = { domains: [], ndots: 1 };
+
+/** The resolver of the product. */
+export function systemNameResolver(config: DnsResolverConfig): NameResolver {
+  const { servers, useAsFallback, queryTimeoutMs: timeout, queryTries: tries } = config;
+  const resolver = new Resolver({ timeout, tries });
+  const isWanted = !useAsFallback || isCaresDefault(resolver.getServers());
+  if (servers.length > 0 && isWanted) resolver.setServers([...servers]);
+  return new FileAwareResolver(
+    resolver,
+    (path) => readFile(path, 'utf8'),
+    !config.noDefaultSearchDomain,
+    config.filterUnroutableFamilies ? hasInterface : () => true,
+  );
+}
+
+/** What c-ares asks when resolv.conf names nobody. */
+function isCaresDefault(servers: readonly string[]): boolean {
+  return servers.length === 0 || (servers.length === 1 && servers[0] === '127.0.0.1');
+}
+
+/** Of the family of `ip`, loopback not counted. */
+function hasInterface(ip: string): boolean {
+  const family = isIPv6(ip) ? 'IPv6' : 'IPv4';
+  return Object.values(networkInterfaces())
+    .flat()
+    .some((one) => one?.family === family && !one.internal);
 }
 
 /** Hosts file first, then DNS along the search list. Both files are read anew each time, as glibc notices changes. */
@@ -54,16 +75,32 @@ export class FileAwareResolver implements NameResolver {
   readonly #queries: DnsQueries;
   readonly #readFile: (path: string) => Promise<string>;
 
-  constructor(queries: DnsQueries, readTextFile: (path: string) => Promise<string>) {
+  readonly #usesSearchList: boolean;
+  readonly #isRoutable: (ip: string) => boolean;
+
+  constructor(
+    queries: DnsQueries,
+    readTextFile: (path: string) => Promise<string>,
+    usesSearchList = true,
+    isRoutable: (ip: string) => boolean = () => true,
+  ) {
     this.#queries = queries;
     this.#readFile = readTextFile;
+    this.#usesSearchList = usesSearchList;
+    this.#isRoutable = isRoutable;
   }
 
   async resolve(name: string, family: LookupFamily): Promise<readonly ResolvedAddress[]> {
+    const found = await this.#lookup(name, family);
+    return found.filter(({ ip }) => this.#isRoutable(ip));
+  }
+
+  async #lookup(name: string, family: LookupFamily): Promise<readonly ResolvedAddress[]> {
     const fromHosts = ofFamily(family, parseHosts(await this.#text(HOSTS_FILE), name));
     if (fromHosts.length > 0) return fromHosts;
     let failure: unknown = null;
-    for (const candidate of candidates(name, parseResolvConf(await this.#text(RESOLV_CONF)))) {
+    const search = this.#usesSearchList ? parseResolvConf(await this.#text(RESOLV_CONF)) : noSearch;
+    for (const candidate of candidates(name, search)) {
       try {
         const found = await this.#query(candidate, family);
         if (found.length > 0) return found;

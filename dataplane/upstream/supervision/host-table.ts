@@ -1,4 +1,4 @@
-// Hosts of one cluster with their slots in shared memory. Identity is the address: as long as it stays in
+// Hosts of one cluster with their slots in shared memory. Identity is the address (hostAddress): as long as it stays in
 // the assignment, a host keeps its slot and thereby its counters and ejection. Main thread.
 
 import type { LoadAssignment, PlacedHost } from '../../api/config/cluster.ts';
@@ -94,7 +94,11 @@ export class HostTable {
   }
 }
 
-/** `ip:port`, the identity of a host. */
-export function hostAddress({ address, port }: { address: string; port: number }): string {
-  return formatAddress({ ip: address, port });
+/** What a host is known by as long as it stays: `ip:port`, unless it may get another address (LOGICAL_DNS). */
+export function hostAddress({
+  address,
+  port,
+  identity,
+}: Pick<PlacedHost, 'address' | 'port' | 'identity'>): string {
+  return identity ?? formatAddress({ ip: address, port });
 }

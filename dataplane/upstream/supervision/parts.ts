@@ -1,6 +1,7 @@
 // What supervision is given by server/, and whom it tells.
 
 import type { ClusterConfig, PlacedAssignment } from '../../api/config/cluster.ts';
+import type { DnsResolverConfig } from '../../api/config/dns.ts';
 import type { NameResolver } from '../discovery/name-resolver.ts';
 import type { HealthCheckParts } from '../health/health-checker.ts';
 import type { SharedChunks, SlotAddress } from '../shared-state.ts';
@@ -10,8 +11,8 @@ export interface SupervisionParts extends HealthCheckParts {
   /** The same that `slots` allocates from. */
   readonly chunks: SharedChunks;
   readonly slots: SlotAllocator;
-  /** `servers`: `ip:port`; empty = the system's (SystemNameResolver). Shared ones are fine. */
-  resolverFor(servers: readonly string[]): NameResolver;
+  /** Shared ones are fine. */
+  resolverFor(config: DnsResolverConfig): NameResolver;
   /** A cluster, new or changed; hosts that it already had stay valid. */
   onCluster(config: ClusterConfig, slot: SlotAddress): void;
   onClusterRemoved(name: string): void;

@@ -1,7 +1,8 @@
 // One cluster in main: where its hosts come from, their slots, their checks and ejections. Owned by
 // cluster-supervision, which knows the workers.
 //
-//   warming --STATIC: at once | DNS: all names asked once | EDS: assignment or its timeout--> has hosts
+//   warming --STATIC, and without hosts of its own: at once | DNS: all names asked once
+//             | EDS: assignment or its timeout--> has hosts
 //           --each was checked once, if there are checks--> warm
 //
 // A changed config keeps the hosts of the former one until its own source has spoken.
@@ -12,7 +13,7 @@ import type {
   LocalityWeight,
   PlacedHost,
 } from '../../api/config/cluster.ts';
-import { StrictDns } from '../discovery/strict-dns.ts';
+import { DnsDiscovery } from '../discovery/dns-discovery.ts';
 import { HealthCheckStats } from '../health/health-check-stats.ts';
 import { clearOwnFlags, HealthChecker } from '../health/health-checker.ts';
 import type { Transition } from '../health/interval.ts';
@@ -47,7 +48,7 @@ export class SupervisedCluster {
   readonly #table: HostTable;
   #detector: OutlierDetector | null = null;
   #checker: HealthChecker | null = null;
-  #dns: StrictDns | null = null;
+  #dns: DnsDiscovery | null = null;
   #isWarm = false;
   /** Its source has spoken once, or will not. */
   #hasHosts = false;
@@ -91,13 +92,19 @@ export class SupervisedCluster {
     this.#dns?.close();
     this.#dns = null;
     if (type === 'EDS' || loadAssignment === null) return;
-    if (type === 'STATIC') {
+    if (this.#config.provided !== null) {
+      this.#isCurrent = true;
+      this.#hasHosts = true;
+      this.#becomeWarm();
+      return;
+    }
+    if (type !== 'STRICT_DNS' && type !== 'LOGICAL_DNS') {
       this.place(loadAssignment);
       return;
     }
     const { resolverFor, timers, random } = this.#parts;
-    this.#dns = new StrictDns(this.#config.dns, loadAssignment, {
-      resolver: resolverFor(this.#config.dns.resolvers),
+    this.#dns = new DnsDiscovery(type, this.#config.dns, loadAssignment, {
+      resolver: resolverFor(this.#config.dns.resolver),
       timers,
       random,
       stats: this.stats,

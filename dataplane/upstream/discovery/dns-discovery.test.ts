@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assignmentOf, clusterConfig, hostConfig } from '../../../test/fakes/cluster-config.ts';
 import { FakeTimers } from '../../../test/fakes/timers.ts';
-import type { DnsConfig } from '../../api/config/cluster.ts';
+import type { DnsConfig } from '../../api/config/dns.ts';
 import { MembershipStats } from '../supervision/membership-stats.ts';
+import { DnsDiscovery } from './dns-discovery.ts';
 import type { ResolvedAddress } from './name-resolver.ts';
-import { StrictDns } from './strict-dns.ts';
 
 interface Question {
   readonly name: string;
@@ -13,7 +13,11 @@ interface Question {
   fail(): Promise<void>;
 }
 
-function setUp(names: readonly string[], dns: Partial<DnsConfig> = {}) {
+function setUp(
+  names: readonly string[],
+  dns: Partial<DnsConfig> = {},
+  type: 'STRICT_DNS' | 'LOGICAL_DNS' = 'STRICT_DNS',
+) {
   const timers = new FakeTimers();
   const stats = new MembershipStats(() => ({
     total: 0,
@@ -25,7 +29,8 @@ function setUp(names: readonly string[], dns: Partial<DnsConfig> = {}) {
   const questions: Question[] = [];
   const published: string[][] = [];
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
-  const discovery = new StrictDns(
+  const discovery = new DnsDiscovery(
+    type,
     { ...clusterConfig().dns, ...dns },
     assignmentOf(names.map((name) => hostConfig(name, { weight: 2 }))),
     {
@@ -51,7 +56,10 @@ function setUp(names: readonly string[], dns: Partial<DnsConfig> = {}) {
       onResolved: ({ localities }) =>
         published.push(
           localities.flatMap(({ hosts }) =>
-            hosts.map((host) => `${host.address} ${host.hostname} ${host.weight}`),
+            hosts.map(
+              ({ address, hostname, weight, identity = '' }) =>
+                `${address} ${hostname} ${weight}${identity}`,
+            ),
           ),
         ),
     },
@@ -149,4 +157,46 @@ test('after close an answer changes nothing and no timer is left', async () => {
   await questions[0]!.answer(['10.0.0.1']);
   assert.deepEqual(published, []);
   assert.equal(timers.armedCount(), 0);
+});
+
+test('dns_jitter asks again later by chance, after answers only', async () => {
+  const { timers, questions, discovery } = setUp(['a'], { jitterMs: 3_000 });
+  discovery.start();
+  await questions[0]!.answer(['10.0.0.1']);
+  timers.advance(6_499);
+  assert.equal(questions.length, 1);
+  timers.advance(1);
+  await questions[1]!.fail();
+  timers.advance(5_000);
+  assert.equal(questions.length, 3);
+});
+
+test('a TTL below dns_min_refresh_rate counts as that', async () => {
+  const { timers, questions, discovery } = setUp(['a'], { respectTtl: true, minRefreshMs: 8_000 });
+  discovery.start();
+  await questions[0]!.answer(['10.0.0.1'], 1);
+  timers.advance(7_999);
+  assert.equal(questions.length, 1);
+  timers.advance(1);
+  assert.equal(questions.length, 2);
+});
+
+test('LOGICAL_DNS has one host of constant identity at the first address of the last answer', async () => {
+  const { timers, questions, published, discovery } = setUp(['a'], {}, 'LOGICAL_DNS');
+  discovery.start();
+  await questions[0]!.answer(['10.0.0.2', '10.0.0.1']);
+  timers.advance(5_000);
+  await questions[1]!.answer(['10.0.0.1', '10.0.0.2']);
+  timers.advance(5_000);
+  await questions[2]!.answer([]);
+  assert.deepEqual(published, [['10.0.0.2 a 2a:80'], ['10.0.0.1 a 2a:80']]);
+});
+
+test('LOGICAL_DNS has no host until its name is resolved', async () => {
+  const { timers, questions, published, discovery } = setUp(['a'], {}, 'LOGICAL_DNS');
+  discovery.start();
+  await questions[0]!.fail();
+  timers.advance(5_000);
+  await questions[1]!.answer(['10.0.0.1']);
+  assert.deepEqual(published, [[], ['10.0.0.1 a 2a:80']]);
 });
