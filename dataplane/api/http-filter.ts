@@ -4,6 +4,7 @@
 
 import type { Connection } from './connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from './headers.ts';
+import type { OverrideHost } from './load-balancing.ts';
 import type { Route } from './route.ts';
 import type { StreamInfo } from './stream-info.ts';
 
@@ -94,6 +95,10 @@ export interface StreamDecoderFilterCallbacks extends StreamFilterCallbacks {
   addDownstreamWatermarkCallbacks(callbacks: DownstreamWatermarkCallbacks): void;
   /** Bytes that may be buffered for this stream; the router lowers it by route config. */
   decoderBufferLimit(): number;
+  /** The host that the request should go to, before any load balancing. */
+  setUpstreamOverrideHost(host: OverrideHost): void;
+  /** Null = nobody has set one. */
+  upstreamOverrideHost(): OverrideHost | null;
 }
 
 export interface DownstreamWatermarkCallbacks {

@@ -3,6 +3,7 @@
 import type { Connection } from './connection.ts';
 import type { RequestHeaders } from './headers.ts';
 import type { Host } from './host.ts';
+import type { MetadataMatch } from './metadata-match.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 /** Percent of requests by priority; they add up to 100. */
@@ -19,10 +20,9 @@ export interface OverrideHost {
   readonly address: string;
   /** True = no other host instead. */
   readonly strict: boolean;
+  /** What the client is answered then. */
+  readonly statusIfMissing: number;
 }
-
-/** What a subset must have: pairs of `envoy.lb` metadata, sorted by key; a value is its JSON text. */
-export type MetadataMatch = readonly { readonly key: string; readonly value: string }[];
 
 /** Envoy: LoadBalancerContext. Reused objects are fine: it is read during chooseHost only. */
 export interface LoadBalancerContext {

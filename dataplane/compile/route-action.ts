@@ -15,12 +15,15 @@ import type {
   RouteActionData,
   WeightedClusterData,
 } from '../api/config/route.ts';
+import type { MetadataMatch } from '../api/metadata-match.ts';
 import { type Compilation, mapItems } from './compilation.ts';
 import { readText } from './data-source.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
 import { compileRegexRewrite, headerName, runtimeOverride } from './matchers.ts';
+import { compileMetadataMatch } from './metadata-match.ts';
 import { compilePerFilterConfig } from './per-filter-config.ts';
 import { compileProxyProtocol } from './proxy-tlvs.ts';
+import { compileMirrors } from './request-mirror.ts';
 import { compileRetryPolicy } from './retry-policy.ts';
 
 /** What all routes of one configuration share while they are compiled. */
@@ -93,6 +96,13 @@ function compileForward(
       action.retry_policy === undefined
         ? null
         : compileRetryPolicy(action.retry_policy, `${path}.retry_policy`, compilation),
+    mirrors: compileMirrors(
+      action.request_mirror_policies,
+      path,
+      compilation,
+      scope.validateClusters,
+    ),
+    metadataMatch: compileMetadataMatch(action.metadata_match, null),
     priority: action.priority === 'HIGH' ? 1 : 0,
     maxStreamDurationMs:
       action.max_stream_duration?.max_stream_duration === undefined
@@ -178,7 +188,9 @@ function compileClusterSpecifier(
       header: headerName(action.cluster_header, at, scope.compilation),
     };
   }
-  return compileWeighted(action.weighted_clusters ?? {}, `${path}.weighted_clusters`, scope);
+  const ofRoute = compileMetadataMatch(action.metadata_match, null);
+  const weighted = action.weighted_clusters ?? {};
+  return compileWeighted(weighted, ofRoute, `${path}.weighted_clusters`, scope);
 }
 
 function checkCluster(name: string, path: string, scope: RouteScope): void {
@@ -191,12 +203,13 @@ function checkCluster(name: string, path: string, scope: RouteScope): void {
 
 function compileWeighted(
   weighted: WeightedClusterProto,
+  ofRoute: MetadataMatch | null,
   path: string,
   scope: RouteScope,
 ): ForwardActionData['cluster'] {
   const { compilation } = scope;
   const clusters = (weighted.clusters ?? []).map((cluster, i) =>
-    compileWeight(cluster, weighted.runtime_key_prefix, `${path}.clusters[${i}]`, scope),
+    compileWeight(cluster, weighted.runtime_key_prefix, ofRoute, `${path}.clusters[${i}]`, scope),
   );
   const total = clusters.reduce((sum, cluster) => sum + cluster.weight, 0);
   if (clusters.length === 0) compilation.fail(`${path}.clusters`, 'must not be empty');
@@ -216,6 +229,7 @@ function compileWeighted(
 function compileWeight(
   cluster: WeightedClusterClusterWeightProto,
   runtimeKeyPrefix: string | undefined,
+  ofRoute: MetadataMatch | null,
   path: string,
   scope: RouteScope,
 ): WeightedClusterData {
@@ -230,6 +244,7 @@ function compileWeight(
     requestHeaders: compileHeaderMutations('request', cluster, path, compilation),
     responseHeaders: compileHeaderMutations('response', cluster, path, compilation),
     hostRewriteLiteral: cluster.host_rewrite_literal ?? null,
+    metadataMatch: compileMetadataMatch(cluster.metadata_match, ofRoute),
     perFilterConfig: compilePerFilterConfig(
       cluster.typed_per_filter_config,
       `${path}.typed_per_filter_config`,

@@ -94,6 +94,7 @@ function compileHost(
     hostname: proto.endpoint?.hostname ?? '',
     weight: wrapperOr(proto.load_balancing_weight, 1),
     health: healthOf[proto.health_status ?? 'UNKNOWN'],
+    healthStatus: proto.health_status ?? 'UNKNOWN',
     metadata: proto.metadata?.filter_metadata ?? null,
     healthCheck: compileHostHealthCheck(
       proto.endpoint?.health_check_config,

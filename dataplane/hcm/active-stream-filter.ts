@@ -12,6 +12,7 @@ import type {
   StreamEncoderFilterCallbacks,
   StreamFilter,
 } from '../api/http-filter.ts';
+import type { OverrideHost } from '../api/load-balancing.ts';
 import type { Route } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 
@@ -59,6 +60,7 @@ export interface FilterIteration {
   onDecoderFilterBelowWriteBufferLowWatermark(): void;
   addDownstreamWatermarkCallbacks(callbacks: DownstreamWatermarkCallbacks): void;
   decoderBufferLimit(): number;
+  upstreamOverrideHost: OverrideHost | null;
 }
 
 export class ActiveStreamFilter
@@ -205,5 +207,13 @@ export class ActiveStreamFilter
 
   decoderBufferLimit(): number {
     return this.#iteration.decoderBufferLimit();
+  }
+
+  setUpstreamOverrideHost(host: OverrideHost): void {
+    this.#iteration.upstreamOverrideHost = host;
+  }
+
+  upstreamOverrideHost(): OverrideHost | null {
+    return this.#iteration.upstreamOverrideHost;
   }
 }

@@ -11,6 +11,7 @@ import {
   type FilterTrailersStatus,
   type ModifyHeaders,
 } from '../api/http-filter.ts';
+import type { OverrideHost } from '../api/load-balancing.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import {
   type ActiveStreamFilter,
@@ -63,6 +64,8 @@ export class ChainState {
   responseTrailers: Trailers | null;
   /** Body of the local reply that was made, else ''. */
   localReplyBody: string;
+  /** FilterIteration: set by a filter for the router. */
+  upstreamOverrideHost: OverrideHost | null;
   /** The client sent gRPC, whatever filters have made of its request since; null = no filter has had it yet. */
   isGrpcRequest: boolean | null;
   readonly host: FilterManagerHost;
@@ -106,6 +109,7 @@ export class ChainState {
     this.responseHeaders = null;
     this.responseTrailers = null;
     this.localReplyBody = '';
+    this.upstreamOverrideHost = null;
     this.isGrpcRequest = null;
     this.host = host;
     this.entries = entries;

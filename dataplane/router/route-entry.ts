@@ -15,18 +15,20 @@ import type {
   WeightedClusterData,
 } from '../api/config/route.ts';
 import type { RequestHeaders, ResponseHeaders } from '../api/headers.ts';
+import type { MetadataMatch } from '../api/metadata-match.ts';
 import type { Route } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
+import { RegexRewrite } from '../matcher/regex-rewrite.ts';
 import { compileFilterConfigs, FilterConfigLevels } from './filter-configs.ts';
 import { compileRetryPolicy, type RetryPolicy } from './retry/policy.ts';
 import {
   compilePathRewrite,
   type PathRewrite,
   pathEnd,
-  RegexRewrite,
   redirectLocation,
   rewriteHost,
 } from './rewrite.ts';
+import { compileShadowPolicies, type ShadowPolicy } from './shadow-policy.ts';
 import type { VirtualHost } from './virtual-host.ts';
 
 /** See the file head. */
@@ -37,10 +39,14 @@ export class RouteEntry implements Route {
   readonly virtualHost: VirtualHost;
   /** Null unless `kind` is 'route'. */
   readonly forward: ForwardActionData | null;
+  /** metadata_match, of the weighted cluster merged over the route's; null = none. */
+  readonly metadataMatch: MetadataMatch | null;
   /** Its own, else the virtual host's; null = none. */
   readonly retryPolicy: RetryPolicy | null;
   /** Its own, else the virtual host's; null = none. */
   readonly bufferLimitBytes: number | null;
+  /** Its own, else the virtual host's; those of the cluster go before them. */
+  readonly shadowPolicies: readonly ShadowPolicy[];
   readonly #action: RouteActionData;
   readonly #requestLevels: readonly HeaderMutations[];
   readonly #responseLevels: readonly HeaderMutations[];
@@ -61,11 +67,17 @@ export class RouteEntry implements Route {
     this.#action = action;
     if (weighted !== null) this.clusterName = weighted.name;
     else this.clusterName = forward?.cluster.kind === 'cluster' ? forward.cluster.name : '';
+    this.metadataMatch =
+      weighted === null ? (forward?.metadataMatch ?? null) : weighted.metadataMatch;
     this.retryPolicy =
       forward === null || forward.retryPolicy === null
         ? virtualHost.retryPolicy
         : compileRetryPolicy(forward.retryPolicy);
     this.bufferLimitBytes = data.perRequestBufferLimitBytes ?? virtualHost.bufferLimitBytes;
+    this.shadowPolicies =
+      forward === null || forward.mirrors.length === 0
+        ? virtualHost.shadowPolicies
+        : compileShadowPolicies(forward.mirrors);
     this.#requestLevels = levelsOf(
       weighted === null ? null : compileMutations(weighted.requestHeaders),
       compileMutations(data.requestHeaders),

@@ -16,14 +16,9 @@ import {
   FilterHeadersStatus,
   FilterTrailersStatus,
   type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
 } from '../api/http-filter.ts';
-import type {
-  LoadBalancerContext,
-  MetadataMatch,
-  OverrideHost,
-  PriorityLoad,
-} from '../api/load-balancing.ts';
+import type { LoadBalancerContext, OverrideHost, PriorityLoad } from '../api/load-balancing.ts';
+import type { MetadataMatch } from '../api/metadata-match.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
 import {
   answerDirectly,
@@ -33,6 +28,7 @@ import {
   replyNoHealthyUpstream,
 } from './answers.ts';
 import { requestTraits } from './control-headers.ts';
+import { metadataMatchOf } from './metadata-match.ts';
 import { clusterNameOf, isWebSocketUpgrade, prepareRequest } from './prepare-request.ts';
 import {
   completeRequest,
@@ -43,7 +39,14 @@ import {
 import { handle1xx, handleData, handleHeaders, handleReset, handleTrailers } from './response.ts';
 import type { RetryCallbacks } from './retry/state.ts';
 import { RouteEntry } from './route-entry.ts';
-import { RouterState } from './stream-state.ts';
+import {
+  copyForShadows,
+  dropShadows,
+  sendShadowData,
+  sendShadowTrailers,
+  startShadows,
+} from './shadow.ts';
+import { type RouterCallbacks, RouterState } from './stream-state.ts';
 import { dropUpstream, keepBody, startRetry, startTry } from './tries.ts';
 import type { UpstreamRequest, UpstreamRequestParent } from './upstream-request.ts';
 
@@ -57,7 +60,7 @@ export class RouterFilter
     DownstreamWatermarkCallbacks,
     RetryCallbacks
 {
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
+  setDecoderFilterCallbacks(callbacks: RouterCallbacks): void {
     this.callbacks = callbacks;
   }
 
@@ -101,8 +104,10 @@ export class RouterFilter
       return FilterHeadersStatus.StopIteration;
     }
     prepareRequest(this, route, headers, cluster);
+    const shadowHead = copyForShadows(this);
     this.callbacks.addDownstreamWatermarkCallbacks(this);
     startTry(this, cluster, host, endStream);
+    if (shadowHead !== null) startShadows(this, shadowHead, endStream);
     if (endStream) completeRequest(this);
     // The end of such a request is the end of its tunnel: the answer is waited for from now on.
     else if (!this.isDone && isWebSocketUpgrade(headers)) {
@@ -114,6 +119,7 @@ export class RouterFilter
 
   decodeData(data: Buffer, endStream: boolean): FilterDataStatus {
     if (this.isDone) return FilterDataStatus.StopIterationNoBuffer;
+    if (this.shadows !== null) sendShadowData(this, this.shadows, data, endStream);
     if (this.body !== null && !keepBody(this, data)) {
       return FilterDataStatus.StopIterationNoBuffer;
     }
@@ -124,6 +130,7 @@ export class RouterFilter
 
   decodeTrailers(trailers: Trailers): FilterTrailersStatus {
     if (this.isDone) return FilterTrailersStatus.StopIteration;
+    if (this.shadows !== null) sendShadowTrailers(this, this.shadows, trailers);
     this.requestTrailers = trailers;
     if (this.upstream !== null) this.upstream.encodeTrailers(trailers);
     completeRequest(this);
@@ -134,6 +141,7 @@ export class RouterFilter
     this.isDone = true;
     cleanUp(this);
     dropUpstream(this);
+    dropShadows(this);
   }
 
   // ---- for the tries (UpstreamRequestParent) ----
@@ -239,11 +247,12 @@ export class RouterFilter
   }
 
   get metadataMatch(): MetadataMatch | null {
-    return null;
+    return metadataMatchOf(this);
   }
 
+  /** Not of a retry, as in Envoy: that host has just failed. */
   get overrideHost(): OverrideHost | null {
-    return null;
+    return this.attempts > 1 ? null : this.callbacks.upstreamOverrideHost();
   }
 
   get downstreamConnection(): Connection | null {

@@ -10,7 +10,12 @@ import { BucketHistogram } from '../stats/histogram.ts';
 import { ClusterGrpcStats } from './grpc-stats.ts';
 import type { PriorityResources } from './resource-manager.ts';
 
-const gauges = ['upstreamCxActive', 'upstreamRqActive', 'upstreamRqPendingActive'] as const;
+const gauges = [
+  'upstreamCxActive',
+  'upstreamRqActive',
+  'upstreamRqPendingActive',
+  'lbSubsetsActive',
+] as const;
 
 const counters = [
   'upstreamCxTotal',
@@ -22,6 +27,7 @@ const counters = [
   'upstreamCxIdleTimeout',
   'upstreamCxMaxDurationReached',
   'upstreamCxOverflow',
+  'upstreamCxPoolOverflow',
   'upstreamCxDestroy',
   'upstreamCxDestroyLocal',
   'upstreamCxDestroyRemote',
@@ -48,6 +54,7 @@ const counters = [
   'upstreamRqTxReset',
   'upstreamRqRetry',
   'upstreamRqRetryBackoffExponential',
+  'upstreamRqRetryBackoffRatelimited',
   'upstreamRqRetryLimitExceeded',
   'upstreamRqRetrySuccess',
   'upstreamRqRetryOverflow',
@@ -59,6 +66,11 @@ const counters = [
   'upstreamFlowControlDrainedTotal',
   'retryOrShadowAbandoned',
   'lbHealthyPanic',
+  'lbSubsetsCreated',
+  'lbSubsetsRemoved',
+  'lbSubsetsSelected',
+  'lbSubsetsFallback',
+  'lbSubsetsFallbackPanic',
   'lbLocalClusterNotOk',
   'lbRecalculateZoneStructures',
   'lbZoneClusterTooSmall',
@@ -88,6 +100,7 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamCxIdleTimeout = 0;
   upstreamCxMaxDurationReached = 0;
   upstreamCxOverflow = 0;
+  upstreamCxPoolOverflow = 0;
   upstreamCxDestroy = 0;
   upstreamCxDestroyLocal = 0;
   upstreamCxDestroyRemote = 0;
@@ -116,6 +129,7 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamRqTxReset = 0;
   upstreamRqRetry = 0;
   upstreamRqRetryBackoffExponential = 0;
+  upstreamRqRetryBackoffRatelimited = 0;
   upstreamRqRetryLimitExceeded = 0;
   upstreamRqRetrySuccess = 0;
   upstreamRqRetryOverflow = 0;
@@ -125,6 +139,12 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamFlowControlDrainedTotal = 0;
   retryOrShadowAbandoned = 0;
   lbHealthyPanic = 0;
+  lbSubsetsActive = 0;
+  lbSubsetsCreated = 0;
+  lbSubsetsRemoved = 0;
+  lbSubsetsSelected = 0;
+  lbSubsetsFallback = 0;
+  lbSubsetsFallbackPanic = 0;
   lbLocalClusterNotOk = 0;
   lbRecalculateZoneStructures = 0;
   lbZoneClusterTooSmall = 0;
@@ -281,32 +301,40 @@ const priorityNames = ['default', 'high'] as const;
 export class CircuitBreakerStats implements CollectsMore {
   static readonly stats: readonly StatField[] = [];
   readonly #resources: readonly [PriorityResources, PriorityResources];
-  readonly #trackRemaining: readonly [boolean, boolean];
+  readonly #trackRemaining: readonly boolean[];
+  readonly #hasBudget: readonly boolean[];
 
   constructor(
     resources: readonly [PriorityResources, PriorityResources],
-    trackRemaining: readonly [boolean, boolean],
+    thresholds: ClusterConfig['circuitBreakers'],
   ) {
     this.#resources = resources;
-    this.#trackRemaining = trackRemaining;
+    this.#trackRemaining = thresholds.map(({ trackRemaining }) => trackRemaining);
+    this.#hasBudget = thresholds.map(({ retryBudget }) => retryBudget !== null);
   }
 
   collectMore(scope: StatScope, sink: StatSink): void {
     for (const priority of [0, 1] as const) {
-      const { connections, pendingRequests, requests, retries } = this.#resources[priority];
+      const { connections, connectionPools, pendingRequests, requests, retries } =
+        this.#resources[priority];
       const prefix = `circuit_breakers.${priorityNames[priority]}.`;
       const gauges = [
         ['cx_open', 'remaining_cx', connections],
+        ['cx_pool_open', 'remaining_cx_pools', connectionPools],
         ['rq_pending_open', 'remaining_pending', pendingRequests],
         ['rq_open', 'remaining_rq', requests],
         ['rq_retry_open', 'remaining_retries', retries],
       ] as const;
       for (const [open, remaining, resource] of gauges) {
-        const left = Math.max(0, resource.max() - resource.count());
-        sink.value(scope, `${prefix}${open}`, 'gauge-max', left === 0 ? 1 : 0);
-        if (this.#trackRemaining[priority]) {
-          sink.value(scope, `${prefix}${remaining}`, 'gauge-max', left);
-        }
+        const count = resource.count();
+        const left = Math.max(0, resource.max() - count);
+        // Envoy: a ceiling of 0 that nobody came up to is not open.
+        sink.value(scope, `${prefix}${open}`, 'gauge-max', left === 0 && count > 0 ? 1 : 0);
+        if (!this.#trackRemaining[priority]) continue;
+        // Envoy: a budget depends on too much for this.
+        const isBudget = resource === retries && this.#hasBudget[priority];
+        const shown = isBudget ? 0 : Math.min(left, Number.MAX_SAFE_INTEGER);
+        sink.value(scope, `${prefix}${remaining}`, 'gauge-max', shown);
       }
     }
   }

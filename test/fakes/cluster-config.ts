@@ -37,9 +37,9 @@ export const defaultThresholds: ThresholdsConfig = {
   maxPendingRequests: 1024,
   maxRequests: 1024,
   maxRetries: 3,
-  retryBudget: null,
   maxConnectionPools: null,
   maxConnectionsPerHost: null,
+  retryBudget: null,
   trackRemaining: false,
 };
 
@@ -101,6 +101,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
       updateMergeWindowMs: 1_000,
       closeConnectionsOnHostSetChange: false,
       ignoreNewHostsUntilFirstHc: false,
+      overrideHostStatuses: ['UNKNOWN', 'HEALTHY', 'DEGRADED'],
     },
     circuitBreakers: [defaultThresholds, defaultThresholds],
     outlierDetection: null,
@@ -109,6 +110,8 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     dns: {
       refreshRateMs: 5_000,
       respectTtl: false,
+      minRefreshMs: 0,
+      jitterMs: 0,
       lookupFamily: 'AUTO',
       failureRefreshBaseMs: 5_000,
       failureRefreshMaxMs: 5_000,
@@ -132,6 +135,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
       protocol: 'HTTP/1.1',
       autoSni: false,
       autoSanValidation: false,
+      mirrors: [],
     },
     tls: null,
     tcpKeepalive: null,
@@ -162,6 +166,7 @@ export function hostConfig(address: string, given: Partial<HostConfig> = {}): Ho
     hostname: '',
     weight: 1,
     health: 'healthy',
+    healthStatus: 'UNKNOWN',
     metadata: null,
     healthCheck: null,
     ...given,

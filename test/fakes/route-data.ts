@@ -46,6 +46,8 @@ export function forwardAction(overrides: Partial<ForwardActionData> = {}): Route
     timeoutMs: 15_000,
     idleTimeoutMs: null,
     retryPolicy: null,
+    mirrors: [],
+    metadataMatch: null,
     priority: 0,
     maxStreamDurationMs: null,
     grpcTimeoutHeader: null,
@@ -68,6 +70,7 @@ export function weightedCluster(
     requestHeaders: noMutations,
     responseHeaders: noMutations,
     hostRewriteLiteral: null,
+    metadataMatch: null,
     perFilterConfig: {},
     ...overrides,
   };
@@ -116,6 +119,7 @@ export function virtualHostData(overrides: Partial<VirtualHostData> = {}): Virtu
     includeRequestAttemptCount: false,
     includeAttemptCountInResponse: false,
     perRequestBufferLimitBytes: null,
+    mirrors: [],
     perFilterConfig: {},
     ...overrides,
   };
@@ -131,6 +135,7 @@ export function routeConfigData(overrides: Partial<RouteConfigData> = {}): Route
     mostSpecificHeaderMutationsWins: false,
     ignorePortInHostMatching: false,
     maxDirectResponseBodySizeBytes: 4096,
+    mirrors: [],
     perFilterConfig: {},
     ...overrides,
   };

@@ -12,7 +12,10 @@ import type {
   ModifyHeaders,
   StreamDecoderFilterCallbacks,
 } from '../../dataplane/api/http-filter.ts';
+import type { OverrideHost } from '../../dataplane/api/load-balancing.ts';
 import type { Route } from '../../dataplane/api/route.ts';
+import { RouterAsyncClient } from '../../dataplane/router/async-client.ts';
+import type { RouterConfig } from '../../dataplane/router/config.ts';
 import { createRouteTable } from '../../dataplane/router/route-table.ts';
 import { RouterFilter } from '../../dataplane/router/router.ts';
 import { RouterStats } from '../../dataplane/router/stats.ts';
@@ -47,6 +50,8 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
   readonly cluster = new FakeCluster('c');
   readonly clusters = new FakeClusterManager(this.cluster);
   readonly stats = new RouterStats();
+  /** Of mirrored requests. */
+  readonly asyncStats = new RouterStats();
   readonly connection = new FakeConnection();
   readonly streamInfo = new FakeStreamInfo();
   readonly filter: RouterFilter;
@@ -54,6 +59,7 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
   /** Client is paused so many times. */
   paused = 0;
   isReset = false;
+  overrideHost: OverrideHost | null = null;
   watermarks: DownstreamWatermarkCallbacks | null = null;
   readonly #table;
   readonly #bufferLimitBytes: number;
@@ -69,17 +75,20 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
       { createRouteFilterConfig: () => null },
     );
     this.#bufferLimitBytes = options.bufferLimitBytes ?? 1024;
-    this.filter = new RouterFilter({
+    const own: RouterConfig = {
       clusterManager: this.clusters,
       timers: this.timers,
       clock: this.timers.clock,
       random: () => 0.5,
-      stats: this.stats,
+      stats: this.asyncStats,
       dynamicStats: true,
       suppressEnvoyHeaders: false,
       respectExpectedRqTimeout: false,
+      asyncClient: null,
       ...options.router,
-    });
+    };
+    const asyncClient = new RouterAsyncClient(own, '10.9.9.9');
+    this.filter = new RouterFilter({ ...own, stats: this.stats, asyncClient });
     this.filter.setDecoderFilterCallbacks(this);
   }
 
@@ -198,5 +207,13 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
 
   decoderBufferLimit(): number {
     return this.#bufferLimitBytes;
+  }
+
+  setUpstreamOverrideHost(host: OverrideHost): void {
+    this.overrideHost = host;
+  }
+
+  upstreamOverrideHost(): OverrideHost | null {
+    return this.overrideHost;
   }
 }

@@ -9,6 +9,7 @@ import type { LoadBalancingData } from './load-balancing.ts';
 import type { ProvidedHostsData } from './provided-hosts.ts';
 import type { OutlierDetectionConfig } from './outlier-detection.ts';
 import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
+import type { MirrorPolicyData } from './route.ts';
 import type { UpstreamTlsConfig } from './tls.ts';
 
 export interface ClusterConfig {
@@ -40,6 +41,8 @@ export interface ClusterConfig {
     readonly closeConnectionsOnHostSetChange: boolean;
     /** New hosts do not count among those of their priority until their first active check. */
     readonly ignoreNewHostsUntilFirstHc: boolean;
+    /** What a host may be for a request that asks for it (LoadBalancerContext.overrideHost). */
+    readonly overrideHostStatuses: readonly HealthStatus[];
   };
   /** Index by ResourcePriority. */
   readonly circuitBreakers: readonly [ThresholdsConfig, ThresholdsConfig];
@@ -97,18 +100,6 @@ export interface ThresholdsConfig {
   readonly trackRemaining: boolean;
 }
 
-/** Every field of config.cluster.v3.OutlierDetection with defaults filled in (spec 2.8). */
-export interface OutlierDetectionConfig {
-  readonly intervalMs: number;
-  readonly baseEjectionTimeMs: number;
-  readonly maxEjectionTimeMs: number;
-  readonly maxEjectionTimeJitterMs: number;
-  readonly maxEjectionPercent: number;
-  readonly alwaysEjectOneHost: boolean;
-  readonly consecutive5xx: number;
-  readonly enforcingConsecutive5xx: number;
-  readonly consecutiveGatewayFailure: number;
-  readonly enforcingConsecutiveGatewayFailure: number;
 /** Memory of RetryBudgetConfig.recentRequests: a word for each tenth of the interval. */
 export const RECENT_REQUESTS_BYTES = 40;
 
@@ -151,6 +142,8 @@ export interface UpstreamHttpConfig {
   /** HttpProtocolOptions.upstream_http_protocol_options.auto_sni / auto_san_validation. */
   readonly autoSni: boolean;
   readonly autoSanValidation: boolean;
+  /** request_mirror_policies: instead of a route's, unless empty. */
+  readonly mirrors: readonly MirrorPolicyData[];
 }
 
 /** Endpoints of one cluster: from load_assignment or EDS, after DNS resolution when it goes to workers. */
@@ -171,6 +164,15 @@ export interface DropOverload {
   readonly dropPpm: number;
 }
 
+/** config.core.v3.HealthStatus. */
+export type HealthStatus =
+  | 'UNKNOWN'
+  | 'HEALTHY'
+  | 'UNHEALTHY'
+  | 'DRAINING'
+  | 'TIMEOUT'
+  | 'DEGRADED';
+
 /** config.core.v3.Locality; '' = not said. */
 export interface Locality {
   readonly region: string;
@@ -190,12 +192,14 @@ export interface HostConfig {
   /** IP literal, or a DNS name before resolution. */
   readonly address: string;
   readonly port: number;
-  readonly hostname: string;
-  /** >= 1. */
   /** What the host is known by where its address changes (LOGICAL_DNS); not set = its address. */
   readonly identity?: string;
+  readonly hostname: string;
+  /** >= 1. */
   readonly weight: number;
   readonly health: 'healthy' | 'degraded' | 'unhealthy';
+  /** health_status as it was said. */
+  readonly healthStatus: HealthStatus;
   /** metadata filter_metadata; null when none. */
   readonly metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>> | null;
   /** Null = checked where traffic goes. */

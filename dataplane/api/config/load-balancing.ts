@@ -2,8 +2,17 @@
 // load_balancing_policy. config/load-balancing makes it, upstream/lb/load-balancer turns it into a balancer.
 // A new policy is one more member of LoadBalancingData.
 
+import type { MetadataEntry } from '../metadata-match.ts';
+import type { HashPolicyData } from './hash-policy.ts';
+
 /** By `kind`; names are those of Cluster.LbPolicy where it has one. */
-export type LoadBalancingData = RoundRobinData | LeastRequestData | RandomData;
+export type LoadBalancingData =
+  | RoundRobinData
+  | LeastRequestData
+  | RandomData
+  | HashingData
+  | SubsetData
+  | OverrideHostData;
 
 /**
  * Which locality of a priority a request goes to, for policies that choose among the hosts of a list.
@@ -68,9 +77,95 @@ export interface RandomData {
   readonly locality: LocalityLbData;
 }
 
+/** Policies that give one hash one host (upstream/lb/hashing). */
+export type HashingData = RingHashData | MaglevData;
+
+/** What they have in common. */
+export interface ConsistentHashingData {
+  /** Instead of the address; metadata `envoy.lb`.`hash_key` goes before both. */
+  readonly useHostnameForHashing: boolean;
+  /** hash_balance_factor in percent, >= 100; null = no bound. */
+  readonly balanceFactor: number | null;
+  /** A host's weight is that within its locality, times the locality's. */
+  readonly localityWeighted: boolean;
+  /** Goes before the route's; empty = the route's. */
+  readonly hashPolicy: readonly HashPolicyData[];
+}
+
+export interface RingHashData extends ConsistentHashingData {
+  readonly kind: 'RING_HASH';
+  /** 1..8_388_608, default 1024. */
+  readonly minimumRingSize: number;
+  /** 1..8_388_608, default 8_388_608. */
+  readonly maximumRingSize: number;
+  readonly hashFunction: 'XX_HASH' | 'MURMUR_HASH_2';
+}
+
+export interface MaglevData extends ConsistentHashingData {
+  readonly kind: 'MAGLEV';
+  /** A prime up to 5_000_011, default 65_537. */
+  readonly tableSize: number;
+}
+
 /** Round robin where nothing is said. */
 export const defaultRoundRobin: RoundRobinData = {
   kind: 'ROUND_ROBIN',
   locality: defaultZoneAware,
   slowStart: null,
 };
+
+/** Cluster.LbSubsetConfig, load_balancing_policies.subset.v3.Subset. */
+export interface SubsetData {
+  readonly kind: 'SUBSET';
+  readonly fallbackPolicy: 'NO_FALLBACK' | 'ANY_ENDPOINT' | 'DEFAULT_SUBSET';
+  /** Sorted by key. */
+  readonly defaultSubset: readonly MetadataEntry[];
+  /** With allowRedundantKeys, those of most keys first. */
+  readonly selectors: readonly SubsetSelectorData[];
+  readonly localityWeightAware: boolean;
+  readonly scaleLocalityWeight: boolean;
+  readonly panicModeAny: boolean;
+  readonly listAsAny: boolean;
+  /** metadata_fallback_policy is FALLBACK_LIST. */
+  readonly usesFallbackList: boolean;
+  readonly allowRedundantKeys: boolean;
+  /** Chooses within a subset; not a subset policy itself. */
+  readonly child: LoadBalancingData;
+}
+
+export interface SubsetSelectorData {
+  /** Sorted, each once. */
+  readonly keys: readonly string[];
+  readonly singleHostPerSubset: boolean;
+  readonly fallbackPolicy:
+    | 'NOT_DEFINED'
+    | 'NO_FALLBACK'
+    | 'ANY_ENDPOINT'
+    | 'DEFAULT_SUBSET'
+    | 'KEYS_SUBSET';
+  /** Of KEYS_SUBSET: fewer than `keys`, at least one. */
+  readonly fallbackKeys: readonly string[];
+}
+
+/** load_balancing_policies.override_host.v3.OverrideHost. */
+export interface OverrideHostData {
+  readonly kind: 'OVERRIDE_HOST';
+  /** In this order. */
+  readonly sources: readonly OverrideHostSource[];
+  /** Where the address of the chosen host is told; null = nowhere. */
+  readonly selectedHostKey: MetadataKeyData | null;
+  /** Chooses when no source names a host of the cluster. */
+  readonly fallback: LoadBalancingData;
+}
+
+export type OverrideHostSource =
+  /** A request header, lower-case. */
+  | { readonly kind: 'header'; readonly name: string }
+  /** Dynamic metadata of the request. */
+  | { readonly kind: 'metadata'; readonly key: MetadataKeyData };
+
+/** type.metadata.v3.MetadataKey: a namespace and at least one step into it. */
+export interface MetadataKeyData {
+  readonly namespace: string;
+  readonly path: readonly string[];
+}

@@ -5,9 +5,11 @@ import type {
   FractionData,
   HeaderMatcherData,
   HeaderMutationsData,
+  OrderedMutationData,
   RegexRewriteData,
   StringMatcherData,
 } from '../matcher-data.ts';
+import type { MetadataMatch } from '../metadata-match.ts';
 import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
 
 /** Per-filter overrides: by the HTTP filter's configured name. */
@@ -24,6 +26,8 @@ export interface RouteConfigData {
   readonly mostSpecificHeaderMutationsWins: boolean;
   readonly ignorePortInHostMatching: boolean;
   readonly maxDirectResponseBodySizeBytes: number;
+  /** For virtual hosts without mirrors. */
+  readonly mirrors: readonly MirrorPolicyData[];
   readonly perFilterConfig: PerFilterConfigData;
 }
 
@@ -39,6 +43,8 @@ export interface VirtualHostData {
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly perRequestBufferLimitBytes: number | null;
+  /** For routes without mirrors. */
+  readonly mirrors: readonly MirrorPolicyData[];
   readonly perFilterConfig: PerFilterConfigData;
 }
 
@@ -107,6 +113,10 @@ export interface ForwardActionData {
   /** null = HCM's stream_idle_timeout; 0 = none. */
   readonly idleTimeoutMs: number | null;
   readonly retryPolicy: RetryPolicyData | null;
+  /** request_mirror_policies; empty = the virtual host's. A cluster's go before all (UpstreamHttpConfig). */
+  readonly mirrors: readonly MirrorPolicyData[];
+  /** `envoy.lb` of metadata_match; null = none. */
+  readonly metadataMatch: MetadataMatch | null;
   readonly priority: 0 | 1;
   readonly maxStreamDurationMs: number | null;
   /** max_stream_duration.grpc_timeout_header_max and _offset; null = there is no _max. */
@@ -119,6 +129,20 @@ export interface ForwardActionData {
   readonly upgrades: readonly { readonly type: string; readonly enabled: boolean }[];
   /** Null = CONNECT is forwarded as one; else it ends here and its bytes go to the cluster's host. */
   readonly connect: ConnectData | null;
+}
+
+/** RouteAction.RequestMirrorPolicy: a copy of the request goes to that cluster, too; its answer is dropped. */
+export interface MirrorPolicyData {
+  readonly cluster:
+    | { readonly kind: 'cluster'; readonly name: string }
+    | { readonly kind: 'cluster_header'; readonly header: string };
+  /** Null = all requests. */
+  readonly fraction: FractionData | null;
+  /** Its host gets `-shadow` before the port (unless hostRewriteLiteral says what it is). */
+  readonly appendsShadowSuffix: boolean;
+  readonly mutations: readonly OrderedMutationData[];
+  /** '' = the request's. */
+  readonly hostRewriteLiteral: string;
 }
 
 /** Bounds of what a client's grpc-timeout does. */
@@ -143,6 +167,8 @@ export interface WeightedClusterData {
   readonly requestHeaders: HeaderMutationsData;
   readonly responseHeaders: HeaderMutationsData;
   readonly hostRewriteLiteral: string | null;
+  /** Its own merged over the route's; null = neither has one. */
+  readonly metadataMatch: MetadataMatch | null;
   readonly perFilterConfig: PerFilterConfigData;
 }
 

@@ -5,6 +5,7 @@ import type { ClusterConfig, Locality, PlacedAssignment } from '../../api/config
 import type { LoadBalancerContext } from '../../api/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
 import { createLoadBalancer } from './create-load-balancer.ts';
+import { HostIndex } from './host-index.ts';
 import { createPrioritySet, type PriorityHosts, type PrioritySet } from './host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from './load-balancer.ts';
 
@@ -23,6 +24,7 @@ export class Balancer {
   readonly #config: ClusterConfig;
   readonly #parts: LoadBalancerParts;
   readonly #localLocality: Locality | null;
+  readonly #index = new HostIndex();
   #hosts: readonly UpstreamHost[] = [];
   #assignment = noPolicy;
   #set: PrioritySet | null = null;
@@ -41,6 +43,7 @@ export class Balancer {
 
   setHosts(hosts: readonly UpstreamHost[], assignment: AssignmentPolicy): void {
     this.#hosts = hosts;
+    this.#index.setHosts(hosts);
     this.#assignment = assignment;
     this.invalidate();
   }
@@ -55,20 +58,43 @@ export class Balancer {
   /** The host of a request that has not come yet: the next choose() will give it. Null = none, or enough told. */
   peek(): UpstreamHost | null {
     if (this.#peeked.length >= this.#hosts.length) return null;
-    const host = this.#current().peek();
+    const host = this.current().peek();
     if (host !== null) this.#peeked.push(host);
     return host;
   }
 
   /** Null = no usable host. A host that the context refuses is replaced up to its retry count. */
   choose(context: LoadBalancerContext): UpstreamHost | null {
-    const policy = this.#current();
+    const override = context.overrideHost;
+    if (override !== null) {
+      const host = this.#overrideHost(override.address);
+      if (host !== null || override.strict) return host;
+    }
+    const policy = this.current();
     let host = this.#peeked.length > 0 ? this.#peeked.shift()! : policy.choose(context, 0);
     for (let i = 0; i < context.hostSelectionRetryCount && host !== null; i++) {
       if (!context.shouldSelectAnotherHost(host)) return host;
       host = policy.choose(context, i + 1);
     }
     return host;
+  }
+
+  /** Envoy: HostUtility::selectOverrideHost. */
+  #overrideHost(address: string): UpstreamHost | null {
+    const host = this.#index.byAddress(address);
+    if (host === null) return null;
+    const { overrideHostStatuses } = this.#config.commonLb;
+    return overrideHostStatuses.includes(host.healthStatus()) ? host : null;
+  }
+
+  /** Subsets that are not there (any more) in single_host_per_subset; null = the cluster has no subsets. */
+  subsetDuplicates(): number | null {
+    return this.#index.subsets.duplicates();
+  }
+
+  /** The cluster is gone. */
+  close(): void {
+    this.#index.subsets.close();
   }
 
   /** Priority 0 as it is now. */
@@ -84,7 +110,8 @@ export class Balancer {
     return this.#set;
   }
 
-  #current(): LoadBalancer {
+  /** The policy over the hosts as they are now. */
+  current(): LoadBalancer {
     const { localCluster } = this.#parts;
     if (localCluster !== null) {
       const version = localCluster.version();
@@ -95,6 +122,7 @@ export class Balancer {
       this.#config.loadBalancing,
       this.#currentSet(),
       this.#parts,
+      this.#index,
     );
     return this.#policy;
   }

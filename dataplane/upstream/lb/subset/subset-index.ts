@@ -1,0 +1,213 @@
+// Which hosts have which combination of `envoy.lb` values, for the selectors of a cluster, in one worker. Outlives the
+// policy (subset-balancer.ts), which is made anew with each change of health: only hosts or metadata that changed make
+// it look at hosts again. Counts lb_subsets_active, _created, _removed.
+//
+//   root ─ stage ─ "prod" ─ version ─ "v1" ● subset      keys of a selector are sorted, as those of a match are;
+//        └ version ─ "v1" ●                              ● = the keys so far are those of a selector
+
+import type { SubsetData } from '../../../api/config/load-balancing.ts';
+import { LB_METADATA, type MetadataEntry, metadataText } from '../../../api/metadata-match.ts';
+import type { ClusterStats } from '../../cluster-stats.ts';
+import type { UpstreamHost } from '../../host.ts';
+import type { PrioritySet } from '../host-set.ts';
+import type { LoadBalancer } from '../load-balancer.ts';
+
+/** The hosts of one combination of values. */
+export class Subset {
+  members: UpstreamHost[] = [];
+  /** single_host_per_subset: of its members the first of the lowest priority is all there is. */
+  readonly isSingleHost: boolean;
+  /** Over the members; whoever finds that `policyOwner` is not itself makes it anew. */
+  policy: LoadBalancer | null = null;
+  policyOwner: object | null = null;
+
+  constructor(isSingleHost: boolean) {
+    this.isSingleHost = isSingleHost;
+  }
+}
+
+class Node {
+  readonly children = new Map<string, Map<string, Node>>();
+  subset: Subset | null = null;
+
+  child(key: string, value: string): Node | undefined {
+    return this.children.get(key)?.get(value);
+  }
+
+  makeChild(key: string, value: string): Node {
+    let values = this.children.get(key);
+    if (values === undefined) {
+      values = new Map();
+      this.children.set(key, values);
+    }
+    let node = values.get(value);
+    if (node === undefined) {
+      node = new Node();
+      values.set(value, node);
+    }
+    return node;
+  }
+}
+
+/** See the file head. */
+export class SubsetIndex {
+  /** Beyond the first of a priority, in subsets of a single host. */
+  duplicates = 0;
+  readonly #data: SubsetData;
+  readonly #stats: ClusterStats;
+  readonly #root = new Node();
+  /** What the index was made of: hosts and, as they are updated in place, what they were. */
+  #hosts: UpstreamHost[] = [];
+  #metadata: UpstreamHost['placed']['metadata'][] = [];
+
+  constructor(data: SubsetData, stats: ClusterStats) {
+    this.#data = data;
+    this.#stats = stats;
+  }
+
+  /** Brings it up to date. */
+  update({ priorities }: PrioritySet): void {
+    if (!this.#isCurrent(priorities)) this.#rebuild(priorities);
+  }
+
+  /** All of its subsets are gone. */
+  close(): void {
+    this.#rebuild([]);
+  }
+
+  /** The subset of exactly these keys and values. */
+  find(entries: readonly MetadataEntry[]): Subset | null {
+    let node = this.#root;
+    for (let i = 0; i < entries.length; i++) {
+      const { key, value } = entries[i]!;
+      const next = node.child(key, value);
+      if (next === undefined) return null;
+      node = next;
+    }
+    return node.subset;
+  }
+
+  #isCurrent(priorities: PrioritySet['priorities']): boolean {
+    let at = 0;
+    for (const { all } of priorities) {
+      for (const host of all) {
+        if (this.#hosts[at] !== host || this.#metadata[at] !== host.placed.metadata) return false;
+        at++;
+      }
+    }
+    return at === this.#hosts.length;
+  }
+
+  #rebuild(priorities: PrioritySet['priorities']): void {
+    forEachSubset(this.#root, emptySubset);
+    this.#hosts = [];
+    this.#metadata = [];
+    this.duplicates = 0;
+    for (const { all } of priorities) {
+      for (const host of all) {
+        const { metadata } = host.placed;
+        this.#hosts.push(host);
+        this.#metadata.push(metadata);
+        this.#add(host, metadata?.[LB_METADATA]);
+      }
+    }
+    this.#prune(this.#root);
+  }
+
+  #add(host: UpstreamHost, values: Readonly<Record<string, unknown>> | undefined): void {
+    if (values === undefined) return;
+    for (const { keys, singleHostPerSubset } of this.#data.selectors) {
+      if (keys.length > 0) this.#addBelow(this.#root, keys, 0, host, values, singleHostPerSubset);
+    }
+  }
+
+  #addBelow(
+    node: Node,
+    keys: readonly string[],
+    at: number,
+    host: UpstreamHost,
+    values: Readonly<Record<string, unknown>>,
+    isSingleHost: boolean,
+  ): void {
+    const key = keys[at];
+    if (key === undefined) {
+      this.#addTo(node, host, isSingleHost);
+      return;
+    }
+    if (!Object.hasOwn(values, key)) return;
+    const value = values[key];
+    const next = (one: unknown) => {
+      const child = node.makeChild(key, metadataText(one));
+      this.#addBelow(child, keys, at + 1, host, values, isSingleHost);
+    };
+    // An empty list is no value.
+    if (this.#data.listAsAny && Array.isArray(value)) value.forEach(next);
+    else next(value);
+  }
+
+  #addTo(node: Node, host: UpstreamHost, isSingleHost: boolean): void {
+    if (node.subset === null) {
+      node.subset = new Subset(isSingleHost);
+      this.#stats.lbSubsetsCreated++;
+      this.#stats.lbSubsetsActive++;
+    }
+    const { members } = node.subset;
+    const last = members.at(-1);
+    // Two selectors of the same keys, or a list that has a value twice.
+    if (last === host) return;
+    if (!node.subset.isSingleHost) members.push(host);
+    else if (last === undefined) members.push(host);
+    else if (last.placed.priority === host.placed.priority) this.duplicates++;
+  }
+
+  /** True = nothing is left of it. */
+  #prune(node: Node): boolean {
+    for (const [key, values] of node.children) {
+      for (const [value, child] of values) if (this.#prune(child)) values.delete(value);
+      if (values.size === 0) node.children.delete(key);
+    }
+    if (node.subset !== null && node.subset.members.length === 0) {
+      node.subset = null;
+      this.#stats.lbSubsetsActive--;
+      this.#stats.lbSubsetsRemoved++;
+    }
+    return node.subset === null && node.children.size === 0;
+  }
+}
+
+/** The indexes of a cluster's policy, by its data. */
+export class SubsetIndexes {
+  readonly #byData = new Map<SubsetData, SubsetIndex>();
+
+  of(data: SubsetData, stats: ClusterStats): SubsetIndex {
+    let index = this.#byData.get(data);
+    if (index === undefined) {
+      index = new SubsetIndex(data, stats);
+      this.#byData.set(data, index);
+    }
+    return index;
+  }
+
+  /** Null = the cluster has no subsets. */
+  duplicates(): number | null {
+    let sum: number | null = null;
+    for (const index of this.#byData.values()) sum = (sum ?? 0) + index.duplicates;
+    return sum;
+  }
+
+  /** The cluster is gone, with all of its subsets. */
+  close(): void {
+    for (const index of this.#byData.values()) index.close();
+  }
+}
+
+function forEachSubset(node: Node, visit: (subset: Subset) => void): void {
+  if (node.subset !== null) visit(node.subset);
+  for (const values of node.children.values()) {
+    for (const child of values.values()) forEachSubset(child, visit);
+  }
+}
+
+function emptySubset(subset: Subset): void {
+  subset.members = [];
+}
