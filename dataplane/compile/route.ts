@@ -13,6 +13,7 @@ import { type Compilation, mapItems } from './compilation.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
 import { headerName } from './matchers.ts';
 import { compilePerFilterConfig } from './per-filter-config.ts';
+import { compileMirrors } from './request-mirror.ts';
 import { compileRetryPolicy } from './retry-policy.ts';
 import { compileRouteAction, type RouteScope } from './route-action.ts';
 import { compileRouteMatch } from './route-match.ts';
@@ -56,6 +57,7 @@ export function compileRouteConfiguration(
     mostSpecificHeaderMutationsWins: config.most_specific_header_mutations_wins ?? false,
     ignorePortInHostMatching: config.ignore_port_in_host_matching ?? false,
     maxDirectResponseBodySizeBytes,
+    mirrors: compileMirrors(config.request_mirror_policies, path, compilation, validateClusters),
     perFilterConfig: compilePerFilterConfig(
       config.typed_per_filter_config,
       at('typed_per_filter_config'),
@@ -107,6 +109,12 @@ function compileVirtualHost(
     includeRequestAttemptCount: host.include_request_attempt_count ?? false,
     includeAttemptCountInResponse: host.include_attempt_count_in_response ?? false,
     perRequestBufferLimitBytes: wrapperOr(host.per_request_buffer_limit_bytes, null),
+    mirrors: compileMirrors(
+      host.request_mirror_policies,
+      path,
+      compilation,
+      scope.validateClusters,
+    ),
     perFilterConfig: compilePerFilterConfig(
       host.typed_per_filter_config,
       `${path}.typed_per_filter_config`,

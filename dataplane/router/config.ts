@@ -2,6 +2,7 @@
 
 import type { Clock, Random } from '../../common/clock.ts';
 import type { TimerService } from '../../common/timer.ts';
+import type { AsyncClient } from '../api/async-client.ts';
 import type { ClusterManager } from '../api/cluster.ts';
 import type { RouterStats } from './stats.ts';
 
@@ -16,4 +17,6 @@ export interface RouterConfig {
   readonly dynamicStats: boolean;
   readonly suppressEnvoyHeaders: boolean;
   readonly respectExpectedRqTimeout: boolean;
+  /** Sends copies of requests; null = they are such copies, or other requests of our own. */
+  readonly asyncClient: AsyncClient | null;
 }

@@ -26,6 +26,9 @@ export class RouterStats {
   rqTotal = 0;
 }
 
+/** Where those of requests without a client hang: mirrored ones and other requests of our own. */
+export const ASYNC_CLIENT = 'async-client';
+
 /** Where they hang. */
 export function routerStatScope(statPrefix: string): StatScope {
   return {

@@ -3,7 +3,9 @@
 // is one object; nothing outside these files may touch a field.
 
 import type { Timer } from '../../common/timer.ts';
+import type { AsyncRequest } from '../api/async-client.ts';
 import type { Cluster } from '../api/cluster.ts';
+import type { Connection } from '../api/connection.ts';
 import type { RequestHeaders, Trailers } from '../api/headers.ts';
 import type { StreamDecoderFilterCallbacks } from '../api/http-filter.ts';
 import type { LoadBalancerContext } from '../api/load-balancing.ts';
@@ -17,6 +19,28 @@ import type { UpstreamRequest, UpstreamRequestParent } from './upstream-request.
 
 /** Which try this is, to the upstream and (if the virtual host says so) to the client. */
 export const ATTEMPT_COUNT = 'x-envoy-attempt-count';
+
+/** What the router asks of what is above it: a connection manager, or nobody but the sender (async-client.ts). */
+export interface RouterCallbacks
+  extends Pick<
+    StreamDecoderFilterCallbacks,
+    | 'streamInfo'
+    | 'route'
+    | 'streamRandom'
+    | 'sendLocalReply'
+    | 'encode1xxHeaders'
+    | 'encodeHeaders'
+    | 'encodeData'
+    | 'encodeTrailers'
+    | 'onDecoderFilterAboveWriteBufferHighWatermark'
+    | 'onDecoderFilterBelowWriteBufferLowWatermark'
+    | 'addDownstreamWatermarkCallbacks'
+    | 'decoderBufferLimit'
+    | 'upstreamOverrideHost'
+  > {
+  /** The client's; null = the request is our own. */
+  readonly connection: Connection | null;
+}
 
 /** The router filter, as its parts see it. */
 export type RouterStream = RouterState &
@@ -32,7 +56,7 @@ export class RouterState implements Timeouts {
   perTryMs: number;
   perTryIdleMs: number;
   readonly config: RouterConfig;
-  callbacks!: StreamDecoderFilterCallbacks;
+  callbacks!: RouterCallbacks;
   headers: RequestHeaders | null;
   route: RouteEntry | null;
   clusterName: string;
@@ -54,6 +78,8 @@ export class RouterState implements Timeouts {
   bodySlab: ReadSlab | null;
   bodySlabBytes: number;
   requestTrailers: Trailers | null;
+  /** Copies that get the body as it comes; null = there are none (any more). */
+  shadows: AsyncRequest[] | null;
   /** -1 = the request is not complete. */
   requestCompleteMs: number;
   responseStarted: boolean;
@@ -94,6 +120,7 @@ export class RouterState implements Timeouts {
     this.bodySlab = null;
     this.bodySlabBytes = 0;
     this.requestTrailers = null;
+    this.shadows = null;
     this.requestCompleteMs = -1;
     this.responseStarted = false;
     this.isGrpcDeferred = false;

@@ -54,7 +54,9 @@ function poolOf(
   const { connection } = stream.callbacks;
   const { method, authority } = stream.headers!;
   const connect = stream.route!.forward!.connect;
-  if (connect !== null && (method === 'CONNECT' || (connect.allowPost && method === 'POST'))) {
+  // Requests of our own are no tunnels.
+  const isConnect = connect !== null && connection !== null;
+  if (isConnect && (method === 'CONNECT' || (connect.allowPost && method === 'POST'))) {
     const pool = cluster.tcpPool(host, priority, connection);
     return new TcpUpstreamPool(pool, connect.proxyProtocol, connection);
   }

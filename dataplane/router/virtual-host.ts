@@ -13,6 +13,7 @@ import {
   type FilterConfigs,
 } from './filter-configs.ts';
 import { compileRetryPolicy, type RetryPolicy } from './retry/policy.ts';
+import { compileShadowPolicies, type ShadowPolicy } from './shadow-policy.ts';
 
 /** The outermost level, shared by all virtual hosts of a configuration. */
 export interface RouteConfigLevel {
@@ -21,6 +22,7 @@ export interface RouteConfigLevel {
   readonly filterConfigs: FilterConfigs;
   readonly mostSpecificWins: boolean;
   readonly createFilterConfig: CreateRouteFilterConfig;
+  readonly shadowPolicies: readonly ShadowPolicy[];
 }
 
 export function compileRouteConfigLevel(
@@ -33,6 +35,7 @@ export function compileRouteConfigLevel(
     filterConfigs: compileFilterConfigs(data.perFilterConfig, createFilterConfig),
     mostSpecificWins: data.mostSpecificHeaderMutationsWins,
     createFilterConfig,
+    shadowPolicies: compileShadowPolicies(data.mirrors),
   };
 }
 
@@ -46,6 +49,8 @@ export class VirtualHost {
   /** Null = none. */
   readonly bufferLimitBytes: number | null;
   readonly level: RouteConfigLevel;
+  /** Its own, else the route configuration's. */
+  readonly shadowPolicies: readonly ShadowPolicy[];
   readonly request: HeaderMutations | null;
   readonly response: HeaderMutations | null;
   /** Of routes that have none of their own. */
@@ -62,6 +67,8 @@ export class VirtualHost {
     this.includeAttemptCountInResponse = data.includeAttemptCountInResponse;
     this.bufferLimitBytes = data.perRequestBufferLimitBytes;
     this.level = level;
+    this.shadowPolicies =
+      data.mirrors.length === 0 ? level.shadowPolicies : compileShadowPolicies(data.mirrors);
     this.request = compileMutations(data.requestHeaders);
     this.response = compileMutations(data.responseHeaders);
     const { mostSpecificWins } = level;

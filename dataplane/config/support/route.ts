@@ -23,6 +23,7 @@ export const routeSupport: SupportGroup = {
       validate_clusters: { note: 'true only in static config' },
       ...fields('max_direct_response_body_size_bytes', 'ignore_port_in_host_matching'),
       typed_per_filter_config: 'yes',
+      request_mirror_policies: 'yes',
     },
     [`${route}.VirtualHost`]: {
       ...fields('name', 'domains', 'routes', 'require_tls'),
@@ -30,6 +31,7 @@ export const routeSupport: SupportGroup = {
       ...fields('typed_per_filter_config', 'include_request_attempt_count'),
       ...fields('include_attempt_count_in_response', 'retry_policy'),
       per_request_buffer_limit_bytes: 'yes',
+      request_mirror_policies: 'yes',
     },
     [`${route}.Route`]: {
       ...fields('name', 'match', 'route', 'redirect', 'direct_response'),
@@ -72,8 +74,14 @@ export const routeSupport: SupportGroup = {
       ...fields('host_rewrite_path_regex', 'append_x_forwarded_host', 'timeout'),
       ...fields('idle_timeout', 'retry_policy', 'priority', 'max_stream_duration'),
       ...fields('max_grpc_timeout', 'grpc_timeout_offset'),
+      request_mirror_policies: 'yes',
       flush_timeout: { note: 'of HTTP/2 streams, as in Envoy' },
       upgrade_configs: { note: 'CONNECT-UDP is refused' },
+    },
+    [`${route}.RouteAction.RequestMirrorPolicy`]: {
+      ...fields('cluster', 'cluster_header', 'runtime_fraction', 'request_headers_mutations'),
+      ...fields('disable_shadow_host_suffix_append', 'host_rewrite_literal'),
+      trace_sampled: { note: 'there is no tracing: nothing is sampled' },
     },
     [`${route}.RouteAction.UpgradeConfig`]: fields('upgrade_type', 'enabled', 'connect_config'),
     [`${route}.RouteAction.UpgradeConfig.ConnectConfig`]: fields(

@@ -3,17 +3,21 @@
 import type { HttpFilterFactory } from '../../../api/factory.ts';
 import type { HttpFilterConfig, StreamFilter } from '../../../api/http-filter.ts';
 import type { StatsStore } from '../../../api/stats.ts';
+import { hostAddress } from '../../../network/host-address.ts';
+import { RouterAsyncClient } from '../../../router/async-client.ts';
 import type { RouterConfig } from '../../../router/config.ts';
 import { RouterFilter } from '../../../router/router.ts';
-import { RouterStats, routerStatScope } from '../../../router/stats.ts';
+import { ASYNC_CLIENT, RouterStats, routerStatScope } from '../../../router/stats.ts';
 import type { RouterData } from './data.ts';
 
 class RouterFilterConfig implements HttpFilterConfig {
   readonly #config: RouterConfig;
+  readonly #asyncStats: RouterStats;
   readonly #store: StatsStore;
 
-  constructor(config: RouterConfig, store: StatsStore) {
+  constructor(config: RouterConfig, asyncStats: RouterStats, store: StatsStore) {
     this.#config = config;
+    this.#asyncStats = asyncStats;
     this.#store = store;
   }
 
@@ -23,6 +27,7 @@ class RouterFilterConfig implements HttpFilterConfig {
 
   dispose(): void {
     this.#store.remove(this.#config.stats);
+    this.#store.remove(this.#asyncStats);
   }
 }
 
@@ -33,16 +38,20 @@ export const routerFilterFactory: HttpFilterFactory = {
     const data = compiled as RouterData;
     const stats = new RouterStats();
     worker.stats.add(routerStatScope(statPrefix), stats);
-    const config: RouterConfig = {
+    const asyncStats = new RouterStats();
+    worker.stats.add(routerStatScope(ASYNC_CLIENT), asyncStats);
+    const own: RouterConfig = {
       clusterManager: worker.clusterManager,
       timers: worker.timers,
       clock: worker.clock,
       random: worker.random,
-      stats,
+      stats: asyncStats,
       dynamicStats: data.dynamicStats,
       suppressEnvoyHeaders: data.suppressEnvoyHeaders,
       respectExpectedRqTimeout: data.respectExpectedRqTimeout,
+      asyncClient: null,
     };
-    return new RouterFilterConfig(config, worker.stats);
+    const asyncClient = new RouterAsyncClient(own, hostAddress());
+    return new RouterFilterConfig({ ...own, stats, asyncClient }, asyncStats, worker.stats);
   },
 };
