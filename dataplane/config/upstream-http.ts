@@ -12,9 +12,11 @@ import type {
 } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
 import type { UpstreamHttpConfig, UpstreamProtocol } from '../api/config/cluster.ts';
+import type { MirrorPolicyData } from '../api/config/route.ts';
 import { type Compilation, mapEntryPath } from '../compile/compilation.ts';
 import { compileHttp1Options } from '../compile/http1.ts';
 import { compileHttp2Options } from '../compile/http2.ts';
+import { compileMirrors } from '../compile/request-mirror.ts';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const HOUR_MS = 3_600_000;
@@ -33,6 +35,7 @@ export interface UpstreamHttpOptions {
   readonly http2Path: string;
   readonly protocol: UpstreamProtocol;
   readonly protocolPath: string;
+  readonly mirrors: readonly MirrorPolicyData[];
 }
 
 /** The three ways to say which protocol, with their options. */
@@ -65,6 +68,7 @@ export function upstreamHttpOptions(
       commonPath: joinPath(at, 'common_http_protocol_options'),
       upstream: options.upstream_http_protocol_options ?? {},
       ...protocolChoice(options, at),
+      mirrors: compileMirrors(options.request_mirror_policies, at, compilation, false),
     };
   }
   return {
@@ -72,6 +76,7 @@ export function upstreamHttpOptions(
     commonPath: joinPath(path, 'common_http_protocol_options'),
     upstream: cluster.upstream_http_protocol_options ?? {},
     ...deprecatedChoice(cluster, path, compilation),
+    mirrors: [],
   };
 }
 
@@ -168,5 +173,6 @@ export function compileUpstreamHttp(
     protocol,
     autoSni: options.upstream.auto_sni ?? false,
     autoSanValidation: options.upstream.auto_san_validation ?? false,
+    mirrors: options.mirrors,
   };
 }

@@ -110,6 +110,7 @@ export const clusterSupport: SupportGroup = {
       'explicit_http_config',
       'use_downstream_protocol_config',
       'auto_config',
+      'request_mirror_policies',
     ),
     [`${upstreams}.HttpProtocolOptions.ExplicitHttpConfig`]: protocols,
     [`${upstreams}.HttpProtocolOptions.UseDownstreamHttpConfig`]: protocols,
