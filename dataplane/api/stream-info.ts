@@ -102,6 +102,8 @@ export interface FilterStateObject {
   plain(): string;
   /** Names and values of its protobuf form, without those that have their default: %FILTER_STATE(key)%. */
   fields(): Readonly<Record<string, string>>;
+  /** What hash policies make of it (64 bits); absent = nothing: it was not put there to be hashed. */
+  hash?(): bigint;
 }
 
 /** Keys of StreamInfo.filterState. */

@@ -4,7 +4,7 @@ import { byteString } from '../../common/byte-string.ts';
 import type { RedirectActionData, RouteMatchData } from '../api/config/route.ts';
 import { getField, type RequestHeaders, setField } from '../api/headers.ts';
 import type { RegexRewriteData } from '../api/matcher-data.ts';
-import { type CompiledRegex, compileRegex } from '../matcher/regex.ts';
+import { RegexRewrite } from '../matcher/regex-rewrite.ts';
 
 /** Where the query or fragment begins; the length of the path when it has none. */
 export function pathEnd(path: string): number {
@@ -13,21 +13,6 @@ export function pathEnd(path: string): number {
     if (char === 0x3f || char === 0x23) return i;
   }
   return path.length;
-}
-
-/** A compiled RegexMatchAndSubstitute. */
-export class RegexRewrite {
-  readonly #regex: CompiledRegex;
-  readonly #substitution: string;
-
-  constructor(data: RegexRewriteData) {
-    this.#regex = compileRegex(data.regex);
-    this.#substitution = byteString(data.substitution);
-  }
-
-  apply(text: string): string {
-    return this.#regex.replaceAll(text, this.#substitution);
-  }
 }
 
 /** prefix_rewrite or regex_rewrite of one route. */

@@ -4,6 +4,7 @@ import { isGrpcContentType } from '../access-log/grpc-status.ts';
 import type { QueryParameterMatcherData, RouteMatchData } from '../api/config/route.ts';
 import type { RequestHeaders } from '../api/headers.ts';
 import { HeaderMatcher, matchesAllHeaders } from '../matcher/header-matcher.ts';
+import { queryOf, queryParameter } from '../matcher/query-parameter.ts';
 import { compileStringMatcher, type StringMatcher } from '../matcher/string-matcher.ts';
 
 interface QueryMatcher {
@@ -66,26 +67,4 @@ export function compileConditions(match: RouteMatchData): Conditions | null {
     match.runtimeFraction === null &&
     !match.grpc;
   return isFree ? null : new Conditions(match);
-}
-
-function queryOf(path: string): string {
-  const start = path.indexOf('?');
-  if (start === -1) return '';
-  const end = path.indexOf('#', start);
-  return end === -1 ? path.slice(start + 1) : path.slice(start + 1, end);
-}
-
-/** The first occurrence, not decoded (Envoy: route matching sees raw text); null = absent. */
-function queryParameter(query: string, name: string): string | null {
-  for (let from = 0; from < query.length; ) {
-    let to = query.indexOf('&', from);
-    if (to === -1) to = query.length;
-    if (query.startsWith(name, from)) {
-      const after = from + name.length;
-      if (after === to) return '';
-      if (after < to && query[after] === '=') return query.slice(after + 1, to);
-    }
-    from = to + 1;
-  }
-  return null;
 }

@@ -49,6 +49,7 @@ export class WorkerClusterManager implements ClusterManager {
       this.#stats.add(clusterScope(config, 'http2'), cluster.http2Stats);
     }
     this.#stats.add(scope, cluster.breakerStats);
+    if (cluster.hashTableStats !== null) this.#stats.add(scope, cluster.hashTableStats);
     former?.drain();
   }
 
@@ -103,5 +104,6 @@ export class WorkerClusterManager implements ClusterManager {
     this.#stats.remove(cluster.codecStats);
     this.#stats.remove(cluster.http2Stats);
     this.#stats.remove(cluster.breakerStats);
+    if (cluster.hashTableStats !== null) this.#stats.remove(cluster.hashTableStats);
   }
 }

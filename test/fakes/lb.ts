@@ -112,6 +112,7 @@ export function balancerParts(given: Partial<LoadBalancerParts> = {}): LoadBalan
     stats: new ClusterStats(),
     panicThresholdPercent: 50,
     localCluster: null,
+    rqActive: () => 0,
     ...given,
   };
 }

@@ -23,6 +23,8 @@ export interface LoadBalancerParts {
   readonly stats: ClusterStats;
   /** commonLb.healthyPanicThresholdPercent */
   readonly panicThresholdPercent: number;
+  /** Requests under way at all hosts of the cluster, over all workers. */
+  rqActive(): number;
   /** Null = bootstrap names none, or this cluster is it: localities do not matter to zone-aware policies. */
   readonly localCluster: LocalCluster | null;
 }

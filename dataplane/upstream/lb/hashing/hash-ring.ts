@@ -1,0 +1,185 @@
+// Ketama's ring (RING_HASH): each host stands at as many places as its weight says, a hash belongs to the next place
+// at or above it. How many places, and where, is Envoy's (ring_hash_lb); how they lie in memory is ours:
+//
+//   #starts[b] .. #starts[b + 1]   places whose hash begins with the bits b; the ring has about as many such
+//                                  buckets as places, so that a pick looks at one or two of them
+//   #high[i], #low[i], #owner[i]   place i: words of its hash, index of its host; in ascending order of the hash
+
+import { murmur2Words } from '../../../../common/murmur2.ts';
+import type { Words } from '../../../../common/uint64.ts';
+import { xxhash64Words } from '../../../../common/xxhash64.ts';
+import type { RingHashData } from '../../../api/config/load-balancing.ts';
+import type { UpstreamHost } from '../../host.ts';
+import { type HashTable, hashKeyOf, type TableSize } from './hash-table.ts';
+import type { HostWeights } from './host-weights.ts';
+
+type RingOptions = Pick<
+  RingHashData,
+  'minimumRingSize' | 'maximumRingSize' | 'hashFunction' | 'useHostnameForHashing'
+>;
+
+/** Digits of the largest ring's last place. */
+const MAX_DIGITS = 7;
+const MAX_BUCKET_BITS = 23;
+const DIGIT_0 = 0x30;
+
+/** See the file head. */
+export class HashRing implements HashTable, TableSize {
+  readonly size: number;
+  readonly minPerHost: number;
+  readonly maxPerHost: number;
+  readonly #hosts: readonly UpstreamHost[];
+  readonly #low: Uint32Array;
+  readonly #high: Uint32Array;
+  readonly #owner: Uint32Array;
+  readonly #starts: Uint32Array;
+  readonly #shift: number;
+
+  constructor(weighed: HostWeights, options: RingOptions) {
+    const { hosts } = weighed;
+    const { counts, size } = countPlaces(weighed, options);
+    let total = 0;
+    let min = size;
+    let max = 0;
+    for (const count of counts) {
+      total += count;
+      if (count < min) min = count;
+      if (count > max) max = count;
+    }
+    this.size = size;
+    this.minPerHost = min;
+    this.maxPerHost = max;
+    this.#hosts = hosts;
+    this.#low = new Uint32Array(total);
+    this.#high = new Uint32Array(total);
+    this.#owner = new Uint32Array(total);
+    const bits = Math.min(MAX_BUCKET_BITS, Math.max(1, 32 - Math.clz32(total)));
+    this.#shift = 32 - bits;
+    this.#starts = new Uint32Array(2 ** bits + 1);
+    this.#fill(counts, options, total);
+  }
+
+  choose(low: number, high: number, attempt: number): UpstreamHost | null {
+    const total = this.#owner.length;
+    if (total === 0) return null;
+    const bucket = high >>> this.#shift;
+    let from = this.#starts[bucket]!;
+    let to = this.#starts[bucket + 1]!;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      const placeHigh = this.#high[middle]!;
+      if (placeHigh < high || (placeHigh === high && this.#low[middle]! < low)) from = middle + 1;
+      else to = middle;
+    }
+    return this.#hosts[this.#owner[(from + attempt) % total]!]!;
+  }
+
+  #fill(counts: Uint32Array, options: RingOptions, total: number): void {
+    const lows = new Uint32Array(total);
+    const highs = new Uint32Array(total);
+    const owners = new Uint32Array(total);
+    hashPlaces(this.#hosts, counts, options, (at, owner, words) => {
+      lows[at] = words[0]!;
+      highs[at] = words[1]!;
+      owners[at] = owner;
+    });
+    const starts = this.#starts;
+    const shift = this.#shift;
+    for (const high of highs) starts[(high >>> shift) + 1]!++;
+    for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;
+    const next = starts.slice();
+    for (let at = 0; at < total; at++) {
+      const place = next[highs[at]! >>> shift]!++;
+      this.#low[place] = lows[at]!;
+      this.#high[place] = highs[at]!;
+      this.#owner[place] = owners[at]!;
+    }
+    for (let bucket = 0; bucket + 1 < starts.length; bucket++) {
+      this.#sortBucket(starts[bucket]!, starts[bucket + 1]!);
+    }
+  }
+
+  /** By insertion: a bucket holds one or two places. Those of one hash, which one hash_key for many hosts makes, stay. */
+  #sortBucket(from: number, to: number): void {
+    const low = this.#low;
+    const high = this.#high;
+    const owner = this.#owner;
+    for (let i = from + 1; i < to; i++) {
+      const placeLow = low[i]!;
+      const placeHigh = high[i]!;
+      const placeOwner = owner[i]!;
+      let at = i;
+      while (at > from) {
+        const beforeHigh = high[at - 1]!;
+        if (beforeHigh < placeHigh || (beforeHigh === placeHigh && low[at - 1]! <= placeLow)) break;
+        low[at] = low[at - 1]!;
+        high[at] = beforeHigh;
+        owner[at] = owner[at - 1]!;
+        at--;
+      }
+      low[at] = placeLow;
+      high[at] = placeHigh;
+      owner[at] = placeOwner;
+    }
+  }
+}
+
+/** The lightest host gets a whole number of places; running sums spread what the others' fractions leave. */
+function countPlaces(
+  { hosts, weights, minWeight }: HostWeights,
+  { minimumRingSize, maximumRingSize }: RingOptions,
+): { counts: Uint32Array; size: number } {
+  const counts = new Uint32Array(hosts.length);
+  if (hosts.length === 0) return { counts, size: 0 };
+  const scale = Math.min(Math.ceil(minWeight * minimumRingSize) / minWeight, maximumRingSize);
+  let current = 0;
+  let target = 0;
+  for (let i = 0; i < hosts.length; i++) {
+    target += scale * weights[i]!;
+    while (current < target) {
+      counts[i]!++;
+      current++;
+    }
+  }
+  return { counts, size: Math.ceil(scale) };
+}
+
+/** Place n of a host is at the hash of `<key>_<n>`. */
+function hashPlaces(
+  hosts: readonly UpstreamHost[],
+  counts: Uint32Array,
+  { hashFunction, useHostnameForHashing }: RingOptions,
+  onPlace: (at: number, owner: number, words: Words) => void,
+): void {
+  const isMurmur = hashFunction === 'MURMUR_HASH_2';
+  const words: Words = new Uint32Array(2);
+  let bytes = Buffer.alloc(256);
+  let at = 0;
+  for (let owner = 0; owner < hosts.length; owner++) {
+    const key = `${hashKeyOf(hosts[owner]!, useHostnameForHashing)}_`;
+    if (key.length + MAX_DIGITS > bytes.length) bytes = Buffer.alloc(key.length + MAX_DIGITS);
+    const prefix = bytes.write(key, 'latin1');
+    for (let n = 0; n < counts[owner]!; n++) {
+      const length = writeNumber(bytes, prefix, n);
+      if (isMurmur) murmur2Words(bytes, length, words);
+      else {
+        words[0] = 0;
+        words[1] = 0;
+        xxhash64Words(bytes, length, words);
+      }
+      onPlace(at++, owner, words);
+    }
+  }
+}
+
+/** Decimal digits from `at` on; returns their end. */
+function writeNumber(bytes: Buffer, at: number, value: number): number {
+  let digits = 1;
+  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits++;
+  let rest = value;
+  for (let i = at + digits - 1; i >= at; i--) {
+    bytes[i] = DIGIT_0 + (rest % 10);
+    rest = (rest / 10) | 0;
+  }
+  return at + digits;
+}
