@@ -4,18 +4,25 @@
 import { isIP } from 'node:net';
 import { joinPath } from '../../common/result.ts';
 import type {
+  ClusterLoadAssignmentPolicyDropOverloadProto,
   ClusterLoadAssignmentProto,
   LbEndpointProto,
   LocalityLbEndpointsProto,
 } from '../../proto/gen/types.ts';
-import { wrapperOr } from '../../proto/well-known.ts';
-import type { HostConfig, LoadAssignment, LocalityEndpoints } from '../api/config/cluster.ts';
+import { fractionOf, wrapperOr } from '../../proto/well-known.ts';
+import type {
+  DropOverload,
+  HostConfig,
+  LoadAssignment,
+  LocalityEndpoints,
+} from '../api/config/cluster.ts';
 import { compileHostAddress } from '../compile/address.ts';
 import { type Compilation, mapItems } from '../compile/compilation.ts';
 import { compileHostHealthCheck } from './health-check.ts';
 
 const DEFAULT_OVERPROVISIONING_FACTOR = 140;
 const MAX_TOTAL_WEIGHT = 0xffff_ffff;
+const PPM = 1_000_000;
 
 const healthOf = {
   UNKNOWN: 'healthy',
@@ -43,9 +50,30 @@ export function compileLoadAssignment(
       DEFAULT_OVERPROVISIONING_FACTOR,
     ),
     weightedPriorityHealth: assignment.policy?.weighted_priority_health ?? false,
-    dropOverload: null,
+    dropOverload: compileDropOverload(
+      assignment.policy?.drop_overloads,
+      joinPath(path, 'policy.drop_overloads'),
+      compilation,
+    ),
     localities,
   };
+}
+
+/** Envoy knows one category. */
+function compileDropOverload(
+  drops: readonly ClusterLoadAssignmentPolicyDropOverloadProto[] | undefined,
+  path: string,
+  compilation: Compilation,
+): DropOverload | null {
+  const drop = drops?.[0];
+  if (drops === undefined || drop === undefined) return null;
+  if (drops.length > 1) compilation.fail(path, 'only one category is supported');
+  const percent = drop.drop_percentage ?? {};
+  const { numerator, denominator } = fractionOf(percent);
+  if ((percent.numerator ?? 0) > denominator) {
+    compilation.fail(`${path}[0].drop_percentage`, `must be at most ${denominator} of as many`);
+  }
+  return { category: drop.category ?? '', dropPpm: Math.round((numerator / denominator) * PPM) };
 }
 
 function compileLocality(
@@ -65,7 +93,8 @@ function compileLocality(
     zone: proto.locality?.zone ?? '',
     subZone: proto.locality?.sub_zone ?? '',
     priority: proto.priority ?? 0,
-    weight: wrapperOr(proto.load_balancing_weight, 0),
+    // Envoy: the weight of a locality that has no name is not heeded.
+    weight: proto.locality === undefined ? 0 : wrapperOr(proto.load_balancing_weight, 0),
     hosts,
   };
 }

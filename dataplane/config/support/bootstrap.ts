@@ -24,7 +24,7 @@ export const bootstrapSupport: SupportGroup = {
     [`${bootstrap}.Bootstrap.StaticResources`]: fields('listeners', 'clusters', 'secrets'),
     [`${bootstrap}.Bootstrap.DynamicResources`]: fields('lds_config', 'cds_config', 'ads_config'),
     [`${bootstrap}.ClusterManager`]: {
-      local_cluster_name: { note: 'must exist; zone-aware routing is not there yet' },
+      local_cluster_name: 'yes',
       outlier_detection: 'yes',
       upstream_bind_config: 'yes',
     },

@@ -1,5 +1,6 @@
 // Supported fields of clusters and endpoints.
 
+import { listPolicies } from './list-policies.ts';
 import { fields, only, type SupportGroup } from './table.ts';
 
 const cluster = 'envoy.config.cluster.v3';
@@ -55,11 +56,13 @@ export const clusterSupport: SupportGroup = {
     [`${cluster}.Cluster.EdsClusterConfig`]: fields('eds_config', 'service_name'),
     [`${cluster}.Cluster.CommonLbConfig`]: fields(
       'healthy_panic_threshold',
+      'zone_aware_lb_config',
+      'locality_weighted_lb_config',
+      'update_merge_window',
       'close_connections_on_host_set_change',
       'ignore_new_hosts_until_first_hc',
     ),
-    [`${cluster}.Cluster.LeastRequestLbConfig`]: fields('choice_count', 'active_request_bias'),
-    [`${cluster}.Cluster.RoundRobinLbConfig`]: {},
+    ...listPolicies,
     [`${cluster}.Cluster.CustomClusterType`]: fields('name', 'typed_config'),
     [`${cluster}.UpstreamConnectionOptions`]: fields('tcp_keepalive'),
     [`${cluster}.CircuitBreakers`]: {
@@ -97,13 +100,6 @@ export const clusterSupport: SupportGroup = {
     },
     [`${cluster}.LoadBalancingPolicy`]: fields('policies'),
     [`${cluster}.LoadBalancingPolicy.Policy`]: fields('typed_extension_config'),
-    [`${policies}.least_request.v3.LeastRequest`]: {
-      ...fields('choice_count', 'active_request_bias'),
-      enable_full_scan: only(false),
-      selection_method: only('N_CHOICES'),
-    },
-    [`${policies}.round_robin.v3.RoundRobin`]: {},
-    [`${policies}.random.v3.Random`]: {},
     [`${upstreams}.HttpProtocolOptions`]: fields(
       'common_http_protocol_options',
       'upstream_http_protocol_options',
@@ -123,11 +119,20 @@ export const endpointSupport: SupportGroup = {
   title: 'Endpoints',
   messages: {
     [`${endpoint}.ClusterLoadAssignment`]: fields('cluster_name', 'endpoints', 'policy'),
-    [`${endpoint}.ClusterLoadAssignment.Policy`]: fields('overprovisioning_factor'),
-    [`${endpoint}.LocalityLbEndpoints`]: {
-      ...fields('locality', 'lb_endpoints', 'priority'),
-      load_balancing_weight: { note: 'kept; locality-weighted balancing is not there yet' },
+    [`${endpoint}.ClusterLoadAssignment.Policy`]: {
+      ...fields('overprovisioning_factor', 'weighted_priority_health'),
+      drop_overloads: { note: 'at most one, as in Envoy' },
     },
+    [`${endpoint}.ClusterLoadAssignment.Policy.DropOverload`]: fields(
+      'category',
+      'drop_percentage',
+    ),
+    [`${endpoint}.LocalityLbEndpoints`]: fields(
+      'locality',
+      'lb_endpoints',
+      'priority',
+      'load_balancing_weight',
+    ),
     [`${endpoint}.LbEndpoint`]: fields(
       'endpoint',
       'health_status',
