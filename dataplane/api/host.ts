@@ -2,6 +2,7 @@
 
 import type { SocketAddress } from './connection.ts';
 
+import type { ResponseHeaders } from './headers.ts';
 /** One endpoint. Identity = address; kept, with its counters, across endpoint updates. */
 export interface Host {
   readonly address: SocketAddress;
@@ -35,6 +36,8 @@ export interface OutlierMonitor {
   putResult(result: OutlierResult): void;
 }
 
+  /** The head of a response that counts as `status`, which is its own unless gRPC says otherwise. */
+  putResponse(status: number, headers: ResponseHeaders): void;
 export const OutlierResult = {
   LocalOriginTimeout: 0,
   LocalOriginConnectFailed: 1,

@@ -56,3 +56,10 @@ export interface RegexRewriteData {
   readonly regex: string;
   readonly substitution: string;
 }
+
+/** Those of config.common.matcher.v3.MatchPredicate that look at a response's head. */
+export type ResponsePredicateData =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'or' | 'and'; readonly rules: readonly ResponsePredicateData[] }
+  | { readonly kind: 'not'; readonly rule: ResponsePredicateData }
+  | { readonly kind: 'headers'; readonly headers: readonly HeaderMatcherData[] };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { assignmentOf, leastRequestOf } from '../../test/fakes/cluster-config.ts';
+import { assignmentOf, defaultOutlierDetection, leastRequestOf } from '../../test/fakes/cluster-config.ts';
 import { compiledData, resourceErrors } from '../../test/fakes/config.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import { systemDnsResolver } from '../api/config/dns.ts';
@@ -77,6 +77,9 @@ describe('compileCluster', () => {
       },
       tls: null,
       tcpKeepalive: null,
+        retryPolicy: null,
+        mirrors: [],
+        errorMatcher: null,
       proxyProtocol: null,
       proxyTlvAsPoolKey: false,
       bind: { addresses: [], keepaliveS: null },
@@ -162,6 +165,11 @@ describe('compileCluster', () => {
   });
 
   it('reads resolvers from every place that can name them', () => {
+    assert.deepEqual(cluster.outlierDetection, {
+      ...defaultOutlierDetection,
+      baseEjectionTimeMs: 600_000,
+      maxEjectionTimeMs: 600_000,
+    });
     const address = '{socket_address: {address: 10.0.0.2, port_value: 53}}';
     for (const field of [
       `typed_dns_resolver_config: {name: c, typed_config: {"@type": type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig, resolvers: [${address}]}}`,
@@ -231,9 +239,18 @@ describe('compileCluster', () => {
       ['load_balancing_policy: is required with lb_policy LOAD_BALANCING_POLICY_CONFIG'],
     ],
     [
-      'success-rate ejection',
-      '{name: a, outlier_detection: {enforcing_success_rate: 100}}',
-      ['outlier_detection.enforcing_success_rate: not supported yet (100)'],
+      'monitors of outlier detection, which Envoy takes and ignores',
+      '{name: a, outlier_detection: {monitors: [{name: x}]}}',
+      ['outlier_detection.monitors: not supported yet'],
+    ],
+    [
+      'an error matcher that looks at the body',
+      httpOptions(
+        'explicit_http_config: {http_protocol_options: {}}, outlier_detection: {error_matcher: {not_match: {http_response_generic_body_match: {patterns: [{string_match: x}]}}}}',
+      ),
+      [
+        `typed_extension_protocol_options["${HTTP_OPTIONS}"].outlier_detection.error_matcher.not_match.http_response_generic_body_match: not supported yet`,
+      ],
     ],
     [
       'an ejection time above its maximum',
@@ -257,3 +274,46 @@ describe('compileCluster', () => {
     it(`refuses ${what}`, () => assert.deepEqual(errors(text), expected));
   }
 });
+
+  it('takes the error matcher of outlier detection', () => {
+    const matcher = (text: string): string =>
+      httpOptions(
+        `explicit_http_config: {http_protocol_options: {}}, outlier_detection: {error_matcher: ${text}}`,
+      );
+    const { http } = compiled(
+      matcher(
+        '{or_match: {rules: [{not_match: {any_match: true}}, {http_response_headers_match: {headers: [{name: ":status", string_match: {exact: "418"}}]}}]}}',
+      ),
+    );
+    assert.deepEqual(http.errorMatcher, {
+      kind: 'or',
+      rules: [
+        { kind: 'not', rule: { kind: 'any' } },
+        {
+          kind: 'headers',
+          headers: [
+            {
+              name: ':status',
+              match: {
+                kind: 'string',
+                matcher: { kind: 'exact', value: '418', ignoreCase: false },
+              },
+              invert: false,
+              treatMissingAsEmpty: false,
+            },
+          ],
+        },
+      ],
+    });
+    const pattern = '{headers: [{name: x, safe_regex_match: {regex: "("}}]}';
+    const errors = resourceErrors(
+      'cluster',
+      matcher(`{and_match: {rules: [{http_response_headers_match: ${pattern}}]}}`),
+    );
+    assert.match(
+      errors.join(),
+      /error_matcher\.and_match\.rules\[0\]\.http_response_headers_match\.headers\[0\]/,
+    );
+    const deep = `${'{not_match: '.repeat(17)}{any_match: true}${'}'.repeat(17)}`;
+    assert.match(resourceErrors('cluster', matcher(deep)).join(), /nested more than 16 times/);
+  });

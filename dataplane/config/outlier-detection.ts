@@ -2,7 +2,7 @@
 
 import type { OutlierDetectionProto } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
-import type { OutlierDetectionConfig } from '../api/config/cluster.ts';
+import type { OutlierDetectionConfig } from '../api/config/outlier-detection.ts';
 import type { Compilation } from '../compile/compilation.ts';
 
 const DEFAULT_BASE_EJECTION_TIME_MS = 30_000;
@@ -25,7 +25,17 @@ export function compileOutlierDetection(
       | 'consecutive_gateway_failure'
       | 'enforcing_consecutive_gateway_failure'
       | 'consecutive_local_origin_failure'
-      | 'enforcing_consecutive_local_origin_failure',
+      | 'enforcing_consecutive_local_origin_failure'
+      | 'success_rate_minimum_hosts'
+      | 'success_rate_request_volume'
+      | 'success_rate_stdev_factor'
+      | 'enforcing_success_rate'
+      | 'enforcing_local_origin_success_rate'
+      | 'failure_percentage_threshold'
+      | 'failure_percentage_minimum_hosts'
+      | 'failure_percentage_request_volume'
+      | 'enforcing_failure_percentage'
+      | 'enforcing_failure_percentage_local_origin',
     otherwise: number,
   ): number => wrapperOr(proto[field], otherwise);
   const maxEjectionTimeMs = durationMsOr(
@@ -34,6 +44,13 @@ export function compileOutlierDetection(
   );
   if (maxEjectionTimeMs < baseEjectionTimeMs) {
     compilation.fail(`${path}.max_ejection_time`, 'must be >= base_ejection_time');
+  }
+  const detectDegradedHosts = wrapperOr(proto.detect_degraded_hosts, false);
+  if (detectDegradedHosts && fromTrailers) {
+    compilation.fail(
+      `${path}.detect_degraded_hosts`,
+      'looks at heads of responses, and grpc_status_from_trailers does not',
+    );
   }
   return {
     intervalMs: durationMsOr(proto.interval, 10_000),
@@ -51,7 +68,18 @@ export function compileOutlierDetection(
       'enforcing_consecutive_local_origin_failure',
       100,
     ),
+    successRateMinimumHosts: number('success_rate_minimum_hosts', 5),
+    successRateRequestVolume: number('success_rate_request_volume', 100),
+    successRateStdevFactor: number('success_rate_stdev_factor', 1900),
+    enforcingSuccessRate: number('enforcing_success_rate', 100),
+    enforcingLocalOriginSuccessRate: number('enforcing_local_origin_success_rate', 100),
+    failurePercentageThreshold: number('failure_percentage_threshold', 85),
+    failurePercentageMinimumHosts: number('failure_percentage_minimum_hosts', 5),
+    failurePercentageRequestVolume: number('failure_percentage_request_volume', 50),
+    enforcingFailurePercentage: number('enforcing_failure_percentage', 0),
+    enforcingFailurePercentageLocalOrigin: number('enforcing_failure_percentage_local_origin', 0),
     splitExternalLocalOriginErrors: proto.split_external_local_origin_errors ?? false,
+    detectDegradedHosts,
     successfulActiveHealthCheckUnejectHost: wrapperOr(
       proto.successful_active_health_check_uneject_host,
       true,

@@ -30,4 +30,11 @@ test('slips are refused by name', () => {
   assert.deepEqual(resourceErrors('cluster', cluster('{grpc_status_from_trailers: true}', '')), [
     `${at}: needs outlier_detection`,
   ]);
+  const degraded = ', outlier_detection: {detect_degraded_hosts: true}';
+  assert.deepEqual(
+    resourceErrors('cluster', cluster('{grpc_status_from_trailers: true}', degraded)),
+    [
+      'outlier_detection.detect_degraded_hosts: looks at heads of responses, and grpc_status_from_trailers does not',
+    ],
+  );
 });

@@ -2,6 +2,8 @@
 // the same cluster and ignores them:
 //
 //   metadata: { filter_metadata: { remora.outlier_detection: { grpc_status_from_trailers: true } } }
+//
+// An error_matcher of the cluster judges heads, and goes before it.
 
 import { joinPath } from '../../common/result.ts';
 import type { MetadataProto } from '../../proto/gen/types.ts';

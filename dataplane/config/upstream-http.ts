@@ -12,11 +12,14 @@ import type {
 } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
 import type { UpstreamHttpConfig, UpstreamProtocol } from '../api/config/cluster.ts';
-import type { MirrorPolicyData } from '../api/config/route.ts';
+import type { MirrorPolicyData, RetryPolicyData } from '../api/config/route.ts';
+import type { ResponsePredicateData } from '../api/matcher-data.ts';
 import { type Compilation, mapEntryPath } from '../compile/compilation.ts';
 import { compileHttp1Options } from '../compile/http1.ts';
 import { compileHttp2Options } from '../compile/http2.ts';
 import { compileMirrors } from '../compile/request-mirror.ts';
+import { compileResponsePredicate } from '../compile/response-predicate.ts';
+import { compileRetryPolicy } from '../compile/retry-policy.ts';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const HOUR_MS = 3_600_000;
@@ -37,6 +40,7 @@ export interface UpstreamHttpOptions {
   readonly protocolPath: string;
   readonly mirrors: readonly MirrorPolicyData[];
 }
+  readonly errorMatcher: ResponsePredicateData | null;
 
 /** The three ways to say which protocol, with their options. */
 type ProtocolChoice = Pick<
@@ -74,6 +78,7 @@ export function upstreamHttpOptions(
   return {
     common: cluster.common_http_protocol_options ?? {},
     commonPath: joinPath(path, 'common_http_protocol_options'),
+      errorMatcher: errorMatcherOf(options, at, compilation),
     upstream: cluster.upstream_http_protocol_options ?? {},
     ...deprecatedChoice(cluster, path, compilation),
     mirrors: [],
@@ -83,9 +88,20 @@ export function upstreamHttpOptions(
 function protocolChoice(
   options: UpstreamsHttpHttpProtocolOptionsProto,
   path: string,
+    errorMatcher: null,
 ): ProtocolChoice {
   const { explicit_http_config: explicit, auto_config: auto } = options;
   const downstream = options.use_downstream_protocol_config;
+function errorMatcherOf(
+  { outlier_detection: detection }: UpstreamsHttpHttpProtocolOptionsProto,
+  path: string,
+  compilation: Compilation,
+): ResponsePredicateData | null {
+  if (detection?.error_matcher === undefined) return null;
+  const at = joinPath(path, 'outlier_detection.error_matcher');
+  return compileResponsePredicate(detection.error_matcher, at, compilation);
+}
+
   if (auto !== undefined) return choice('auto', auto, joinPath(path, 'auto_config'));
   if (downstream !== undefined) {
     const protocol =
@@ -176,3 +192,4 @@ export function compileUpstreamHttp(
     mirrors: options.mirrors,
   };
 }
+    errorMatcher: options.errorMatcher,

@@ -41,7 +41,7 @@ export function handleHeaders(
   stream.isOutlierDeferred =
     isGrpc && !hasStatus && !endStream && status === 200 && countsTrailers(request);
   if (!stream.isOutlierDeferred) {
-    host.outlier.putHttpResponseCode(hasStatus ? httpStatusOfGrpc(grpcStatus) : status);
+    host.outlier.putResponse(hasStatus ? httpStatusOfGrpc(grpcStatus) : status, headers);
   }
   const { cluster } = request;
   if (cluster.config.healthCheck !== null && getField(headers.fields, IMMEDIATE_FAIL) !== null) {
@@ -72,7 +72,9 @@ export function handleHeaders(
 
 /** remora.outlier_detection: a gRPC response counts by the status in its trailers. */
 function countsTrailers({ cluster }: UpstreamRequest): boolean {
-  return cluster.config.outlierDetection?.grpcStatusFromTrailers === true;
+  const { outlierDetection, http } = cluster.config;
+  // An error matcher looks at heads.
+  return outlierDetection?.grpcStatusFromTrailers === true && http.errorMatcher === null;
 }
 
 /** The end of a gRPC response that shows there whether it succeeded. Without a status it did not. */

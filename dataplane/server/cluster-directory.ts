@@ -10,7 +10,8 @@ import { SecretStore } from '../tls/secret-store.ts';
 import { createClusterTls } from '../upstream/cluster-tls.ts';
 import { type NameResolver, systemNameResolver } from '../upstream/discovery/name-resolver.ts';
 import { ReportIndex } from '../upstream/host-report.ts';
-import type { OutlierThresholdEvent } from '../upstream/outlier/outlier-event.ts';
+import type { OutlierReport } from '../upstream/outlier/outlier-event.ts';
+import type { OutlierStatus } from '../upstream/outlier/status.ts';
 import { SharedChunks } from '../upstream/shared-state.ts';
 import { ClusterSupervision } from '../upstream/supervision/cluster-supervision.ts';
 import { SlotAllocator } from '../upstream/supervision/slot-allocator.ts';
@@ -82,8 +83,8 @@ export class ClusterDirectory {
     this.#supervision.applyEndpoints(assignment);
   }
 
-  onThreshold(event: OutlierThresholdEvent): void {
-    this.#supervision.onThreshold(event);
+  onOutlierReport(report: OutlierReport): void {
+    this.#supervision.onOutlierReport(report);
   }
 
   onImmediateHealthCheckFail(cluster: string, address: string): void {
@@ -110,8 +111,19 @@ export class ClusterDirectory {
     return [...this.#supervision.clusters()].map((cluster) => ({
       config: cluster.config,
       addedViaApi: cluster.addedViaApi,
+      outlier: cluster.outlierStatus(),
       hosts: cluster.hostSummaries(reports),
     }));
+  }
+
+  /** For /outliers: clusters that have outlier detection, by name. */
+  outliers(): ReadonlyMap<string, OutlierStatus> {
+    const all = new Map<string, OutlierStatus>();
+    for (const cluster of this.#supervision.clusters()) {
+      const status = cluster.outlierStatus();
+      if (status !== null) all.set(cluster.config.name, status);
+    }
+    return all;
   }
 
   close(): void {

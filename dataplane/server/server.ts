@@ -290,6 +290,10 @@ export class Server implements ResourceSink, AdminSources {
     return this.#clusters.status();
   }
 
+  outliers(): ReturnType<AdminSources['outliers']> {
+    return this.#clusters.outliers();
+  }
+
   listeners(): ReturnType<AdminSources['listeners']> {
     return this.#listeners
       .entries()
@@ -437,7 +441,7 @@ export class Server implements ResourceSink, AdminSources {
   }
 
   #onWorkerMessage(message: FromWorker): void {
-    if (message.type === 'outlier') this.#clusters.onThreshold(message.event);
+    if (message.type === 'outlier') this.#clusters.onOutlierReport(message.report);
     else if (message.type === 'immediate-health-check-fail') {
       this.#clusters.onImmediateHealthCheckFail(message.cluster, message.address);
     }

@@ -10,7 +10,7 @@ import type { SocketAddress } from '../api/connection.ts';
 import type { DrainStrategy } from '../api/drain.ts';
 import type { StatsSnapshot } from '../stats/snapshot.ts';
 import type { HostReport } from '../upstream/host-report.ts';
-import type { OutlierThresholdEvent } from '../upstream/outlier/outlier-event.ts';
+import type { OutlierReport } from '../upstream/outlier/outlier-event.ts';
 
 /** What a worker is born with. */
 export interface WorkerData {
@@ -104,7 +104,7 @@ export type FromWorker =
     }
   | { readonly type: 'drained'; readonly request: number }
   | { readonly type: 'reply'; readonly request: number; readonly data: unknown }
-  | { readonly type: 'outlier'; readonly event: OutlierThresholdEvent }
+  | { readonly type: 'outlier'; readonly report: OutlierReport }
   /** A host's response said x-envoy-immediate-health-check-fail; `address` is `ip:port`. */
   | {
       readonly type: 'immediate-health-check-fail';

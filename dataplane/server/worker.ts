@@ -48,7 +48,7 @@ class WorkerThread {
             localLocality: data.locality,
             localClusterName: data.localClusterName,
             nextConnectionId: () => this.#nextConnectionId(),
-            reportOutlier: (event) => post({ type: 'outlier', event }),
+            reportOutlier: (report) => post({ type: 'outlier', report }),
             reportImmediateHealthCheckFail: (cluster, address) =>
               post({ type: 'immediate-health-check-fail', cluster, address }),
             createTls: (config) => createClusterTls(config, this.#secrets, context.stats),

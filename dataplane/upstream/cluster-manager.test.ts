@@ -28,7 +28,7 @@ import { takeSnapshot } from '../stats/snapshot.ts';
 import { HolderStore } from '../stats/store.ts';
 import { WorkerClusterManager } from './cluster-manager.ts';
 import type { UpstreamHost } from './host.ts';
-import type { OutlierThresholdEvent } from './outlier/outlier-event.ts';
+import type { OutlierReport } from './outlier/outlier-event.ts';
 import { ClusterWord, HostWord, readWord, SharedChunks, writeWord } from './shared-state.ts';
 
 const clusterSlot = { chunk: 0, slot: 0 };
@@ -37,7 +37,7 @@ function setUp() {
   const chunks = new SharedChunks();
   chunks.create();
   const stats = new HolderStore();
-  const events: OutlierThresholdEvent[] = [];
+  const events: OutlierReport[] = [];
   let id = 0;
   const manager = new WorkerClusterManager(
     {

@@ -24,6 +24,7 @@ import type { Protocol } from '../api/stream-info.ts';
 import { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import { Http2ClientConnection } from '../http/h2/client-connection.ts';
 import { Http2CodecStats } from '../http/h2/codec-stats.ts';
+import { createResponsePredicate, type ResponsePredicate } from '../matcher/response-predicate.ts';
 import { proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
 import { CircuitBreakerStats, ClusterStats } from './cluster-stats.ts';
 import { type ClusterTls, serverNameOf } from './cluster-tls.ts';
@@ -34,7 +35,7 @@ import { Balancer } from './lb/balancer.ts';
 import type { PriorityHosts } from './lb/host-set.ts';
 import type { LocalCluster } from './lb/load-balancer.ts';
 import { idleMonitor, SharedOutlierMonitor } from './outlier/monitor.ts';
-import type { OutlierThresholdEvent } from './outlier/outlier-event.ts';
+import type { OutlierReport } from './outlier/outlier-event.ts';
 import type { PoolConnection, PoolContext, PoolHost, PoolProtocol } from './pool/pool-context.ts';
 import { PriorityResources } from './resource-manager.ts';
 import {
@@ -55,8 +56,8 @@ export interface ClusterParts {
   readonly chunks: SharedChunks;
   /** Unique in the process. */
   nextConnectionId(): number;
-  /** A host's counter of failures reached its threshold: to be posted to main. */
-  reportOutlier(event: OutlierThresholdEvent): void;
+  /** A host stands out: to be posted to main. */
+  reportOutlier(report: OutlierReport): void;
   /** A host (`ip:port`) asked for no more traffic: to be posted to main. */
   reportImmediateHealthCheckFail(cluster: string, address: string): void;
   /** Of bootstrap's node; null = it does not say. */
@@ -86,6 +87,8 @@ export class UpstreamCluster implements Cluster {
   #hosts = new Map<string, UpstreamHost>();
   /** In no host set any more, with connections left. */
   readonly #retiring = new Set<UpstreamHost>();
+  /** What outlier detection takes for an error, null = a 5xx. */
+  readonly #errors: ResponsePredicate | null;
   #isDraining = false;
   #healthEpoch: number;
   #hostsVersion = 0;
@@ -141,6 +144,8 @@ export class UpstreamCluster implements Cluster {
   }
 
   chooseHost(context: LoadBalancerContext): Host | null {
+    const { errorMatcher } = config.http;
+    this.#errors = errorMatcher === null ? null : createResponsePredicate(errorMatcher);
     this.#heedHealth();
     const host = this.#balancer.choose(context);
     if (host === null) this.stats.upstreamCxNoneHealthy++;
@@ -316,7 +321,7 @@ export class UpstreamCluster implements Cluster {
     if (outlierDetection === null)
       return new UpstreamHost(placed, slot, idleMonitor, this.#context);
     const address = placed.identity ?? formatAddress({ ip: placed.address, port: placed.port });
-    const monitor = new SharedOutlierMonitor(outlierDetection, slot, {
+    const monitor = new SharedOutlierMonitor(outlierDetection, this.#errors, slot, {
       onThreshold: (kind) => this.#parts.reportOutlier({ cluster: name, address, kind }),
     });
     return new UpstreamHost(placed, slot, monitor, this.#context);
@@ -340,6 +345,7 @@ export class UpstreamCluster implements Cluster {
     };
   }
 
+      onDegraded: () => this.#parts.reportOutlier({ cluster: name, address, kind: 'degraded' }),
   #connect(
     host: PoolHost,
     serverName: string,

@@ -2,6 +2,7 @@
 // supervision/supervised-cluster).
 
 import type { PlacedHost } from '../api/config/cluster.ts';
+import type { HostRates } from './outlier/status.ts';
 
 /** Counters of one host in one worker. */
 export interface HostReport extends HostCounts {
@@ -24,9 +25,14 @@ export interface HostSummary extends HostCounts {
   readonly host: PlacedHost;
   readonly cxActive: number;
   readonly rqActive: number;
+  /** By outlier detection, which may not be there. */
+  readonly rates: HostRates;
   /** Envoy's words in /clusters, e.g. `failed_outlier_check`; empty = healthy. */
   readonly healthFlags: readonly string[];
 }
+
+/** Of a host that no outlier detection watches. */
+export const unrated: HostRates = Object.freeze({ successRate: -1, localOriginSuccessRate: -1 });
 
 const none: HostCounts = {
   cxTotal: 0,

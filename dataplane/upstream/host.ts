@@ -9,8 +9,8 @@ import { HostPools } from './pool/host-pools.ts';
 import type { PoolContext } from './pool/pool-context.ts';
 import {
   changeUsers,
+  DEGRADED_FLAGS,
   EXCLUDED_FLAGS,
-  HealthFlag,
   hasHealthFlag,
   readHealthySince,
   type SlotRef,
@@ -96,7 +96,7 @@ export class UpstreamHost implements Host {
 /** Envoy: Host::coarseHealth. */
 export function healthOf({ health }: PlacedHost, slot: SlotRef): PlacedHost['health'] {
   if (health === 'unhealthy' || hasHealthFlag(slot, UNHEALTHY_FLAGS)) return 'unhealthy';
-  return hasHealthFlag(slot, HealthFlag.DegradedActiveHc) ? 'degraded' : health;
+  return hasHealthFlag(slot, DEGRADED_FLAGS) ? 'degraded' : health;
 }
 
 function isCanary(placed: PlacedHost): boolean {

@@ -5,11 +5,13 @@
 //   chunk = SharedArrayBuffer of CHUNK_SLOTS slots; slot = 16 words of 32 bit = one cache line
 //
 //   host slot     | 0 users | 1 rq_active | 2 cx_active | 3 consecutive_5xx | 4 consecutive_gateway_failure |
-//                 | 5 consecutive_local_origin_failure | 6 health flags | 7..15 unused |
+//                 | 5 consecutive_local_origin_failure | 6 health flags |
+//                 | 7 successes | 8 failures | 9 local-origin successes | 10 local-origin failures |   this interval
+//                 | 11 said to be degraded | 12, 13 healthy since | 14, 15 unused |
 //   cluster slot  | 0 users | 1 health epoch | 2 has had traffic | 3 unused |
 //                 | 4 connections | 5 pending | 6 requests | 7 retries |      priority DEFAULT
 //                 | 8 connections | 9 pending | 10 requests | 11 retries |    priority HIGH
-//                 | 12..15 unused |
+//                 | 12 connection pools DEFAULT | 13 connection pools HIGH | 14..15 unused |
 //
 // `users` counts the objects of workers that may still write to the slot; main gives a slot to somebody
 // else only when nobody does. The health epoch changes after any flag of the cluster's hosts has changed.
@@ -28,6 +30,13 @@ export const HostWord = {
   ConsecutiveGatewayFailure: 4,
   ConsecutiveLocalOriginFailure: 5,
   HealthFlags: 6,
+  /** Results since outlier detection's last tick, which takes them (outlier/interval-counts.ts). */
+  Successes: 7,
+  Failures: 8,
+  LocalOriginSuccesses: 9,
+  LocalOriginFailures: 10,
+  /** 1 while main knows, or is being told, that its responses say x-envoy-degraded. */
+  SaidDegraded: 11,
   /** Two halves of a time in ms: see writeHealthySince. */
   HealthySinceHigh: 12,
   HealthySinceLow: 13,
@@ -42,6 +51,7 @@ export const ResourceWord = { Connections: 0, Pending: 1, Requests: 2, Retries: 
 export type ResourceWord = (typeof ResourceWord)[keyof typeof ResourceWord];
 const RESOURCES_AT = 4;
 const RESOURCES_PER_PRIORITY = 4;
+const POOLS_AT = 12;
 
 /** Bits of HostWord.HealthFlags, Envoy's. Set in main; discovery's verdict is not among them but in PlacedHost. */
 export const HealthFlag = {
@@ -55,11 +65,15 @@ export const HealthFlag = {
   ExcludedViaImmediateHcFail: 0x80,
   /** The last check timed out. */
   ActiveHcTimeout: 0x100,
+  /** Its responses to traffic say x-envoy-degraded (OutlierDetection.detect_degraded_hosts). */
+  DegradedOutlierDetection: 0x400,
 } as const;
 export type HealthFlag = (typeof HealthFlag)[keyof typeof HealthFlag];
 
 /** A host with any of these gets no traffic outside panic. */
 export const UNHEALTHY_FLAGS = HealthFlag.FailedActiveHc | HealthFlag.FailedOutlierCheck;
+/** A host with any of these, and none of those above, is used when healthy ones are too few. */
+export const DEGRADED_FLAGS = HealthFlag.DegradedActiveHc | HealthFlag.DegradedOutlierDetection;
 /** A host with any of these does not count among those of its priority. */
 export const EXCLUDED_FLAGS = HealthFlag.PendingActiveHc | HealthFlag.ExcludedViaImmediateHcFail;
 
@@ -78,6 +92,11 @@ export interface SlotRef {
 /** Index within a cluster's slot, see the drawing. */
 export function resourceWord(priority: 0 | 1, resource: ResourceWord): number {
   return RESOURCES_AT + RESOURCES_PER_PRIORITY * priority + resource;
+}
+
+/** The connection pools of one priority, which came later: index within a cluster's slot. */
+export function poolsWord(priority: 0 | 1): number {
+  return POOLS_AT + priority;
 }
 
 /** The chunks that a thread knows. */

@@ -6,10 +6,10 @@ import type {
   ClusterConfig,
   HostConfig,
   LoadAssignment,
-  OutlierDetectionConfig,
   PlacedHost,
   ThresholdsConfig,
 } from '../../dataplane/api/config/cluster.ts';
+import type { OutlierDetectionConfig } from '../../dataplane/api/config/outlier-detection.ts';
 import { systemDnsResolver } from '../../dataplane/api/config/dns.ts';
 import { defaultHttp2 } from '../../dataplane/api/config/http2.ts';
 import {
@@ -137,6 +137,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
       autoSanValidation: false,
       mirrors: [],
     },
+      errorMatcher: null,
     tls: null,
     tcpKeepalive: null,
     proxyProtocol: null,

@@ -16,7 +16,7 @@ import { SocketConnection } from '../../dataplane/network/connection.ts';
 import { takeSnapshot } from '../../dataplane/stats/snapshot.ts';
 import { HolderStore } from '../../dataplane/stats/store.ts';
 import { WorkerClusterManager } from '../../dataplane/upstream/cluster-manager.ts';
-import type { OutlierThresholdEvent } from '../../dataplane/upstream/outlier/outlier-event.ts';
+import type { OutlierReport } from '../../dataplane/upstream/outlier/outlier-event.ts';
 import { SharedChunks } from '../../dataplane/upstream/shared-state.ts';
 import {
   assignmentPolicy,
@@ -73,7 +73,7 @@ export async function proxy(given: Given) {
   const chunks = new SharedChunks();
   chunks.create();
   const stats = new HolderStore();
-  const outlierEvents: OutlierThresholdEvent[] = [];
+  const outlierEvents: OutlierReport[] = [];
   const logged: StreamInfo[] = [];
   const lines: { type: string; bytesReceived: number; cluster: string }[] = [];
   let onLogged = () => {};

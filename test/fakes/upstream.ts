@@ -77,6 +77,7 @@ export class FakeHost implements Host {
   readonly outlier = {
     putHttpResponseCode: (status: number): void => void this.codes.push(status),
     putResult: (result: OutlierResult): void => void this.results.push(result),
+    putResponse: (status: number): void => void this.codes.push(status),
   };
 
   constructor(port: number) {

@@ -1,6 +1,7 @@
 // A compiled cluster: plain, frozen data made by config/cluster from config.cluster.v3.Cluster, sent
 // to the workers as it is. Times in ms. Defaults are Envoy's and are already filled in.
 
+import type { ResponsePredicateData } from '../matcher-data.ts';
 import type { DnsConfig } from './dns.ts';
 import type { HealthCheckConfig, HostHealthCheckConfig } from './health-check.ts';
 import type { Http1Data } from './http1.ts';
@@ -146,6 +147,8 @@ export interface UpstreamHttpConfig {
   readonly mirrors: readonly MirrorPolicyData[];
 }
 
+  /** outlier_detection.error_matcher: which responses are errors for it; null = those with a 5xx. */
+  readonly errorMatcher: ResponsePredicateData | null;
 /** Endpoints of one cluster: from load_assignment or EDS, after DNS resolution when it goes to workers. */
 export interface LoadAssignment {
   readonly clusterName: string;

@@ -10,10 +10,25 @@ const policies = 'envoy.extensions.load_balancing_policies';
 const upstreams = 'envoy.extensions.upstreams.http.v3';
 
 const protocols = fields('http_protocol_options', 'http2_protocol_options');
-const noSuccessRate = {
-  only: [0],
-  note: 'success-rate and failure-percentage ejection are not there yet',
-} as const;
+const matchPredicate = 'envoy.config.common.matcher.v3.MatchPredicate';
+
+
+const subsetConfig = fields(
+  'fallback_policy',
+  'default_subset',
+  'subset_selectors',
+  'locality_weight_aware',
+  'scale_locality_weight',
+  'panic_mode_any',
+  'list_as_any',
+  'metadata_fallback_policy',
+);
+const subsetSelector = fields(
+  'keys',
+  'single_host_per_subset',
+  'fallback_policy',
+  'fallback_keys_subset',
+);
 
 export const clusterSupport: SupportGroup = {
   title: 'Clusters',
@@ -91,12 +106,14 @@ export const clusterSupport: SupportGroup = {
       ...fields('consecutive_gateway_failure', 'enforcing_consecutive_gateway_failure'),
       ...fields('consecutive_local_origin_failure'),
       ...fields('enforcing_consecutive_local_origin_failure'),
-      ...fields('split_external_local_origin_errors'),
+      ...fields('success_rate_minimum_hosts', 'success_rate_request_volume'),
+      ...fields('success_rate_stdev_factor', 'enforcing_success_rate'),
+      ...fields('enforcing_local_origin_success_rate'),
+      ...fields('failure_percentage_minimum_hosts', 'failure_percentage_request_volume'),
+      ...fields('failure_percentage_threshold', 'enforcing_failure_percentage'),
+      ...fields('enforcing_failure_percentage_local_origin'),
+      ...fields('split_external_local_origin_errors', 'detect_degraded_hosts'),
       ...fields('successful_active_health_check_uneject_host'),
-      enforcing_success_rate: noSuccessRate,
-      enforcing_local_origin_success_rate: noSuccessRate,
-      enforcing_failure_percentage: noSuccessRate,
-      enforcing_failure_percentage_local_origin: noSuccessRate,
     },
     [`${cluster}.LoadBalancingPolicy`]: fields('policies'),
     [`${cluster}.LoadBalancingPolicy.Policy`]: fields('typed_extension_config'),
@@ -110,6 +127,14 @@ export const clusterSupport: SupportGroup = {
     ),
     [`${upstreams}.HttpProtocolOptions.ExplicitHttpConfig`]: protocols,
     [`${upstreams}.HttpProtocolOptions.UseDownstreamHttpConfig`]: protocols,
+    [`${upstreams}.HttpProtocolOptions.OutlierDetection`]: fields('error_matcher'),
+    [matchPredicate]: {
+      ...fields('or_match', 'and_match', 'not_match', 'any_match'),
+      http_response_headers_match: { note: ':status among them' },
+    },
+    [`${matchPredicate}.MatchSet`]: fields('rules'),
+    'envoy.config.common.matcher.v3.HttpHeadersMatch': fields('headers'),
+    ...hashingSupport,
     [`${upstreams}.HttpProtocolOptions.AutoHttpConfig`]: protocols,
     [`${core}.UpstreamHttpProtocolOptions`]: fields('auto_sni', 'auto_san_validation'),
   },
@@ -137,6 +162,7 @@ export const endpointSupport: SupportGroup = {
       'endpoint',
       'health_status',
       'metadata',
+      'outlier_detection',
       'load_balancing_weight',
     ),
     [`${endpoint}.Endpoint`]: fields('address', 'hostname', 'health_check_config'),

@@ -2,6 +2,7 @@
 
 import { formatAddress, type SocketAddress } from '../../api/connection.ts';
 import type { HostSummary } from '../../upstream/host-report.ts';
+import type { OutlierStatus } from '../../upstream/outlier/status.ts';
 import { compileRe2 } from './filter-regex.ts';
 import { type AdminPage, json, text } from './router.ts';
 import type { AdminSources, ClusterStatus } from './sources.ts';
@@ -65,8 +66,11 @@ function addressJson({ ip, port }: SocketAddress): unknown {
 
 const priorityNames = ['default', 'high'] as const;
 
-function clusterText({ config, addedViaApi, hosts }: ClusterStatus): string {
-  const lines = [`${config.name}::observability_name::${config.statName}`];
+function clusterText({ config, addedViaApi, outlier, hosts }: ClusterStatus): string {
+  const lines = [
+    `${config.name}::observability_name::${config.statName}`,
+    ...outlierLines(config.name, outlier),
+  ];
   priorityNames.forEach((name, priority) => {
     const thresholds = config.circuitBreakers[priority === 0 ? 0 : 1];
     const prefix = `${config.name}::${name}_priority`;
@@ -98,21 +102,41 @@ function clusterText({ config, addedViaApi, hosts }: ClusterStatus): string {
       `${prefix}::sub_zone::${host.locality.subZone}`,
       `${prefix}::canary::false`,
       `${prefix}::priority::${host.priority}`,
-      `${prefix}::success_rate::-1`,
-      `${prefix}::local_origin_success_rate::-1`,
+      `${prefix}::success_rate::${status.rates.successRate}`,
+      `${prefix}::local_origin_success_rate::${status.rates.localOriginSuccessRate}`,
     );
   }
   return `${lines.join('\n')}\n`;
+}
+
+function outlierLines(name: string, outlier: OutlierStatus | null): string[] {
+  if (outlier === null) return [];
+  const { external, localOrigin } = outlier;
+  return [
+    `${name}::outlier::success_rate_average::${external.average}`,
+    `${name}::outlier::success_rate_ejection_threshold::${external.ejectionThreshold}`,
+    `${name}::outlier::local_origin_success_rate_average::${localOrigin.average}`,
+    `${name}::outlier::local_origin_success_rate_ejection_threshold::${localOrigin.ejectionThreshold}`,
+  ];
 }
 
 function healthText({ healthFlags }: HostSummary): string {
   return healthFlags.length === 0 ? 'healthy' : healthFlags.map((flag) => `/${flag}`).join('');
 }
 
-function clusterJson({ config, addedViaApi, hosts }: ClusterStatus): unknown {
+/** type.v3.Percent, which is left out when it is unknown. */
+function percentJson(name: string, value: number | undefined): object {
+  if (value === undefined || value < 0) return {};
+  return { [name]: value === 0 ? {} : { value } };
+}
+
+function clusterJson({ config, addedViaApi, outlier, hosts }: ClusterStatus): unknown {
+  const { external, localOrigin } = outlier ?? {};
   return {
     name: config.name,
     ...(addedViaApi ? { added_via_api: true } : {}),
+    ...percentJson('success_rate_ejection_threshold', external?.ejectionThreshold),
+    ...percentJson('local_origin_success_rate_ejection_threshold', localOrigin?.ejectionThreshold),
     ...(hosts.length > 0 ? { host_statuses: hosts.map(hostJson) } : {}),
     circuit_breakers: {
       thresholds: priorityNames.map((_, priority) => {
@@ -151,6 +175,7 @@ function healthJson(flags: readonly string[]): unknown {
 const adminNames: ReadonlyMap<string, string> = new Map([
   ['failed_active_hc', 'failed_active_health_check'],
   ['degraded_active_hc', 'failed_active_degraded_check'],
+  ['degraded_outlier_detection', 'failed_degraded_outlier_detection'],
 ]);
 
 function hostJson(status: HostSummary): unknown {
@@ -175,6 +200,7 @@ function hostJson(status: HostSummary): unknown {
       gauge('rq_pending_active', 0),
     ],
     health_status: healthJson(status.healthFlags),
+    ...percentJson('success_rate', status.rates.successRate),
     ...(host.hostname === '' ? {} : { hostname: host.hostname }),
     weight: host.weight,
     ...(host.priority === 0 ? {} : { priority: host.priority }),
@@ -183,5 +209,6 @@ function hostJson(status: HostSummary): unknown {
       ...(zone === '' ? {} : { zone }),
       ...(subZone === '' ? {} : { sub_zone: subZone }),
     },
+    ...percentJson('local_origin_success_rate', status.rates.localOriginSuccessRate),
   };
 }

@@ -5,6 +5,7 @@ import { pemBlocks } from '../../../common/der.ts';
 import { type LogLevel, logLevels } from '../../../common/logger.ts';
 import { subjectAltNames } from '../../tls/subject-alt-names.ts';
 import { clusterPages } from './clusters.ts';
+import { outlierPage } from './outliers.ts';
 import { type AdminPage, json, text } from './router.ts';
 import type { AdminSources, CertificateText } from './sources.ts';
 import { statsPages } from './stats.ts';
@@ -16,6 +17,7 @@ export function adminPages(sources: AdminSources, wallMs: () => number): readonl
   return [
     ...statsPages(sources),
     ...clusterPages(sources),
+    outlierPage(sources, wallMs),
     {
       path: '/ready',
       method: 'GET',

@@ -5,12 +5,15 @@ import type { ClusterConfig } from '../../api/config/cluster.ts';
 import type { SocketAddress } from '../../api/connection.ts';
 import type { StatEntry } from '../../stats/snapshot.ts';
 import type { HostSummary } from '../../upstream/host-report.ts';
+import type { OutlierStatus } from '../../upstream/outlier/status.ts';
 
 export type ServerState = 'LIVE' | 'DRAINING' | 'PRE_INITIALIZING' | 'INITIALIZING';
 
 export interface ClusterStatus {
   readonly config: ClusterConfig;
   readonly addedViaApi: boolean;
+  /** Null = it has no outlier detection. */
+  readonly outlier: OutlierStatus | null;
   readonly hosts: readonly HostSummary[];
 }
 
@@ -48,6 +51,8 @@ export interface AdminSources {
   uptimeSeconds(): number;
   stats(): Promise<StatEntry[]>;
   clusters(): Promise<readonly ClusterStatus[]>;
+  /** By cluster name; clusters without outlier detection are not there. */
+  outliers(): ReadonlyMap<string, OutlierStatus>;
   listeners(): readonly ListenerStatus[];
   /** Sections of /config_dump in JSON form, secrets already redacted. */
   configDump(includeEds: boolean): readonly Readonly<Record<string, unknown>>[];

@@ -1,22 +1,35 @@
-// Outlier detection of one cluster, main thread: gets threshold events from workers, decides by
-// outlier/ejection.ts, sets the ejected flag in shared memory and takes it back at interval ticks.
+// Outlier detection of one cluster, main thread: gets reports from workers, compares hosts at interval ticks
+// (outlier/interval-analysis.ts), decides by outlier/ejection.ts, sets flags in shared memory and takes them back.
 // Does not know hosts' configuration; supervision/supervised-cluster owns both.
+//
+//   in rotation --found, and allowed, and enforced--> ejected --tick after its time, or a check passed--> in rotation
+//   not degraded --a response said so--> degraded --tick after its time--> not degraded      (beside the above)
 
 import type { Clock, Random } from '../../../common/clock.ts';
 import type { Timer, TimerService } from '../../../common/timer.ts';
-import type { OutlierDetectionConfig } from '../../api/config/cluster.ts';
-import { HealthFlag, type SlotRef, setHealthFlag, writeWord } from '../shared-state.ts';
+import type { OutlierDetectionConfig } from '../../api/config/outlier-detection.ts';
+import { HealthFlag, HostWord, type SlotRef, setHealthFlag, writeWord } from '../shared-state.ts';
 import {
   afterTick,
   type EjectionState,
   ejected,
+  endsAtMs,
   enforcingPercent,
   mayEject,
   neverEjected,
 } from './ejection.ts';
-import { ejectLine, type LoggedHost, unejectLine } from './event-log.ts';
-import { counterWord, type OutlierKind } from './outlier-event.ts';
-import type { OutlierStats } from './outlier-stats.ts';
+import { degradeLine, ejectLine, type Finding, type LoggedHost, unejectLine } from './event-log.ts';
+import {
+  analyseInterval,
+  type HostInterval,
+  noThreshold,
+  type RateThreshold,
+} from './interval-analysis.ts';
+import { forgetIntervals, takeInterval, takeLocalInterval } from './interval-counts.ts';
+import { counterWord, type OutlierReport } from './outlier-event.ts';
+import { countDetected, countEnforced, type OutlierStats } from './outlier-stats.ts';
+import type { EjectedHost, HostRates, OutlierStatus } from './status.ts';
+import { Timeline, type TimelineEntry } from './timeline.ts';
 
 export interface OutlierDetectorOptions {
   readonly clusterName: string;
@@ -25,7 +38,7 @@ export interface OutlierDetectorOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: TimerService;
-  /** Flags of a host changed: bump the health epoch, recount membership. `ejected`: its address, null = it is back. */
+  /** Flags of a host changed: bump the health epoch, recount membership. `ejected`: its address, null = it is not. */
   onHealthChanged(ejected: string | null): void;
   /** One line of the event log, without line end. */
   onEventLine(line: string): void;
@@ -36,6 +49,11 @@ interface WatchedHost {
   /** `ip:port` */
   readonly address: string;
   state: EjectionState;
+  /** The same arithmetic for being degraded. */
+  degraded: EjectionState;
+  /** Percent in the last interval; -1 = unknown. */
+  successRate: number;
+  localOriginSuccessRate: number;
 }
 
 /** Runs from construction to close(). */
@@ -44,18 +62,22 @@ export class OutlierDetector {
   #config: OutlierDetectionConfig;
   readonly #hosts = new Map<string, WatchedHost>();
   readonly #timer: Timer;
+  readonly #timeline = new Timeline();
+  #external: RateThreshold = noThreshold;
+  #localOrigin: RateThreshold = noThreshold;
+  #nextTickMs = 0;
 
   constructor(options: OutlierDetectorOptions) {
     this.#options = options;
     this.#config = options.config;
     this.#timer = options.timers.createTimer(onInterval, this);
-    this.#timer.start(this.#config.intervalMs);
+    this.#startInterval();
   }
 
   /** New settings for the hosts that are watched; ejections go on. */
   updateConfig(config: OutlierDetectionConfig): void {
     this.#config = config;
-    this.#timer.start(config.intervalMs);
+    this.#startInterval();
   }
 
   /** The cluster's hosts now, by `ip:port`; those that stay keep their history. */
@@ -67,17 +89,27 @@ export class OutlierDetector {
     }
     for (const [address, slot] of slots) {
       if (this.#hosts.has(address)) continue;
-      this.#hosts.set(address, { slot, address, state: neverEjected });
+      // What a former detector of these hosts left.
+      forgetIntervals(slot);
+      writeWord(slot, HostWord.SaidDegraded, 0);
+      const rates = { successRate: -1, localOriginSuccessRate: -1 };
+      const states = { state: neverEjected, degraded: neverEjected };
+      this.#hosts.set(address, { slot, address, ...states, ...rates });
     }
   }
 
-  /** A worker saw `kind`'s counter of that host reach its threshold. */
-  onThreshold(address: string, kind: OutlierKind): void {
+  /** A worker saw `kind`'s counter of that host reach its threshold, or a response that says it is degraded. */
+  onReport(address: string, kind: OutlierReport['kind']): void {
     const host = this.#hosts.get(address);
-    // Events come from other threads: the host may be gone, or ejected by an earlier one.
-    if (host === undefined || host.state.isEjected) return;
-    this.#countDetected(kind);
-    this.#consider(host, kind);
+    // Reports come from other threads: the host may be gone.
+    if (host === undefined) return;
+    if (kind === 'degraded') {
+      this.#degrade(host);
+      return;
+    }
+    // Ejected by an earlier one.
+    if (host.state.isEjected) return;
+    this.#consider(host, { kind });
     // After the decision: until then the counter must not reach the threshold again.
     writeWord(host.slot, counterWord[kind], 0);
   }
@@ -89,18 +121,38 @@ export class OutlierDetector {
       return;
     }
     const unejectedAtMs = this.#options.clock.nowMs();
-    this.#uneject(host, { ...host.state, isEjected: false, unejectedAtMs });
+    this.#uneject(host, { ...host.state, isEjected: false, unejectedAtMs }, 'active check passed');
   }
 
   isEjected(address: string): boolean {
     return this.#hosts.get(address)?.state.isEjected === true;
   }
 
+  /** Null = no such host. */
+  ratesOf(address: string): HostRates | null {
+    return this.#hosts.get(address) ?? null;
+  }
+
+  /** For /clusters and /outliers. */
+  status(): OutlierStatus {
+    return {
+      external: this.#external,
+      localOrigin: this.#localOrigin,
+      maxEjectionPercent: this.#config.maxEjectionPercent,
+      hosts: this.#hosts.size,
+      ejected: [...this.#hosts.values()].flatMap((host) => this.#whatIsOn(host)),
+      timeline: this.#timeline.entries(),
+    };
+  }
+
   /** Ends all ejections (detection was switched off, the cluster removed) and stops. */
   close(): void {
     this.#timer.stop();
     for (const host of this.#hosts.values()) {
-      if (host.state.isEjected) this.#uneject(host, { ...host.state, isEjected: false });
+      if (host.state.isEjected) this.#uneject(host, { ...host.state, isEjected: false }, 'off');
+      if (host.degraded.isEjected) {
+        this.#undegrade(host, { ...host.degraded, isEjected: false }, 'off');
+      }
     }
     this.#hosts.clear();
   }
@@ -108,72 +160,167 @@ export class OutlierDetector {
   /** Timer. Envoy judges at fixed intervals, so an ejection may last up to one interval longer. */
   onInterval(): void {
     const nowMs = this.#options.clock.nowMs();
-    for (const host of this.#hosts.values()) {
+    const hosts = [...this.#hosts.values()];
+    for (const host of hosts) {
       const next = afterTick(host.state, this.#config, nowMs);
-      if (host.state.isEjected && !next.isEjected) this.#uneject(host, next);
+      if (host.state.isEjected && !next.isEjected) this.#uneject(host, next, 'time is over');
       else host.state = next;
+      const degraded = afterTick(host.degraded, this.#config, nowMs);
+      if (host.degraded.isEjected && !degraded.isEjected) {
+        this.#undegrade(host, degraded, 'time is over');
+      } else host.degraded = degraded;
     }
-    this.#timer.start(this.#config.intervalMs);
+    // Taken in any case: what is not judged now belongs to an interval that is over.
+    const external = hosts.map(({ slot }) => takeInterval(slot));
+    const localOrigin = hosts.map(({ slot }) => takeLocalInterval(slot));
+    this.#judge(hosts, external, false);
+    this.#judge(hosts, localOrigin, true);
+    this.#startInterval();
   }
 
-  #consider(host: WatchedHost, kind: OutlierKind): void {
+  /** Success rates and failure percentages of one origin. */
+  #judge(
+    hosts: readonly WatchedHost[],
+    intervals: readonly HostInterval[],
+    isLocalOrigin: boolean,
+  ): void {
+    const judged = intervals.map((interval, i) => (hosts[i]!.state.isEjected ? null : interval));
+    const analysis = analyseInterval(judged, this.#config);
+    const { threshold } = analysis;
+    if (isLocalOrigin) this.#localOrigin = threshold;
+    else this.#external = threshold;
+    hosts.forEach((host, i) => {
+      const rate = analysis.rates[i] ?? -1;
+      if (isLocalOrigin) host.localOriginSuccessRate = rate;
+      else host.successRate = rate;
+    });
+    for (const { index, rate } of analysis.successRateOutliers) {
+      const kind = isLocalOrigin ? 'success_rate_local_origin' : 'success_rate';
+      this.#consider(hosts[index]!, { kind, rate, threshold });
+    }
+    for (const { index, rate } of analysis.failurePercentageOutliers) {
+      const kind = isLocalOrigin ? 'failure_percentage_local_origin' : 'failure_percentage';
+      this.#consider(hosts[index]!, { kind, rate });
+    }
+  }
+
+  #consider(host: WatchedHost, finding: Finding): void {
     const { stats, clock, random } = this.#options;
     const config = this.#config;
+    const { kind } = finding;
+    countDetected(stats, kind);
+    // By its success rate a moment ago, now by its failure percentage. Envoy would eject it twice.
+    if (host.state.isEjected) return;
     if (!mayEject(config, stats.ejectionsActive, this.#hosts.size)) {
       stats.ejectionsOverflow++;
+      this.#note(host, 'overflow', kind, finding);
       return;
     }
-    if (kind === 'consecutive_5xx') stats.ejectionsTotal++;
+    if (kind === 'consecutive_5xx' || kind === 'success_rate') stats.ejectionsTotal++;
     const isEnforced = Math.trunc(random() * 100) < enforcingPercent(config, kind);
-    const before = host.state;
+    const logged = this.#logged(host);
     if (isEnforced) {
       stats.ejectionsActive++;
-      this.#countEnforced(kind);
-      const jitterMs = Math.trunc(random() * (config.maxEjectionTimeJitterMs + 1));
-      host.state = ejected(before, config, clock.nowMs(), jitterMs);
+      countEnforced(stats, kind);
+      host.state = ejected(host.state, config, clock.nowMs(), this.#drawJitter());
       setHealthFlag(host.slot, HealthFlag.FailedOutlierCheck, true);
       this.#options.onHealthChanged(host.address);
     }
-    const line = ejectLine(this.#logged(host, before), kind, isEnforced, clock.wallMs());
+    this.#note(host, isEnforced ? 'eject' : 'would_eject', kind, finding);
+    const numEjections = host.state.numEjections;
+    const line = ejectLine({ ...logged, numEjections }, finding, isEnforced, clock.wallMs());
     this.#options.onEventLine(line);
   }
 
-  #uneject(host: WatchedHost, next: EjectionState): void {
-    const before = host.state;
+  #uneject(host: WatchedHost, next: EjectionState, reason: TimelineEntry['reason']): void {
+    const logged = this.#logged(host);
     host.state = next;
     this.#options.stats.ejectionsActive--;
     for (const word of Object.values(counterWord)) writeWord(host.slot, word, 0);
     setHealthFlag(host.slot, HealthFlag.FailedOutlierCheck, false);
     this.#options.onHealthChanged(null);
-    const line = unejectLine(this.#logged(host, before), this.#options.clock.wallMs());
+    this.#note(host, 'uneject', reason);
+    this.#options.onEventLine(unejectLine(logged, this.#options.clock.wallMs()));
+  }
+
+  /** Neither max_ejection_percent nor enforcing_* applies: the host stays in use. */
+  #degrade(host: WatchedHost): void {
+    if (host.degraded.isEjected) return;
+    const { clock, stats } = this.#options;
+    stats.detectedDegradation++;
+    host.degraded = ejected(host.degraded, this.#config, clock.nowMs(), this.#drawJitter());
+    setHealthFlag(host.slot, HealthFlag.DegradedOutlierDetection, true);
+    this.#options.onHealthChanged(null);
+    this.#note(host, 'degrade', 'x-envoy-degraded');
+    const line = degradeLine(this.#logged(host, host.state.unejectedAtMs), clock.wallMs());
     this.#options.onEventLine(line);
   }
 
-  #logged(host: WatchedHost, before: EjectionState): LoggedHost {
-    const lastMs = before.isEjected ? before.ejectedAtMs : before.unejectedAtMs;
+  #undegrade(host: WatchedHost, next: EjectionState, reason: TimelineEntry['reason']): void {
+    host.degraded = next;
+    setHealthFlag(host.slot, HealthFlag.DegradedOutlierDetection, false);
+    writeWord(host.slot, HostWord.SaidDegraded, 0);
+    this.#options.onHealthChanged(null);
+    this.#note(host, 'undegrade', reason);
+    const logged = this.#logged(host, host.state.ejectedAtMs);
+    this.#options.onEventLine(unejectLine(logged, this.#options.clock.wallMs()));
+  }
+
+  #drawJitter(): number {
+    return Math.trunc(this.#options.random() * (this.#config.maxEjectionTimeJitterMs + 1));
+  }
+
+  /** `lastMs`: when something happened to it last; Envoy looks at ejections only. */
+  #logged(
+    { state, address }: WatchedHost,
+    lastMs = state.isEjected ? state.ejectedAtMs : state.unejectedAtMs,
+  ): LoggedHost {
     return {
       clusterName: this.#options.clusterName,
-      upstreamUrl: host.address,
-      numEjections: host.state.numEjections,
+      upstreamUrl: address,
+      numEjections: state.numEjections,
       secsSinceLastAction: lastMs === null ? null : (this.#options.clock.nowMs() - lastMs) / 1000,
     };
   }
 
-  #countDetected(kind: OutlierKind): void {
-    const { stats } = this.#options;
-    if (kind === 'consecutive_5xx') {
-      stats.detected5xx++;
-      stats.ejectionsConsecutive5xx++;
-    } else if (kind === 'consecutive_gateway_failure') stats.detectedGatewayFailure++;
-    else stats.detectedLocalOriginFailure++;
+  #note(
+    { address }: WatchedHost,
+    action: TimelineEntry['action'],
+    reason: TimelineEntry['reason'],
+    finding: Finding | null = null,
+  ): void {
+    const successRate = finding !== null && 'rate' in finding ? finding.rate : null;
+    const wallMs = this.#options.clock.wallMs();
+    this.#timeline.add({ wallMs, address, action, reason, successRate });
   }
 
-  #countEnforced(kind: OutlierKind): void {
-    const { stats } = this.#options;
-    stats.ejectionsEnforcedTotal++;
-    if (kind === 'consecutive_5xx') stats.enforced5xx++;
-    else if (kind === 'consecutive_gateway_failure') stats.enforcedGatewayFailure++;
-    else stats.enforcedLocalOriginFailure++;
+  #whatIsOn({ address, state, degraded }: WatchedHost): EjectedHost[] {
+    const { clock } = this.#options;
+    const wallAt = (ms: number): number => clock.wallMs() + ms - clock.nowMs();
+    const entry = (action: EjectedHost['action'], of: EjectionState): EjectedHost => ({
+      address,
+      action,
+      sinceWallMs: wallAt(of.ejectedAtMs ?? 0),
+      untilWallMs: wallAt(this.#tickAfter(endsAtMs(of, this.#config))),
+      times: of.numEjections,
+    });
+    return [
+      ...(state.isEjected ? [entry('eject', state)] : []),
+      ...(degraded.isEjected ? [entry('degrade', degraded)] : []),
+    ];
+  }
+
+  /** The first tick at or after that moment, should the interval not change. */
+  #tickAfter(ms: number): number {
+    const { intervalMs } = this.#config;
+    const ticks = Math.ceil((ms - this.#nextTickMs) / intervalMs);
+    return this.#nextTickMs + Math.max(0, ticks) * intervalMs;
+  }
+
+  #startInterval(): void {
+    const { intervalMs } = this.#config;
+    this.#nextTickMs = this.#options.clock.nowMs() + intervalMs;
+    this.#timer.start(intervalMs);
   }
 }
 

@@ -1,10 +1,10 @@
 // The arithmetic of outlier ejection (Envoy: outlier_detection_impl.cc), without time, chance or hosts.
 // outlier/detector.ts is its only caller.
 
-import type { OutlierDetectionConfig } from '../../api/config/cluster.ts';
+import type { OutlierDetectionConfig } from '../../api/config/outlier-detection.ts';
 import type { OutlierKind } from './outlier-event.ts';
 
-/** What is remembered of one host between ejections; times are Clock.nowMs. */
+/** What is remembered of one host between ejections (or times of being degraded); times are Clock.nowMs. */
 export interface EjectionState {
   readonly isEjected: boolean;
   readonly numEjections: number;
@@ -41,6 +41,14 @@ export function enforcingPercent(config: OutlierDetectionConfig, kind: OutlierKi
       return config.enforcingConsecutiveGatewayFailure;
     case 'consecutive_local_origin_failure':
       return config.enforcingConsecutiveLocalOriginFailure;
+    case 'success_rate':
+      return config.enforcingSuccessRate;
+    case 'success_rate_local_origin':
+      return config.enforcingLocalOriginSuccessRate;
+    case 'failure_percentage':
+      return config.enforcingFailurePercentage;
+    case 'failure_percentage_local_origin':
+      return config.enforcingFailurePercentageLocalOrigin;
     default:
       return kind satisfies never;
   }
@@ -76,7 +84,12 @@ export function afterTick(
     const isQuiet = nowMs - state.unejectedAtMs >= config.intervalMs;
     return isQuiet ? { ...state, backoff: state.backoff - 1 } : state;
   }
-  const ejectionMs = Math.min(config.baseEjectionTimeMs * state.backoff, config.maxEjectionTimeMs);
-  const isOver = nowMs - (state.ejectedAtMs ?? nowMs) >= ejectionMs + state.jitterMs;
+  const isOver = nowMs >= endsAtMs(state, config);
   return isOver ? { ...state, isEjected: false, unejectedAtMs: nowMs } : state;
+}
+
+/** When the ejection that is on has lasted long enough; the next tick then ends it. */
+export function endsAtMs(state: EjectionState, config: OutlierDetectionConfig): number {
+  const ejectionMs = Math.min(config.baseEjectionTimeMs * state.backoff, config.maxEjectionTimeMs);
+  return (state.ejectedAtMs ?? 0) + ejectionMs + state.jitterMs;
 }

@@ -197,8 +197,8 @@ test('an ejection bumps the epoch, counts membership and shows in the summary', 
   const { slot } = supervision.get('orders')!;
   const epoch = () => readWord(chunks.ref(slot), ClusterWord.HealthEpoch);
   const before = epoch();
-  supervision.onThreshold({ cluster: 'orders', address: '10.0.0.2:80', kind: 'consecutive_5xx' });
-  supervision.onThreshold({ cluster: 'gone', address: '10.0.0.2:80', kind: 'consecutive_5xx' });
+  supervision.onOutlierReport({ cluster: 'orders', address: '10.0.0.2:80', kind: 'consecutive_5xx' });
+  supervision.onOutlierReport({ cluster: 'gone', address: '10.0.0.2:80', kind: 'consecutive_5xx' });
   assert.equal(epoch(), before + 1);
   assert.equal(stat('cluster.orders.membership_healthy'), 1);
   assert.equal(stat('cluster.orders.outlier_detection.ejections_active'), 1);

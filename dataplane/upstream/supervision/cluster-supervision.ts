@@ -6,7 +6,7 @@
 import type { ClusterConfig, LoadAssignment } from '../../api/config/cluster.ts';
 import type { StatField } from '../../api/stats.ts';
 import { clusterScope } from '../cluster-stats.ts';
-import type { OutlierThresholdEvent } from '../outlier/outlier-event.ts';
+import type { OutlierReport } from '../outlier/outlier-event.ts';
 import type { SupervisionParts } from './parts.ts';
 import { SupervisedCluster } from './supervised-cluster.ts';
 
@@ -111,8 +111,8 @@ export class ClusterSupervision {
   }
 
   /** From a worker. */
-  onThreshold({ cluster, address, kind }: OutlierThresholdEvent): void {
-    this.#clusters.get(cluster)?.onThreshold(address, kind);
+  onOutlierReport(report: OutlierReport): void {
+    this.#clusters.get(report.cluster)?.onOutlierReport(report);
   }
 
   /** From a worker: that host's response said x-envoy-immediate-health-check-fail. */

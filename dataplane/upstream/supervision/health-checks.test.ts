@@ -260,7 +260,7 @@ test('a check that passes ends an ejection, unless the config says that it does 
     add({ healthCheck: checks, outlierDetection, loadAssignment: assignmentOf([up.config]) });
     await checked(1);
     const address = `127.0.0.1:${up.port}`;
-    supervision.onThreshold({ cluster: 'orders', address, kind: 'consecutive_5xx' });
+    supervision.onOutlierReport({ cluster: 'orders', address, kind: 'consecutive_5xx' });
     assert.deepEqual(flags(), ['failed_outlier_check']);
     timers.advance(10_000);
     await checked(2);

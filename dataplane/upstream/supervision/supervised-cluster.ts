@@ -18,10 +18,11 @@ import { HealthCheckStats } from '../health/health-check-stats.ts';
 import { clearOwnFlags, HealthChecker } from '../health/health-checker.ts';
 import type { Transition } from '../health/interval.ts';
 import { healthOf } from '../host.ts';
-import type { HostSummary, ReportIndex } from '../host-report.ts';
+import { type HostSummary, type ReportIndex, unrated } from '../host-report.ts';
 import { OutlierDetector } from '../outlier/detector.ts';
-import type { OutlierKind } from '../outlier/outlier-event.ts';
+import type { OutlierReport } from '../outlier/outlier-event.ts';
 import { OutlierStats } from '../outlier/outlier-stats.ts';
+import type { OutlierStatus } from '../outlier/status.ts';
 import {
   ClusterWord,
   EXCLUDED_FLAGS,
@@ -158,8 +159,14 @@ export class SupervisedCluster {
     this.#checker?.start();
   }
 
-  onThreshold(address: string, kind: OutlierKind): void {
-    this.#detector?.onThreshold(address, kind);
+  /** From a worker. */
+  onOutlierReport({ address, kind }: OutlierReport): void {
+    this.#detector?.onReport(address, kind);
+  }
+
+  /** Null = it has no outlier detection. */
+  outlierStatus(): OutlierStatus | null {
+    return this.#detector?.status() ?? null;
   }
 
   /** For /clusters. */
@@ -172,6 +179,7 @@ export class SupervisedCluster {
         host,
         cxActive: readWord(slot, HostWord.CxActive),
         rqActive: readWord(slot, HostWord.RqActive),
+        rates: this.#detector?.ratesOf(address) ?? unrated,
         healthFlags: healthFlags(host, readWord(slot, HostWord.HealthFlags)),
       };
     });
@@ -359,5 +367,6 @@ function healthFlags({ health }: PlacedHost, flags: number): string[] {
   add((flags & HealthFlag.PendingActiveHc) !== 0, 'pending_active_hc');
   add((flags & HealthFlag.ExcludedViaImmediateHcFail) !== 0, 'excluded_via_immediate_hc_fail');
   add((flags & HealthFlag.ActiveHcTimeout) !== 0, 'active_hc_timeout');
+  add((flags & HealthFlag.DegradedOutlierDetection) !== 0, 'degraded_outlier_detection');
   return names;
 }
