@@ -58,6 +58,7 @@ describe('compileRouteConfiguration', () => {
         timeoutMs: 15_000,
         idleTimeoutMs: null,
         retryPolicy: null,
+        mirrors: [],
         priority: 0,
         maxStreamDurationMs: null,
         grpcTimeoutHeader: null,
@@ -248,8 +249,8 @@ describe('compileRouteConfiguration', () => {
     ],
     [
       'what is not built yet',
-      forward('hash_policy: [{header: {header_name: a}}], request_mirror_policies: [{cluster: m}]'),
-      ['route.hash_policy: not supported yet', 'route.request_mirror_policies: not supported yet'],
+      forward('hash_policy: [{header: {header_name: a}}], path_rewrite: /x'),
+      ['route.hash_policy: not supported yet', 'route.path_rewrite: not supported yet'],
     ],
     [
       'upgrades that cannot be meant',

@@ -98,8 +98,8 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
   }
 
   /** `GET /p` with these fields; `endStream` false = a body follows. */
-  request(fields: string[] = [], endStream = true, method = 'GET'): this {
-    this.#headers = new RequestHeaders(method, '/p', 'a.com', 'http', fields);
+  request(fields: string[] = [], endStream = true, method = 'GET', authority = 'a.com'): this {
+    this.#headers = new RequestHeaders(method, '/p', authority, 'http', fields);
     this.filter.decodeHeaders(this.#headers, endStream);
     return this;
   }
