@@ -19,6 +19,7 @@ const names: readonly (readonly [bit: number, short: string, long: string])[] = 
   [ResponseFlag.NoFilterConfigFound, 'NFCF', 'NoFilterConfigFound'],
   [ResponseFlag.NoClusterFound, 'NC', 'NoClusterFound'],
   [ResponseFlag.DropOverLoad, 'DO', 'DropOverload'],
+  [ResponseFlag.UnconditionalDropOverload, 'UDO', 'UnconditionalDropOverload'],
   [ResponseFlag.OverloadManager, 'OM', 'OverloadManagerTerminated'],
   [ResponseFlag.DnsResolutionFailed, 'DF', 'DnsResolutionFailed'],
   [ResponseFlag.UpstreamOverflow, 'UO', 'UpstreamOverflow'],

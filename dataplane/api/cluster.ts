@@ -39,6 +39,11 @@ export interface Cluster {
   tcpPool(host: Host, priority: ResourcePriority, downstream?: Connection | null): TcpPool;
   maintenanceMode(): boolean;
   /**
+   * Draws whether this request is refused because discovery says that the cluster has too much to do
+   * (ClusterLoadAssignment.Policy.drop_overloads); null = it is not. Unconditional: all are.
+   */
+  dropOverload(): 'drop_overload' | 'unconditional_drop_overload' | null;
+  /**
    * A response of that host said x-envoy-immediate-health-check-fail: no more traffic for it until its checks say
    * otherwise. To be called only where config.healthCheck is not null.
    */

@@ -33,6 +33,7 @@ export const ResponseFlag = {
   DnsResolutionFailed: 1 << 25, // DF
   DropOverLoad: 1 << 26, // DO
   DownstreamRemoteReset: 1 << 27, // DR
+  UnconditionalDropOverload: 1 << 28, // UDO
 } as const;
 
 export type Protocol = '' | 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';

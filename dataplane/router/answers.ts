@@ -58,6 +58,20 @@ export function refuseMaintenance(stream: RouterStream, cluster: Cluster): void 
   reply(stream, 503, 'maintenance mode', overloaded, 'maintenance_mode');
 }
 
+/** Discovery says that the cluster has too much to do. `details`: what Cluster.dropOverload said. */
+export function refuseOverload(
+  stream: RouterStream,
+  details: 'drop_overload' | 'unconditional_drop_overload',
+): void {
+  const isAll = details === 'unconditional_drop_overload';
+  stream.streamInfo.responseFlags |= isAll
+    ? ResponseFlag.UnconditionalDropOverload
+    : ResponseFlag.DropOverLoad;
+  chargeCode(stream, 503, null);
+  const body = isAll ? 'unconditional drop overload' : 'drop overload';
+  reply(stream, 503, body, isAll ? droppedAll : droppedSome, details);
+}
+
 /** The cluster has no host for this request, or is gone. */
 export function replyNoHealthyUpstream(stream: RouterStream): void {
   stream.streamInfo.responseFlags |= ResponseFlag.NoHealthyUpstream;
@@ -102,4 +116,12 @@ export function dropBody(stream: RouterStream): void {
 /** Tells the client that a ceiling, not a fault, turned it away. */
 export function overloaded(response: ResponseHeaders): void {
   setField(response.fields, 'x-envoy-overloaded', 'true');
+}
+
+function droppedSome(response: ResponseHeaders): void {
+  setField(response.fields, 'x-envoy-drop-overload', 'true');
+}
+
+function droppedAll(response: ResponseHeaders): void {
+  setField(response.fields, 'x-envoy-unconditional-drop-overload', 'true');
 }

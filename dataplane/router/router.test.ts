@@ -105,6 +105,23 @@ test('what cannot be routed is answered as Envoy answers it', () => {
   assert.equal(maintenance.header('x-envoy-overloaded'), 'true');
 });
 
+test('a cluster with too much to do has requests refused before they take a host', () => {
+  const some = new RouterScenario();
+  some.cluster.dropped = 'drop_overload';
+  assert.equal(some.request().summary(), '503 DO drop_overload: drop overload');
+  assert.equal(some.header('x-envoy-drop-overload'), 'true');
+  assert.equal(some.cluster.tries.length, 0);
+  assert.equal(some.cluster.stats.charged[0]?.status, 503);
+
+  const all = new RouterScenario();
+  all.cluster.dropped = 'unconditional_drop_overload';
+  assert.equal(
+    all.request().summary(),
+    '503 UDO unconditional_drop_overload: unconditional drop overload',
+  );
+  assert.equal(all.header('x-envoy-unconditional-drop-overload'), 'true');
+});
+
 test('direct responses and redirects need no cluster', () => {
   const direct = new RouterScenario({
     route: { action: { kind: 'direct_response', status: 201, body: 'hello' } },

@@ -24,6 +24,7 @@ import {
   answerDirectly,
   cleanUp,
   refuseMaintenance,
+  refuseOverload,
   reply,
   replyNoHealthyUpstream,
 } from './answers.ts';
@@ -94,6 +95,11 @@ export class RouterFilter
     this.traits = requestTraits(headers.fields);
     if (cluster.maintenanceMode()) {
       refuseMaintenance(this, cluster);
+      return FilterHeadersStatus.StopIteration;
+    }
+    const dropped = cluster.dropOverload();
+    if (dropped !== null) {
+      refuseOverload(this, dropped);
       return FilterHeadersStatus.StopIteration;
     }
     this.attempts = 1;

@@ -20,12 +20,18 @@ import type {
   PlacedHost,
   UpstreamProtocol,
 } from '../api/config/cluster.ts';
+import {
+  defaultRoundRobin,
+  defaultZoneAware,
+  type ZoneAwareData,
+} from '../api/config/load-balancing.ts';
 import { RequestHeaders } from '../api/headers.ts';
 import type { Host } from '../api/host.ts';
 import { anyHost } from '../api/load-balancing.ts';
 import type { Protocol } from '../api/stream-info.ts';
 import { takeSnapshot } from '../stats/snapshot.ts';
 import { HolderStore } from '../stats/store.ts';
+import type { ClusterParts } from './cluster.ts';
 import { WorkerClusterManager } from './cluster-manager.ts';
 import type { UpstreamHost } from './host.ts';
 import type { OutlierReport } from './outlier/outlier-event.ts';
@@ -33,7 +39,7 @@ import { ClusterWord, HostWord, readWord, SharedChunks, writeWord } from './shar
 
 const clusterSlot = { chunk: 0, slot: 0 };
 
-function setUp() {
+function setUp(given: Partial<ClusterParts> = {}) {
   const chunks = new SharedChunks();
   chunks.create();
   const stats = new HolderStore();
@@ -51,6 +57,7 @@ function setUp() {
       reportOutlier: (event) => events.push(event),
       reportImmediateHealthCheckFail: () => {},
       createTls: () => null,
+      ...given,
     },
     stats,
   );
@@ -68,6 +75,8 @@ function setUp() {
   };
   return { manager, stats, events, add, users, stat, eject };
 }
+
+const smallZones: ZoneAwareData = { ...defaultZoneAware, minClusterSize: 1 };
 
 function assignment(...hosts: PlacedHost[]): PlacedAssignment {
   return { clusterName: 'orders', ...assignmentPolicy, hosts };
@@ -231,6 +240,46 @@ test('degraded hosts of the only priority share the load with too few healthy on
   }
   // 140 * 1/2 = 70 %; 99.9 % interval of a binomial: +- 151
   assert.ok(Math.abs(healthy - 7_000) < 151, String(healthy));
+});
+
+test('an assignment may ask for a share of requests to be refused, or for all', () => {
+  const { manager, add } = setUp();
+  const cluster = add();
+  const dropping = (dropPpm: number) =>
+    manager.applyAssignment({ ...assignment(), dropOverload: { category: 'a', dropPpm } });
+  assert.equal(cluster.dropOverload(), null);
+  dropping(250_000);
+  let dropped = 0;
+  for (let i = 0; i < 10_000; i++) if (cluster.dropOverload() === 'drop_overload') dropped++;
+  // 99.9 % interval of a binomial: +- 143
+  assert.ok(Math.abs(dropped - 2_500) < 143, String(dropped));
+  dropping(1_000_000);
+  assert.equal(cluster.dropOverload(), 'unconditional_drop_overload');
+  manager.applyAssignment(assignment());
+  assert.equal(cluster.dropOverload(), null);
+});
+
+test('zone-aware picks follow the hosts of the local cluster and their health', () => {
+  const zone = (name: string) => ({ locality: { region: '', zone: name, subZone: '' } });
+  const { manager, add, stat, eject } = setUp({
+    localClusterName: 'sidecars',
+    localLocality: zone('a').locality,
+  });
+  const cluster = add({ loadBalancing: { ...defaultRoundRobin, locality: smallZones } });
+  manager.applyAssignment(
+    assignment(placedHost('10.0.0.1', 1, zone('a')), placedHost('10.0.0.2', 2, zone('b'))),
+  );
+  assert.equal(chosen(cluster).size, 2, 'there is no local cluster yet');
+  manager.addOrUpdate(clusterConfig({ name: 'sidecars' }), { chunk: 0, slot: 9 });
+  manager.applyAssignment({
+    ...assignment(placedHost('10.1.0.1', 11, zone('a')), placedHost('10.1.0.2', 12, zone('b'))),
+    clusterName: 'sidecars',
+  });
+  assert.deepEqual([...chosen(cluster).keys()], ['10.0.0.1']);
+  assert.equal(stat('lb_zone_routing_all_directly'), 20);
+  eject(1, 1);
+  assert.deepEqual([...chosen(cluster).keys()], ['10.0.0.2']);
+  assert.equal(stat('lb_zone_routing_cross_zone'), 20);
 });
 
 test('without hosts: no host, and counted', () => {

@@ -70,6 +70,7 @@ export interface ClusterParts {
 
 /** Envoy's. */
 const MAX_PRECONNECTS_PER_REQUEST = 3;
+const PPM = 1_000_000;
 
 /** See the file head. */
 export class UpstreamCluster implements Cluster {
@@ -92,6 +93,8 @@ export class UpstreamCluster implements Cluster {
   #isDraining = false;
   #healthEpoch: number;
   #hostsVersion = 0;
+  /** Of requests, those to be refused at the moment. */
+  #dropPpm = 0;
 
   /**
    * `former`: the cluster of that name that this one replaces; counters go on where they were. `localCluster`: that of
@@ -258,6 +261,13 @@ export class UpstreamCluster implements Cluster {
     return false;
   }
 
+  dropOverload(): ReturnType<Cluster['dropOverload']> {
+    const ppm = this.#dropPpm;
+    if (ppm === 0) return null;
+    if (ppm === PPM) return 'unconditional_drop_overload';
+    return this.#parts.random() * PPM < ppm ? 'drop_overload' : null;
+  }
+
   /** The full host set: hosts that stay keep object, counters and connections. */
   applyAssignment(assignment: PlacedAssignment): void {
     const former = this.#hosts;
@@ -278,6 +288,7 @@ export class UpstreamCluster implements Cluster {
     // Before anybody is told: what drains may retry, and must then see the new set.
     this.#hosts = hosts;
     this.#hostsVersion++;
+    this.#dropPpm = assignment.dropOverload?.dropPpm ?? 0;
     this.#balancer.setHosts([...hosts.values()], assignment);
     isChanged ||= former.size > 0;
     for (const host of former.values()) this.#retire(host);

@@ -229,6 +229,7 @@ export class FakeCluster implements Cluster {
   /** Ends a try at once with that reason; null = the test does. */
   failAtOnce: StreamResetReason | null = null;
   isInMaintenance = false;
+  dropped: ReturnType<Cluster['dropOverload']> = null;
   /** `ip:port` */
   readonly immediateFailures: string[] = [];
   readonly retries = new FakeResource(3);
@@ -278,6 +279,10 @@ export class FakeCluster implements Cluster {
 
   maintenanceMode(): boolean {
     return this.isInMaintenance;
+  }
+
+  dropOverload(): ReturnType<Cluster['dropOverload']> {
+    return this.dropped;
   }
 
   onImmediateHealthCheckFail(host: Host): void {
