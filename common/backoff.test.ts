@@ -9,3 +9,8 @@ test('the ceiling doubles up to the maximum and starts again after a reset', () 
   backoff.reset();
   assert.equal(backoff.nextMs(), 250);
 });
+
+test('a ceiling that could not double twice is the maximum next (Envoy)', () => {
+  const backoff = new JitteredBackoff(50, 101, () => 0.5);
+  assert.deepEqual([backoff.nextMs(), backoff.nextMs()], [25, 50.5]);
+});

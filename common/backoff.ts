@@ -2,7 +2,7 @@
 
 import type { Random } from './clock.ts';
 
-/** Waits drawn uniformly from [0, min(baseMs * 2^n, maxMs)), n = number of calls since reset. */
+/** Waits drawn uniformly from [0, min(baseMs * 2^n, maxMs)), n = calls since reset; about maxMs / 2 the ceiling jumps to it. */
 export class JitteredBackoff {
   readonly #baseMs: number;
   readonly #maxMs: number;
@@ -18,7 +18,9 @@ export class JitteredBackoff {
 
   nextMs(): number {
     const ceilingMs = Math.min(this.#ceilingMs, this.#maxMs);
-    this.#ceilingMs = Math.min(this.#ceilingMs * 2, this.#maxMs);
+    // Envoy: what could not double again goes to the maximum at once.
+    const canDouble = this.#ceilingMs < Math.trunc(this.#maxMs / 2);
+    this.#ceilingMs = canDouble ? this.#ceilingMs * 2 : this.#maxMs;
     return this.#random() * ceilingMs;
   }
 

@@ -33,6 +33,7 @@ export type Category =
   | 'upstream-transport-socket'
   | 'access-logger'
   | 'retry-host-predicate'
+  | 'retry-priority'
   | 'original-ip-detection'
   | 'request-id'
   | 'header-formatter'

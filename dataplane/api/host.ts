@@ -1,5 +1,6 @@
 // One endpoint of a cluster as the router, tcp_proxy and load balancers see it. Implemented in upstream/host.
 
+import type { HostConfig } from './config/cluster.ts';
 import type { SocketAddress } from './connection.ts';
 
 import type { ResponseHeaders } from './headers.ts';
@@ -10,6 +11,9 @@ export interface Host {
   /** `ip:port`, ready for logs. */
   readonly addressText: string;
   readonly canary: boolean;
+  readonly priority: number;
+  /** By namespace; null = none. */
+  readonly metadata: HostConfig['metadata'];
   readonly stats: HostStats;
   readonly outlier: OutlierMonitor;
   weight(): number;

@@ -12,6 +12,11 @@ export interface PriorityLoad {
   readonly degraded: readonly number[];
   /** By priority: too few healthy hosts, so all of them are used. */
   readonly panic: readonly boolean[];
+  /** What the loads are made of: how much each priority could take, in percent, each 0..100. */
+  readonly availability: {
+    readonly healthy: readonly number[];
+    readonly degraded: readonly number[];
+  };
 }
 
 /** A host that the request must or should go to (stateful session). */

@@ -2,12 +2,17 @@
 
 import type { RetryPolicyProto } from '../../proto/gen/types.ts';
 import { durationMs, durationMsOr, wrapperOr } from '../../proto/well-known.ts';
-import type { RetryPolicyData } from '../api/config/route.ts';
+import type {
+  RateLimitedBackOffData,
+  RetryHostPredicateData,
+  RetryPolicyData,
+  RetryPriorityData,
+} from '../api/config/route.ts';
 import { type Compilation, mapItems, namedAny } from './compilation.ts';
-import { compileHeaderMatcher } from './matchers.ts';
+import { compileHeaderMatcher, headerName } from './matchers.ts';
 
 const DEFAULT_BASE_INTERVAL_MS = 25;
-const PREVIOUS_HOSTS = 'envoy.retry_host_predicates.previous_hosts';
+const DEFAULT_MAX_RESET_INTERVAL_MS = 300_000;
 
 export function compileRetryPolicy(
   policy: RetryPolicyProto,
@@ -38,8 +43,11 @@ export function compileRetryPolicy(
     // Envoy: a base below a millisecond is one millisecond.
     baseIntervalMs: Math.max(1, baseIntervalMs),
     maxIntervalMs: Math.max(1, maxIntervalMs),
-    previousHosts: compilePredicates(policy, path, compilation),
-    hostSelectionRetryMaxAttempts: Number(policy.host_selection_retry_max_attempts ?? 1),
+    rateLimitedBackOff: compileRateLimited(policy, path, compilation),
+    hostPredicates: compilePredicates(policy, path, compilation),
+    retryPriority: compilePriority(policy, path, compilation),
+    // Envoy: 0 is the default, too.
+    hostSelectionRetryMaxAttempts: Number(policy.host_selection_retry_max_attempts ?? 0) || 1,
   };
 }
 
@@ -60,11 +68,40 @@ function compilePredicates(
   policy: RetryPolicyProto,
   path: string,
   compilation: Compilation,
-): boolean {
-  let previousHosts = false;
+): RetryHostPredicateData[] {
+  const predicates: RetryHostPredicateData[] = [];
   mapItems(policy.retry_host_predicate, `${path}.retry_host_predicate`, (predicate, at) => {
     const compiled = compilation.extension('retry-host-predicate', namedAny(predicate), at);
-    if (compiled?.extension === PREVIOUS_HOSTS) previousHosts = true;
+    // What the halves of this category make.
+    if (compiled !== null) predicates.push(compiled.data as RetryHostPredicateData);
   });
-  return previousHosts;
+  return predicates;
+}
+
+function compilePriority(
+  { retry_priority: priority }: RetryPolicyProto,
+  path: string,
+  compilation: Compilation,
+): RetryPriorityData | null {
+  if (priority === undefined) return null;
+  const at = `${path}.retry_priority`;
+  const compiled = compilation.extension('retry-priority', namedAny(priority), at);
+  // What the halves of this category make.
+  return (compiled?.data ?? null) as RetryPriorityData | null;
+}
+
+function compileRateLimited(
+  { rate_limited_retry_back_off: backOff }: RetryPolicyProto,
+  path: string,
+  compilation: Compilation,
+): RateLimitedBackOffData | null {
+  if (backOff === undefined) return null;
+  const at = `${path}.rate_limited_retry_back_off.reset_headers`;
+  return {
+    resetHeaders: mapItems(backOff.reset_headers, at, ({ name, format }, headerPath) => ({
+      name: headerName(name ?? '', `${headerPath}.name`, compilation),
+      format: format ?? 'SECONDS',
+    })),
+    maxIntervalMs: durationMsOr(backOff.max_interval, DEFAULT_MAX_RESET_INTERVAL_MS),
+  };
 }

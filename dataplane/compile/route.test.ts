@@ -87,12 +87,47 @@ describe('compileRouteConfiguration', () => {
       retriableRequestHeaders: [],
       baseIntervalMs: 25,
       maxIntervalMs: 250,
-      previousHosts: false,
+      rateLimitedBackOff: null,
+      hostPredicates: [],
+      retryPriority: null,
       hostSelectionRetryMaxAttempts: 1,
     });
   });
 
   it('lower-cases domains and header names', () => {
+  it('takes all that a retry policy may say of hosts, priorities and waits', () => {
+    const type = '"@type": type.googleapis.com/envoy.extensions.retry';
+    const { action } = compiledRoute(
+      forward(`retry_policy: {
+        retry_host_predicate: [
+          {name: a, typed_config: {${type}.host.previous_hosts.v3.PreviousHostsPredicate}},
+          {name: b, typed_config: {${type}.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate}},
+          {name: c, typed_config: {${type}.host.omit_host_metadata.v3.OmitHostMetadataConfig, metadata_match: {filter_metadata: {envoy.lb: {b: [1], a: x}}}}}],
+        retry_priority: {name: d, typed_config: {${type}.priority.previous_priorities.v3.PreviousPrioritiesConfig, update_frequency: 2}},
+        rate_limited_retry_back_off: {reset_headers: [{name: Retry-After}, {name: X-Reset, format: UNIX_TIMESTAMP}]}}`),
+    );
+    const policy = action.kind === 'route' ? action.retryPolicy : null;
+    assert.deepEqual(policy?.hostPredicates, [
+      { kind: 'previous_hosts' },
+      { kind: 'omit_canary_hosts' },
+      {
+        kind: 'omit_host_metadata',
+        metadata: [
+          { key: 'a', value: '"x"' },
+          { key: 'b', value: '[1]' },
+        ],
+      },
+    ]);
+    assert.deepEqual(policy?.retryPriority, { updateFrequency: 2 });
+    assert.deepEqual(policy?.rateLimitedBackOff, {
+      resetHeaders: [
+        { name: 'retry-after', format: 'SECONDS' },
+        { name: 'x-reset', format: 'UNIX_TIMESTAMP' },
+      ],
+      maxIntervalMs: 300_000,
+    });
+  });
+
     const data = compiled(
       '{name: r, virtual_hosts: [{name: v, domains: [Example.COM], request_headers_to_add: [{header: {key: X-A, value: b}}], response_headers_to_remove: [X-C]}]}',
     );
@@ -234,12 +269,12 @@ describe('compileRouteConfiguration', () => {
       ['route.retry_policy.retry_back_off.max_interval: must be >= base_interval'],
     ],
     [
-      'a retry predicate that only Envoy has',
+      'a retry predicate that is none',
       forward(
-        'retry_policy: {retry_host_predicate: [{name: p, typed_config: {"@type": type.googleapis.com/envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate}}]}',
+        'retry_policy: {retry_host_predicate: [{name: p, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}}]}',
       ),
       [
-        'route.retry_policy.retry_host_predicate[0].typed_config: not supported yet (envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate)',
+        'route.retry_policy.retry_host_predicate[0].typed_config: not supported yet (envoy.extensions.filters.http.cors.v3.Cors)',
       ],
     ],
     [

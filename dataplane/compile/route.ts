@@ -108,6 +108,7 @@ function compileVirtualHost(
         : compileRetryPolicy(host.retry_policy, `${path}.retry_policy`, compilation),
     includeRequestAttemptCount: host.include_request_attempt_count ?? false,
     includeAttemptCountInResponse: host.include_attempt_count_in_response ?? false,
+    includeIsTimeoutRetryHeader: host.include_is_timeout_retry_header ?? false,
     perRequestBufferLimitBytes: wrapperOr(host.per_request_buffer_limit_bytes, null),
     mirrors: compileMirrors(
       host.request_mirror_policies,

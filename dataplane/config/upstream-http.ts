@@ -40,6 +40,7 @@ export interface UpstreamHttpOptions {
   readonly protocolPath: string;
   readonly mirrors: readonly MirrorPolicyData[];
 }
+  readonly retryPolicy: RetryPolicyData | null;
   readonly errorMatcher: ResponsePredicateData | null;
 
 /** The three ways to say which protocol, with their options. */
@@ -75,6 +76,10 @@ export function upstreamHttpOptions(
       mirrors: compileMirrors(options.request_mirror_policies, at, compilation, false),
     };
   }
+      retryPolicy:
+        options.retry_policy === undefined
+          ? null
+          : compileRetryPolicy(options.retry_policy, joinPath(at, 'retry_policy'), compilation),
   return {
     common: cluster.common_http_protocol_options ?? {},
     commonPath: joinPath(path, 'common_http_protocol_options'),
@@ -89,6 +94,7 @@ function protocolChoice(
   options: UpstreamsHttpHttpProtocolOptionsProto,
   path: string,
     errorMatcher: null,
+    retryPolicy: null,
 ): ProtocolChoice {
   const { explicit_http_config: explicit, auto_config: auto } = options;
   const downstream = options.use_downstream_protocol_config;
@@ -193,3 +199,4 @@ export function compileUpstreamHttp(
   };
 }
     errorMatcher: options.errorMatcher,
+    retryPolicy: options.retryPolicy,

@@ -254,6 +254,7 @@ const host: VirtualHostData = {
   includeRequestAttemptCount: false,
   includeAttemptCountInResponse: false,
   perRequestBufferLimitBytes: null,
+  includeIsTimeoutRetryHeader: false,
   mirrors: [],
   perFilterConfig: {},
 };

@@ -5,6 +5,7 @@ import type { Cluster } from '../api/cluster.ts';
 import { getField, type RequestHeaders, removeField, setField } from '../api/headers.ts';
 import { KeptPieces } from '../network/kept-pieces.ts';
 import { RequestTrait } from './control-headers.ts';
+import { retryPolicyOf } from './retry/policy.ts';
 import { createRetryState } from './retry/state.ts';
 import type { RouteEntry } from './route-entry.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
@@ -18,7 +19,8 @@ export function prepareRequest(
   cluster: Cluster,
 ): void {
   const forward = route.forward!;
-  const policy = route.retryPolicy;
+  const ofCluster = cluster.config.http.retryPolicy;
+  const policy = ofCluster === null ? route.retryPolicy : retryPolicyOf(ofCluster);
   const { suppressEnvoyHeaders, respectExpectedRqTimeout } = stream.config;
   const { maxGrpcTimeout } = forward;
   if (maxGrpcTimeout !== null && (stream.traits & RequestTrait.Grpc) !== 0) {

@@ -65,7 +65,10 @@ export function handlePerTryTimeout(
     request.host.stats.rqTimeout++;
     request.host.outlier.putResult(OutlierResult.LocalOriginTimeout);
   }
-  if (maybeRetryReset(stream, StreamResetReason.LocalReset, request)) return;
+  if (maybeRetryReset(stream, StreamResetReason.LocalReset, request)) {
+    stream.isTimeoutRetry = true;
+    return;
+  }
   chargeAbort(stream, stream.timeoutStatus, request);
   replyTimeout(stream, isIdle ? 'upstream_per_try_idle_timeout' : 'upstream_per_try_timeout');
 }

@@ -69,6 +69,8 @@ export class RouterState implements Timeouts {
   attempts: number;
   /** How often a peer refused it unprocessed and it was sent again. */
   resends: number;
+  /** The try before the coming one took longer than it may. */
+  isTimeoutRetry: boolean;
   /** Some try wrote something to its upstream. */
   upstreamStarted: boolean;
   /** Body kept for another try; null = not kept (any more). */
@@ -117,6 +119,7 @@ export class RouterState implements Timeouts {
     this.upstreamStarted = false;
     this.body = null;
     this.bodyBytes = 0;
+    this.isTimeoutRetry = false;
     this.bodySlab = null;
     this.bodySlabBytes = 0;
     this.requestTrailers = null;

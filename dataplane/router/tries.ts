@@ -15,6 +15,8 @@ import { TcpUpstreamPool } from './tcp-upstream.ts';
 import { setExpectedTimeout } from './timeouts.ts';
 import { UpstreamRequest } from './upstream-request.ts';
 
+/** Tells the upstream of a retry whether the try before took too long. */
+const IS_TIMEOUT_RETRY = 'x-envoy-is-timeout-retry';
 /** So much of a body is kept where only a refusal by the peer could make it needed again. */
 const RESEND_BODY_BYTES = 64 * 1024;
 /** Larger pieces are copied into one slab: fresh memory costs eight times as much (bench/micro/kept-body.ts). */
@@ -75,6 +77,9 @@ export function startRetry(stream: RouterStream): void {
   const headers = stream.headers!;
   if (stream.route!.virtualHost.includeRequestAttemptCount) {
     setField(headers.fields, ATTEMPT_COUNT, String(stream.attempts));
+  }
+  if (stream.route!.virtualHost.includeIsTimeoutRetryHeader) {
+    setField(headers.fields, IS_TIMEOUT_RETRY, String(stream.isTimeoutRetry));
   }
   const startedMs = stream.requestCompleteMs;
   const elapsedMs = startedMs === -1 ? 0 : stream.clock.nowMs() - startedMs;
@@ -191,7 +196,7 @@ export function maybeRetryReset(
     flagRetryStatus(stream, status);
     return false;
   }
-  stream.retryState.onHostAttempted(request.host);
+  stream.isTimeoutRetry = false;
   if (request.hostAttempted) request.host.stats.rqError++;
   return true;
 }
@@ -210,7 +215,7 @@ export function retryResponse(
   }
   if (stream.config.dynamicStats) stream.cluster!.stats.chargeRetriedResponse(headers.status);
   stream.upstreamStarted = true;
-  retryState.onHostAttempted(request.host);
+  stream.isTimeoutRetry = false;
   request.host.stats.rqError++;
   stream.upstream = null;
   request.reset();

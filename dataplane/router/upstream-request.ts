@@ -41,6 +41,8 @@ export interface UpstreamRequestParent {
   /** 0 = none. */
   perTryTimeoutMs(): number;
   perTryIdleTimeoutMs(): number;
+  /** The try has a connection to that host, or none could be made. */
+  onHostAttempted(host: Host): void;
   /** A connection is there; the last chance to change the head (auto_host_rewrite). */
   onUpstreamHostReady(host: Host): void;
   onUpstream1xx(headers: ResponseHeaders): void;
@@ -237,6 +239,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     streamInfo.upstreamTls = connection.tls;
     streamInfo.upstreamConnectionId = connection.id;
     for (let i = 0; i < this.#readDisabled; i++) encoder.readDisable(true);
+    parent.onHostAttempted(host);
     parent.onUpstreamHostReady(host);
     const { maxStreamDurationMs } = this.cluster.config.http;
     if (maxStreamDurationMs > 0 && this.#durationTimer === null) {
@@ -266,6 +269,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
       streamInfo.upstreamTransportFailureReason = transportFailureReason;
     }
     this.#finish();
+    this.#parent.onHostAttempted(host);
     this.#parent.onUpstreamReset(reason, transportFailureReason, this);
   }
 

@@ -46,6 +46,7 @@ export class VirtualHost {
   readonly retryPolicy: RetryPolicy | null;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  readonly includeIsTimeoutRetryHeader: boolean;
   /** Null = none. */
   readonly bufferLimitBytes: number | null;
   readonly level: RouteConfigLevel;
@@ -65,6 +66,7 @@ export class VirtualHost {
     this.retryPolicy = data.retryPolicy === null ? null : compileRetryPolicy(data.retryPolicy);
     this.includeRequestAttemptCount = data.includeRequestAttemptCount;
     this.includeAttemptCountInResponse = data.includeAttemptCountInResponse;
+    this.includeIsTimeoutRetryHeader = data.includeIsTimeoutRetryHeader;
     this.bufferLimitBytes = data.perRequestBufferLimitBytes;
     this.level = level;
     this.shadowPolicies =

@@ -31,7 +31,10 @@ import { tcpProxy } from '../extensions/network/tcp-proxy/config.ts';
 import { customHeaderDetection } from '../extensions/original-ip-detection/custom-header/config.ts';
 import { xffDetection } from '../extensions/original-ip-detection/xff/config.ts';
 import { uuidRequestId } from '../extensions/request-id/uuid/config.ts';
+import { omitCanaryHosts } from '../extensions/retry-host-predicate/omit-canary-hosts/config.ts';
+import { omitHostMetadata } from '../extensions/retry-host-predicate/omit-host-metadata/config.ts';
 import { previousHosts } from '../extensions/retry-host-predicate/previous-hosts/config.ts';
+import { previousPriorities } from '../extensions/retry-priority/previous-priorities/config.ts';
 import { upstreamProxyProtocolSocket } from '../extensions/transport-socket/proxy-protocol/config.ts';
 import {
   downstreamRawBufferSocket,
@@ -73,6 +76,9 @@ export const builtInExtensions: readonly AnyFactory[] = [
   stdoutAccessLog,
   stderrAccessLog,
   previousHosts,
+  omitCanaryHosts,
+  omitHostMetadata,
+  previousPriorities,
   xffDetection,
   customHeaderDetection,
   uuidRequestId,

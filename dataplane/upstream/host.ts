@@ -68,6 +68,14 @@ export class UpstreamHost implements Host {
   rqActive(): number {
     return this.stats.rqActive();
   }
+  get priority(): number {
+    return this.placed.priority;
+  }
+
+  get metadata(): PlacedHost['metadata'] {
+    return this.placed.metadata;
+  }
+
 
   /** What discovery says of it, unless a check or outlier detection says worse. */
   health(): PlacedHost['health'] {

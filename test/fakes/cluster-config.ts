@@ -135,6 +135,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
       protocol: 'HTTP/1.1',
       autoSni: false,
       autoSanValidation: false,
+      retryPolicy: null,
       mirrors: [],
     },
       errorMatcher: null,

@@ -87,7 +87,9 @@ export function retryPolicy(overrides: Partial<RetryPolicyData> = {}): RetryPoli
     retriableRequestHeaders: [],
     baseIntervalMs: 25,
     maxIntervalMs: 250,
-    previousHosts: false,
+    rateLimitedBackOff: null,
+    hostPredicates: [],
+    retryPriority: null,
     hostSelectionRetryMaxAttempts: 1,
     ...overrides,
   };
@@ -119,6 +121,7 @@ export function virtualHostData(overrides: Partial<VirtualHostData> = {}): Virtu
     includeRequestAttemptCount: false,
     includeAttemptCountInResponse: false,
     perRequestBufferLimitBytes: null,
+    includeIsTimeoutRetryHeader: false,
     mirrors: [],
     perFilterConfig: {},
     ...overrides,

@@ -10,7 +10,7 @@ import type { LoadBalancingData } from './load-balancing.ts';
 import type { ProvidedHostsData } from './provided-hosts.ts';
 import type { OutlierDetectionConfig } from './outlier-detection.ts';
 import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
-import type { MirrorPolicyData } from './route.ts';
+import type { MirrorPolicyData, RetryPolicyData } from './route.ts';
 import type { UpstreamTlsConfig } from './tls.ts';
 
 export interface ClusterConfig {
@@ -144,6 +144,8 @@ export interface UpstreamHttpConfig {
   readonly autoSni: boolean;
   readonly autoSanValidation: boolean;
   /** request_mirror_policies: instead of a route's, unless empty. */
+  /** HttpProtocolOptions.retry_policy: takes the place of routes' and virtual hosts'; null = none. */
+  readonly retryPolicy: RetryPolicyData | null;
   readonly mirrors: readonly MirrorPolicyData[];
 }
 

@@ -9,7 +9,8 @@ import type {
   RegexRewriteData,
   StringMatcherData,
 } from '../matcher-data.ts';
-import type { MetadataMatch } from '../metadata-match.ts';
+import type { MetadataEntry, MetadataMatch } from '../metadata-match.ts';
+import type { HashPolicyData } from './hash-policy.ts';
 import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
 
 /** Per-filter overrides: by the HTTP filter's configured name. */
@@ -42,6 +43,7 @@ export interface VirtualHostData {
   readonly retryPolicy: RetryPolicyData | null;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
+  readonly includeIsTimeoutRetryHeader: boolean;
   readonly perRequestBufferLimitBytes: number | null;
   /** For routes without mirrors. */
   readonly mirrors: readonly MirrorPolicyData[];
@@ -203,7 +205,33 @@ export interface RetryPolicyData {
   readonly baseIntervalMs: number;
   /** Default 10 x base. */
   readonly maxIntervalMs: number;
-  readonly previousHosts: boolean;
+  readonly rateLimitedBackOff: RateLimitedBackOffData | null;
+  readonly hostPredicates: readonly RetryHostPredicateData[];
+  readonly retryPriority: RetryPriorityData | null;
   /** Default 1. */
   readonly hostSelectionRetryMaxAttempts: number;
+}
+
+/** RetryPolicy.RateLimitedRetryBackOff: the response says how long to wait. */
+export interface RateLimitedBackOffData {
+  /** The first of them that says a time that may be used counts. Names are lower-case. */
+  readonly resetHeaders: readonly {
+    readonly name: string;
+    readonly format: 'SECONDS' | 'UNIX_TIMESTAMP';
+  }[];
+  /** Longer ones are not used; default 300 000. */
+  readonly maxIntervalMs: number;
+}
+
+/** Which hosts a retry avoids. */
+export type RetryHostPredicateData =
+  | { readonly kind: 'previous_hosts' }
+  | { readonly kind: 'omit_canary_hosts' }
+  /** Hosts whose metadata has all of these; empty = none. */
+  | { readonly kind: 'omit_host_metadata'; readonly metadata: readonly MetadataEntry[] };
+
+/** envoy.retry_priorities.previous_priorities. */
+export interface RetryPriorityData {
+  /** > 0 */
+  readonly updateFrequency: number;
 }

@@ -160,6 +160,7 @@ export const endpointSupport: SupportGroup = {
     ),
     [`${endpoint}.LbEndpoint`]: fields(
       'endpoint',
+      'retry_policy',
       'health_status',
       'metadata',
       'outlier_detection',

@@ -1,6 +1,11 @@
 // config.route.v3.RetryPolicy, compiled, and the words of x-envoy-retry-on / x-envoy-retry-grpc-on.
 
-import type { RetryPolicyData } from '../../api/config/route.ts';
+import type {
+  RateLimitedBackOffData,
+  RetryHostPredicateData,
+  RetryPolicyData,
+  RetryPriorityData,
+} from '../../api/config/route.ts';
 import { HeaderMatcher } from '../../matcher/header-matcher.ts';
 
 /** Bits of a retry policy's conditions. */
@@ -84,7 +89,9 @@ export interface RetryPolicy {
   readonly retriableRequestHeaders: readonly HeaderMatcher[];
   readonly baseIntervalMs: number;
   readonly maxIntervalMs: number;
-  readonly previousHosts: boolean;
+  readonly rateLimitedBackOff: RateLimitedBackOffData | null;
+  readonly hostPredicates: readonly RetryHostPredicateData[];
+  readonly retryPriority: RetryPriorityData | null;
   readonly hostSelectionRetryMaxAttempts: number;
 }
 
@@ -99,9 +106,23 @@ export const noRetryPolicy: RetryPolicy = {
   retriableRequestHeaders: [],
   baseIntervalMs: 25,
   maxIntervalMs: 250,
-  previousHosts: false,
+  rateLimitedBackOff: null,
+  hostPredicates: [],
+  retryPriority: null,
   hostSelectionRetryMaxAttempts: 1,
 };
+
+const policiesOfClusters = new WeakMap<RetryPolicyData, RetryPolicy>();
+
+/** The policy of a cluster's HttpProtocolOptions, compiled when it is first needed. */
+export function retryPolicyOf(data: RetryPolicyData): RetryPolicy {
+  let policy = policiesOfClusters.get(data);
+  if (policy === undefined) {
+    policy = compileRetryPolicy(data);
+    policiesOfClusters.set(data, policy);
+  }
+  return policy;
+}
 
 export function compileRetryPolicy(data: RetryPolicyData): RetryPolicy {
   return {
@@ -116,7 +137,9 @@ export function compileRetryPolicy(data: RetryPolicyData): RetryPolicy {
     ),
     baseIntervalMs: data.baseIntervalMs,
     maxIntervalMs: data.maxIntervalMs,
-    previousHosts: data.previousHosts,
+    rateLimitedBackOff: data.rateLimitedBackOff,
+    hostPredicates: data.hostPredicates,
+    retryPriority: data.retryPriority,
     hostSelectionRetryMaxAttempts: data.hostSelectionRetryMaxAttempts,
   };
 }

@@ -2,7 +2,7 @@
 // the next one, the hosts to avoid. Owned by the router filter, which drops it once a response goes downstream.
 
 import { JitteredBackoff } from '../../../common/backoff.ts';
-import type { Random } from '../../../common/clock.ts';
+import type { Clock, Random } from '../../../common/clock.ts';
 import type { Timer, TimerService } from '../../../common/timer.ts';
 import { grpcStatusIn } from '../../access-log/grpc-status.ts';
 import type { Cluster, Resource, ResourcePriority } from '../../api/cluster.ts';
@@ -14,7 +14,9 @@ import {
   removeField,
 } from '../../api/headers.ts';
 import type { Host } from '../../api/host.ts';
+import type { PriorityLoad } from '../../api/load-balancing.ts';
 import { HeaderMatcher } from '../../matcher/header-matcher.ts';
+import { isRejected } from './host-predicates.ts';
 import {
   noRetryPolicy,
   parseRetryGrpcOn,
@@ -23,6 +25,8 @@ import {
   RetryOn,
   type RetryPolicy,
 } from './policy.ts';
+import { PreviousPriorities } from './previous-priorities.ts';
+import { resetIntervalMs } from './reset-headers.ts';
 
 /** What became of the question. */
 export const RetryStatus = {
@@ -44,8 +48,15 @@ export interface RetryCallbacks {
 
 export interface RetryServices {
   readonly timers: TimerService;
+  readonly clock: Clock;
   readonly random: Random;
 }
+
+/** What a retry waits for; each but the last has a counter. */
+const Wait = { Exponential: 0, RateLimited: 1, None: 2 } as const;
+type Wait = (typeof Wait)[keyof typeof Wait];
+
+const TOO_EARLY = 425;
 
 const DIGITS = /^\s*[0-9]{1,15}\s*$/;
 
@@ -121,7 +132,13 @@ export class RetryState {
   #timer: Timer | null;
   /** A retry was decided and its slot of the ceiling is taken. */
   #isRetrying: boolean;
+  #wait: Wait;
+  /** A rate limit's; -1 = the response that is looked at has none. */
+  #resetMs: number;
+  /** The request came by early data (RFC 8470): a 425 is the client's to answer. */
+  #isEarlyData: boolean;
   readonly #attemptedHosts: Host[];
+  readonly #previousPriorities: PreviousPriorities | null;
 
   constructor(
     policy: RetryPolicy,
@@ -142,7 +159,13 @@ export class RetryState {
     this.#backoff = null;
     this.#timer = null;
     this.#isRetrying = false;
+    this.#wait = Wait.Exponential;
+    this.#resetMs = -1;
+    this.#isEarlyData = false;
     this.#attemptedHosts = [];
+    const { retryPriority } = policy;
+    this.#previousPriorities =
+      retryPriority === null ? null : new PreviousPriorities(retryPriority.updateFrequency);
   }
 
   isEnabled(): boolean {
@@ -167,6 +190,7 @@ export class RetryState {
     if (wanted.length > 0 && !wanted.some((matcher) => matcher.matches(headers))) {
       this.#retryOn = 0;
     }
+    this.#isEarlyData = this.#retryOn !== 0 && headers.get('early-data') !== null;
     const maxRetries = controls?.maxRetries ?? null;
     if (this.#retryOn !== 0 && maxRetries !== null && DIGITS.test(maxRetries)) {
       this.#retriesLeft = Number(maxRetries);
@@ -175,21 +199,41 @@ export class RetryState {
 
   /** Asked for every response head before it goes downstream. */
   shouldRetryHeaders(headers: ResponseHeaders): RetryStatus {
-    return this.#shouldRetry(this.#wouldRetryHeaders(headers));
+    const wouldRetry = this.#wouldRetryHeaders(headers);
+    const { rateLimitedBackOff } = this.#policy;
+    if (wouldRetry && this.#wait === Wait.Exponential && rateLimitedBackOff !== null) {
+      const resetMs = resetIntervalMs(headers, rateLimitedBackOff, this.#services.clock.wallMs());
+      if (resetMs !== null) {
+        this.#wait = Wait.RateLimited;
+        this.#resetMs = resetMs;
+      }
+    }
+    return this.#shouldRetry(wouldRetry);
   }
 
   /** `requestStarted` = some of the request was written to an upstream. */
   shouldRetryReset(reason: StreamResetReason, requestStarted: boolean): RetryStatus {
+    this.#wait = Wait.Exponential;
     return this.#shouldRetry(this.#wouldRetryReset(reason, requestStarted));
   }
 
+  /** A try has its connection, or none could be made. */
   onHostAttempted(host: Host): void {
-    if (this.#policy.previousHosts) this.#attemptedHosts.push(host);
+    if (this.#policy.hostPredicates.length > 0) this.#attemptedHosts.push(host);
+    if (this.#previousPriorities !== null) this.#previousPriorities.onHostAttempted(host);
   }
 
-  /** previous_hosts: true for a host that was tried before. */
+  /** retry_host_predicate. */
   shouldSelectAnotherHost(host: Host): boolean {
-    return this.#attemptedHosts.includes(host);
+    for (const predicate of this.#policy.hostPredicates) {
+      if (isRejected(predicate, host, this.#attemptedHosts)) return true;
+    }
+    return false;
+  }
+
+  /** retry_priority. */
+  priorityLoad(original: PriorityLoad): PriorityLoad {
+    return this.#previousPriorities === null ? original : this.#previousPriorities.load(original);
   }
 
   get hostSelectionRetryCount(): number {
@@ -217,14 +261,34 @@ export class RetryState {
       return RetryStatus.NoOverflow;
     }
     this.#isRetrying = true;
-    stats.upstreamRqRetry++;
-    stats.upstreamRqRetryBackoffExponential++;
-    const { baseIntervalMs, maxIntervalMs } = this.#policy;
-    this.#backoff ??= new JitteredBackoff(baseIntervalMs, maxIntervalMs, this.#services.random);
-    this.#timer ??= this.#services.timers.createTimer(onBackoffOver, this.#callbacks);
-    // Envoy draws whole milliseconds.
-    this.#timer.start(Math.floor(this.#backoff.nextMs()));
+    this.#timer ??= this.#services.timers.createTimer(onBackoffOver, this);
+    this.#timer.start(this.#nextWaitMs());
     return RetryStatus.Yes;
+  }
+
+  /** Envoy draws whole milliseconds. */
+  #nextWaitMs(): number {
+    const { random } = this.#services;
+    switch (this.#wait) {
+      case Wait.Exponential: {
+        const { baseIntervalMs, maxIntervalMs } = this.#policy;
+        this.#backoff ??= new JitteredBackoff(baseIntervalMs, maxIntervalMs, random);
+        return Math.floor(this.#backoff.nextMs());
+      }
+      case Wait.RateLimited:
+        return this.#resetMs + Math.floor(random() * Math.trunc(this.#resetMs / 2));
+      case Wait.None:
+        return 0;
+    }
+  }
+
+  /** For the timer, which is a module function. Retries count when they begin, as in Envoy. */
+  onBackoffOver(): void {
+    const { stats } = this.#cluster;
+    stats.upstreamRqRetry++;
+    if (this.#wait === Wait.Exponential) stats.upstreamRqRetryBackoffExponential++;
+    else if (this.#wait === Wait.RateLimited) stats.upstreamRqRetryBackoffRatelimited++;
+    this.#callbacks.onRetry();
   }
 
   #release(): void {
@@ -236,6 +300,7 @@ export class RetryState {
 
   #wouldRetryHeaders(headers: ResponseHeaders): boolean {
     const retryOn = this.#retryOn;
+    this.#wait = Wait.Exponential;
     // An answer of an upstream's rate limiter: more traffic would make it worse.
     if (headers.get('x-envoy-ratelimited') !== null) {
       return (retryOn & RetryOn.EnvoyRateLimited) !== 0;
@@ -245,7 +310,12 @@ export class RetryState {
     if ((retryOn & RetryOn.GatewayError) !== 0 && status >= 502 && status <= 504) return true;
     if ((retryOn & RetryOn.Retriable4xx) !== 0 && status === 409) return true;
     if ((retryOn & RetryOn.RetriableStatusCodes) !== 0 && this.#statusCodes.includes(status)) {
-      return true;
+      if (status !== TOO_EARLY) return true;
+      // The upstream waits for the end of its handshake, not for us.
+      if (!this.#isEarlyData) {
+        this.#wait = Wait.None;
+        return true;
+      }
     }
     if ((retryOn & RetryOn.RetriableHeaders) !== 0) {
       for (const matcher of this.#headers) if (matcher.matches(headers)) return true;
@@ -292,8 +362,8 @@ export class RetryState {
   }
 }
 
-function onBackoffOver(callbacks: RetryCallbacks): void {
-  callbacks.onRetry();
+function onBackoffOver(state: RetryState): void {
+  state.onBackoffOver();
 }
 
 function presentMatcher(name: string): HeaderMatcher {

@@ -159,6 +159,7 @@ export function priorityLoad(
   };
   const healthyPercent = priorities.map((lists) => health(lists.healthy, lists));
   const degradedPercent = priorities.map((lists) => health(lists.degraded, lists));
+  const availability = { healthy: healthyPercent, degraded: degradedPercent };
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   const normalized = Math.min(100, sum(healthyPercent) + sum(degradedPercent));
 
@@ -166,11 +167,11 @@ export function priorityLoad(
     (lists) => normalized !== 100 && isInPanic(lists, panicThresholdPercent),
   );
   if (priorities.length > 0 && panic.every(Boolean)) {
-    return { ...loadByHostCount(priorities), panic };
+    return { ...loadByHostCount(priorities), panic, availability };
   }
   if (normalized === 0) {
     const first = priorities.map((_, priority) => (priority === 0 ? 100 : 0));
-    return { healthy: first, degraded: priorities.map(() => 0), panic };
+    return { healthy: first, degraded: priorities.map(() => 0), panic, availability };
   }
 
   let remaining = 100;
@@ -194,7 +195,7 @@ export function priorityLoad(
         )
       ]! += remaining;
   }
-  return { healthy, degraded, panic };
+  return { healthy, degraded, panic, availability };
 }
 
 /** Too few of its hosts are usable, by number and without overprovisioning; Envoy: isHostSetInPanic. */
@@ -219,7 +220,7 @@ function weightOf(hosts: readonly UpstreamHost[]): number {
 }
 
 /** Every priority panics: load in proportion to the number of hosts. */
-function loadByHostCount(priorities: readonly HostLists[]): Omit<PriorityLoad, 'panic'> {
+function loadByHostCount(priorities: readonly HostLists[]): Pick<PriorityLoad, 'healthy' | 'degraded'> {
   const total = priorities.reduce((count, { all }) => count + all.length, 0);
   let remaining = 100;
   const healthy = priorities.map(({ all }) => {
