@@ -4,10 +4,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+/** What `npm run build` made, or e.g. cli/main.ts, which runs without a build. */
+const remoraMain = resolve(root, process.env['REMORA_MAIN'] ?? 'bin/remora.js');
 /** Our sidecars find out themselves who keeps bytes of a read slab, as those inside a test process do. */
 const poisoned = {
   ...process.env,
@@ -64,9 +66,7 @@ export async function startProxy(
           '--file-flush-interval-msec',
           '100',
         ])
-      : spawn(process.execPath, [join(root, 'bin/remora.js'), 'proxy', ...common], {
-          env: poisoned,
-        });
+      : spawn(process.execPath, [remoraMain, 'proxy', ...common], { env: poisoned });
   let output = '';
   const keep = (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-20_000);

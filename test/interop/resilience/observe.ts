@@ -1,0 +1,152 @@
+// What there is to compare of one proxy after a scenario: picks, answers, tries, access log, ejections, state of hosts,
+// stats. Addresses become labels, cluster names lose the scenario's number, what is made up per run becomes `*`.
+
+import { type LogLine, parseLogLine } from './bootstrap.ts';
+import type { ClientAnswer } from './client.ts';
+import type { Scenario } from './scenario.ts';
+import type { Scene } from './scene.ts';
+
+/** Of /clusters?format=json. */
+export interface HostStatus {
+  readonly weight: number;
+  readonly priority: number;
+  readonly locality: unknown;
+  readonly hostname: string;
+  readonly health: Readonly<Record<string, unknown>>;
+  readonly stats: Readonly<Record<string, number>>;
+}
+
+export interface Observed {
+  /** Tries by host, labels in the order of the scenario. */
+  readonly picks: Readonly<Record<string, number>>;
+  /** Host of each try, in the order in which they came. */
+  readonly sequence: readonly string[];
+  readonly requests: readonly RequestView[];
+  /** By host, without times. */
+  readonly events: Readonly<Record<string, readonly unknown[]>>;
+  readonly hosts: Readonly<Record<string, unknown>>;
+  readonly stats: Readonly<Record<string, string>>;
+  readonly notes: Readonly<Record<string, unknown>>;
+}
+
+/** One request from end to end. */
+interface RequestView {
+  readonly answer: ClientAnswer | 'none';
+  readonly tries: readonly { readonly host: string; readonly headers: Record<string, string> }[];
+  readonly log: readonly Omit<LogLine, 'request'>[];
+}
+
+/** Headers of tries that Envoy sets; the rest is what the client sent. */
+const envoyHeaders = /^x-envoy-|^grpc-timeout$/;
+/** What remains of the time at a retry depends on how long the tries before took. */
+const timeLeft = /expected-rq-timeout-ms|^grpc-timeout$/;
+
+export async function observe(scene: Scene, scenario: Scenario): Promise<Observed> {
+  const [status, stats] = await Promise.all([clusterStatus(scene), readStats(scene)]);
+  const exact = scenario.picks === 'exact';
+  const picks = Object.fromEntries(scene.hosts.map(({ label }) => [label, 0]));
+  for (const { host } of scene.tries) picks[host] = (picks[host] ?? 0) + 1;
+  const withoutCounters = ({ stats: _stats, ...rest }: HostStatus) => rest;
+  const statusView = scenario.hostStatus ?? (exact ? (one: HostStatus) => one : withoutCounters);
+  const events: Record<string, unknown[]> = {};
+  for (const event of scene.outlierEvents()) {
+    const { timestamp: _timestamp, secs_since_last_action: _seconds, ...rest } = event;
+    const text = scene.withLabels(JSON.stringify({ ...rest, cluster_name: '*' }));
+    const label = scene.withLabels(String(event['upstream_url']));
+    events[label] ??= [];
+    events[label].push(JSON.parse(text));
+  }
+  return {
+    picks,
+    sequence: scene.tries.map(({ host }) => host),
+    requests: requestViews(scene, exact),
+    events,
+    hosts: Object.fromEntries(
+      Object.entries(status).map(([label, one]) => [label, statusView(one)]),
+    ),
+    stats: Object.fromEntries(
+      Object.entries(stats).filter(
+        ([name]) => !(scenario.ignoreStats ?? []).some((pattern) => pattern.test(name)),
+      ),
+    ),
+    notes: scene.notes,
+  };
+}
+
+function requestViews(scene: Scene, exact: boolean): readonly RequestView[] {
+  const hostOf = (label: string) => (exact ? label : '*');
+  const log = scene.accessLog().map((line) => parseLogLine(scene.withLabels(line)));
+  return scene.answers.map((answer, number) => ({
+    answer: answer ?? 'none',
+    tries: scene.tries
+      .filter(({ headers }) => headers['x-scenario-request'] === String(number))
+      .map(({ host, headers }, retry) => ({
+        host: hostOf(host),
+        headers: Object.fromEntries(
+          Object.entries(headers)
+            .filter(([name]) => envoyHeaders.test(name))
+            .map(([name, value]) => [name, retry > 0 && timeLeft.test(name) ? '*' : String(value)])
+            .sort(),
+        ),
+      })),
+    log: log
+      .filter((line) => line.request === String(number))
+      .map(({ request: _request, cluster, host, ...rest }) => ({
+        ...rest,
+        cluster: cluster.replace(scene.name, 'main'),
+        host: host === '-' ? host : hostOf(host),
+      })),
+  }));
+}
+
+export async function clusterStatus(scene: Scene): Promise<Readonly<Record<string, HostStatus>>> {
+  const filter = encodeURIComponent(`^${scene.name}(_.*)?$`);
+  const { cluster_statuses: statuses = [] } = JSON.parse(
+    await scene.proxy.admin(`/clusters?format=json&filter=${filter}`),
+  );
+  const found: Record<string, HostStatus> = {};
+  for (const cluster of statuses) {
+    if (!scene.owns(cluster.name)) continue;
+    for (const host of cluster.host_statuses ?? []) {
+      const { address, port_value: port } = host.address.socket_address;
+      found[scene.withLabels(`${address}:${port}`)] = {
+        weight: host.weight ?? 0,
+        priority: host.priority ?? 0,
+        locality: host.locality ?? null,
+        hostname: host.hostname ?? '',
+        health: host.health_status ?? {},
+        stats: Object.fromEntries(
+          (host.stats ?? []).map((stat: { name: string; value?: string }) => [
+            stat.name,
+            Number(stat.value ?? 0),
+          ]),
+        ),
+      };
+    }
+  }
+  return found;
+}
+
+/** Bytes differ with the headers of the hop; that such a stat is there is compared. */
+const measured = /bytes/;
+/**
+ * Not compared: Envoy's matcher of transport sockets, which a cluster without transport_socket_matches has no use for, and
+ * what lies in buffers at the moment.
+ */
+const leftOut = /\.default\.total_match_count$|_bytes_buffered$/;
+
+/**
+ * Counters and gauges of the scenario's clusters that are not 0: `cluster.x` of the main one, `cluster_suffix.x` of a
+ * further one. Histograms are times, and are published at intervals.
+ */
+export async function readStats(scene: Scene): Promise<Readonly<Record<string, string>>> {
+  const filter = encodeURIComponent(`^cluster\\.${scene.name}(_[a-z]+)?\\.`);
+  const text = await scene.proxy.admin(`/stats?usedonly&filter=${filter}`);
+  const stats: Record<string, string> = {};
+  for (const line of text.split('\n')) {
+    const [, name = '', value = ''] = /^(\S+): (\d+)$/.exec(line) ?? [];
+    if (name === '' || value === '0' || leftOut.test(name)) continue;
+    stats[name.replace(`cluster.${scene.name}`, 'cluster')] = measured.test(name) ? '*' : value;
+  }
+  return stats;
+}
