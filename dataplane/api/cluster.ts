@@ -5,6 +5,7 @@ import type { ClusterConfig } from './config/cluster.ts';
 import type { Connection } from './connection.ts';
 import type { Host } from './host.ts';
 import type { LoadBalancerContext } from './load-balancing.ts';
+import type { RequestHasher } from './request-hasher.ts';
 import type { Protocol } from './stream-info.ts';
 
 export const ResourcePriority = { Default: 0, High: 1 } as const;
@@ -20,6 +21,8 @@ export interface ClusterManager {
 export interface Cluster {
   readonly config: ClusterConfig;
   readonly stats: ClusterTrafficStats;
+  /** HttpProtocolOptions.hash_policy: instead of the route's; null = the route's. */
+  readonly hashPolicy: RequestHasher | null;
   resources(priority: ResourcePriority): ResourceManager;
   /** Null = no usable host (UH). Counts lb_* stats. */
   chooseHost(context: LoadBalancerContext): Host | null;

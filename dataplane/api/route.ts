@@ -47,5 +47,5 @@ export interface RouteTable {
   readonly name: string;
   readonly internalOnlyHeaders: readonly string[];
   /** Null = no virtual host or no route (404 NR). `random`: see StreamFilterCallbacks.streamRandom. */
-  match(headers: RequestHeaders, random: number): Route | null;
+  match(headers: RequestHeaders, random: number, streamInfo?: StreamInfo | null): Route | null;
 }

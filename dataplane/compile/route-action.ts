@@ -18,6 +18,7 @@ import type {
 import type { MetadataMatch } from '../api/metadata-match.ts';
 import { type Compilation, mapItems } from './compilation.ts';
 import { readText } from './data-source.ts';
+import { compileHashPolicies } from './hash-policy.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
 import { compileRegexRewrite, headerName, runtimeOverride } from './matchers.ts';
 import { compileMetadataMatch } from './metadata-match.ts';
@@ -77,6 +78,7 @@ function compileForward(
   }
   return {
     cluster: compileClusterSpecifier(action, path, scope),
+    hashPolicy: compileHashPolicies(action.hash_policy, `${path}.hash_policy`, compilation),
     clusterNotFoundStatus:
       clusterNotFoundStatus[action.cluster_not_found_response_code ?? 'SERVICE_UNAVAILABLE'],
     prefixRewrite: action.prefix_rewrite ?? null,
@@ -221,6 +223,7 @@ function compileWeighted(
   const header = weighted.header_name;
   return {
     kind: 'weighted',
+    usesHashPolicy: weighted.use_hash_policy?.value ?? false,
     headerName: header === undefined ? '' : headerName(header, `${path}.header_name`, compilation),
     clusters,
   };

@@ -66,6 +66,7 @@ describe('compileRouteConfiguration', () => {
         flushTimeoutMs: null,
         upgrades: [],
         connect: null,
+        hashPolicy: [],
       },
       requestHeaders: none,
       responseHeaders: none,
@@ -94,7 +95,6 @@ describe('compileRouteConfiguration', () => {
     });
   });
 
-  it('lower-cases domains and header names', () => {
   it('takes all that a retry policy may say of hosts, priorities and waits', () => {
     const type = '"@type": type.googleapis.com/envoy.extensions.retry';
     const { action } = compiledRoute(
@@ -128,6 +128,7 @@ describe('compileRouteConfiguration', () => {
     });
   });
 
+  it('lower-cases domains and header names', () => {
     const data = compiled(
       '{name: r, virtual_hosts: [{name: v, domains: [Example.COM], request_headers_to_add: [{header: {key: X-A, value: b}}], response_headers_to_remove: [X-C]}]}',
     );
@@ -284,8 +285,8 @@ describe('compileRouteConfiguration', () => {
     ],
     [
       'what is not built yet',
-      forward('hash_policy: [{header: {header_name: a}}], path_rewrite: /x'),
-      ['route.hash_policy: not supported yet', 'route.path_rewrite: not supported yet'],
+      forward('include_vh_rate_limits: true, path_rewrite: /x'),
+      ['route.path_rewrite: not supported yet', 'route.include_vh_rate_limits: not supported yet'],
     ],
     [
       'upgrades that cannot be meant',

@@ -24,9 +24,9 @@ describe('compileCluster', () => {
       maxPendingRequests: 1024,
       maxRequests: 1024,
       maxRetries: 3,
-      retryBudget: null,
       maxConnectionPools: null,
       maxConnectionsPerHost: null,
+      retryBudget: null,
       trackRemaining: false,
     };
     assert.deepEqual(compiled('{name: "a:b"}'), {
@@ -43,6 +43,7 @@ describe('compileCluster', () => {
         updateMergeWindowMs: 1000,
         closeConnectionsOnHostSetChange: false,
         ignoreNewHostsUntilFirstHc: false,
+        overrideHostStatuses: ['UNKNOWN', 'HEALTHY', 'DEGRADED'],
       },
       circuitBreakers: [thresholds, thresholds],
       outlierDetection: null,
@@ -51,6 +52,8 @@ describe('compileCluster', () => {
       dns: {
         refreshRateMs: 5000,
         respectTtl: false,
+        minRefreshMs: 0,
+        jitterMs: 0,
         lookupFamily: 'AUTO',
         failureRefreshBaseMs: 5000,
         failureRefreshMaxMs: 5000,
@@ -74,12 +77,13 @@ describe('compileCluster', () => {
         protocol: 'HTTP/1.1',
         autoSni: false,
         autoSanValidation: false,
+        retryPolicy: null,
+        mirrors: [],
+        hashPolicy: [],
+        errorMatcher: null,
       },
       tls: null,
       tcpKeepalive: null,
-        retryPolicy: null,
-        mirrors: [],
-        errorMatcher: null,
       proxyProtocol: null,
       proxyTlvAsPoolKey: false,
       bind: { addresses: [], keepaliveS: null },
@@ -162,14 +166,14 @@ describe('compileCluster', () => {
   it('raises the default max_ejection_time to the base ejection time', () => {
     const cluster = compiled('{name: a, outlier_detection: {base_ejection_time: 600s}}');
     assert.equal(cluster.outlierDetection?.maxEjectionTimeMs, 600_000);
-  });
-
-  it('reads resolvers from every place that can name them', () => {
     assert.deepEqual(cluster.outlierDetection, {
       ...defaultOutlierDetection,
       baseEjectionTimeMs: 600_000,
       maxEjectionTimeMs: 600_000,
     });
+  });
+
+  it('reads resolvers from every place that can name them', () => {
     const address = '{socket_address: {address: 10.0.0.2, port_value: 53}}';
     for (const field of [
       `typed_dns_resolver_config: {name: c, typed_config: {"@type": type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig, resolvers: [${address}]}}`,
@@ -228,9 +232,9 @@ describe('compileCluster', () => {
     ],
     [
       'a load balancing policy that only Envoy has',
-      `{name: a, load_balancing_policy: {policies: [${policy('maglev.v3.Maglev')}]}}`,
+      `{name: a, load_balancing_policy: {policies: [${policy('pick_first.v3.PickFirst')}]}}`,
       [
-        'load_balancing_policy.policies[0].typed_extension_config.typed_config: not supported yet (envoy.extensions.load_balancing_policies.maglev.v3.Maglev)',
+        'load_balancing_policy.policies[0].typed_extension_config.typed_config: not supported yet (envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst)',
       ],
     ],
     [
@@ -273,7 +277,6 @@ describe('compileCluster', () => {
   for (const [what, text, expected] of bad) {
     it(`refuses ${what}`, () => assert.deepEqual(errors(text), expected));
   }
-});
 
   it('takes the error matcher of outlier detection', () => {
     const matcher = (text: string): string =>
@@ -317,3 +320,4 @@ describe('compileCluster', () => {
     const deep = `${'{not_match: '.repeat(17)}{any_match: true}${'}'.repeat(17)}`;
     assert.match(resourceErrors('cluster', matcher(deep)).join(), /nested more than 16 times/);
   });
+});

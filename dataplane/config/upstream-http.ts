@@ -12,9 +12,11 @@ import type {
 } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
 import type { UpstreamHttpConfig, UpstreamProtocol } from '../api/config/cluster.ts';
+import type { HashPolicyData } from '../api/config/hash-policy.ts';
 import type { MirrorPolicyData, RetryPolicyData } from '../api/config/route.ts';
 import type { ResponsePredicateData } from '../api/matcher-data.ts';
 import { type Compilation, mapEntryPath } from '../compile/compilation.ts';
+import { compileHashPolicies } from '../compile/hash-policy.ts';
 import { compileHttp1Options } from '../compile/http1.ts';
 import { compileHttp2Options } from '../compile/http2.ts';
 import { compileMirrors } from '../compile/request-mirror.ts';
@@ -38,10 +40,11 @@ export interface UpstreamHttpOptions {
   readonly http2Path: string;
   readonly protocol: UpstreamProtocol;
   readonly protocolPath: string;
-  readonly mirrors: readonly MirrorPolicyData[];
-}
   readonly retryPolicy: RetryPolicyData | null;
+  readonly mirrors: readonly MirrorPolicyData[];
+  readonly hashPolicy: readonly HashPolicyData[];
   readonly errorMatcher: ResponsePredicateData | null;
+}
 
 /** The three ways to say which protocol, with their options. */
 type ProtocolChoice = Pick<
@@ -73,31 +76,31 @@ export function upstreamHttpOptions(
       commonPath: joinPath(at, 'common_http_protocol_options'),
       upstream: options.upstream_http_protocol_options ?? {},
       ...protocolChoice(options, at),
-      mirrors: compileMirrors(options.request_mirror_policies, at, compilation, false),
-    };
-  }
       retryPolicy:
         options.retry_policy === undefined
           ? null
           : compileRetryPolicy(options.retry_policy, joinPath(at, 'retry_policy'), compilation),
+      mirrors: compileMirrors(options.request_mirror_policies, at, compilation, false),
+      hashPolicy: compileHashPolicies(
+        options.hash_policy,
+        joinPath(at, 'hash_policy'),
+        compilation,
+      ),
+      errorMatcher: errorMatcherOf(options, at, compilation),
+    };
+  }
   return {
     common: cluster.common_http_protocol_options ?? {},
     commonPath: joinPath(path, 'common_http_protocol_options'),
-      errorMatcher: errorMatcherOf(options, at, compilation),
     upstream: cluster.upstream_http_protocol_options ?? {},
     ...deprecatedChoice(cluster, path, compilation),
+    retryPolicy: null,
     mirrors: [],
+    hashPolicy: [],
+    errorMatcher: null,
   };
 }
 
-function protocolChoice(
-  options: UpstreamsHttpHttpProtocolOptionsProto,
-  path: string,
-    errorMatcher: null,
-    retryPolicy: null,
-): ProtocolChoice {
-  const { explicit_http_config: explicit, auto_config: auto } = options;
-  const downstream = options.use_downstream_protocol_config;
 function errorMatcherOf(
   { outlier_detection: detection }: UpstreamsHttpHttpProtocolOptionsProto,
   path: string,
@@ -108,6 +111,12 @@ function errorMatcherOf(
   return compileResponsePredicate(detection.error_matcher, at, compilation);
 }
 
+function protocolChoice(
+  options: UpstreamsHttpHttpProtocolOptionsProto,
+  path: string,
+): ProtocolChoice {
+  const { explicit_http_config: explicit, auto_config: auto } = options;
+  const downstream = options.use_downstream_protocol_config;
   if (auto !== undefined) return choice('auto', auto, joinPath(path, 'auto_config'));
   if (downstream !== undefined) {
     const protocol =
@@ -195,8 +204,9 @@ export function compileUpstreamHttp(
     protocol,
     autoSni: options.upstream.auto_sni ?? false,
     autoSanValidation: options.upstream.auto_san_validation ?? false,
+    retryPolicy: options.retryPolicy,
     mirrors: options.mirrors,
+    hashPolicy: options.hashPolicy,
+    errorMatcher: options.errorMatcher,
   };
 }
-    errorMatcher: options.errorMatcher,
-    retryPolicy: options.retryPolicy,

@@ -439,7 +439,10 @@ export class ActiveStream
     if (this.#isRouteCached || !this.#isRoutable) return this.#route;
     this.#isRouteCached = true;
     const routes = this.#routes;
-    const route = routes === null ? null : routes.match(this.requestHeaders!, this.streamRandom());
+    const route =
+      routes === null
+        ? null
+        : routes.match(this.requestHeaders!, this.streamRandom(), this.streamInfo);
     this.#route = route;
     this.streamInfo.routeName = route === null ? '' : route.name;
     this.streamInfo.virtualHostName = route === null ? '' : route.virtualHostName;

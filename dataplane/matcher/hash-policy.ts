@@ -6,33 +6,26 @@ import { byteString } from '../../common/byte-string.ts';
 import { xxhash64Text } from '../../common/xxhash64.ts';
 import type { HashCookieData, HashPolicyData, HashSourceData } from '../api/config/hash-policy.ts';
 import type { RequestHeaders } from '../api/headers.ts';
+import type { CookieIssuer, RequestHasher } from '../api/request-hasher.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { cookieValue } from './cookies.ts';
 import { queryOf, queryParameter } from './query-parameter.ts';
 import { RegexRewrite } from './regex-rewrite.ts';
 
-/** Gives a client that came without one a cookie to be hashed by. */
-export interface CookieIssuer {
-  /** The new cookie's value; the response is to set it. */
-  issueCookie(cookie: HashCookieData): string;
-}
-
-/** One source of the hash. `headers` null = no HTTP request; `issuer` null = clients are given no cookies. */
+/** One source of the hash; parameters as RequestHasher.hash. */
 type Source = (
   headers: RequestHeaders | null,
   streamInfo: StreamInfo | null,
   issuer: CookieIssuer | null,
 ) => bigint | null;
 
-/** Immutable; shared by all requests of a worker. */
-export class HashPolicy {
+class HashPolicy implements RequestHasher {
   readonly #sources: readonly { readonly hash: Source; readonly terminal: boolean }[];
 
   constructor(data: readonly HashPolicyData[]) {
     this.#sources = data.map(({ source, terminal }) => ({ hash: compileSource(source), terminal }));
   }
 
-  /** 64 bits; null = no source gave one. */
   hash(
     headers: RequestHeaders | null,
     streamInfo: StreamInfo | null,
@@ -50,8 +43,8 @@ export class HashPolicy {
   }
 }
 
-/** Null when there is nothing to hash by. */
-export function compileHashPolicy(data: readonly HashPolicyData[]): HashPolicy | null {
+/** Null when there is no policy. */
+export function compileHashPolicy(data: readonly HashPolicyData[]): RequestHasher | null {
   return data.length === 0 ? null : new HashPolicy(data);
 }
 

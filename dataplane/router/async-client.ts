@@ -224,6 +224,7 @@ const forward: Omit<ForwardActionData, 'cluster' | 'timeoutMs'> = {
   flushTimeoutMs: null,
   upgrades: [],
   connect: null,
+  hashPolicy: [],
 };
 
 const route: Omit<RouteData, 'action'> = {
@@ -253,8 +254,8 @@ const host: VirtualHostData = {
   retryPolicy: null,
   includeRequestAttemptCount: false,
   includeAttemptCountInResponse: false,
-  perRequestBufferLimitBytes: null,
   includeIsTimeoutRetryHeader: false,
+  perRequestBufferLimitBytes: null,
   mirrors: [],
   perFilterConfig: {},
 };

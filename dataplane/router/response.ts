@@ -10,6 +10,7 @@ import { isTunnelStatus } from '../http/tunnel.ts';
 import { attemptsForResponse, cleanUp, dropRetryState, overloaded, reply } from './answers.ts';
 import { chargeAbort, chargeCode, chargeResponse, countSuccess } from './charges.ts';
 import { RequestTrait } from './control-headers.ts';
+import { setIssuedCookies } from './hash-key.ts';
 import { resetBody, resetDetails, resetReasonFlag, resetReasonStatus } from './reset-reason.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
 import { maybeRetryReset, retryResponse, sendAgain } from './tries.ts';
@@ -59,6 +60,7 @@ export function handleHeaders(
   if (status < 500 || status > 599) countSuccess(stream, host, isGrpc, grpcStatus, endStream);
   // Formats of headers to add may ask for it.
   stream.streamInfo.responseCode = headers.status;
+  if (stream.issuedCookies !== null) setIssuedCookies(stream.issuedCookies, headers);
   route.finalizeResponseHeaders(headers, stream.headers, stream.streamInfo);
   const attempts = attemptsForResponse(stream);
   if (attempts > 0) setField(headers.fields, ATTEMPT_COUNT, String(attempts));

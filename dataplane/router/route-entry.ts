@@ -16,8 +16,10 @@ import type {
 } from '../api/config/route.ts';
 import type { RequestHeaders, ResponseHeaders } from '../api/headers.ts';
 import type { MetadataMatch } from '../api/metadata-match.ts';
+import type { RequestHasher } from '../api/request-hasher.ts';
 import type { Route } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
+import { compileHashPolicy } from '../matcher/hash-policy.ts';
 import { RegexRewrite } from '../matcher/regex-rewrite.ts';
 import { compileFilterConfigs, FilterConfigLevels } from './filter-configs.ts';
 import { compileRetryPolicy, type RetryPolicy } from './retry/policy.ts';
@@ -43,6 +45,8 @@ export class RouteEntry implements Route {
   readonly metadataMatch: MetadataMatch | null;
   /** Its own, else the virtual host's; null = none. */
   readonly retryPolicy: RetryPolicy | null;
+  /** Null = none. */
+  readonly hashPolicy: RequestHasher | null;
   /** Its own, else the virtual host's; null = none. */
   readonly bufferLimitBytes: number | null;
   /** Its own, else the virtual host's; those of the cluster go before them. */
@@ -73,6 +77,7 @@ export class RouteEntry implements Route {
       forward === null || forward.retryPolicy === null
         ? virtualHost.retryPolicy
         : compileRetryPolicy(forward.retryPolicy);
+    this.hashPolicy = forward === null ? null : compileHashPolicy(forward.hashPolicy);
     this.bufferLimitBytes = data.perRequestBufferLimitBytes ?? virtualHost.bufferLimitBytes;
     this.shadowPolicies =
       forward === null || forward.mirrors.length === 0

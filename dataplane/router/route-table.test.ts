@@ -220,7 +220,9 @@ test('weighted clusters take their shares of the random numbers, or what a heade
   const by = (headerName: string): RouteTable =>
     tableOf([
       routeData({
-        action: forwardAction({ cluster: { kind: 'weighted', headerName, clusters } }),
+        action: forwardAction({
+          cluster: { kind: 'weighted', headerName, usesHashPolicy: false, clusters },
+        }),
       }),
     ]);
   const chosen = (random: number): string | undefined =>
@@ -269,7 +271,9 @@ const everyLevel = (most: boolean): Partial<RouteConfigData> => {
         routes: [
           routeData({
             requestHeaders: { ...set('route'), remove: ['x-rm'] },
-            action: forwardAction({ cluster: { kind: 'weighted', headerName: '', clusters } }),
+            action: forwardAction({
+              cluster: { kind: 'weighted', headerName: '', usesHashPolicy: false, clusters },
+            }),
           }),
         ],
       }),

@@ -6,6 +6,8 @@ import { byteString } from '../../common/byte-string.ts';
 import type { RouteConfigData, RouteData, VirtualHostData } from '../api/config/route.ts';
 import { getField, type RequestHeaders } from '../api/headers.ts';
 import type { Route, RouteTable } from '../api/route.ts';
+import type { StreamInfo } from '../api/stream-info.ts';
+import { compileHashPolicy } from '../matcher/hash-policy.ts';
 import { compileRegex } from '../matcher/regex.ts';
 import type { CreateRouteFilterConfig } from './filter-configs.ts';
 import { literalPrefix } from './literal-prefix.ts';
@@ -45,9 +47,13 @@ class CompiledRouteTable implements RouteTable {
     }
   }
 
-  match(headers: RequestHeaders, random: number): Route | null {
+  match(
+    headers: RequestHeaders,
+    random: number,
+    streamInfo: StreamInfo | null = null,
+  ): Route | null {
     const host = this.#hosts.find(headers.authority);
-    return host === null ? null : host.match(headers, random);
+    return host === null ? null : host.match(headers, random, streamInfo);
   }
 }
 
@@ -128,31 +134,40 @@ class VirtualHostRoutes implements RouteConditions<Lookup> {
     });
   }
 
-  match(headers: RequestHeaders, random: number): RouteEntry | null {
+  match(headers: RequestHeaders, random: number, streamInfo: StreamInfo | null): RouteEntry | null {
     if (this.#tlsRedirect !== null && this.#needsTls(headers)) return this.#tlsRedirect;
     const { path: whole } = headers;
     const end = pathEnd(whole);
     const path = end === whole.length ? whole : whole.slice(0, end);
     lookup.headers = headers;
     lookup.random = random;
-    if (headers.method === 'CONNECT') return this.#matchConnect(headers, random);
+    if (headers.method === 'CONNECT') return this.#matchConnect(headers, random, streamInfo);
     const none = this.#targets.length;
     let found = this.#index.find(path, none, this, lookup);
     if (this.#lowerIndex !== null) {
       found = this.#lowerIndex.find(path.toLowerCase(), found, this, lookup);
     }
-    return found === none ? null : this.#target(found, headers, random);
+    return found === none ? null : this.#target(found, headers, random, streamInfo);
   }
 
   /** A CONNECT has no path, so that only connect_matcher can match it. */
-  #matchConnect(headers: RequestHeaders, random: number): RouteEntry | null {
+  #matchConnect(
+    headers: RequestHeaders,
+    random: number,
+    streamInfo: StreamInfo | null,
+  ): RouteEntry | null {
     const found = this.#connectRoutes.find((route) => this.holds(route, lookup));
-    return found === undefined ? null : this.#target(found, headers, random);
+    return found === undefined ? null : this.#target(found, headers, random, streamInfo);
   }
 
-  #target(number: number, headers: RequestHeaders, random: number): RouteEntry {
+  #target(
+    number: number,
+    headers: RequestHeaders,
+    random: number,
+    streamInfo: StreamInfo | null,
+  ): RouteEntry {
     const target = this.#targets[number]!;
-    return target instanceof RouteEntry ? target : target.choose(headers, random);
+    return target instanceof RouteEntry ? target : target.choose(headers, random, streamInfo);
   }
 
   /** Called back by the index for routes whose path matches. */
@@ -187,10 +202,11 @@ function compileTarget(route: RouteData, host: VirtualHost): RouteEntry | Weight
   if (action.kind !== 'route' || action.cluster.kind !== 'weighted') {
     return new RouteEntry(route, host, null);
   }
-  const { clusters, headerName } = action.cluster;
+  const { clusters, headerName, usesHashPolicy } = action.cluster;
   return new WeightedClusters(
     clusters.map((cluster) => new RouteEntry(route, host, cluster)),
     clusters.map(({ weight }) => weight),
     headerName,
+    usesHashPolicy ? compileHashPolicy(action.hashPolicy) : null,
   );
 }

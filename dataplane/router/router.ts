@@ -7,6 +7,7 @@
 import type { Clock } from '../../common/clock.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { StreamResetReason } from '../api/codec.ts';
+import type { HashCookieData } from '../api/config/hash-policy.ts';
 import type { Connection } from '../api/connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
 import { type Host, OutlierResult } from '../api/host.ts';
@@ -19,6 +20,7 @@ import {
 } from '../api/http-filter.ts';
 import type { LoadBalancerContext, OverrideHost, PriorityLoad } from '../api/load-balancing.ts';
 import type { MetadataMatch } from '../api/metadata-match.ts';
+import type { CookieIssuer } from '../api/request-hasher.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
 import {
   answerDirectly,
@@ -29,6 +31,7 @@ import {
   replyNoHealthyUpstream,
 } from './answers.ts';
 import { requestTraits } from './control-headers.ts';
+import { hashKeyOf, issueCookie } from './hash-key.ts';
 import { metadataMatchOf } from './metadata-match.ts';
 import { clusterNameOf, isWebSocketUpgrade, prepareRequest } from './prepare-request.ts';
 import {
@@ -58,6 +61,7 @@ export class RouterFilter
     StreamDecoderFilter,
     UpstreamRequestParent,
     LoadBalancerContext,
+    CookieIssuer,
     DownstreamWatermarkCallbacks,
     RetryCallbacks
 {
@@ -213,6 +217,10 @@ export class RouterFilter
     return this.perTryIdleMs;
   }
 
+  onHostAttempted(host: Host): void {
+    if (this.retryState !== null) this.retryState.onHostAttempted(host);
+  }
+
   onUpstreamHostReady(host: Host): void {
     host.outlier.putResult(OutlierResult.LocalOriginConnectSuccess);
     this.route!.rewriteHostTo(this.headers!, host.hostname);
@@ -249,7 +257,11 @@ export class RouterFilter
   // ---- LoadBalancerContext ----
 
   hashKey(): bigint | null {
-    return null;
+    return hashKeyOf(this);
+  }
+
+  issueCookie(cookie: HashCookieData): string {
+    return issueCookie(this, cookie);
   }
 
   get metadataMatch(): MetadataMatch | null {
@@ -270,7 +282,8 @@ export class RouterFilter
   }
 
   priorityLoad(original: PriorityLoad): PriorityLoad {
-    return original;
+    const { retryState } = this;
+    return this.attempts > 1 && retryState !== null ? retryState.priorityLoad(original) : original;
   }
 
   shouldSelectAnotherHost(host: Host): boolean {

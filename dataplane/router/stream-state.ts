@@ -9,6 +9,7 @@ import type { Connection } from '../api/connection.ts';
 import type { RequestHeaders, Trailers } from '../api/headers.ts';
 import type { StreamDecoderFilterCallbacks } from '../api/http-filter.ts';
 import type { LoadBalancerContext } from '../api/load-balancing.ts';
+import type { CookieIssuer } from '../api/request-hasher.ts';
 import type { KeptPieces } from '../network/kept-pieces.ts';
 import type { ReadSlab } from '../network/read-slab.ts';
 import type { RouterConfig } from './config.ts';
@@ -46,6 +47,7 @@ export interface RouterCallbacks
 export type RouterStream = RouterState &
   UpstreamRequestParent &
   LoadBalancerContext &
+  CookieIssuer &
   RetryCallbacks;
 
 /** See the file head. */
@@ -67,10 +69,10 @@ export class RouterState implements Timeouts {
   /** The current try; null before the first, during a back-off and at the end. */
   upstream: UpstreamRequest | null;
   attempts: number;
-  /** How often a peer refused it unprocessed and it was sent again. */
-  resends: number;
   /** The try before the coming one took longer than it may. */
   isTimeoutRetry: boolean;
+  /** How often a peer refused it unprocessed and it was sent again. */
+  resends: number;
   /** Some try wrote something to its upstream. */
   upstreamStarted: boolean;
   /** Body kept for another try; null = not kept (any more). */
@@ -98,6 +100,8 @@ export class RouterState implements Timeouts {
   isUpstreamEnded: boolean;
   timeoutTimer: Timer | null;
   timeoutStatus: number;
+  /** Values of set-cookie for the response: cookies that hash policies gave; null = none. */
+  issuedCookies: string[] | null;
   /** How often the client is too slow, less how often it no longer is. */
   downstreamFull: number;
 
@@ -115,11 +119,11 @@ export class RouterState implements Timeouts {
     this.retryState = null;
     this.upstream = null;
     this.attempts = 0;
+    this.isTimeoutRetry = false;
     this.resends = 0;
     this.upstreamStarted = false;
     this.body = null;
     this.bodyBytes = 0;
-    this.isTimeoutRetry = false;
     this.bodySlab = null;
     this.bodySlabBytes = 0;
     this.requestTrailers = null;
@@ -134,6 +138,7 @@ export class RouterState implements Timeouts {
     this.isUpstreamEnded = false;
     this.timeoutTimer = null;
     this.timeoutStatus = 504;
+    this.issuedCookies = null;
     this.downstreamFull = 0;
   }
 }

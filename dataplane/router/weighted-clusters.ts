@@ -1,7 +1,9 @@
 // Which of a route's weighted clusters a request takes: the first whose cumulative weight is above
-// `value % total`, where value is the stream's random number or a header's.
+// `value % total`, where value is the stream's random number, a header's or the hash of the route's hash policy.
 
 import type { RequestHeaders } from '../api/headers.ts';
+import type { RequestHasher } from '../api/request-hasher.ts';
+import type { StreamInfo } from '../api/stream-info.ts';
 import type { RouteEntry } from './route-entry.ts';
 
 const DIGITS = /^[0-9]{1,20}$/;
@@ -13,9 +15,15 @@ export class WeightedClusters {
   /** Cumulative; the last is the total. */
   readonly #ends: readonly number[];
   readonly #headerName: string;
+  readonly #hashPolicy: RequestHasher | null;
 
-  /** `headerName` '' = by chance. At least one weight is above 0 (config checked it). */
-  constructor(entries: readonly RouteEntry[], weights: readonly number[], headerName: string) {
+  /** `headerName` '' and `hashPolicy` null = by chance. At least one weight is above 0 (config checked it). */
+  constructor(
+    entries: readonly RouteEntry[],
+    weights: readonly number[],
+    headerName: string,
+    hashPolicy: RequestHasher | null,
+  ) {
     let end = 0;
     this.#ends = weights.map((weight) => {
       end += weight;
@@ -23,13 +31,18 @@ export class WeightedClusters {
     });
     this.#entries = entries;
     this.#headerName = headerName;
+    this.#hashPolicy = hashPolicy;
   }
 
-  choose(headers: RequestHeaders, random: number): RouteEntry {
+  choose(headers: RequestHeaders, random: number, streamInfo: StreamInfo | null): RouteEntry {
     const ends = this.#ends;
     const total = ends[ends.length - 1]!;
     let value = random % total;
     if (this.#headerName !== '') value = headerValue(headers, this.#headerName, total) ?? value;
+    if (this.#hashPolicy !== null) {
+      const hash = this.#hashPolicy.hash(headers, streamInfo, null);
+      if (hash !== null) value = Number(hash % BigInt(total));
+    }
     for (let i = 0; i < ends.length; i++) if (value < ends[i]!) return this.#entries[i]!;
     return this.#entries[ends.length - 1]!;
   }

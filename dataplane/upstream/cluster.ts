@@ -20,10 +20,12 @@ import type {
 import { type Connection, formatAddress, type ProxyProtocolInfo } from '../api/connection.ts';
 import type { Host } from '../api/host.ts';
 import type { LoadBalancerContext } from '../api/load-balancing.ts';
+import type { RequestHasher } from '../api/request-hasher.ts';
 import type { Protocol } from '../api/stream-info.ts';
 import { Http1CodecStats } from '../http/h1/codec-stats.ts';
 import { Http2ClientConnection } from '../http/h2/client-connection.ts';
 import { Http2CodecStats } from '../http/h2/codec-stats.ts';
+import { compileHashPolicy } from '../matcher/hash-policy.ts';
 import { createResponsePredicate, type ResponsePredicate } from '../matcher/response-predicate.ts';
 import { proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
 import { CircuitBreakerStats, ClusterStats } from './cluster-stats.ts';
@@ -32,8 +34,10 @@ import { http1ClientOptions, http2ClientOptions } from './codec-options.ts';
 import { UpstreamHost } from './host.ts';
 import { connectToHost } from './host-connection.ts';
 import { Balancer } from './lb/balancer.ts';
+import { HashTableStats, isHashing } from './lb/hashing/table-stats.ts';
 import type { PriorityHosts } from './lb/host-set.ts';
 import type { LocalCluster } from './lb/load-balancer.ts';
+import { createMeter } from './lb/measured/create-meter.ts';
 import { idleMonitor, SharedOutlierMonitor } from './outlier/monitor.ts';
 import type { OutlierReport } from './outlier/outlier-event.ts';
 import type { PoolConnection, PoolContext, PoolHost, PoolProtocol } from './pool/pool-context.ts';
@@ -79,17 +83,20 @@ export class UpstreamCluster implements Cluster {
   readonly codecStats: Http1CodecStats;
   readonly http2Stats: Http2CodecStats;
   readonly breakerStats: CircuitBreakerStats;
+  readonly hashPolicy: RequestHasher | null;
+  /** Null = its policy has no hash table. */
+  readonly hashTableStats: HashTableStats | null;
   readonly #parts: ClusterParts;
   readonly #slot: SlotRef;
   readonly #resources: readonly [PriorityResources, PriorityResources];
   readonly #balancer: Balancer;
   readonly #tls: ClusterTls | null;
+  /** What outlier detection takes for an error, null = a 5xx. */
+  readonly #errors: ResponsePredicate | null;
   readonly #context: PoolContext;
   #hosts = new Map<string, UpstreamHost>();
   /** In no host set any more, with connections left. */
   readonly #retiring = new Set<UpstreamHost>();
-  /** What outlier detection takes for an error, null = a 5xx. */
-  readonly #errors: ResponsePredicate | null;
   #isDraining = false;
   #healthEpoch: number;
   #hostsVersion = 0;
@@ -121,6 +128,7 @@ export class UpstreamCluster implements Cluster {
       new PriorityResources(this.#slot, 1, circuitBreakers[1], parts.clock),
     ];
     this.breakerStats = new CircuitBreakerStats(this.#resources, circuitBreakers);
+    this.hashPolicy = compileHashPolicy(config.http.hashPolicy);
     const isLocal = config.name === parts.localClusterName;
     this.#balancer = new Balancer(
       config,
@@ -130,10 +138,19 @@ export class UpstreamCluster implements Cluster {
         stats: this.stats,
         panicThresholdPercent: config.commonLb.healthyPanicThresholdPercent,
         localCluster: isLocal || parts.localClusterName === '' ? null : localCluster,
+        rqActive: () => this.#resources[0].requests.count() + this.#resources[1].requests.count(),
       },
       parts.localLocality,
     );
+    this.hashTableStats = isHashing(config.loadBalancing)
+      ? new HashTableStats(() => {
+          this.#heedHealth();
+          return this.#balancer.current();
+        })
+      : null;
     this.#tls = parts.createTls(config);
+    const { errorMatcher } = config.http;
+    this.#errors = errorMatcher === null ? null : createResponsePredicate(errorMatcher);
     this.#healthEpoch = this.#readEpoch();
     this.#context = this.#makeContext();
   }
@@ -147,8 +164,6 @@ export class UpstreamCluster implements Cluster {
   }
 
   chooseHost(context: LoadBalancerContext): Host | null {
-    const { errorMatcher } = config.http;
-    this.#errors = errorMatcher === null ? null : createResponsePredicate(errorMatcher);
     this.#heedHealth();
     const host = this.#balancer.choose(context);
     if (host === null) this.stats.upstreamCxNoneHealthy++;
@@ -322,20 +337,23 @@ export class UpstreamCluster implements Cluster {
   #endIfDrained(): void {
     if (!this.#isDraining || this.#retiring.size > 0) return;
     this.#isDraining = false;
+    this.#balancer.close();
     changeUsers(this.#slot, -1);
     this.#tls?.close();
   }
 
   #createHost(placed: PlacedHost): UpstreamHost {
     const slot = this.#parts.chunks.ref(placed);
-    const { outlierDetection, name } = this.config;
+    const { outlierDetection, name, loadBalancing } = this.config;
+    const meter = createMeter(loadBalancing, this.#parts.clock);
     if (outlierDetection === null)
-      return new UpstreamHost(placed, slot, idleMonitor, this.#context);
+      return new UpstreamHost(placed, slot, idleMonitor, meter, this.#context);
     const address = placed.identity ?? formatAddress({ ip: placed.address, port: placed.port });
     const monitor = new SharedOutlierMonitor(outlierDetection, this.#errors, slot, {
       onThreshold: (kind) => this.#parts.reportOutlier({ cluster: name, address, kind }),
+      onDegraded: () => this.#parts.reportOutlier({ cluster: name, address, kind: 'degraded' }),
     });
-    return new UpstreamHost(placed, slot, monitor, this.#context);
+    return new UpstreamHost(placed, slot, monitor, meter, this.#context);
   }
 
   #makeContext(): PoolContext {
@@ -356,7 +374,6 @@ export class UpstreamCluster implements Cluster {
     };
   }
 
-      onDegraded: () => this.#parts.reportOutlier({ cluster: name, address, kind: 'degraded' }),
   #connect(
     host: PoolHost,
     serverName: string,

@@ -9,7 +9,6 @@ import type {
   PlacedHost,
   ThresholdsConfig,
 } from '../../dataplane/api/config/cluster.ts';
-import type { OutlierDetectionConfig } from '../../dataplane/api/config/outlier-detection.ts';
 import { systemDnsResolver } from '../../dataplane/api/config/dns.ts';
 import { defaultHttp2 } from '../../dataplane/api/config/http2.ts';
 import {
@@ -17,6 +16,7 @@ import {
   defaultZoneAware,
   type LeastRequestData,
 } from '../../dataplane/api/config/load-balancing.ts';
+import type { OutlierDetectionConfig } from '../../dataplane/api/config/outlier-detection.ts';
 import { ConnectionCloseType, ConnectionEvent } from '../../dataplane/api/connection.ts';
 import type { PoolConnection } from '../../dataplane/upstream/pool/pool-context.ts';
 import { FakeConnection } from './connection.ts';
@@ -137,8 +137,9 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
       autoSanValidation: false,
       retryPolicy: null,
       mirrors: [],
-    },
+      hashPolicy: [],
       errorMatcher: null,
+    },
     tls: null,
     tcpKeepalive: null,
     proxyProtocol: null,

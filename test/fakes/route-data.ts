@@ -55,6 +55,7 @@ export function forwardAction(overrides: Partial<ForwardActionData> = {}): Route
     flushTimeoutMs: null,
     upgrades: [],
     connect: null,
+    hashPolicy: [],
     ...overrides,
   };
 }
@@ -120,8 +121,8 @@ export function virtualHostData(overrides: Partial<VirtualHostData> = {}): Virtu
     retryPolicy: null,
     includeRequestAttemptCount: false,
     includeAttemptCountInResponse: false,
-    perRequestBufferLimitBytes: null,
     includeIsTimeoutRetryHeader: false,
+    perRequestBufferLimitBytes: null,
     mirrors: [],
     perFilterConfig: {},
     ...overrides,

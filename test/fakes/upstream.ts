@@ -62,7 +62,9 @@ export class FakeHost implements Host {
   readonly address: Host['address'];
   readonly hostname = '';
   readonly addressText: string;
-  readonly canary = false;
+  canary = false;
+  priority = 0;
+  metadata: Host['metadata'] = null;
   readonly stats = {
     cxTotal: 0,
     cxConnectFail: 0,
@@ -74,10 +76,11 @@ export class FakeHost implements Host {
   };
   readonly codes: number[] = [];
   readonly results: OutlierResult[] = [];
+  readonly meter = null;
   readonly outlier = {
+    putResponse: (status: number): void => void this.codes.push(status),
     putHttpResponseCode: (status: number): void => void this.codes.push(status),
     putResult: (result: OutlierResult): void => void this.results.push(result),
-    putResponse: (status: number): void => void this.codes.push(status),
   };
 
   constructor(port: number) {
@@ -224,6 +227,7 @@ function countedStats(): CountedStats {
 export class FakeCluster implements Cluster {
   config: Cluster['config'];
   readonly stats: CountedStats = countedStats();
+  hashPolicy: Cluster['hashPolicy'] = null;
   hosts: FakeHost[] = [new FakeHost(1), new FakeHost(2)];
   readonly tries: FakeTry[] = [];
   /** Ends a try at once with that reason; null = the test does. */

@@ -3,12 +3,13 @@
 
 import type { ResponsePredicateData } from '../matcher-data.ts';
 import type { DnsConfig } from './dns.ts';
+import type { HashPolicyData } from './hash-policy.ts';
 import type { HealthCheckConfig, HostHealthCheckConfig } from './health-check.ts';
 import type { Http1Data } from './http1.ts';
 import type { Http2Data } from './http2.ts';
 import type { LoadBalancingData } from './load-balancing.ts';
-import type { ProvidedHostsData } from './provided-hosts.ts';
 import type { OutlierDetectionConfig } from './outlier-detection.ts';
+import type { ProvidedHostsData } from './provided-hosts.ts';
 import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
 import type { MirrorPolicyData, RetryPolicyData } from './route.ts';
 import type { UpstreamTlsConfig } from './tls.ts';
@@ -143,14 +144,16 @@ export interface UpstreamHttpConfig {
   /** HttpProtocolOptions.upstream_http_protocol_options.auto_sni / auto_san_validation. */
   readonly autoSni: boolean;
   readonly autoSanValidation: boolean;
-  /** request_mirror_policies: instead of a route's, unless empty. */
   /** HttpProtocolOptions.retry_policy: takes the place of routes' and virtual hosts'; null = none. */
   readonly retryPolicy: RetryPolicyData | null;
+  /** request_mirror_policies: instead of a route's, unless empty. */
   readonly mirrors: readonly MirrorPolicyData[];
-}
-
+  /** hash_policy: instead of a route's, unless empty. */
+  readonly hashPolicy: readonly HashPolicyData[];
   /** outlier_detection.error_matcher: which responses are errors for it; null = those with a 5xx. */
   readonly errorMatcher: ResponsePredicateData | null;
+}
+
 /** Endpoints of one cluster: from load_assignment or EDS, after DNS resolution when it goes to workers. */
 export interface LoadAssignment {
   readonly clusterName: string;

@@ -98,9 +98,13 @@ export interface ForwardActionData {
     | {
         readonly kind: 'weighted';
         readonly headerName: string;
+        /** By the hash of hashPolicy. */
+        readonly usesHashPolicy: boolean;
         readonly clusters: readonly WeightedClusterData[];
       };
   readonly clusterNotFoundStatus: number;
+  /** Empty = none. */
+  readonly hashPolicy: readonly HashPolicyData[];
   readonly prefixRewrite: string | null;
   readonly regexRewrite: RegexRewriteData | null;
   readonly hostRewrite:

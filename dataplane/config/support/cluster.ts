@@ -1,5 +1,6 @@
 // Supported fields of clusters and endpoints.
 
+import { hashingSupport } from './hashing.ts';
 import { listPolicies } from './list-policies.ts';
 import { fields, only, type SupportGroup } from './table.ts';
 
@@ -9,9 +10,9 @@ const endpoint = 'envoy.config.endpoint.v3';
 const policies = 'envoy.extensions.load_balancing_policies';
 const upstreams = 'envoy.extensions.upstreams.http.v3';
 
-const protocols = fields('http_protocol_options', 'http2_protocol_options');
 const matchPredicate = 'envoy.config.common.matcher.v3.MatchPredicate';
 
+const protocols = fields('http_protocol_options', 'http2_protocol_options');
 
 const subsetConfig = fields(
   'fallback_policy',
@@ -41,9 +42,18 @@ export const clusterSupport: SupportGroup = {
       eds_cluster_config: 'yes',
       connect_timeout: 'yes',
       per_connection_buffer_limit_bytes: 'yes',
-      lb_policy: only('ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'LOAD_BALANCING_POLICY_CONFIG'),
+      lb_policy: only(
+        'ROUND_ROBIN',
+        'LEAST_REQUEST',
+        'RING_HASH',
+        'RANDOM',
+        'MAGLEV',
+        'LOAD_BALANCING_POLICY_CONFIG',
+      ),
       load_balancing_policy: { note: 'least_request, round_robin, random' },
       ...fields('least_request_lb_config', 'round_robin_lb_config', 'common_lb_config'),
+      ...fields('ring_hash_lb_config', 'maglev_lb_config'),
+      lb_subset_config: { note: 'nothing without subset_selectors, as in Envoy' },
       ...fields('load_assignment', 'circuit_breakers', 'outlier_detection', 'health_checks'),
       transport_socket: 'yes',
       typed_extension_protocol_options: { note: `${upstreams}.HttpProtocolOptions` },
@@ -76,6 +86,8 @@ export const clusterSupport: SupportGroup = {
       'update_merge_window',
       'close_connections_on_host_set_change',
       'ignore_new_hosts_until_first_hc',
+      'consistent_hashing_lb_config',
+      'override_host_status',
     ),
     ...listPolicies,
     [`${cluster}.Cluster.CustomClusterType`]: fields('name', 'typed_config'),
@@ -115,18 +127,6 @@ export const clusterSupport: SupportGroup = {
       ...fields('split_external_local_origin_errors', 'detect_degraded_hosts'),
       ...fields('successful_active_health_check_uneject_host'),
     },
-    [`${cluster}.LoadBalancingPolicy`]: fields('policies'),
-    [`${cluster}.LoadBalancingPolicy.Policy`]: fields('typed_extension_config'),
-    [`${upstreams}.HttpProtocolOptions`]: fields(
-      'common_http_protocol_options',
-      'upstream_http_protocol_options',
-      'explicit_http_config',
-      'use_downstream_protocol_config',
-      'auto_config',
-      'request_mirror_policies',
-    ),
-    [`${upstreams}.HttpProtocolOptions.ExplicitHttpConfig`]: protocols,
-    [`${upstreams}.HttpProtocolOptions.UseDownstreamHttpConfig`]: protocols,
     [`${upstreams}.HttpProtocolOptions.OutlierDetection`]: fields('error_matcher'),
     [matchPredicate]: {
       ...fields('or_match', 'and_match', 'not_match', 'any_match'),
@@ -135,6 +135,38 @@ export const clusterSupport: SupportGroup = {
     [`${matchPredicate}.MatchSet`]: fields('rules'),
     'envoy.config.common.matcher.v3.HttpHeadersMatch': fields('headers'),
     ...hashingSupport,
+    [`${cluster}.LoadBalancingPolicy`]: fields('policies'),
+    [`${cluster}.LoadBalancingPolicy.Policy`]: fields('typed_extension_config'),
+    [`${cluster}.Cluster.LbSubsetConfig`]: subsetConfig,
+    [`${cluster}.Cluster.LbSubsetConfig.LbSubsetSelector`]: subsetSelector,
+    [`${policies}.subset.v3.Subset`]: {
+      ...subsetConfig,
+      allow_redundant_keys: 'yes',
+      subset_lb_policy: { note: 'any but another subset' },
+    },
+    [`${policies}.subset.v3.Subset.LbSubsetSelector`]: subsetSelector,
+    [`${policies}.override_host.v3.OverrideHost`]: fields(
+      'override_host_sources',
+      'selected_host_key',
+      'fallback_policy',
+    ),
+    [`${policies}.override_host.v3.OverrideHost.OverrideHostSource`]: fields('header', 'metadata'),
+    'envoy.type.metadata.v3.MetadataKey': fields('key', 'path'),
+    'envoy.type.metadata.v3.MetadataKey.PathSegment': fields('key'),
+    [`${core}.HealthStatusSet`]: fields('statuses'),
+    [`${upstreams}.HttpProtocolOptions`]: fields(
+      'common_http_protocol_options',
+      'upstream_http_protocol_options',
+      'explicit_http_config',
+      'use_downstream_protocol_config',
+      'auto_config',
+      'retry_policy',
+      'request_mirror_policies',
+      'hash_policy',
+      'outlier_detection',
+    ),
+    [`${upstreams}.HttpProtocolOptions.ExplicitHttpConfig`]: protocols,
+    [`${upstreams}.HttpProtocolOptions.UseDownstreamHttpConfig`]: protocols,
     [`${upstreams}.HttpProtocolOptions.AutoHttpConfig`]: protocols,
     [`${core}.UpstreamHttpProtocolOptions`]: fields('auto_sni', 'auto_san_validation'),
   },
@@ -160,10 +192,8 @@ export const endpointSupport: SupportGroup = {
     ),
     [`${endpoint}.LbEndpoint`]: fields(
       'endpoint',
-      'retry_policy',
       'health_status',
       'metadata',
-      'outlier_detection',
       'load_balancing_weight',
     ),
     [`${endpoint}.Endpoint`]: fields('address', 'hostname', 'health_check_config'),

@@ -1,5 +1,6 @@
 // Supported fields of routes and HTTP filters.
 
+import { hashPolicySupport } from './hashing.ts';
 import { fields, type SupportGroup } from './table.ts';
 
 const route = 'envoy.config.route.v3';
@@ -69,8 +70,9 @@ export const routeSupport: SupportGroup = {
     ),
     [`${route}.QueryParameterMatcher`]: fields('name', 'string_match', 'present_match'),
     [`${route}.RouteAction`]: {
-      ...fields('cluster', 'cluster_header', 'weighted_clusters'),
+      ...fields('cluster', 'cluster_header', 'weighted_clusters', 'hash_policy'),
       ...fields('cluster_not_found_response_code', 'prefix_rewrite', 'regex_rewrite'),
+      metadata_match: { note: 'the namespace envoy.lb' },
       ...fields('host_rewrite_literal', 'auto_host_rewrite', 'host_rewrite_header'),
       ...fields('host_rewrite_path_regex', 'append_x_forwarded_host', 'timeout'),
       ...fields('idle_timeout', 'retry_policy', 'priority', 'max_stream_duration'),
@@ -94,9 +96,16 @@ export const routeSupport: SupportGroup = {
       'grpc_timeout_header_max',
       'grpc_timeout_header_offset',
     ),
-    [`${route}.WeightedCluster`]: fields('clusters', 'runtime_key_prefix', 'header_name'),
+    ...hashPolicySupport,
+    [`${route}.WeightedCluster`]: fields(
+      'clusters',
+      'runtime_key_prefix',
+      'header_name',
+      'use_hash_policy',
+    ),
     [`${route}.WeightedCluster.ClusterWeight`]: {
       ...fields('name', 'weight'),
+      metadata_match: { note: 'the namespace envoy.lb' },
       ...headerLists,
       ...fields('typed_per_filter_config', 'host_rewrite_literal'),
     },
@@ -109,8 +118,16 @@ export const routeSupport: SupportGroup = {
       ...fields('retriable_headers', 'retriable_request_headers'),
     },
     [`${route}.RetryPolicy.RetryHostPredicate`]: fields('name', 'typed_config'),
+    [`${route}.RetryPolicy.RetryPriority`]: fields('name', 'typed_config'),
+    [`${route}.RetryPolicy.RateLimitedRetryBackOff`]: fields('reset_headers', 'max_interval'),
+    [`${route}.RetryPolicy.ResetHeader`]: fields('name', 'format'),
     [`${route}.RetryPolicy.RetryBackOff`]: fields('base_interval', 'max_interval'),
     'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': {},
+    'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': {},
+    'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig':
+      fields('metadata_match'),
+    'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig':
+      fields('update_frequency'),
     [`${route}.RedirectAction`]: fields(
       'https_redirect',
       'scheme_redirect',
@@ -118,16 +135,8 @@ export const routeSupport: SupportGroup = {
       'port_redirect',
       'path_redirect',
       'prefix_rewrite',
-    [`${route}.RetryPolicy.RetryPriority`]: fields('name', 'typed_config'),
-    [`${route}.RetryPolicy.RateLimitedRetryBackOff`]: fields('reset_headers', 'max_interval'),
-    [`${route}.RetryPolicy.ResetHeader`]: fields('name', 'format'),
       'regex_rewrite',
       'response_code',
-    'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': {},
-    'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig':
-      fields('metadata_match'),
-    'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig':
-      fields('update_frequency'),
       'strip_query',
     ),
     [`${route}.DirectResponseAction`]: fields('status', 'body'),

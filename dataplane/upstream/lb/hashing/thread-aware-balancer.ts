@@ -5,7 +5,8 @@
 import { moduloWords, splitBigint, type Words } from '../../../../common/uint64.ts';
 import type { HashingData } from '../../../api/config/load-balancing.ts';
 import type { LoadBalancerContext, PriorityLoad } from '../../../api/load-balancing.ts';
-import { compileHashPolicy, type HashPolicy } from '../../../matcher/hash-policy.ts';
+import type { RequestHasher } from '../../../api/request-hasher.ts';
+import { compileHashPolicy } from '../../../matcher/hash-policy.ts';
 import type { UpstreamHost } from '../../host.ts';
 import { type PrioritySet, priorityLoad } from '../host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from '../load-balancer.ts';
@@ -24,7 +25,7 @@ export class ThreadAwareBalancer implements LoadBalancer {
   readonly #parts: LoadBalancerParts;
   readonly #load: PriorityLoad;
   /** The policy's own, else null: then the context tells the hash. */
-  readonly #hashPolicy: HashPolicy | null;
+  readonly #hashPolicy: RequestHasher | null;
   /** By priority; made when they are first needed. */
   readonly #tables: (HashTable | undefined)[];
   /** Of the request that is asked for: all its attempts have one hash. */
