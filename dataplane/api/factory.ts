@@ -37,6 +37,7 @@ export type Category =
   | 'original-ip-detection'
   | 'request-id'
   | 'header-formatter'
+  | 'http-stateful-session'
   | 'cert-validator';
 
 /** Plain data: what structured clone carries to a worker unchanged. */

@@ -33,6 +33,7 @@ import { compileUpstreamHttp } from './upstream-http.ts';
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 const DEFAULT_PANIC_THRESHOLD_PERCENT = 50;
+const DEFAULT_OVERRIDE_HOST_STATUSES = ['UNKNOWN', 'HEALTHY', 'DEGRADED'] as const;
 const DEFAULT_UPDATE_MERGE_WINDOW_MS = 1_000;
 
 /** `path` is '' for a resource of its own. */
@@ -43,12 +44,12 @@ export function compileCluster(
   compilation: Compilation,
 ): ClusterConfig {
   const at = (field: string): string => joinPath(path, field);
-  const name = cluster.name ?? '';
   const cluster = withTypeDefaults(proto);
+  const name = cluster.name ?? '';
   const socket = compileUpstreamSocket(cluster, path, compilation);
   const http = compileUpstreamHttp(cluster, path, socket.tls !== null, compilation);
-  const keepalive = cluster.upstream_connection_options?.tcp_keepalive;
   const { type, dns, provided } = compileClusterType(cluster, path, http, defaults, compilation);
+  const keepalive = cluster.upstream_connection_options?.tcp_keepalive;
   return {
     name,
     statName: (cluster.alt_stat_name ?? name).replaceAll(':', '_'),
@@ -75,6 +76,11 @@ export function compileCluster(
         cluster.common_lb_config?.close_connections_on_host_set_change ?? false,
       ignoreNewHostsUntilFirstHc:
         cluster.common_lb_config?.ignore_new_hosts_until_first_hc ?? false,
+      // An empty set is one: then no host will do.
+      overrideHostStatuses:
+        cluster.common_lb_config?.override_host_status === undefined
+          ? DEFAULT_OVERRIDE_HOST_STATUSES
+          : (cluster.common_lb_config.override_host_status.statuses ?? []),
     },
     circuitBreakers: compileCircuitBreakers(
       cluster.circuit_breakers,
@@ -143,7 +149,7 @@ function compileAssignment(
   const type = clusterTypeOf(cluster);
   if (type === 'EDS' || choosesItself.has(type)) {
     if (cluster.load_assignment !== undefined) {
-      compilation.fail(at, 'may not be set in a cluster of type EDS');
+      compilation.fail(at, `may not be set in a cluster of type ${type}`);
     }
     return null;
   }

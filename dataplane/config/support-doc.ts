@@ -18,6 +18,7 @@ const categoryTitles: Readonly<Record<Category, string>> = {
   'original-ip-detection': 'original IP detection',
   'request-id': 'request id',
   'header-formatter': 'header formatter',
+  'http-stateful-session': 'session state',
   'cert-validator': 'certificate validator',
 };
 

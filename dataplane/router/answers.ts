@@ -74,9 +74,11 @@ export function refuseOverload(
 
 /** The cluster has no host for this request, or is gone. */
 export function replyNoHealthyUpstream(stream: RouterStream): void {
+  const override = stream.overrideHost;
+  const status = override?.strict === true ? override.statusIfMissing : 503;
   stream.streamInfo.responseFlags |= ResponseFlag.NoHealthyUpstream;
-  chargeCode(stream, 503, null);
-  reply(stream, 503, 'no healthy upstream', null, 'no_healthy_upstream');
+  chargeCode(stream, status, null);
+  reply(stream, status, 'no healthy upstream', null, 'no_healthy_upstream');
 }
 
 /** `details`: which of the timeouts it was. */

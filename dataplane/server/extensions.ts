@@ -16,6 +16,9 @@ import { grpcWeb } from '../extensions/http/grpc-web/config.ts';
 import { headerMutation } from '../extensions/http/header-mutation/config.ts';
 import { rbac } from '../extensions/http/rbac/config.ts';
 import { router } from '../extensions/http/router/config.ts';
+import { statefulSession } from '../extensions/http/stateful-session/config.ts';
+import { cookieSession } from '../extensions/http-stateful-session/cookie/config.ts';
+import { headerSession } from '../extensions/http-stateful-session/header/config.ts';
 import { httpInspector } from '../extensions/listener/http-inspector/config.ts';
 import { originalDst } from '../extensions/listener/original-dst/config.ts';
 import { proxyProtocol } from '../extensions/listener/proxy-protocol/config.ts';
@@ -63,6 +66,9 @@ export const builtInExtensions: readonly AnyFactory[] = [
   grpcWeb,
   grpcHttp1Bridge,
   grpcJsonTranscoder,
+  statefulSession,
+  cookieSession,
+  headerSession,
   tlsInspector,
   httpInspector,
   proxyProtocol,

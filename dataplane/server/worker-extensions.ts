@@ -14,6 +14,7 @@ import { grpcWeb } from '../extensions/http/grpc-web/filter.ts';
 import { headerMutationFactory } from '../extensions/http/header-mutation/filter.ts';
 import { rbac } from '../extensions/http/rbac/filter.ts';
 import { routerFilterFactory } from '../extensions/http/router/filter.ts';
+import { statefulSession } from '../extensions/http/stateful-session/filter.ts';
 import { httpInspectorFilterFactory } from '../extensions/listener/http-inspector/filter.ts';
 import { originalDstFilterFactory } from '../extensions/listener/original-dst/filter.ts';
 import { proxyProtocolFilterFactory } from '../extensions/listener/proxy-protocol/filter.ts';
@@ -47,6 +48,7 @@ export const workerFactories: WorkerFactories = {
     grpcWeb,
     grpcHttp1Bridge,
     grpcJsonTranscoder,
+    statefulSession,
   ],
   network: [
     httpConnectionManagerFactory(buildRouteTable),

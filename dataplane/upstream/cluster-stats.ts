@@ -140,6 +140,8 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   retryOrShadowAbandoned = 0;
   lbHealthyPanic = 0;
   lbSubsetsActive = 0;
+  /** Hosts that no request reaches because their subset (single_host_per_subset) has another of their priority. */
+  lbSubsetDuplicates = 0;
   lbSubsetsCreated = 0;
   lbSubsetsRemoved = 0;
   lbSubsetsSelected = 0;
@@ -234,6 +236,12 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
     this.#externalCodes?.collect(scope, sink);
     this.#canaryCodes?.collect(scope, sink);
     this.#retriedCodes?.collect(scope, sink);
+    // The same in each worker that has chosen hosts.
+    const duplicates = this.lbSubsetDuplicates;
+    if (this.lbSubsetsCreated > 0) {
+      const name = 'lb_subsets_single_host_per_subset_duplicate';
+      sink.value(scope, name, 'gauge-max', duplicates);
+    }
     collectHistogram(scope, sink, 'upstream_rq_time', this.#rqTime);
     collectHistogram(scope, sink, 'upstream_cx_connect_ms', this.#cxConnectMs);
     collectHistogram(scope, sink, 'upstream_cx_length_ms', this.#cxLengthMs);

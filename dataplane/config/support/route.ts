@@ -223,6 +223,17 @@ export const httpFilterSupport: SupportGroup = {
       'percentage',
     ),
     'envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay': {},
+    [`${http}.stateful_session.v3.StatefulSession`]: fields(
+      'session_state',
+      'strict',
+      'stat_prefix',
+      'status_on_strict_destination_not_found',
+    ),
+    [`${http}.stateful_session.v3.StatefulSessionPerRoute`]: fields('disabled', 'stateful_session'),
+    'envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState': fields('cookie'),
+    'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState': fields('name'),
+    'envoy.type.http.v3.Cookie': fields('name', 'ttl', 'path', 'attributes'),
+    'envoy.type.http.v3.CookieAttribute': fields('name', 'value'),
     [`${http}.cors.v3.Cors`]: {},
     [`${http}.cors.v3.CorsPolicy`]: fields(
       'allow_origin_string_match',

@@ -87,11 +87,6 @@ export class Balancer {
     return overrideHostStatuses.includes(host.healthStatus()) ? host : null;
   }
 
-  /** Subsets that are not there (any more) in single_host_per_subset; null = the cluster has no subsets. */
-  subsetDuplicates(): number | null {
-    return this.#index.subsets.duplicates();
-  }
-
   /** The cluster is gone. */
   close(): void {
     this.#index.subsets.close();

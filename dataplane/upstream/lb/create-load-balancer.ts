@@ -6,6 +6,7 @@ import type { HostIndex } from './host-index.ts';
 import type { PrioritySet } from './host-set.ts';
 import { createListBalancer } from './list-balancer.ts';
 import type { LoadBalancer, LoadBalancerParts } from './load-balancer.ts';
+import { createMeasuredBalancer } from './measured/measured-balancer.ts';
 import { OverrideHostBalancer } from './override-host/override-host-balancer.ts';
 import { SubsetBalancer } from './subset/subset-balancer.ts';
 
@@ -23,6 +24,9 @@ export function createLoadBalancer(
     case 'RING_HASH':
     case 'MAGLEV':
       return new ThreadAwareBalancer(data, hosts, parts);
+    case 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN':
+    case 'PEAK_EWMA':
+      return createMeasuredBalancer(data, hosts, parts);
     case 'SUBSET':
       return new SubsetBalancer(data, hosts, parts, index.subsets.of(data, parts.stats), (subset) =>
         createLoadBalancer(data.child, subset, parts, index),

@@ -36,6 +36,9 @@ export interface Scenario {
   readonly runs: readonly Run[];
   /** How far shares of hosts may lie apart, 0..1; default 0 = which hosts answered is compared, not how often. */
   readonly tolerance?: number;
+  /** Routes that we answer otherwise (docs/differences.md). */
+  readonly differs?: readonly string[];
+  readonly statsDiffer?: readonly string[];
 }
 
 /** Status and answering hosts of one run: `200 0`, `503`; with how often. */

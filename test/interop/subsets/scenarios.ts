@@ -239,6 +239,7 @@ export const subsetScenarios: readonly Scenario[] = [
       },
     },
     routes: { hardware: { hardware: 'arm' } },
+    differs: ['hardware'],
     runs: [{ route: 'hardware', count: 15 }],
   },
   {
@@ -329,7 +330,15 @@ export const subsetScenarios: readonly Scenario[] = [
     ),
   },
   {
+    // A host whose list for the first key is empty is in a subset of the other keys in Envoy (host 3: `w=x`).
     name: 'list-as-any',
+    differs: ['other-key'],
+    statsDiffer: [
+      'lb_subsets_active',
+      'lb_subsets_created',
+      'lb_subsets_selected',
+      'lb_subsets_fallback',
+    ],
     endpoints: [
       { host: 0, lb: { v: ['a', 'b'], w: ['x', 'y'] } },
       { host: 1, lb: { v: ['b'], w: 'x' } },
@@ -352,11 +361,14 @@ export const subsetScenarios: readonly Scenario[] = [
       ay: { v: 'a', w: 'y' },
       list: { v: ['a', 'b'] },
       cw: { v: 'c', w: 'x' },
+      'other-key': { w: 'x' },
     },
-    runs: ['a', 'b', 'c', 'ay', 'list', 'cw'].map((route) => ({ route, count: 10 })),
+    runs: ['a', 'b', 'c', 'ay', 'list', 'cw', 'other-key'].map((route) => ({ route, count: 10 })),
   },
   {
+    // The gauge of duplicates is that of the last priority in Envoy.
     name: 'single-host',
+    statsDiffer: ['lb_subsets_single_host_per_subset_duplicate'],
     endpoints: [
       { host: 0, lb: { id: 'a' } },
       { host: 1, lb: { id: 'b' }, priority: 1 },
@@ -534,6 +546,64 @@ export const subsetScenarios: readonly Scenario[] = [
     runs: [
       { route: 'v1', count: 20 },
       { route: 'unknown', count: 40 },
+    ],
+  },
+  {
+    name: 'extension-without-selectors',
+    endpoints: versions,
+    cluster: subsetPolicy(
+      { fallback_policy: 'DEFAULT_SUBSET', default_subset: { version: 'v2' } },
+      'least_request',
+      'LeastRequest',
+    ),
+    routes: { v1: { version: 'v1' }, none: null },
+    runs: [
+      { route: 'v1', count: 12 },
+      { route: 'none', count: 12 },
+    ],
+  },
+  {
+    name: 'single-host-of-two-keys',
+    endpoints: [
+      { host: 0, lb: { a: 1, b: 1 }, priority: 1 },
+      { host: 1, lb: { a: 1, b: 1 } },
+      { host: 2, lb: { a: 1, b: 2 } },
+      { host: 3, lb: { a: 1, b: 2 } },
+    ],
+    cluster: {
+      lb_subset_config: {
+        subset_selectors: [{ keys: ['b', 'a'], single_host_per_subset: true }, { keys: ['a'] }],
+      },
+    },
+    routes: { one: { a: 1, b: 1 }, two: { a: 1, b: 2 }, all: { a: 1 } },
+    runs: [
+      { route: 'one', count: 4 },
+      { route: 'two', count: 4 },
+      { route: 'all', count: 9 },
+    ],
+  },
+  {
+    name: 'panic-in-fallback',
+    endpoints: [
+      { host: 0, lb: { v: 'a' }, health: 'UNHEALTHY' },
+      { host: 1, lb: { v: 'b' } },
+      { host: 2, lb: { v: 'b' } },
+      { host: 3, lb: { v: 'c' }, health: 'DEGRADED' },
+    ],
+    cluster: {
+      common_lb_config: { healthy_panic_threshold: { value: 0 } },
+      lb_subset_config: {
+        fallback_policy: 'DEFAULT_SUBSET',
+        default_subset: { v: 'a' },
+        panic_mode_any: true,
+        subset_selectors: [{ keys: ['v'] }],
+      },
+    },
+    routes: { a: { v: 'a' }, c: { v: 'c' }, unknown: { v: 'x' } },
+    runs: [
+      { route: 'a', count: 4 },
+      { route: 'c', count: 4 },
+      { route: 'unknown', count: 10 },
     ],
   },
   {

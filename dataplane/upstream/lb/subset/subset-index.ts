@@ -1,6 +1,6 @@
 // Which hosts have which combination of `envoy.lb` values, for the selectors of a cluster, in one worker. Outlives the
 // policy (subset-balancer.ts), which is made anew with each change of health: only hosts or metadata that changed make
-// it look at hosts again. Counts lb_subsets_active, _created, _removed.
+// it look at hosts again. Counts lb_subsets_active, _created, _removed and _single_host_per_subset_duplicate.
 //
 //   root ─ stage ─ "prod" ─ version ─ "v1" ● subset      keys of a selector are sorted, as those of a match are;
 //        └ version ─ "v1" ●                              ● = the keys so far are those of a selector
@@ -51,8 +51,6 @@ class Node {
 
 /** See the file head. */
 export class SubsetIndex {
-  /** Beyond the first of a priority, in subsets of a single host. */
-  duplicates = 0;
   readonly #data: SubsetData;
   readonly #stats: ClusterStats;
   readonly #root = new Node();
@@ -102,7 +100,7 @@ export class SubsetIndex {
     forEachSubset(this.#root, emptySubset);
     this.#hosts = [];
     this.#metadata = [];
-    this.duplicates = 0;
+    this.#stats.lbSubsetDuplicates = 0;
     for (const { all } of priorities) {
       for (const host of all) {
         const { metadata } = host.placed;
@@ -157,7 +155,7 @@ export class SubsetIndex {
     if (last === host) return;
     if (!node.subset.isSingleHost) members.push(host);
     else if (last === undefined) members.push(host);
-    else if (last.placed.priority === host.placed.priority) this.duplicates++;
+    else if (last.placed.priority === host.placed.priority) this.#stats.lbSubsetDuplicates++;
   }
 
   /** True = nothing is left of it. */
@@ -186,13 +184,6 @@ export class SubsetIndexes {
       this.#byData.set(data, index);
     }
     return index;
-  }
-
-  /** Null = the cluster has no subsets. */
-  duplicates(): number | null {
-    let sum: number | null = null;
-    for (const index of this.#byData.values()) sum = (sum ?? 0) + index.duplicates;
-    return sum;
   }
 
   /** The cluster is gone, with all of its subsets. */
