@@ -2,8 +2,8 @@
 
 import type { HostConfig } from './config/cluster.ts';
 import type { SocketAddress } from './connection.ts';
+import type { HeaderFields, ResponseHeaders } from './headers.ts';
 
-import type { ResponseHeaders } from './headers.ts';
 /** One endpoint. Identity = address; kept, with its counters, across endpoint updates. */
 export interface Host {
   readonly address: SocketAddress;
@@ -16,7 +16,20 @@ export interface Host {
   readonly metadata: HostConfig['metadata'];
   readonly stats: HostStats;
   readonly outlier: OutlierMonitor;
+  /** Null = the cluster's policy measures nothing. */
+  readonly meter: HostMeter | null;
   weight(): number;
+}
+
+/** What a balancing policy wants to know of a host's responses. */
+export interface HostMeter {
+  /** A final head; `elapsedMs` since the request was written. */
+  onResponseHeaders(status: number, fields: HeaderFields, elapsedMs: number): void;
+  onResponseTrailers(fields: HeaderFields): void;
+  /** No connection could be made (0), or the try was reset before a head. */
+  onFailure(elapsedMs: number): void;
+  /** We did not wait any longer: a timeout, or nobody wants the response any more. */
+  onAbandoned(elapsedMs: number): void;
 }
 
 /**
@@ -36,12 +49,12 @@ export interface HostStats {
 
 /** Results a request reports to outlier detection. */
 export interface OutlierMonitor {
+  /** The head of a response that counts as `status`, which is its own unless gRPC says otherwise. */
+  putResponse(status: number, headers: ResponseHeaders): void;
   putHttpResponseCode(status: number): void;
   putResult(result: OutlierResult): void;
 }
 
-  /** The head of a response that counts as `status`, which is its own unless gRPC says otherwise. */
-  putResponse(status: number, headers: ResponseHeaders): void;
 export const OutlierResult = {
   LocalOriginTimeout: 0,
   LocalOriginConnectFailed: 1,

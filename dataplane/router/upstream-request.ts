@@ -80,6 +80,8 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   hostAttempted: boolean;
   /** Some of the request was written. */
   started: boolean;
+  /** Clock.nowMs then; -1 = it was not. */
+  #startedMs: number;
   headersReceived: boolean;
   /** No event may come any more. */
   #isOver: boolean;
@@ -119,6 +121,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     this.#connection = null;
     this.hostAttempted = false;
     this.started = false;
+    this.#startedMs = -1;
     this.headersReceived = false;
     this.#isOver = false;
     this.#headersEnd = false;
@@ -212,12 +215,19 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     if (this.#isOver) return;
     const encoder = this.#encoder;
     const pending = this.#pending;
+    if (this.host.meter !== null && this.started && !this.headersReceived) {
+      this.host.meter.onAbandoned(this.#elapsedMs());
+    }
     this.#finish();
     if (encoder !== null) {
       countStreamReset(this.cluster.stats, this.#info, StreamResetReason.LocalReset);
       encoder.resetStream(StreamResetReason.LocalReset);
     }
     if (pending !== null) pending.cancel();
+  }
+
+  #elapsedMs(): number {
+    return this.#parent.clock.nowMs() - this.#startedMs;
   }
 
   // ---- pool ----
@@ -249,6 +259,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     const nowMs = parent.clock.nowMs();
     streamInfo.firstUpstreamTxByteMs = nowMs;
     this.started = true;
+    this.#startedMs = nowMs;
     const waits = this.#waiting !== null || this.#waitingTrailers !== null;
     const endStream = this.#headersEnd && !waits;
     this.#encodeComplete = endStream;
@@ -267,6 +278,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
       streamInfo.upstreamHost = host.address;
       streamInfo.upstreamHostName = host.hostname;
       streamInfo.upstreamTransportFailureReason = transportFailureReason;
+      if (host.meter !== null) host.meter.onFailure(0);
     }
     this.#finish();
     this.#parent.onHostAttempted(host);
@@ -285,6 +297,10 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     const { streamInfo } = this.#parent;
     streamInfo.firstUpstreamRxByteMs = nowMs;
     this.headersReceived = true;
+    const { meter } = this.host;
+    if (meter !== null) {
+      meter.onResponseHeaders(headers.status, headers.fields, nowMs - this.#startedMs);
+    }
     if (this.#perTryTimer !== null) this.#perTryTimer.stop();
     if (this.#idleTimer !== null) this.#idleTimer.start(this.#parent.perTryIdleTimeoutMs());
     if (endStream) this.#onResponseEnd(nowMs);
@@ -301,6 +317,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   decodeTrailers(trailers: Trailers): void {
     if (this.#isOver) return;
     this.#onResponseEnd(this.#parent.clock.nowMs());
+    if (this.host.meter !== null) this.host.meter.onResponseTrailers(trailers);
     this.#parent.onUpstreamTrailers(trailers, this);
   }
 
@@ -314,6 +331,9 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     const transportFailureReason = this.#connection?.transportFailureReason ?? '';
     if (transportFailureReason !== '') {
       this.#parent.streamInfo.upstreamTransportFailureReason = transportFailureReason;
+    }
+    if (this.host.meter !== null && !this.headersReceived) {
+      this.host.meter.onFailure(this.#elapsedMs());
     }
     this.#finish();
     this.#parent.onUpstreamReset(reason, transportFailureReason, this);

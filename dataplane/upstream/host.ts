@@ -1,9 +1,9 @@
 // One endpoint in one worker. Identity is its slot: the object, its counters and its pools stay when an update only
 // changes weight, health, priority or metadata, or the address of what is known by a name.
 
-import type { PlacedHost } from '../api/config/cluster.ts';
+import type { HealthStatus, PlacedHost } from '../api/config/cluster.ts';
 import { formatAddress, type SocketAddress } from '../api/connection.ts';
-import type { Host, OutlierMonitor } from '../api/host.ts';
+import type { Host, HostMeter, OutlierMonitor } from '../api/host.ts';
 import { SharedHostStats } from './host-stats.ts';
 import { HostPools } from './pool/host-pools.ts';
 import type { PoolContext } from './pool/pool-context.ts';
@@ -24,6 +24,7 @@ export class UpstreamHost implements Host {
   addressText: string;
   readonly stats: SharedHostStats;
   readonly outlier: OutlierMonitor;
+  readonly meter: HostMeter | null;
   readonly pools: HostPools;
   hostname: string;
   canary: boolean;
@@ -31,11 +32,18 @@ export class UpstreamHost implements Host {
   placed: PlacedHost;
   readonly #slot: SlotRef;
 
-  constructor(placed: PlacedHost, slot: SlotRef, outlier: OutlierMonitor, context: PoolContext) {
+  constructor(
+    placed: PlacedHost,
+    slot: SlotRef,
+    outlier: OutlierMonitor,
+    meter: HostMeter | null,
+    context: PoolContext,
+  ) {
     this.address = { ip: placed.address, port: placed.port };
     this.addressText = formatAddress(this.address);
     this.stats = new SharedHostStats(slot);
     this.outlier = outlier;
+    this.meter = meter;
     this.hostname = placed.hostname;
     this.canary = isCanary(placed);
     this.placed = placed;
@@ -60,14 +68,6 @@ export class UpstreamHost implements Host {
     this.canary = isCanary(placed);
   }
 
-  weight(): number {
-    return this.placed.weight;
-  }
-
-  /** Over all workers. */
-  rqActive(): number {
-    return this.stats.rqActive();
-  }
   get priority(): number {
     return this.placed.priority;
   }
@@ -76,10 +76,26 @@ export class UpstreamHost implements Host {
     return this.placed.metadata;
   }
 
+  weight(): number {
+    return this.placed.weight;
+  }
+
+  /** Over all workers. */
+  rqActive(): number {
+    return this.stats.rqActive();
+  }
 
   /** What discovery says of it, unless a check or outlier detection says worse. */
   health(): PlacedHost['health'] {
     return healthOf(this.placed, this.#slot);
+  }
+
+  /** Envoy: Host::healthStatus, which knows more words than health(). */
+  healthStatus(): HealthStatus {
+    if (hasHealthFlag(this.#slot, UNHEALTHY_FLAGS)) return 'UNHEALTHY';
+    const { health, healthStatus } = this.placed;
+    if (health !== 'unhealthy' && hasHealthFlag(this.#slot, DEGRADED_FLAGS)) return 'DEGRADED';
+    return healthStatus;
   }
 
   /** Clock.machineMs of when it came or became healthy last; 0 = unknown. Written where there is slow start. */

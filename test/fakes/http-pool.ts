@@ -277,6 +277,7 @@ export function poolScenario(
     placedHost('10.0.0.1', 1),
     chunks.ref({ chunk: 0, slot: 1 }),
     idleMonitor,
+    null,
     context,
   );
   const state = { drained: 0 };

@@ -12,7 +12,8 @@ export type LoadBalancingData =
   | RandomData
   | HashingData
   | SubsetData
-  | OverrideHostData;
+  | OverrideHostData
+  | MeasuredPolicyData;
 
 /**
  * Which locality of a priority a request goes to, for policies that choose among the hosts of a list.
@@ -168,4 +169,35 @@ export type OverrideHostSource =
 export interface MetadataKeyData {
   readonly namespace: string;
   readonly path: readonly string[];
+}
+
+/** Policies that measure hosts by their responses (upstream/lb/measured). */
+export type MeasuredPolicyData = ClientSideWeightedRoundRobinData | PeakEwmaData;
+
+/** load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin, by reports in responses. */
+export interface ClientSideWeightedRoundRobinData {
+  readonly kind: 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN';
+  /** Reports must have come for so long; default 10 000. */
+  readonly blackoutPeriodMs: number;
+  /** Default 180 000. */
+  readonly weightExpirationPeriodMs: number;
+  /** >= 100, default 1000. */
+  readonly weightUpdatePeriodMs: number;
+  /** >= 0; how much a share of errors adds to the utilization. Default 0, as Envoy has it (its docs say 1). */
+  readonly errorUtilizationPenalty: number;
+  /** `named_metrics.<key>` and the like: the utilization where there is no application_utilization. */
+  readonly metricNames: readonly string[];
+}
+
+/** remora.load_balancing_policies.peak_ewma.v1.PeakEwma */
+export interface PeakEwmaData {
+  readonly kind: 'PEAK_EWMA';
+  /** > 0, default 10 000. */
+  readonly decayTimeMs: number;
+  /** Of a host that was not measured yet; default 30. */
+  readonly defaultLatencyMs: number;
+  /** What a failure counts as, at least; default 1000. */
+  readonly failureLatencyMs: number;
+  /** >= 2, default 2. */
+  readonly choiceCount: number;
 }

@@ -23,6 +23,17 @@ export const listPolicies: Readonly<Record<string, MessageSupport>> = {
     ...fields('locality_lb_config', 'selection_method'),
     enable_full_scan: { only: [false], note: 'deprecated: use selection_method' },
   },
+  [`${policies}.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin`]: {
+    enable_oob_load_report: { only: [false], note: 'reports come with responses' },
+    ...fields('blackout_period', 'weight_expiration_period', 'weight_update_period'),
+    ...fields('error_utilization_penalty', 'metric_names_for_computing_utilization'),
+  },
+  'remora.load_balancing_policies.peak_ewma.v1.PeakEwma': fields(
+    'decay_time',
+    'default_latency',
+    'failure_latency',
+    'choice_count',
+  ),
   [`${policies}.random.v3.Random`]: fields('locality_lb_config'),
   [`${policies}.common.v3.SlowStartConfig`]: slowStart,
   [`${policies}.common.v3.LocalityLbConfig`]: fields(

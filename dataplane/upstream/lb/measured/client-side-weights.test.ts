@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { seededRandom } from '../../../../test/fakes/cluster-config.ts';
+import { FakeTimers } from '../../../../test/fakes/timers.ts';
+import type { ClientSideWeightedRoundRobinData } from '../../../api/config/load-balancing.ts';
+import type { UpstreamHost } from '../../host.ts';
+import { ClientSideWeightsPicker, WeightMeter, weightOf } from './client-side-weights.ts';
+import { emptyReport } from './orca-report.ts';
+
+const data: ClientSideWeightedRoundRobinData = {
+  kind: 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN',
+  blackoutPeriodMs: 10_000,
+  weightExpirationPeriodMs: 180_000,
+  weightUpdatePeriodMs: 1000,
+  errorUtilizationPenalty: 1,
+  metricNames: ['named_metrics.queue', 'mem_utilization'],
+};
+
+function setUp(count: number) {
+  const timers = new FakeTimers();
+  const meters = Array.from({ length: count }, () => new WeightMeter(data, timers.clock));
+  // A picker looks at the meter only.
+  const hosts = meters.map((meter) => ({ meter })) as unknown as UpstreamHost[];
+  const picker = new ClientSideWeightsPicker(hosts, data, timers.clock, seededRandom(1));
+  const report = (index: number, rps: number, utilization: number) =>
+    meters[index]!.onResponseHeaders(200, [
+      'endpoint-load-metrics',
+      `rps_fractional:${rps},application_utilization:${utilization}`,
+    ]);
+  const shares = (times: number): number[] => {
+    const counts = meters.map(() => 0);
+    for (let i = 0; i < times; i++) counts[hosts.indexOf(picker.pick()!)]!++;
+    return counts.map((of) => of / times);
+  };
+  return { timers, report, shares };
+}
+
+test('the weight is the rate that a host would serve at full use, less for its errors', () => {
+  const report = (given: object) => weightOf({ ...emptyReport(), ...given }, data);
+  assert.equal(report({ rpsFractional: 100, applicationUtilization: 0.5 }), 200);
+  assert.equal(report({ rpsFractional: 100, cpuUtilization: 0.25 }), 400);
+  assert.equal(
+    report({ rpsFractional: 100, cpuUtilization: 0.25, memUtilization: 0.5 }),
+    200,
+    'a named metric goes before the processor',
+  );
+  const metrics = new Map([['named_metrics.queue', 0.8]]);
+  assert.equal(
+    report({ rpsFractional: 100, memUtilization: 0.5, metrics }),
+    125,
+    'the worst of them',
+  );
+  assert.equal(report({ rpsFractional: 100, applicationUtilization: 0.5, eps: 50 }), 100);
+  assert.equal(report({ applicationUtilization: 0.5 }), 0, 'no rate');
+  assert.equal(report({ rpsFractional: 100 }), 0, 'no use');
+  assert.equal(report({ rpsFractional: 1e12, cpuUtilization: 1e-9 }), 4_294_967_295);
+});
+
+test('reports count after the blackout, until they are too old; who has none weighs the median', () => {
+  const { timers, report, shares } = setUp(3);
+  report(0, 300, 1);
+  report(1, 100, 1);
+  timers.advance(9000);
+  assert.deepEqual(shares(300), [1 / 3, 1 / 3, 1 / 3], 'blackout');
+  report(0, 300, 1);
+  report(1, 100, 1);
+  timers.advance(2000);
+  // 300, 100, and the median of both, which is the upper one.
+  assert.deepEqual(shares(700), [3 / 7, 1 / 7, 3 / 7]);
+  timers.advance(181_000);
+  assert.deepEqual(shares(300), [1 / 3, 1 / 3, 1 / 3], 'expired');
+  report(0, 300, 1);
+  timers.advance(2000);
+  assert.deepEqual(shares(300), [1 / 3, 1 / 3, 1 / 3], 'a blackout again');
+});
+
+test('weights change once per weight_update_period', () => {
+  const { timers, report, shares } = setUp(2);
+  report(0, 300, 1);
+  report(1, 100, 1);
+  timers.advance(11_000);
+  assert.deepEqual(shares(400), [3 / 4, 1 / 4]);
+  report(1, 300, 1);
+  timers.advance(999);
+  assert.deepEqual(shares(400), [3 / 4, 1 / 4]);
+  timers.advance(1);
+  const [first] = shares(400);
+  assert.ok(Math.abs(first! - 1 / 2) < 0.01);
+});
+
+test('reports in trailers count, and nonsense does not', () => {
+  const timers = new FakeTimers();
+  const meter = new WeightMeter(data, timers.clock);
+  meter.onResponseHeaders(200, ['endpoint-load-metrics', 'nonsense']);
+  meter.onResponseTrailers(['endpoint-load-metrics', 'rps_fractional:10,cpu_utilization:0.5']);
+  timers.advance(20_000);
+  assert.equal(meter.validWeight(timers.clock.nowMs()), 20);
+});
