@@ -59,6 +59,7 @@ describe('compileRouteConfiguration', () => {
         idleTimeoutMs: null,
         retryPolicy: null,
         mirrors: [],
+        metadataMatch: null,
         priority: 0,
         maxStreamDurationMs: null,
         grpcTimeoutHeader: null,
@@ -71,6 +72,7 @@ describe('compileRouteConfiguration', () => {
       requestHeaders: none,
       responseHeaders: none,
       perRequestBufferLimitBytes: null,
+      requestBodyBufferLimitBytes: null,
       statPrefix: '',
       perFilterConfig: {},
     });

@@ -58,14 +58,14 @@ static_resources:
   - name: a
     connect_timeout: 0s
     health_checks: []
-    lb_subset_config: {}
+    track_cluster_stats: {}
   - name: a
     connect_timeot: 1s
 `),
       [
         'bootstrap.yaml:2:30 admin.address.socket_address.address: malformed IP address: nowhere',
         'bootstrap.yaml:6:5 static_resources.clusters[0].connect_timeout: must be > 0',
-        'bootstrap.yaml:8:5 not supported yet: static_resources.clusters[0].lb_subset_config',
+        'bootstrap.yaml:8:5 not supported yet: static_resources.clusters[0].track_cluster_stats',
         "bootstrap.yaml:9:5 static_resources.clusters[1].name: duplicate cluster 'a'",
         'bootstrap.yaml:10:5 static_resources.clusters[1].connect_timeot: unknown field of envoy.config.cluster.v3.Cluster; did you mean connect_timeout?',
       ],

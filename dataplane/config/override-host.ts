@@ -41,7 +41,10 @@ function compileSource(
     if (header !== '') compilation.fail(path, 'only one of header, metadata may be set');
     return { kind: 'metadata', key: compileKey(metadata) };
   }
-  if (header === '') compilation.fail(path, 'one of header, metadata is required');
+  if (header === '') {
+    compilation.fail(path, 'one of header, metadata is required');
+    return { kind: 'header', name: '' };
+  }
   return { kind: 'header', name: headerName(header, `${path}.header`, compilation) };
 }
 

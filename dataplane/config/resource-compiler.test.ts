@@ -79,11 +79,11 @@ describe('createResourceCompiler', () => {
   it('reports all errors of a resource at once', () => {
     const result = compileYaml(
       'cluster',
-      '{name: c, connect_timeout: 0s, type: EDS, lb_subset_config: {}}',
+      '{name: c, connect_timeout: 0s, type: EDS, track_cluster_stats: {}}',
     );
     assert.deepEqual(!result.ok && result.errors.map(({ path }) => path), [
       'connect_timeout',
-      'lb_subset_config',
+      'track_cluster_stats',
       'eds_cluster_config',
     ]);
   });
