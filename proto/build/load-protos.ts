@@ -19,7 +19,7 @@ export function protoPackage(): { readonly dir: string; readonly version: string
   return { dir: dirname(manifest), version };
 }
 
-/** Every v3 Envoy file, the xDS types and both TypedStructs, resolved. */
+/** Every v3 Envoy file, the xDS types, both TypedStructs and our own messages (overlay/), resolved. */
 export function loadProtos(): protobuf.Root {
   const deps = join(protoPackage().dir, 'deps');
   const includeDirs = [
@@ -85,7 +85,7 @@ export function reachableTypes(root: protobuf.Root): ReadonlySet<protobuf.Type |
       const name = fullName(object);
       if (annotationPackage.test(name)) continue;
       const isOurs =
-        /^(envoy|xds|udpa)\./.test(name) ||
+        /^(envoy|xds|udpa|remora)\./.test(name) ||
         (isWellKnown(name) && !(object instanceof protobuf.Enum));
       if (isOurs && (object instanceof protobuf.Type || object instanceof protobuf.Enum))
         visit(object);
