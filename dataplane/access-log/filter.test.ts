@@ -91,3 +91,8 @@ test('knows gRPC statuses from headers and from what the HTTP status means', () 
   assert.equal(passes(unavailable, { responseCode: 200 }), false);
   assert.equal(passes({ ...unavailable, exclude: true }, { responseCode: 503 }), false);
 });
+
+test('leaves out what the health_check filter took for a check', () => {
+  assert.equal(passes({ kind: 'not_health_check' }, { isHealthCheck: true }), false);
+  assert.equal(passes({ kind: 'not_health_check' }), true);
+});

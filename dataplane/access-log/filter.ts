@@ -23,8 +23,7 @@ export function compileLogFilter(data: AccessLogFilterData, random: Random): Log
         streamInfo.endMs >= 0 && compare(Math.floor(streamInfo.endMs - streamInfo.startMs));
     }
     case 'not_health_check':
-      // Only the health_check filter marks requests, and there is none yet.
-      return () => true;
+      return ({ streamInfo }) => !streamInfo.isHealthCheck;
     case 'runtime': {
       const { numerator, denominator } = data.fraction;
       return (context) => {

@@ -55,6 +55,7 @@ function streamInfo(overrides: Partial<StreamInfo> = {}): StreamInfo {
     dynamicMetadata: null,
     filterState: null,
     schemeMatchesUpstream: false,
+    isHealthCheck: false,
     ...overrides,
   };
 }

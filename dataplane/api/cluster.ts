@@ -41,6 +41,8 @@ export interface Cluster {
   /** The TCP pool of `host`: one connection per newConnection, none reused. */
   tcpPool(host: Host, priority: ResourcePriority, downstream?: Connection | null): TcpPool;
   maintenanceMode(): boolean;
+  /** How many hosts it has, and how many of them are not unhealthy (over all workers and priorities). */
+  membership(): { readonly total: number; readonly usable: number };
   /**
    * Draws whether this request is refused because discovery says that the cluster has too much to do
    * (ClusterLoadAssignment.Policy.drop_overloads); null = it is not. Unconditional: all are.

@@ -90,6 +90,8 @@ export interface StreamInfo {
   requestedServerName: string;
   /** Envoy: shouldSchemeMatchUpstream; the router sets the scheme. */
   schemeMatchesUpstream: boolean;
+  /** The health_check filter says so: not_health_check_filter leaves it out of logs. */
+  isHealthCheck: boolean;
   filterChainName: string;
   /** Dynamic metadata by namespace; null until a filter sets some. */
   dynamicMetadata: Record<string, Record<string, unknown>> | null;

@@ -49,6 +49,7 @@ export class HttpStreamInfo implements StreamInfo {
   downstreamTls: TlsInfo | null;
   requestedServerName: string;
   schemeMatchesUpstream: boolean;
+  isHealthCheck: boolean;
   filterChainName: string;
   dynamicMetadata: Record<string, Record<string, unknown>> | null;
   filterState: StreamInfo['filterState'];
@@ -97,6 +98,7 @@ export class HttpStreamInfo implements StreamInfo {
     this.downstreamTls = connection.tls;
     this.requestedServerName = connection.requestedServerName;
     this.schemeMatchesUpstream = false;
+    this.isHealthCheck = false;
     this.filterChainName = filterChainName;
     this.dynamicMetadata = null;
     this.filterState = null;

@@ -14,6 +14,7 @@ import { grpcJsonTranscoder } from '../extensions/http/grpc-json-transcoder/conf
 import { grpcStats } from '../extensions/http/grpc-stats/config.ts';
 import { grpcWeb } from '../extensions/http/grpc-web/config.ts';
 import { headerMutation } from '../extensions/http/header-mutation/config.ts';
+import { healthCheck } from '../extensions/http/health-check/config.ts';
 import { rbac } from '../extensions/http/rbac/config.ts';
 import { router } from '../extensions/http/router/config.ts';
 import { statefulSession } from '../extensions/http/stateful-session/config.ts';
@@ -62,6 +63,7 @@ export const builtInExtensions: readonly AnyFactory[] = [
   headerMutation,
   fault,
   cors,
+  healthCheck,
   grpcStats,
   grpcWeb,
   grpcHttp1Bridge,

@@ -12,6 +12,7 @@ import { grpcJsonTranscoder } from '../extensions/http/grpc-json-transcoder/filt
 import { grpcStats } from '../extensions/http/grpc-stats/filter.ts';
 import { grpcWeb } from '../extensions/http/grpc-web/filter.ts';
 import { headerMutationFactory } from '../extensions/http/header-mutation/filter.ts';
+import { healthCheck } from '../extensions/http/health-check/filter.ts';
 import { rbac } from '../extensions/http/rbac/filter.ts';
 import { routerFilterFactory } from '../extensions/http/router/filter.ts';
 import { statefulSession } from '../extensions/http/stateful-session/filter.ts';
@@ -44,6 +45,7 @@ export const workerFactories: WorkerFactories = {
     headerMutation,
     fault,
     cors,
+    healthCheck,
     grpcStats,
     grpcWeb,
     grpcHttp1Bridge,

@@ -111,6 +111,9 @@ export class UpstreamCluster implements Cluster {
     config: ClusterConfig,
     slot: SlotAddress,
     parts: ClusterParts,
+  #membership = { total: 0, usable: 0 };
+  /** The hostsVersion() that #membership is of. */
+  #membershipVersion = -1;
     former: UpstreamCluster | null,
     localCluster: LocalCluster,
   ) {
@@ -245,6 +248,17 @@ export class UpstreamCluster implements Cluster {
       const wanted = stats.upstreamRqPendingActive + stats.upstreamRqActive + 1;
       if (wanted * ratio <= stats.upstreamCxActive) return;
       const host = this.#balancer.peek();
+  membership(): { readonly total: number; readonly usable: number } {
+    const version = this.hostsVersion();
+    if (version !== this.#membershipVersion) {
+      this.#membershipVersion = version;
+      let usable = 0;
+      for (const host of this.#hosts.values()) if (host.health() !== 'unhealthy') usable++;
+      this.#membership = { total: this.#hosts.size, usable };
+    }
+    return this.#membership;
+  }
+
       const pool = host === null ? null : host.pools.http(priority, protocol);
       if (pool === null || !pool.preconnect(ratio)) return;
     }

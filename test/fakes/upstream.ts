@@ -281,6 +281,12 @@ export class FakeCluster implements Cluster {
     throw new Error('not for HTTP');
   }
 
+  hostCounts = { total: 2, usable: 2 };
+
+  membership(): { readonly total: number; readonly usable: number } {
+    return this.hostCounts;
+  }
+
   maintenanceMode(): boolean {
     return this.isInMaintenance;
   }

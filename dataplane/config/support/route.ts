@@ -201,6 +201,10 @@ export const httpFilterSupport: SupportGroup = {
       'remove_on_match',
     ),
     'envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch': fields('key_matcher'),
+    [`${http}.health_check.v3.HealthCheck`]: {
+      ...fields('pass_through_mode', 'headers', 'cluster_min_healthy_percentages'),
+      cache_time: { note: 'one answer for all workers' },
+    },
     [`${http}.fault.v3.HTTPFault`]: fields(
       'delay',
       'abort',

@@ -71,6 +71,7 @@ function logContext(
     dynamicMetadata: null,
     filterState: null,
     schemeMatchesUpstream: false,
+    isHealthCheck: true,
   };
   return connectionLogContext(streamInfo, 'NotSet');
 }
