@@ -176,6 +176,7 @@ export interface ClusterTrafficStats {
   upstreamRqMaintenanceMode: number;
   upstreamRqTimeout: number;
   upstreamRqPerTryTimeout: number;
+  upstreamRqPerTryIdleTimeout: number;
   upstreamRqMaxDurationReached: number;
   upstreamRqRxReset: number;
   upstreamRqTxReset: number;

@@ -110,6 +110,7 @@ function compileVirtualHost(
     includeAttemptCountInResponse: host.include_attempt_count_in_response ?? false,
     includeIsTimeoutRetryHeader: host.include_is_timeout_retry_header ?? false,
     perRequestBufferLimitBytes: wrapperOr(host.per_request_buffer_limit_bytes, null),
+    requestBodyBufferLimitBytes: bytesOr(host.request_body_buffer_limit),
     mirrors: compileMirrors(
       host.request_mirror_policies,
       path,
@@ -133,6 +134,7 @@ function compileRoute(route: RouteProto, path: string, scope: RouteScope): Route
     requestHeaders: compileHeaderMutations('request', route, path, compilation),
     responseHeaders: compileHeaderMutations('response', route, path, compilation),
     perRequestBufferLimitBytes: wrapperOr(route.per_request_buffer_limit_bytes, null),
+    requestBodyBufferLimitBytes: bytesOr(route.request_body_buffer_limit),
     statPrefix: route.stat_prefix ?? '',
     perFilterConfig: compilePerFilterConfig(
       route.typed_per_filter_config,
@@ -140,4 +142,9 @@ function compileRoute(route: RouteProto, path: string, scope: RouteScope): Route
       compilation,
     ),
   };
+}
+
+/** A UInt64Value, whose plain form is a text where a number does not hold it. */
+function bytesOr(limit: RouteProto['request_body_buffer_limit']): number | null {
+  return limit === undefined ? null : Number(limit.value);
 }

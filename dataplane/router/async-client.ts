@@ -240,6 +240,7 @@ const route: Omit<RouteData, 'action'> = {
   requestHeaders: noMutations,
   responseHeaders: noMutations,
   perRequestBufferLimitBytes: null,
+  requestBodyBufferLimitBytes: null,
   statPrefix: '',
   perFilterConfig: {},
 };
@@ -256,6 +257,7 @@ const host: VirtualHostData = {
   includeAttemptCountInResponse: false,
   includeIsTimeoutRetryHeader: false,
   perRequestBufferLimitBytes: null,
+  requestBodyBufferLimitBytes: null,
   mirrors: [],
   perFilterConfig: {},
 };

@@ -58,7 +58,9 @@ export function handlePerTryTimeout(
   isIdle: boolean,
 ): void {
   if (stream.isDone) return;
-  if (!isIdle) request.cluster.stats.upstreamRqPerTryTimeout++;
+  const { stats } = request.cluster;
+  if (isIdle) stats.upstreamRqPerTryIdleTimeout++;
+  else stats.upstreamRqPerTryTimeout++;
   stream.upstream = null;
   request.reset();
   if (request.hostAttempted) {

@@ -48,7 +48,7 @@ export function handleHeaders(
   if (cluster.config.healthCheck !== null && getField(headers.fields, IMMEDIATE_FAIL) !== null) {
     cluster.onImmediateHealthCheckFail(host);
   }
-  if (stream.retryState !== null && retryResponse(stream, headers, request)) return;
+  if (stream.retryState !== null && retryResponse(stream, headers, request, endStream)) return;
   dropRetryState(stream);
   const route = stream.route!;
   const { suppressEnvoyHeaders } = stream.config;

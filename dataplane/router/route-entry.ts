@@ -78,7 +78,11 @@ export class RouteEntry implements Route {
         ? virtualHost.retryPolicy
         : compileRetryPolicy(forward.retryPolicy);
     this.hashPolicy = forward === null ? null : compileHashPolicy(forward.hashPolicy);
-    this.bufferLimitBytes = data.perRequestBufferLimitBytes ?? virtualHost.bufferLimitBytes;
+    this.bufferLimitBytes =
+      data.requestBodyBufferLimitBytes ??
+      virtualHost.bodyBufferLimitBytes ??
+      data.perRequestBufferLimitBytes ??
+      virtualHost.bufferLimitBytes;
     this.shadowPolicies =
       forward === null || forward.mirrors.length === 0
         ? virtualHost.shadowPolicies

@@ -94,6 +94,7 @@ function tlsRedirect(host: VirtualHostData, level: RouteConfigLevel): RouteEntry
       requestHeaders: none,
       responseHeaders: none,
       perRequestBufferLimitBytes: null,
+      requestBodyBufferLimitBytes: null,
       statPrefix: '',
       perFilterConfig: {},
     },

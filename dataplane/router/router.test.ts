@@ -455,6 +455,7 @@ test('an idle try ends, also in the middle of the response', () => {
   assert.equal(scenario.isReset, false);
   scenario.timers.advance(1);
   assert.equal(scenario.summary(), 'reset UT upstream_per_try_idle_timeout');
+  assert.equal(scenario.cluster.stats.upstreamRqPerTryIdleTimeout, 1);
 });
 
 test('a retry gets the whole body again, and what comes during the wait', () => {

@@ -178,9 +178,9 @@ function keepForResend(stream: RouterStream, data: Buffer): Buffer {
   return slab.memory.subarray(at, stream.bodySlabBytes);
 }
 
+/** Envoy: a limit of the route goes before the listener's, also where it is larger. */
 function bodyLimit(stream: RouterStream): number {
-  const ofRoute = stream.route!.bufferLimitBytes ?? Number.POSITIVE_INFINITY;
-  return Math.min(ofRoute, stream.bufferLimitBytes());
+  return stream.route!.bufferLimitBytes ?? stream.bufferLimitBytes();
 }
 
 /** True = a retry was scheduled instead. */
@@ -201,11 +201,12 @@ export function maybeRetryReset(
   return true;
 }
 
-/** True = the response is dropped and a retry scheduled. */
+/** True = the response is dropped and a retry scheduled. `endStream`: the head is all of it. */
 export function retryResponse(
   stream: RouterStream,
   headers: ResponseHeaders,
   request: UpstreamRequest,
+  endStream: boolean,
 ): boolean {
   const retryState = stream.retryState!;
   const status = retryState.shouldRetryHeaders(headers);
@@ -218,7 +219,9 @@ export function retryResponse(
   stream.isTimeoutRetry = false;
   request.host.stats.rqError++;
   stream.upstream = null;
-  request.reset();
+  // A connection on which nothing is under way any more is kept.
+  if (endStream) request.complete();
+  else request.reset();
   return true;
 }
 

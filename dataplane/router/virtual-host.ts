@@ -49,6 +49,8 @@ export class VirtualHost {
   readonly includeIsTimeoutRetryHeader: boolean;
   /** Null = none. */
   readonly bufferLimitBytes: number | null;
+  /** request_body_buffer_limit; null = none. */
+  readonly bodyBufferLimitBytes: number | null;
   readonly level: RouteConfigLevel;
   /** Its own, else the route configuration's. */
   readonly shadowPolicies: readonly ShadowPolicy[];
@@ -68,6 +70,7 @@ export class VirtualHost {
     this.includeAttemptCountInResponse = data.includeAttemptCountInResponse;
     this.includeIsTimeoutRetryHeader = data.includeIsTimeoutRetryHeader;
     this.bufferLimitBytes = data.perRequestBufferLimitBytes;
+    this.bodyBufferLimitBytes = data.requestBodyBufferLimitBytes;
     this.level = level;
     this.shadowPolicies =
       data.mirrors.length === 0 ? level.shadowPolicies : compileShadowPolicies(data.mirrors);

@@ -49,6 +49,7 @@ const counters = [
   'upstreamRqMaintenanceMode',
   'upstreamRqTimeout',
   'upstreamRqPerTryTimeout',
+  'upstreamRqPerTryIdleTimeout',
   'upstreamRqMaxDurationReached',
   'upstreamRqRxReset',
   'upstreamRqTxReset',
@@ -126,6 +127,7 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamRqPerTryTimeout = 0;
   upstreamRqMaxDurationReached = 0;
   upstreamRqRxReset = 0;
+  upstreamRqPerTryIdleTimeout = 0;
   upstreamRqTxReset = 0;
   upstreamRqRetry = 0;
   upstreamRqRetryBackoffExponential = 0;

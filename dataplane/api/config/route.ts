@@ -45,6 +45,8 @@ export interface VirtualHostData {
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
   readonly perRequestBufferLimitBytes: number | null;
+  /** Goes before every perRequestBufferLimitBytes, of the virtual host, too. */
+  readonly requestBodyBufferLimitBytes: number | null;
   /** For routes without mirrors. */
   readonly mirrors: readonly MirrorPolicyData[];
   readonly perFilterConfig: PerFilterConfigData;
@@ -57,6 +59,8 @@ export interface RouteData {
   readonly requestHeaders: HeaderMutationsData;
   readonly responseHeaders: HeaderMutationsData;
   readonly perRequestBufferLimitBytes: number | null;
+  /** Goes before every perRequestBufferLimitBytes, of the virtual host, too. */
+  readonly requestBodyBufferLimitBytes: number | null;
   readonly statPrefix: string;
   readonly perFilterConfig: PerFilterConfigData;
 }

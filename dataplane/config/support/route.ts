@@ -32,14 +32,14 @@ export const routeSupport: SupportGroup = {
       ...fields('typed_per_filter_config', 'include_request_attempt_count'),
       ...fields('include_attempt_count_in_response', 'include_is_timeout_retry_header'),
       retry_policy: 'yes',
-      per_request_buffer_limit_bytes: 'yes',
+      ...fields('per_request_buffer_limit_bytes', 'request_body_buffer_limit'),
       request_mirror_policies: 'yes',
     },
     [`${route}.Route`]: {
       ...fields('name', 'match', 'route', 'redirect', 'direct_response'),
       ...fields('typed_per_filter_config'),
       ...headerLists,
-      ...fields('per_request_buffer_limit_bytes', 'stat_prefix'),
+      ...fields('per_request_buffer_limit_bytes', 'request_body_buffer_limit', 'stat_prefix'),
     },
     [`${route}.RouteMatch`]: fields(
       'prefix',

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { forwardAction, retryPolicy } from '../../../test/fakes/route-data.ts';
+import { forwardAction, retryPolicy, routeData } from '../../../test/fakes/route-data.ts';
 import { RouterScenario } from '../../../test/fakes/router.ts';
 import { FakeHost } from '../../../test/fakes/upstream.ts';
 import { StreamResetReason } from '../../api/codec.ts';
 import type { RateLimitedBackOffData, RetryPolicyData } from '../../api/config/route.ts';
+import { ResponseHeaders } from '../../api/headers.ts';
 import type { PriorityLoad } from '../../api/load-balancing.ts';
 import { isRejected } from './host-predicates.ts';
 import { PreviousPriorities } from './previous-priorities.ts';
@@ -84,6 +85,19 @@ test('a client that goes away during the wait was not retried', () => {
   scenario.timers.advance(100);
   assert.equal(scenario.cluster.stats.upstreamRqRetry, 0);
   assert.equal(scenario.cluster.retries.count(), 0);
+});
+
+test('a retried response without a body leaves its connection as it is', () => {
+  const scenario = retrying({}).request();
+  scenario.attempt.ready().decoder.decodeHeaders(new ResponseHeaders(503, []), true);
+  assert.equal(scenario.attempt.resetBy, null);
+  const sending = retrying({}).request([], false);
+  sending.attempt.ready().decoder.decodeHeaders(new ResponseHeaders(503, []), true);
+  assert.equal(
+    sending.attempt.resetBy,
+    StreamResetReason.LocalReset,
+    'the request is not complete',
+  );
 });
 
 // ---- whose policy ----
@@ -240,4 +254,37 @@ test('only retries go by other loads', () => {
   scenario.attempt.respond(503);
   scenario.timers.advance(25);
   assert.deepEqual(scenario.filter.priorityLoad(original).healthy, [0, 100]);
+});
+
+// ---- bodies ----
+
+test("the route's limit of kept bytes goes before the listener's, request_body_buffer_limit before the others", () => {
+  const isKept = (
+    bytes: number,
+    route: { readonly per?: number; readonly body?: number },
+    virtualHost: { readonly per?: number; readonly body?: number } = {},
+  ): boolean => {
+    const limits = ({ per, body }: typeof route) => ({
+      perRequestBufferLimitBytes: per ?? null,
+      requestBodyBufferLimitBytes: body ?? null,
+    });
+    const scenario = new RouterScenario({
+      virtualHost: {
+        ...limits(virtualHost),
+        routes: [
+          routeData({ action: forwardAction({ retryPolicy: retryPolicy() }), ...limits(route) }),
+        ],
+      },
+      bufferLimitBytes: 100,
+    });
+    scenario.request([], false).attempt.ready();
+    scenario.data('x'.repeat(bytes), true);
+    return scenario.cluster.stats.retryOrShadowAbandoned === 0;
+  };
+  assert.equal(isKept(101, {}), false);
+  assert.equal(isKept(101, { per: 200 }), true);
+  assert.equal(isKept(51, { per: 50 }), false);
+  assert.equal(isKept(101, { per: 50, body: 200 }), true);
+  assert.equal(isKept(101, { per: 50 }, { body: 200 }), true);
+  assert.equal(isKept(101, { body: 50 }, { per: 200, body: 200 }), false);
 });
