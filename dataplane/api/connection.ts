@@ -84,6 +84,8 @@ export interface Connection {
   /** The peer of the socket, where a PROXY header has named another; absent = remoteAddress. */
   readonly directRemoteAddress?: SocketAddress;
   readonly localAddress: SocketAddress;
+  /** localAddress is the destination that a listener filter restored, not the socket's; absent = false. */
+  readonly localAddressRestored?: boolean;
   /** What came in a PROXY header; absent or null = none came. */
   proxyProtocol?: ProxyProtocolInfo | null;
   /** Null on plaintext. */

@@ -14,6 +14,7 @@ import type { TimerService } from '../../common/timer.ts';
 import type { AccessLogger } from './access-log.ts';
 import type { ClusterManager } from './cluster.ts';
 import type { SecretData } from './config/tls.ts';
+import type { DnsCaches } from './dns-cache.ts';
 import type { HttpFilterConfig } from './http-filter.ts';
 import type { ListenerFilterConfig } from './listener-filter.ts';
 import type { NetworkFilterConfig } from './network-filter.ts';
@@ -151,6 +152,7 @@ export interface DecodedAny {
 /** Worker-side services that a runtime half may use. */
 export interface WorkerContext {
   readonly clusterManager: ClusterManager;
+  readonly dnsCaches: DnsCaches;
   readonly stats: StatsStore;
   readonly timers: TimerService;
   readonly clock: Clock;

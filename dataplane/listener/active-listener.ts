@@ -279,6 +279,7 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
       remoteAddress: properties.remoteAddress,
       directRemoteAddress: properties.directRemoteAddress,
       localAddress: properties.localAddress,
+      localAddressRestored: properties.localAddressRestored,
       proxyProtocol: properties.proxyProtocol,
     });
     const { name } = chain.config;

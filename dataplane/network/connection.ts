@@ -60,6 +60,7 @@ export interface SocketConnectionOptions {
   readonly remoteAddress?: SocketAddress;
   readonly localAddress?: SocketAddress;
   readonly directRemoteAddress?: SocketAddress;
+  readonly localAddressRestored?: boolean;
   readonly proxyProtocol?: ProxyProtocolInfo | null;
   /** The socket is still connecting; the connector calls onConnected later. */
   readonly connecting?: boolean;
@@ -81,6 +82,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
   remoteAddress: SocketAddress;
   readonly directRemoteAddress: SocketAddress;
   localAddress: SocketAddress;
+  readonly localAddressRestored: boolean;
   proxyProtocol: ProxyProtocolInfo | null;
   tls: TlsInfo | null;
   requestedServerName: string;
@@ -140,6 +142,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
     this.remoteAddress = options.remoteAddress ?? transport.remoteAddress() ?? NO_ADDRESS;
     this.directRemoteAddress = options.directRemoteAddress ?? this.remoteAddress;
     this.localAddress = options.localAddress ?? transport.localAddress() ?? NO_ADDRESS;
+    this.localAddressRestored = options.localAddressRestored ?? false;
     this.proxyProtocol = options.proxyProtocol ?? null;
     this.#state = options.connecting === true ? State.Connecting : State.Open;
     transport.attach(this);

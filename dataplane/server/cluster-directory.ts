@@ -9,6 +9,8 @@ import type { StatsStore } from '../api/stats.ts';
 import { SecretStore } from '../tls/secret-store.ts';
 import { createClusterTls } from '../upstream/cluster-tls.ts';
 import { type NameResolver, systemNameResolver } from '../upstream/discovery/name-resolver.ts';
+import type { DnsCacheRequest } from '../upstream/dynamic-forward-proxy/cache-messages.ts';
+import { MainDnsCaches } from '../upstream/dynamic-forward-proxy/main-dns-caches.ts';
 import { ReportIndex } from '../upstream/host-report.ts';
 import type { OutlierReport } from '../upstream/outlier/outlier-event.ts';
 import type { OutlierStatus } from '../upstream/outlier/status.ts';
@@ -36,6 +38,7 @@ export class ClusterDirectory {
   readonly #parts: ClusterDirectoryParts;
   readonly #chunks = new SharedChunks();
   readonly #supervision: ClusterSupervision;
+  readonly #dnsCaches: MainDnsCaches;
   readonly #resolvers = new Map<string, NameResolver>();
   /** For the TLS of health checks. */
   readonly #secrets = new SecretStore();
@@ -44,6 +47,14 @@ export class ClusterDirectory {
   constructor(parts: ClusterDirectoryParts) {
     this.#parts = parts;
     const { supervisor, stats, clock, random, timers } = parts;
+    this.#dnsCaches = new MainDnsCaches({
+      clock,
+      random,
+      timers,
+      stats,
+      resolverFor: (config) => this.#resolverFor(config),
+      publish: (update, cache) => supervisor.broadcast({ type: 'dns-cache', update, cache }),
+    });
     this.#supervision = new ClusterSupervision({
       clock,
       random,
@@ -56,7 +67,7 @@ export class ClusterDirectory {
         timers,
         onChunk: (index, buffer) => supervisor.broadcast({ type: 'shared-chunk', index, buffer }),
       }),
-      resolverFor: (servers) => this.#resolverFor(servers),
+      resolverFor: (config) => this.#resolverFor(config),
       onCluster: (config, slot) => supervisor.broadcast({ type: 'cluster', config, slot }),
       onClusterRemoved: (name) => supervisor.broadcast({ type: 'cluster-remove', name }),
       onPlaced: (assignment) => supervisor.broadcast({ type: 'assignment', assignment }),
@@ -73,6 +84,8 @@ export class ClusterDirectory {
 
   addOrUpdate(config: ClusterConfig, addedViaApi: boolean): void {
     this.#supervision.addOrUpdate(config, addedViaApi);
+    const { provided } = config;
+    if (provided?.kind === 'DYNAMIC_FORWARD_PROXY') this.#dnsCaches.start(provided.cache);
   }
 
   remove(name: string): void {
@@ -85,6 +98,11 @@ export class ClusterDirectory {
 
   onOutlierReport(report: OutlierReport): void {
     this.#supervision.onOutlierReport(report);
+  }
+
+  /** A worker wants a name resolved, or uses it on. */
+  onDnsCacheRequest(request: DnsCacheRequest): void {
+    this.#dnsCaches.onRequest(request);
   }
 
   onImmediateHealthCheckFail(cluster: string, address: string): void {
@@ -128,13 +146,14 @@ export class ClusterDirectory {
 
   close(): void {
     this.#supervision.close();
+    this.#dnsCaches.close();
   }
 
   #resolverFor(config: DnsResolverConfig): NameResolver {
     const key = JSON.stringify(config);
     let resolver = this.#resolvers.get(key);
     if (resolver === undefined) {
-      resolver = systemNameResolver(servers);
+      resolver = systemNameResolver(config);
       this.#resolvers.set(key, resolver);
     }
     return resolver;

@@ -3,12 +3,17 @@
 
 import type { LogLevel } from '../../common/logger.ts';
 import type { ClusterConfig, Locality, PlacedAssignment } from '../api/config/cluster.ts';
+import type { DnsCacheData } from '../api/config/dns.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { RouteConfigData } from '../api/config/route.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import type { SocketAddress } from '../api/connection.ts';
 import type { DrainStrategy } from '../api/drain.ts';
 import type { StatsSnapshot } from '../stats/snapshot.ts';
+import type {
+  DnsCacheRequest,
+  DnsCacheUpdate,
+} from '../upstream/dynamic-forward-proxy/cache-messages.ts';
 import type { HostReport } from '../upstream/host-report.ts';
 import type { OutlierReport } from '../upstream/outlier/outlier-event.ts';
 
@@ -52,6 +57,8 @@ export type ToWorker =
       readonly cluster: string;
       readonly host: { readonly chunk: number; readonly slot: number };
     }
+  /** A name of a DNS cache was resolved, or forgotten. */
+  | { readonly type: 'dns-cache'; readonly update: DnsCacheUpdate; readonly cache: DnsCacheData }
   | { readonly type: 'secret'; readonly secret: SecretData }
   | { readonly type: 'route'; readonly config: RouteConfigData }
   | { readonly type: 'route-remove'; readonly name: string }
@@ -105,6 +112,7 @@ export type FromWorker =
   | { readonly type: 'drained'; readonly request: number }
   | { readonly type: 'reply'; readonly request: number; readonly data: unknown }
   | { readonly type: 'outlier'; readonly report: OutlierReport }
+  | { readonly type: 'dns-cache'; readonly request: DnsCacheRequest }
   /** A host's response said x-envoy-immediate-health-check-fail; `address` is `ip:port`. */
   | {
       readonly type: 'immediate-health-check-fail';

@@ -26,6 +26,8 @@ import type { NetworkFilterConfig } from '../api/network-filter.ts';
 import type { RouteTable } from '../api/route.ts';
 import type { StatField, StatsStore } from '../api/stats.ts';
 import { HolderStore } from '../stats/store.ts';
+import type { DnsCacheRequest } from '../upstream/dynamic-forward-proxy/cache-messages.ts';
+import { WorkerDnsCaches } from '../upstream/dynamic-forward-proxy/worker-dns-caches.ts';
 import { serverScope } from './server-stats.ts';
 import type { WorkerData } from './worker-channel.ts';
 
@@ -62,6 +64,7 @@ class BugStats {
 
 export class LiveWorkerContext implements WorkerContext {
   readonly clusterManager: ClusterManager;
+  readonly dnsCaches: WorkerDnsCaches;
   readonly stats: StatsStore = new HolderStore();
   readonly timers: TimerService = new TimerWheel();
   readonly clock: Clock = systemClock;
@@ -87,6 +90,7 @@ export class LiveWorkerContext implements WorkerContext {
     factories: WorkerFactories,
     buildRouteTable: BuildRouteTable,
     createClusterManager: (context: Omit<WorkerContext, 'clusterManager'>) => ClusterManager,
+    requestDns: (request: DnsCacheRequest) => void,
   ) {
     this.workerIndex = data.workerIndex;
     this.concurrency = data.concurrency;
@@ -99,6 +103,11 @@ export class LiveWorkerContext implements WorkerContext {
     this.#listener = byName(factories.listener);
     this.#accessLog = byName(factories.accessLog);
     this.stats.add(serverScope, this.#bugs);
+    this.dnsCaches = new WorkerDnsCaches({
+      clock: this.clock,
+      stats: this.stats,
+      request: requestDns,
+    });
     this.clusterManager = createClusterManager(this);
   }
 

@@ -51,12 +51,14 @@ class WorkerThread {
             reportOutlier: (report) => post({ type: 'outlier', report }),
             reportImmediateHealthCheckFail: (cluster, address) =>
               post({ type: 'immediate-health-check-fail', cluster, address }),
+            dnsCacheOf: (data) => this.#context.dnsCaches.get(data),
             createTls: (config) => createClusterTls(config, this.#secrets, context.stats),
           },
           context.stats,
         );
         return clusters;
       },
+      (request) => post({ type: 'dns-cache', request }),
     );
     new HeartBeat(data.heartBeats, data.workerIndex, this.#context.clock, this.#context.timers);
     // The context's constructor has just called back.
@@ -102,6 +104,9 @@ class WorkerThread {
         return;
       case 'host-health-failure':
         this.#clusters.onHostHealthFailure(message.cluster, message.host);
+        return;
+      case 'dns-cache':
+        this.#context.dnsCaches.apply(message.update, message.cache);
         return;
       case 'secret':
         this.#secrets.set(message.secret);

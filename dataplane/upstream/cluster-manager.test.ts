@@ -56,6 +56,7 @@ function setUp(given: Partial<ClusterParts> = {}) {
       nextConnectionId: () => ++id,
       reportOutlier: (event) => events.push(event),
       reportImmediateHealthCheckFail: () => {},
+      dnsCacheOf: () => assert.fail('no DNS cache here'),
       createTls: () => null,
       ...given,
     },

@@ -38,7 +38,14 @@ export class WorkerClusterManager implements ClusterManager {
     const former = this.#clusters.get(config.name) ?? null;
     // Before the new one registers: they share the stats objects.
     if (former !== null) this.#unregister(former);
-    const cluster = new UpstreamCluster(config, slot, this.#parts, former, this.#localCluster);
+    const cluster = new UpstreamCluster(
+      config,
+      slot,
+      this.#parts,
+      former,
+      this.#localCluster,
+      (name) => this.#clusters.get(name) ?? null,
+    );
     const assignment = this.#assignments.get(config.name);
     if (assignment !== undefined) cluster.applyAssignment(assignment);
     this.#clusters.set(config.name, cluster);
@@ -50,6 +57,7 @@ export class WorkerClusterManager implements ClusterManager {
     }
     this.#stats.add(scope, cluster.breakerStats);
     if (cluster.hashTableStats !== null) this.#stats.add(scope, cluster.hashTableStats);
+    if (cluster.ownHostStats !== null) this.#stats.add(scope, cluster.ownHostStats);
     former?.drain();
   }
 
@@ -104,6 +112,7 @@ export class WorkerClusterManager implements ClusterManager {
     this.#stats.remove(cluster.codecStats);
     this.#stats.remove(cluster.http2Stats);
     this.#stats.remove(cluster.breakerStats);
+    if (cluster.ownHostStats !== null) this.#stats.remove(cluster.ownHostStats);
     if (cluster.hashTableStats !== null) this.#stats.remove(cluster.hashTableStats);
   }
 }

@@ -66,6 +66,10 @@ const counters = [
   'upstreamFlowControlBackedUpTotal',
   'upstreamFlowControlDrainedTotal',
   'retryOrShadowAbandoned',
+  'upstreamInternalRedirectSucceededTotal',
+  'upstreamInternalRedirectFailedTotal',
+  'originalDstHostInvalid',
+  'originalDstHostOverflow',
   'lbHealthyPanic',
   'lbSubsetsCreated',
   'lbSubsetsRemoved',
@@ -125,9 +129,9 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamRqMaintenanceMode = 0;
   upstreamRqTimeout = 0;
   upstreamRqPerTryTimeout = 0;
+  upstreamRqPerTryIdleTimeout = 0;
   upstreamRqMaxDurationReached = 0;
   upstreamRqRxReset = 0;
-  upstreamRqPerTryIdleTimeout = 0;
   upstreamRqTxReset = 0;
   upstreamRqRetry = 0;
   upstreamRqRetryBackoffExponential = 0;
@@ -140,6 +144,11 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamFlowControlBackedUpTotal = 0;
   upstreamFlowControlDrainedTotal = 0;
   retryOrShadowAbandoned = 0;
+  upstreamInternalRedirectSucceededTotal = 0;
+  upstreamInternalRedirectFailedTotal = 0;
+  originalDstHostInvalid = 0;
+  /** Not Envoy's: hosts that were not made because there were too many. */
+  originalDstHostOverflow = 0;
   lbHealthyPanic = 0;
   lbSubsetsActive = 0;
   /** Hosts that no request reaches because their subset (single_host_per_subset) has another of their priority. */

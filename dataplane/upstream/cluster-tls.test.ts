@@ -59,6 +59,7 @@ function setUp(port: number, given: Partial<ClusterConfig>, hostname = '') {
       nextConnectionId: () => ++id,
       reportOutlier() {},
       reportImmediateHealthCheckFail() {},
+      dnsCacheOf: () => assert.fail('no DNS cache here'),
       createTls: (config) => createClusterTls(config, secrets, stats),
     },
     stats,

@@ -17,6 +17,7 @@ import type {
   PlacedAssignment,
   PlacedHost,
 } from '../api/config/cluster.ts';
+import type { DnsCacheData } from '../api/config/dns.ts';
 import { type Connection, formatAddress, type ProxyProtocolInfo } from '../api/connection.ts';
 import type { Host } from '../api/host.ts';
 import type { LoadBalancerContext } from '../api/load-balancing.ts';
@@ -28,14 +29,18 @@ import { Http2CodecStats } from '../http/h2/codec-stats.ts';
 import { compileHashPolicy } from '../matcher/hash-policy.ts';
 import { createResponsePredicate, type ResponsePredicate } from '../matcher/response-predicate.ts';
 import { proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
+import type { AggregatedCluster } from './aggregate/aggregate-hosts.ts';
 import { CircuitBreakerStats, ClusterStats } from './cluster-stats.ts';
 import { type ClusterTls, serverNameOf } from './cluster-tls.ts';
 import { http1ClientOptions, http2ClientOptions } from './codec-options.ts';
+import { createHostProvider, ownHost } from './create-host-provider.ts';
+import type { WorkerDnsCache } from './dynamic-forward-proxy/worker-dns-caches.ts';
 import { UpstreamHost } from './host.ts';
 import { connectToHost } from './host-connection.ts';
+import { type HostProvider, OwnHostStats, type OwnHosts } from './host-provider.ts';
 import { Balancer } from './lb/balancer.ts';
 import { HashTableStats, isHashing } from './lb/hashing/table-stats.ts';
-import type { PriorityHosts } from './lb/host-set.ts';
+import type { PriorityHosts, PrioritySet } from './lb/host-set.ts';
 import type { LocalCluster } from './lb/load-balancer.ts';
 import { createMeter } from './lb/measured/create-meter.ts';
 import { idleMonitor, SharedOutlierMonitor } from './outlier/monitor.ts';
@@ -45,6 +50,7 @@ import { PriorityResources } from './resource-manager.ts';
 import {
   ClusterWord,
   changeUsers,
+  privateSlot,
   readWord,
   type SharedChunks,
   type SlotAddress,
@@ -68,6 +74,8 @@ export interface ClusterParts {
   readonly localLocality: Locality | null;
   /** cluster_manager.local_cluster_name, '' = none. */
   readonly localClusterName: string;
+  /** Of a dynamic forward proxy. */
+  dnsCacheOf(data: DnsCacheData): WorkerDnsCache;
   /** TLS towards the hosts, null = plaintext (createClusterTls of cluster-tls.ts). */
   createTls(config: ClusterConfig): ClusterTls | null;
 }
@@ -77,7 +85,7 @@ const MAX_PRECONNECTS_PER_REQUEST = 3;
 const PPM = 1_000_000;
 
 /** See the file head. */
-export class UpstreamCluster implements Cluster {
+export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   readonly codecStats: Http1CodecStats;
@@ -90,6 +98,10 @@ export class UpstreamCluster implements Cluster {
   readonly #slot: SlotRef;
   readonly #resources: readonly [PriorityResources, PriorityResources];
   readonly #balancer: Balancer;
+  /** Null = the balancer chooses. */
+  readonly #provider: HostProvider | null;
+  /** Of hosts that only this worker knows; null = there are none. */
+  readonly ownHostStats: OwnHostStats | null;
   readonly #tls: ClusterTls | null;
   /** What outlier detection takes for an error, null = a 5xx. */
   readonly #errors: ResponsePredicate | null;
@@ -99,23 +111,24 @@ export class UpstreamCluster implements Cluster {
   readonly #retiring = new Set<UpstreamHost>();
   #isDraining = false;
   #healthEpoch: number;
+  #membership = { total: 0, usable: 0 };
+  /** The hostsVersion() that #membership is of. */
+  #membershipVersion = -1;
   #hostsVersion = 0;
   /** Of requests, those to be refused at the moment. */
   #dropPpm = 0;
 
   /**
    * `former`: the cluster of that name that this one replaces; counters go on where they were. `localCluster`: that of
-   * parts.localClusterName, which may come later.
+   * parts.localClusterName, which may come later. `clusterOf`: the others of this worker, for an aggregate.
    */
   constructor(
     config: ClusterConfig,
     slot: SlotAddress,
     parts: ClusterParts,
-  #membership = { total: 0, usable: 0 };
-  /** The hostsVersion() that #membership is of. */
-  #membershipVersion = -1;
     former: UpstreamCluster | null,
     localCluster: LocalCluster,
+    clusterOf: (name: string) => AggregatedCluster | null,
   ) {
     const keepsStats = former !== null && former.config.statName === config.statName;
     this.config = config;
@@ -156,6 +169,22 @@ export class UpstreamCluster implements Cluster {
     this.#errors = errorMatcher === null ? null : createResponsePredicate(errorMatcher);
     this.#healthEpoch = this.#readEpoch();
     this.#context = this.#makeContext();
+    const { provided } = config;
+    const hasOwnHosts = provided !== null && provided.kind !== 'AGGREGATE';
+    this.ownHostStats = hasOwnHosts ? new OwnHostStats() : null;
+    this.#provider =
+      provided === null
+        ? null
+        : createHostProvider(provided, {
+            random: parts.random,
+            timers: parts.timers,
+            stats: this.stats,
+            panicThresholdPercent: config.commonLb.healthyPanicThresholdPercent,
+            defaultPort: config.tls === null ? 80 : 443,
+            hosts: this,
+            clusterOf,
+            dnsCacheOf: (data) => parts.dnsCacheOf(data),
+          });
   }
 
   resources(priority: ResourcePriority): ResourceManager {
@@ -163,14 +192,40 @@ export class UpstreamCluster implements Cluster {
   }
 
   hosts(): Iterable<UpstreamHost> {
-    return this.#hosts.values();
+    return this.#provider === null ? this.#hosts.values() : this.#provider.hosts();
   }
 
   chooseHost(context: LoadBalancerContext): Host | null {
-    this.#heedHealth();
-    const host = this.#balancer.choose(context);
+    const host = this.pick(context);
     if (host === null) this.stats.upstreamCxNoneHealthy++;
     return host;
+  }
+
+  pick(context: LoadBalancerContext): UpstreamHost | null {
+    if (this.#provider !== null) return this.#provider.choose(context);
+    this.#heedHealth();
+    return this.#balancer.choose(context);
+  }
+
+  /** The hosts and their health now. */
+  prioritySet(): PrioritySet {
+    this.#heedHealth();
+    return this.#balancer.prioritySet();
+  }
+
+  create(ip: string, port: number, hostname: string, identity: string | null): UpstreamHost {
+    const stats = this.ownHostStats!; // who creates has some
+    stats.total++;
+    stats.membershipChange++;
+    const placed = ownHost(ip, port, hostname, identity);
+    return new UpstreamHost(placed, privateSlot(), idleMonitor, null, this.#context);
+  }
+
+  retire(host: UpstreamHost): void {
+    const stats = this.ownHostStats!; // as above
+    stats.total--;
+    stats.membershipChange++;
+    this.#retire(host);
   }
 
   /** Another number whenever firstPriority() may have changed. */
@@ -193,6 +248,17 @@ export class UpstreamCluster implements Cluster {
     this.#balancer.invalidate();
   }
 
+  membership(): { readonly total: number; readonly usable: number } {
+    const version = this.hostsVersion();
+    if (version !== this.#membershipVersion) {
+      this.#membershipVersion = version;
+      let usable = 0;
+      for (const host of this.#hosts.values()) if (host.health() !== 'unhealthy') usable++;
+      this.#membership = { total: this.#hosts.size, usable };
+    }
+    return this.#membership;
+  }
+
   httpPool(
     host: Host,
     priority: ResourcePriority,
@@ -200,8 +266,11 @@ export class UpstreamCluster implements Cluster {
     downstream: Connection | null = null,
     downstreamProtocol: Protocol = '',
   ): HttpPool | null {
-    // Hosts only come out of chooseHost.
-    const { pools } = host as UpstreamHost;
+    // Hosts only come out of chooseHost; those of an aggregate are another cluster's.
+    const { pools, cluster } = host as UpstreamHost;
+    if (cluster !== this) {
+      return cluster.httpPool(host, priority, authority, downstream, downstreamProtocol);
+    }
     const protocol = this.#protocolFor(downstreamProtocol);
     const usesAutoSni = this.#tls !== null && this.config.http.autoSni;
     const serverName = usesAutoSni ? serverNameOf(authority) : '';
@@ -248,17 +317,6 @@ export class UpstreamCluster implements Cluster {
       const wanted = stats.upstreamRqPendingActive + stats.upstreamRqActive + 1;
       if (wanted * ratio <= stats.upstreamCxActive) return;
       const host = this.#balancer.peek();
-  membership(): { readonly total: number; readonly usable: number } {
-    const version = this.hostsVersion();
-    if (version !== this.#membershipVersion) {
-      this.#membershipVersion = version;
-      let usable = 0;
-      for (const host of this.#hosts.values()) if (host.health() !== 'unhealthy') usable++;
-      this.#membership = { total: this.#hosts.size, usable };
-    }
-    return this.#membership;
-  }
-
       const pool = host === null ? null : host.pools.http(priority, protocol);
       if (pool === null || !pool.preconnect(ratio)) return;
     }
@@ -279,7 +337,8 @@ export class UpstreamCluster implements Cluster {
   }
 
   tcpPool(host: Host, priority: ResourcePriority, downstream: Connection | null = null): TcpPool {
-    const { pools } = host as UpstreamHost; // as above
+    const { pools, cluster } = host as UpstreamHost; // as above
+    if (cluster !== this) return cluster.tcpPool(host, priority, downstream);
     if (this.config.proxyProtocol === null || downstream === null) return pools.tcp(priority);
     const info = proxyInfoOf(downstream);
     return pools.tcpProxied(priority, info, proxyHeaderKey(info, this.config.proxyTlvAsPoolKey));
@@ -331,12 +390,13 @@ export class UpstreamCluster implements Cluster {
     this.#isDraining = true;
     // Requests under way may still retry on these hosts: they stay in the balancer.
     for (const host of this.#hosts.values()) this.#retire(host);
+    this.#provider?.close();
     this.#endIfDrained();
   }
 
   /** The worker ends: nothing is waited for. */
   closeAll(): void {
-    for (const host of this.#hosts.values()) host.pools.closeAll();
+    for (const host of this.hosts()) host.pools.closeAll();
     for (const host of this.#retiring) host.pools.closeAll();
   }
 
@@ -375,6 +435,7 @@ export class UpstreamCluster implements Cluster {
     const { clock, timers } = this.#parts;
     const http2Options = http2ClientOptions(config, this.http2Stats, this.#parts);
     return {
+      cluster: this,
       config,
       stats,
       clock,

@@ -1,6 +1,7 @@
 // One endpoint in one worker. Identity is its slot: the object, its counters and its pools stay when an update only
 // changes weight, health, priority or metadata, or the address of what is known by a name.
 
+import type { Cluster } from '../api/cluster.ts';
 import type { HealthStatus, PlacedHost } from '../api/config/cluster.ts';
 import { formatAddress, type SocketAddress } from '../api/connection.ts';
 import type { Host, HostMeter, OutlierMonitor } from '../api/host.ts';
@@ -11,14 +12,17 @@ import {
   changeUsers,
   DEGRADED_FLAGS,
   EXCLUDED_FLAGS,
+  HostWord,
   hasHealthFlag,
   readHealthySince,
+  readWord,
   type SlotRef,
   UNHEALTHY_FLAGS,
 } from './shared-state.ts';
 
 /** Made by its cluster; tells the shared slot that it is used until `retire` has ended. */
 export class UpstreamHost implements Host {
+  readonly cluster: Cluster;
   /** Where new connections go. */
   address: SocketAddress;
   addressText: string;
@@ -39,6 +43,7 @@ export class UpstreamHost implements Host {
     meter: HostMeter | null,
     context: PoolContext,
   ) {
+    this.cluster = context.cluster;
     this.address = { ip: placed.address, port: placed.port };
     this.addressText = formatAddress(this.address);
     this.stats = new SharedHostStats(slot);
@@ -101,6 +106,11 @@ export class UpstreamHost implements Host {
   /** Clock.machineMs of when it came or became healthy last; 0 = unknown. Written where there is slow start. */
   healthySinceMs(): number {
     return readHealthySince(this.#slot);
+  }
+
+  /** It has connections, of any worker that knows it. */
+  isInUse(): boolean {
+    return readWord(this.#slot, HostWord.CxActive) > 0;
   }
 
   /** It does not count among the hosts of its priority: see EXCLUDED_FLAGS. */

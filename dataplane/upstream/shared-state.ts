@@ -123,6 +123,11 @@ export class SharedChunks {
   }
 }
 
+/** A slot that only its maker knows: of a host that main has not placed. */
+export function privateSlot(): SlotRef {
+  return { words: new Int32Array(new SharedArrayBuffer(SLOT_WORDS * 4)), base: 0 };
+}
+
 /** Zeroes a slot; only while nobody uses it. */
 export function clearSlot({ words, base }: SlotRef): void {
   for (let i = 0; i < SLOT_WORDS; i++) Atomics.store(words, base + i, 0);

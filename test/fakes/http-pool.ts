@@ -2,6 +2,7 @@
 // move a test makes, callers that note what they are told.
 
 import {
+  type Cluster,
   ConnectionUse,
   type HttpPoolCallbacks,
   type UpstreamStreamInfo,
@@ -240,6 +241,7 @@ export function poolScenario(
   const connections: FakePoolConnection[] = [];
   const codecs: FakeHttp2[] = [];
   const context: PoolContext = {
+    cluster: null as unknown as Cluster, // no pool asks whose it is
     config: {
       ...base,
       http: { ...base.http, ...http },

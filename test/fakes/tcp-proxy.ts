@@ -1,6 +1,7 @@
 // tcp_proxy between a real listener and real hosts of a cluster `orders`, with timers that stand still. For tests of
 // its worker half; importing it closes what a test opened when the test has ended.
 
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach } from 'node:test';
@@ -90,6 +91,7 @@ export async function proxy(given: Given) {
       localClusterName: '',
       reportOutlier: (event) => outlierEvents.push(event),
       reportImmediateHealthCheckFail: () => {},
+      dnsCacheOf: () => assert.fail('no DNS cache here'),
       createTls: () => null,
     },
     stats,

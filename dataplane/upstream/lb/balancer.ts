@@ -94,10 +94,11 @@ export class Balancer {
 
   /** Priority 0 as it is now. */
   firstPriority(): PriorityHosts {
-    return this.#currentSet().priorities[0]!; // there always is one
+    return this.prioritySet().priorities[0]!; // there always is one
   }
 
-  #currentSet(): PrioritySet {
+  /** All priorities as they are now. */
+  prioritySet(): PrioritySet {
     this.#set ??= createPrioritySet(this.#hosts, {
       ...this.#assignment,
       localLocality: this.#localLocality,
@@ -115,7 +116,7 @@ export class Balancer {
     }
     this.#policy ??= createLoadBalancer(
       this.#config.loadBalancing,
-      this.#currentSet(),
+      this.prioritySet(),
       this.#parts,
       this.#index,
     );

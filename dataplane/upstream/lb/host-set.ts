@@ -144,21 +144,22 @@ export function localityKey({ region, zone, subZone }: Locality): string {
   return `${region}\0${zone}\0${subZone}`;
 }
 
-/** `panicThresholdPercent` 0..100, 0 = never panic. */
+/** `policies`: one for all, or one for each. `panicThresholdPercent` 0..100, 0 = never panic. */
 export function priorityLoad(
   priorities: readonly HostLists[],
-  policy: PriorityPolicy,
+  policies: PriorityPolicy | readonly PriorityPolicy[],
   panicThresholdPercent: number,
 ): PriorityLoad {
-  const sizeOf = policy.weightedPriorityHealth ? weightOf : countOf;
-  const health = (hosts: readonly UpstreamHost[], lists: HostLists): number => {
+  const health = (hosts: readonly UpstreamHost[], lists: HostLists, priority: number): number => {
+    const policy = 'length' in policies ? policies[priority]! : policies;
+    const sizeOf = policy.weightedPriorityHealth ? weightOf : countOf;
     // Envoy: without a host that counts there is no health, whatever the weights.
     if (counted(lists) === 0) return 0;
     const total = sizeOf(lists.all) - sizeOf(lists.excluded);
     return Math.min(100, Math.floor((policy.overprovisioningFactor * sizeOf(hosts)) / total));
   };
-  const healthyPercent = priorities.map((lists) => health(lists.healthy, lists));
-  const degradedPercent = priorities.map((lists) => health(lists.degraded, lists));
+  const healthyPercent = priorities.map((lists, i) => health(lists.healthy, lists, i));
+  const degradedPercent = priorities.map((lists, i) => health(lists.degraded, lists, i));
   const availability = { healthy: healthyPercent, degraded: degradedPercent };
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   const normalized = Math.min(100, sum(healthyPercent) + sum(degradedPercent));
@@ -220,7 +221,9 @@ function weightOf(hosts: readonly UpstreamHost[]): number {
 }
 
 /** Every priority panics: load in proportion to the number of hosts. */
-function loadByHostCount(priorities: readonly HostLists[]): Pick<PriorityLoad, 'healthy' | 'degraded'> {
+function loadByHostCount(
+  priorities: readonly HostLists[],
+): Pick<PriorityLoad, 'healthy' | 'degraded'> {
   const total = priorities.reduce((count, { all }) => count + all.length, 0);
   let remaining = 100;
   const healthy = priorities.map(({ all }) => {

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../../common/clock.ts';
 import type { TimerService } from '../../../common/timer.ts';
-import type { ResourceManager, TcpPoolConnection } from '../../api/cluster.ts';
+import type { Cluster, ResourceManager, TcpPoolConnection } from '../../api/cluster.ts';
 import type { RequestEncoder, ResponseDecoder } from '../../api/codec.ts';
 import type { ClusterConfig } from '../../api/config/cluster.ts';
 import type { ConnectionEvent, ProxyProtocolInfo } from '../../api/connection.ts';
@@ -42,6 +42,8 @@ export interface Http2Codec extends ReadSink {
 }
 
 export interface PoolContext {
+  /** Whose hosts and pools these are: an aggregate chooses others' hosts. */
+  readonly cluster: Cluster;
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   /** By ResourcePriority. */

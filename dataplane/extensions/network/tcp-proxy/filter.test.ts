@@ -4,6 +4,7 @@ import type net from 'node:net';
 import { test } from 'node:test';
 import { xxhash64 } from '../../../../common/xxhash64.ts';
 import { networkFilterData } from '../../../../test/fakes/config.ts';
+import { FakeConnection } from '../../../../test/fakes/connection.ts';
 import { FakeStreamInfo } from '../../../../test/fakes/stream-info.ts';
 import {
   deadPort,
@@ -424,8 +425,14 @@ test('source_ip makes the address of the client, without its port, the hash of t
     'stat_prefix: t, cluster: c, hash_policy: [{source_ip: {}}]',
   ) as TcpProxyData; // config.ts makes it
   const info = new FakeStreamInfo();
+  const connection = new FakeConnection();
   const hashing = new TcpProxyShared(data, context);
-  assert.equal(hashing.balancerContext(info).hashKey(), xxhash64(Buffer.from('10.1.2.3')));
+  assert.equal(
+    hashing.balancerContext(info, connection).hashKey(),
+    xxhash64(Buffer.from('10.1.2.3')),
+  );
   const plain = new TcpProxyShared({ ...data, hashesSourceIp: false }, context);
-  assert.equal(plain.balancerContext(info).hashKey(), null);
+  const chosenBy = plain.balancerContext(info, connection);
+  assert.equal(chosenBy.hashKey(), null);
+  assert.equal(chosenBy.downstreamConnection, connection);
 });

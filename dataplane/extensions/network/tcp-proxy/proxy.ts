@@ -128,7 +128,9 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner, TwoS
       this.#fail(ResponseFlag.UpstreamRetryLimitExceeded, Failure.Connect);
       return;
     }
-    const host = cluster.chooseHost(this.#shared.balancerContext(streamInfo));
+    const host = cluster.chooseHost(
+      this.#shared.balancerContext(streamInfo, this.#callbacks.connection),
+    );
     if (host === null) {
       this.#fail(ResponseFlag.NoHealthyUpstream, Failure.NoHealthyUpstream);
       return;

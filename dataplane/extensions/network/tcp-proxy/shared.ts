@@ -7,6 +7,7 @@ import {
   type AccessLogType,
   connectionLogContext,
 } from '../../../api/access-log.ts';
+import type { Connection } from '../../../api/connection.ts';
 import type { WorkerContext } from '../../../api/factory.ts';
 import { anyHost, type LoadBalancerContext } from '../../../api/load-balancing.ts';
 import { FilterStateKey, type StreamInfo } from '../../../api/stream-info.ts';
@@ -52,11 +53,12 @@ export class TcpProxyShared {
   }
 
   /** By what a host is chosen for this client. */
-  balancerContext(streamInfo: StreamInfo): LoadBalancerContext {
-    if (!this.data.hashesSourceIp) return anyHost;
+  balancerContext(streamInfo: StreamInfo, downstreamConnection: Connection): LoadBalancerContext {
+    const context = { ...anyHost, streamInfo, downstreamConnection };
+    if (!this.data.hashesSourceIp) return context;
     const { ip } = streamInfo.downstreamRemoteAddress;
     const hash = xxhash64(Buffer.from(ip));
-    return { ...anyHost, hashKey: () => hash };
+    return { ...context, hashKey: () => hash };
   }
 
   /** max_downstream_connection_duration of one connection, its jitter drawn; 0 = none. */
