@@ -102,6 +102,34 @@ test('a host keeps its slot as long as its address stays', () => {
   assert.equal(stat('cluster.orders.update_no_rebuild'), 1);
 });
 
+test('changed weights are told at most once per merge window, a moved host at once, what is the same not at all', () => {
+  const { timers, supervision, add, placed, stat } = setUp();
+  add(eds);
+  const weighted = (weight: number, priority = 0) => {
+    const assignment = assignmentOf([hostConfig('10.0.0.1', { weight })], 'orders-eds');
+    const localities = assignment.localities.map((locality) => ({ ...locality, priority }));
+    supervision.applyEndpoints({ ...assignment, localities });
+  };
+  const weights = () => placed.map(({ hosts }) => hosts[0]!.weight);
+  weighted(1);
+  weighted(1);
+  weighted(2);
+  weighted(3);
+  assert.deepEqual(weights(), [1]);
+  timers.advance(1000);
+  assert.deepEqual(weights(), [1, 3]);
+  weighted(4, 1);
+  assert.deepEqual(weights(), [1, 3, 4]);
+  timers.advance(1001);
+  weighted(5, 1);
+  assert.deepEqual(weights(), [1, 3, 4, 5]);
+  assert.equal(stat('cluster.orders.membership_change'), 1);
+  assert.equal(stat('cluster.orders.update_no_rebuild'), 1);
+  assert.equal(stat('cluster_manager.cluster_updated'), 3);
+  assert.equal(stat('cluster_manager.cluster_updated_via_merge'), 1);
+  assert.equal(stat('cluster_manager.update_out_of_merge_window'), 1);
+});
+
 test('a slot is given to another host only when no worker uses it any more', () => {
   const { timers, chunks, supervision, add, slots } = setUp();
   add(eds);

@@ -7,15 +7,19 @@ import type { ClusterConfig, LoadAssignment } from '../../api/config/cluster.ts'
 import type { StatField } from '../../api/stats.ts';
 import { clusterScope } from '../cluster-stats.ts';
 import type { OutlierReport } from '../outlier/outlier-event.ts';
-import type { SupervisionParts } from './parts.ts';
+import type { SupervisedParts, SupervisionParts } from './parts.ts';
 import { SupervisedCluster } from './supervised-cluster.ts';
+import type { UpdateStats } from './update-merger.ts';
 
-class ManagerStats {
+class ManagerStats implements UpdateStats {
   static readonly stats: readonly StatField[] = [
     { field: 'clusterAdded', name: 'cluster_added', kind: 'counter' },
     { field: 'clusterModified', name: 'cluster_modified', kind: 'counter' },
     { field: 'clusterRemoved', name: 'cluster_removed', kind: 'counter' },
     { field: 'clusterUpdated', name: 'cluster_updated', kind: 'counter' },
+    { field: 'clusterUpdatedViaMerge', name: 'cluster_updated_via_merge', kind: 'counter' },
+    { field: 'updateMergeCancelled', name: 'update_merge_cancelled', kind: 'counter' },
+    { field: 'updateOutOfMergeWindow', name: 'update_out_of_merge_window', kind: 'counter' },
     { field: 'activeClusters', name: 'active_clusters', kind: 'gauge' },
     { field: 'warmingClusters', name: 'warming_clusters', kind: 'gauge' },
   ];
@@ -24,6 +28,9 @@ class ManagerStats {
   clusterModified = 0;
   clusterRemoved = 0;
   clusterUpdated = 0;
+  clusterUpdatedViaMerge = 0;
+  updateMergeCancelled = 0;
+  updateOutOfMergeWindow = 0;
   activeClusters = 0;
   warmingClusters = 0;
 }
@@ -36,7 +43,7 @@ const managerScope = {
 
 /** See the file head. */
 export class ClusterSupervision {
-  readonly #parts: SupervisionParts;
+  readonly #parts: SupervisedParts;
   readonly #clusters = new Map<string, SupervisedCluster>();
   readonly #stats = new ManagerStats();
   /** Last EDS assignments by resource name, for clusters that are added or changed after they came. */
@@ -46,10 +53,7 @@ export class ClusterSupervision {
   constructor(parts: SupervisionParts) {
     this.#parts = {
       ...parts,
-      onPlaced: (assignment) => {
-        this.#stats.clusterUpdated++;
-        parts.onPlaced(assignment);
-      },
+      updates: this.#stats,
       onWarm: (name) => {
         this.#countClusters();
         parts.onWarm(name);

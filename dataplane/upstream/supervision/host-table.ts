@@ -1,20 +1,25 @@
 // Hosts of one cluster with their slots in shared memory. Identity is the address (hostAddress): as long as it stays in
 // the assignment, a host keeps its slot and thereby its counters and ejection. Main thread.
 
-import type { LoadAssignment, PlacedHost } from '../../api/config/cluster.ts';
+import { isSameJson } from '../../../common/same-json.ts';
+import type { HostConfig, LoadAssignment, Locality, PlacedHost } from '../../api/config/cluster.ts';
 import { formatAddress } from '../../api/connection.ts';
-import type { SlotAddress } from '../shared-state.ts';
 import type { SlotAllocator } from './slot-allocator.ts';
 
 export interface TableChange {
   /** `ip:port` */
   readonly added: ReadonlySet<string>;
   readonly removed: number;
+  /** Of those that stayed, how many are in another priority or locality. */
+  readonly moved: number;
+  /** How many are not what they were, among them the added and moved ones. */
+  readonly changed: number;
 }
 
+/** See the file head. A host that did not change stays the same object. */
 export class HostTable {
   readonly #slots: SlotAllocator;
-  readonly #addresses = new Map<string, SlotAddress>();
+  #byAddress: ReadonlyMap<string, PlacedHost> = new Map();
   #hosts: readonly PlacedHost[] = [];
   /** Not in the assignment any more, and kept. */
   #leaving: ReadonlySet<string> = new Set();
@@ -28,8 +33,8 @@ export class HostTable {
   }
 
   /** Null = no such host. */
-  slotOf(address: string): SlotAddress | null {
-    return this.#addresses.get(address) ?? null;
+  get(address: string): PlacedHost | null {
+    return this.#byAddress.get(address) ?? null;
   }
 
   /** Discovery has dropped it, but it was kept in the last update. */
@@ -37,61 +42,105 @@ export class HostTable {
     return this.#leaving.has(address);
   }
 
+  /** Some host is leaving. */
+  hasLeaving(): boolean {
+    return this.#leaving.size > 0;
+  }
+
   /**
    * Replaces the host set. Of an address that is given twice, the first counts (as Envoy). One that is not given is
    * asked about with `keeps`.
    */
   update(assignment: LoadAssignment, keeps: (host: PlacedHost) => boolean): TableChange {
+    const former = this.#byAddress;
     const hosts = new Map<string, PlacedHost>();
     const added = new Set<string>();
+    let moved = 0;
+    let changed = 0;
     for (const { region, zone, subZone, priority, hosts: given } of assignment.localities) {
-      const locality = { region, zone, subZone };
+      const locality: Locality = { region, zone, subZone };
       for (const host of given) {
         const address = hostAddress(host);
         if (hosts.has(address)) continue;
-        let slot = this.#addresses.get(address);
-        if (slot === undefined) {
-          slot = this.#slots.allocate();
-          this.#addresses.set(address, slot);
-          added.add(address);
+        const before = former.get(address);
+        if (before === undefined) added.add(address);
+        else if (!isAt(before, locality, priority)) moved++;
+        else if (isSameHost(before, host)) {
+          hosts.set(address, before);
+          continue;
         }
-        hosts.set(address, { ...host, ...slot, priority, locality });
+        changed++;
+        const { chunk, slot } = before ?? this.#slots.allocate();
+        hosts.set(address, { ...host, chunk, slot, locality, priority });
       }
     }
     const leaving = new Set<string>();
-    for (const host of this.#hosts) {
-      const address = hostAddress(host);
-      if (hosts.has(address) || !keeps(host)) continue;
-      hosts.set(address, host);
-      leaving.add(address);
+    let removed = 0;
+    // Nobody is missing when all that are there came now or stayed.
+    if (hosts.size - added.size < former.size) {
+      for (const [address, host] of former) {
+        if (hosts.has(address)) continue;
+        if (keeps(host)) {
+          hosts.set(address, host);
+          leaving.add(address);
+          continue;
+        }
+        this.#retire(host);
+        removed++;
+      }
     }
     this.#leaving = leaving;
-    let removed = 0;
-    for (const [address, slot] of this.#addresses) {
-      if (hosts.has(address)) continue;
-      this.#addresses.delete(address);
-      this.#slots.retire(slot);
-      removed++;
-    }
-    this.#hosts = [...hosts.values()];
-    return { added, removed };
+    this.#replace(hosts);
+    return { added, removed, moved, changed };
   }
 
   /** A host that is leaving is not kept any longer. */
   remove(address: string): void {
-    const slot = this.#addresses.get(address);
-    if (slot === undefined) return;
-    this.#addresses.delete(address);
-    this.#slots.retire(slot);
-    this.#hosts = this.#hosts.filter((host) => hostAddress(host) !== address);
+    const host = this.#byAddress.get(address);
+    if (host === undefined) return;
+    this.#retire(host);
+    const hosts = new Map(this.#byAddress);
+    hosts.delete(address);
+    this.#replace(hosts);
   }
 
   /** The cluster is gone. */
   close(): void {
-    for (const slot of this.#addresses.values()) this.#slots.retire(slot);
-    this.#addresses.clear();
-    this.#hosts = [];
+    for (const host of this.#hosts) this.#retire(host);
+    this.#replace(new Map());
   }
+
+  #retire({ chunk, slot }: PlacedHost): void {
+    this.#slots.retire({ chunk, slot });
+  }
+
+  #replace(hosts: ReadonlyMap<string, PlacedHost>): void {
+    this.#byAddress = hosts;
+    this.#hosts = [...hosts.values()];
+  }
+}
+
+function isAt(host: PlacedHost, { region, zone, subZone }: Locality, priority: number): boolean {
+  const { locality } = host;
+  return (
+    host.priority === priority &&
+    locality.region === region &&
+    locality.zone === zone &&
+    locality.subZone === subZone
+  );
+}
+
+function isSameHost(a: HostConfig, b: HostConfig): boolean {
+  return (
+    a.weight === b.weight &&
+    a.healthStatus === b.healthStatus &&
+    a.health === b.health &&
+    a.address === b.address &&
+    a.port === b.port &&
+    a.hostname === b.hostname &&
+    isSameJson(a.metadata, b.metadata) &&
+    isSameJson(a.healthCheck, b.healthCheck)
+  );
 }
 
 /** What a host is known by as long as it stays: `ip:port`, unless it may get another address (LOGICAL_DNS). */

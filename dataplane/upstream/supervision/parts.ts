@@ -6,6 +6,13 @@ import type { NameResolver } from '../discovery/name-resolver.ts';
 import type { HealthCheckParts } from '../health/health-checker.ts';
 import type { SharedChunks, SlotAddress } from '../shared-state.ts';
 import type { SlotAllocator } from './slot-allocator.ts';
+import type { UpdateStats } from './update-merger.ts';
+
+/** What one cluster is given besides. */
+export interface SupervisedParts extends SupervisionParts {
+  /** Counters of all clusters. */
+  readonly updates: UpdateStats;
+}
 
 export interface SupervisionParts extends HealthCheckParts {
   /** The same that `slots` allocates from. */

@@ -7,6 +7,7 @@
 //
 // A changed config keeps the hosts of the former one until its own source has spoken.
 
+import { isSameJson } from '../../../common/same-json.ts';
 import type {
   ClusterConfig,
   LoadAssignment,
@@ -36,7 +37,8 @@ import {
 } from '../shared-state.ts';
 import { HostTable, hostAddress } from './host-table.ts';
 import { type Membership, MembershipStats } from './membership-stats.ts';
-import type { SupervisionParts } from './parts.ts';
+import type { SupervisedParts } from './parts.ts';
+import { UpdateMerger } from './update-merger.ts';
 
 export class SupervisedCluster {
   readonly slot: SlotAddress;
@@ -45,8 +47,9 @@ export class SupervisedCluster {
   readonly outlierStats = new OutlierStats();
   readonly healthCheckStats = new HealthCheckStats();
   #config: ClusterConfig;
-  readonly #parts: SupervisionParts;
+  readonly #parts: SupervisedParts;
   readonly #table: HostTable;
+  readonly #merger: UpdateMerger;
   #detector: OutlierDetector | null = null;
   #checker: HealthChecker | null = null;
   #dns: DnsDiscovery | null = null;
@@ -62,13 +65,19 @@ export class SupervisedCluster {
     config: ClusterConfig,
     slot: SlotAddress,
     addedViaApi: boolean,
-    parts: SupervisionParts,
+    parts: SupervisedParts,
   ) {
     this.slot = slot;
     this.addedViaApi = addedViaApi;
     this.#config = config;
     this.#parts = parts;
     this.#table = new HostTable(parts.slots);
+    this.#merger = new UpdateMerger({
+      clock: parts.clock,
+      timers: parts.timers,
+      stats: parts.updates,
+      deliver: () => this.#sendHosts(),
+    });
     this.stats.warmingState = 1;
     this.#updateDetector();
     this.#updateChecker();
@@ -127,18 +136,25 @@ export class SupervisedCluster {
 
   /** A host set from discovery: gives every host its slot and sends the set to the workers. */
   place(assignment: LoadAssignment): void {
-    const { added, removed } = this.#table.update(assignment, (host) => this.#keeps(host));
-    if (added.size > 0 || removed > 0) this.stats.membershipChange++;
-    else if (this.#isCurrent) this.stats.updateNoRebuild++;
+    const wasLeaving = this.#table.hasLeaving();
+    const change = this.#table.update(assignment, (host) => this.#keeps(host));
+    const { added, removed, moved } = change;
+    const isOther = added.size > 0 || removed > 0;
+    const isFirst = !this.#isCurrent;
+    const isSame = change.changed === 0 && isSamePolicy(this.#assignment, assignment);
+    if (isOther) this.stats.membershipChange++;
+    else if (isSame && !isFirst) this.stats.updateNoRebuild++;
     this.#isCurrent = true;
     this.#hasHosts = true;
     this.#assignment = assignment;
-    this.#markLeaving();
+    if (wasLeaving || this.#table.hasLeaving()) this.#markLeaving();
     this.#watchHosts();
     // Before the workers hear of them: hosts that have not been checked get no traffic.
     this.#checkHosts(added);
     this.#startSlowly(added);
-    this.#sendHosts();
+    if (isFirst || isOther || !isSame) {
+      this.#updateWorkers(!isFirst && !isOther && moved === 0);
+    }
     this.#checker?.start();
     this.#becomeWarm();
   }
@@ -186,6 +202,7 @@ export class SupervisedCluster {
   }
 
   close(): void {
+    this.#merger.close();
     this.#dns?.close();
     this.#detector?.close();
     this.#checker?.close();
@@ -248,9 +265,10 @@ export class SupervisedCluster {
   }
 
   #checkHosts(added: ReadonlySet<string>): void {
+    if (this.#checker === null) return;
     const { chunks } = this.#parts;
     const hosts = this.#table.hosts().map((host) => ({ host, slot: chunks.ref(host) }));
-    this.#checker?.setHosts(hosts, added);
+    this.#checker.setHosts(hosts, added);
   }
 
   /** A host that discovery has dropped stays while its checks pass (Envoy: PENDING_DYNAMIC_REMOVAL). */
@@ -271,11 +289,16 @@ export class SupervisedCluster {
   /** Of new hosts that are to be checked first, slow start begins with the check that passes. */
   #startSlowly(added: ReadonlySet<string>): void {
     const nowMs = this.#parts.clock.machineMs();
-    for (const host of this.#table.hosts()) {
-      if (!added.has(hostAddress(host))) continue;
+    for (const address of added) {
+      const host = this.#table.get(address)!; // it has just come
       const slot = this.#parts.chunks.ref(host);
       if (healthOf(host, slot) === 'healthy') writeHealthySince(slot, nowMs);
     }
+  }
+
+  /** `isMergeable`: the same hosts are where they were. */
+  #updateWorkers(isMergeable: boolean): void {
+    this.#merger.update(isMergeable, this.#config.commonLb.updateMergeWindowMs);
   }
 
   #sendHosts(): void {
@@ -308,12 +331,13 @@ export class SupervisedCluster {
     this.stats.membershipChange++;
     this.#watchHosts();
     this.#checkHosts(new Set());
-    this.#sendHosts();
+    this.#updateWorkers(false);
   }
 
   #watchHosts(): void {
+    if (this.#detector === null) return;
     const { chunks } = this.#parts;
-    this.#detector?.setHosts(
+    this.#detector.setHosts(
       new Map(this.#table.hosts().map((host) => [hostAddress(host), chunks.ref(host)])),
     );
   }
@@ -323,8 +347,10 @@ export class SupervisedCluster {
     const { words, base } = this.#parts.chunks.ref(this.slot);
     Atomics.add(words, base + ClusterWord.HealthEpoch, 1);
     if (failed === null) return;
-    const slot = this.#table.slotOf(failed);
-    if (slot !== null) this.#parts.onHostHealthFailure(this.#config.name, slot);
+    const host = this.#table.get(failed);
+    if (host === null) return;
+    const { chunk, slot } = host;
+    this.#parts.onHostHealthFailure(this.#config.name, { chunk, slot });
   }
 
   #membership(): Membership {
@@ -340,6 +366,17 @@ export class SupervisedCluster {
     }
     return membership;
   }
+}
+
+/** What an assignment says besides its hosts. */
+function isSamePolicy(a: LoadAssignment | null, b: LoadAssignment): boolean {
+  return (
+    a !== null &&
+    a.overprovisioningFactor === b.overprovisioningFactor &&
+    a.weightedPriorityHealth === b.weightedPriorityHealth &&
+    isSameJson(a.dropOverload, b.dropOverload) &&
+    isSameJson(localityWeights(a), localityWeights(b))
+  );
 }
 
 function localityWeights({ localities }: LoadAssignment): LocalityWeight[] {
