@@ -1,6 +1,6 @@
 // Hosts, host sets and parts for tests of load balancing policies, without clusters and shared memory.
 
-import type { Locality, LocalityWeight } from '../../dataplane/api/config/cluster.ts';
+import type { HealthStatus, Locality, LocalityWeight } from '../../dataplane/api/config/cluster.ts';
 import { ClusterStats } from '../../dataplane/upstream/cluster-stats.ts';
 import type { UpstreamHost } from '../../dataplane/upstream/host.ts';
 import { createPrioritySet, type PrioritySet } from '../../dataplane/upstream/lb/host-set.ts';
@@ -17,11 +17,14 @@ export interface StubHostOptions {
   readonly priority?: number;
   readonly zone?: string;
   readonly healthySinceMs?: number;
+  readonly healthStatus?: HealthStatus;
+  /** Metadata of namespace envoy.lb. */
+  readonly lb?: Readonly<Record<string, unknown>>;
 }
 
 export class StubHost {
   readonly name: string;
-  readonly placed: UpstreamHost['placed'];
+  placed: UpstreamHost['placed'];
   readonly #options: StubHostOptions;
   active: number;
   healthNow: 'healthy' | 'degraded' | 'unhealthy';
@@ -35,7 +38,17 @@ export class StubHost {
       weight: options.weight ?? 1,
       priority: options.priority ?? 0,
       locality: localityOf(options.zone ?? ''),
+      metadata: options.lb === undefined ? null : { 'envoy.lb': options.lb },
     });
+  }
+
+  /** The name alone: no host here has a port. */
+  get addressText(): string {
+    return this.name;
+  }
+
+  healthStatus(): HealthStatus {
+    return this.#options.healthStatus ?? 'UNKNOWN';
   }
 
   weight(): number {
