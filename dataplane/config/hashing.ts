@@ -32,7 +32,7 @@ export function compileRingHashCluster(
     kind: 'RING_HASH',
     ...compileRingSizes(config, at, compilation),
     hashFunction: config.hash_function ?? 'XX_HASH',
-    ...compileCommonLb(cluster),
+    ...compileCommonLb(cluster, path, compilation),
   };
 }
 
@@ -63,7 +63,7 @@ export function compileMaglevCluster(
   return {
     kind: 'MAGLEV',
     tableSize: compileTableSize(config, joinPath(path, 'maglev_lb_config'), compilation),
-    ...compileCommonLb(cluster),
+    ...compileCommonLb(cluster, path, compilation),
   };
 }
 
@@ -81,8 +81,18 @@ export function compileMaglev(
   };
 }
 
-function compileCommonLb({ common_lb_config: common }: ClusterProto): ConsistentHashingData {
+function compileCommonLb(
+  { common_lb_config: common, type }: ClusterProto,
+  path: string,
+  compilation: Compilation,
+): ConsistentHashingData {
   const config = common?.consistent_hashing_lb_config;
+  if (config?.use_hostname_for_hashing === true && type !== 'STRICT_DNS') {
+    compilation.fail(
+      joinPath(path, 'common_lb_config.consistent_hashing_lb_config.use_hostname_for_hashing'),
+      'only in a cluster of type STRICT_DNS',
+    );
+  }
   return {
     useHostnameForHashing: config?.use_hostname_for_hashing ?? false,
     balanceFactor: config?.hash_balance_factor?.value ?? null,

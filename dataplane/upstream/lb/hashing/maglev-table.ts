@@ -21,12 +21,12 @@ export class MaglevTable implements HashTable, TableSize {
     weighed: HostWeights,
     { tableSize, useHostnameForHashing }: Pick<MaglevData, 'tableSize' | 'useHostnameForHashing'>,
   ) {
-    const { hosts, weights, maxWeight } = weighed;
+    const { hosts, weights, keys } = sortByKey(weighed, useHostnameForHashing);
     this.size = tableSize;
     this.#hosts = hosts;
     this.#slots = new Int32Array(hosts.length === 0 ? 0 : tableSize).fill(-1);
-    const turns = new Turns(hosts, tableSize, useHostnameForHashing);
-    const counts = fillSlots(this.#slots, turns, weights, maxWeight);
+    const turns = new Turns(keys, tableSize);
+    const counts = fillSlots(this.#slots, turns, weights, weighed.maxWeight);
     let min = tableSize;
     let max = 0;
     for (const count of counts) {
@@ -49,18 +49,36 @@ export class MaglevTable implements HashTable, TableSize {
   }
 }
 
+/** Hosts take turns in the order of their keys, so that the order of endpoints does not matter. */
+function sortByKey(
+  { hosts, weights }: HostWeights,
+  useHostname: boolean,
+): { hosts: UpstreamHost[]; weights: Float64Array; keys: string[] } {
+  const entries = hosts.map((host, i) => ({
+    host,
+    weight: weights[i]!,
+    key: hashKeyOf(host, useHostname),
+  }));
+  entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  return {
+    hosts: entries.map(({ host }) => host),
+    weights: Float64Array.from(entries, ({ weight }) => weight),
+    keys: entries.map(({ key }) => key),
+  };
+}
+
 /** By host: where it looks next, and how far it goes then. */
 class Turns {
   readonly next: Int32Array;
   readonly skip: Int32Array;
 
-  constructor(hosts: readonly UpstreamHost[], tableSize: number, useHostname: boolean) {
-    this.next = new Int32Array(hosts.length);
-    this.skip = new Int32Array(hosts.length);
+  constructor(keys: readonly string[], tableSize: number) {
+    this.next = new Int32Array(keys.length);
+    this.skip = new Int32Array(keys.length);
     const words: Words = new Uint32Array(2);
     let bytes = Buffer.alloc(256);
-    for (let i = 0; i < hosts.length; i++) {
-      const key = hashKeyOf(hosts[i]!, useHostname);
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
       if (key.length > bytes.length) bytes = Buffer.alloc(key.length);
       bytes.write(key, 'latin1');
       words[0] = 0;

@@ -1,0 +1,86 @@
+// Envoy and our sidecar with one configuration: an HTTP listener with `routes` in front of `clusters`.
+
+import { type Sidecar, startSidecar } from '../../integration/sidecar.ts';
+import { findPeer } from '../peers.ts';
+import { type RunningProxy, startProxy } from '../proxies.ts';
+
+export interface Pair {
+  readonly envoyPort: number;
+  readonly remoraPort: number;
+  /** Values by name of the stats whose name matches. */
+  stats(of: 'envoy' | 'remora', pattern: RegExp): Promise<Record<string, number>>;
+  stop(): Promise<void>;
+}
+
+export async function startPair(
+  clusters: readonly object[],
+  routes: readonly object[],
+): Promise<Pair> {
+  let envoy: RunningProxy | null = null;
+  let remora: Sidecar | null = null;
+  const stop = async () => {
+    await envoy?.stop();
+    await remora?.stop();
+  };
+  try {
+    const running = await startProxy('envoy', findPeer('envoy') ?? '', ({ listen, admin }) =>
+      JSON.stringify({
+        admin: { address: { socket_address: { address: '127.0.0.1', port_value: admin } } },
+        static_resources: { listeners: [listener(listen, routes)], clusters },
+      }),
+    );
+    envoy = running;
+    const text = JSON.stringify({
+      static_resources: { listeners: [listener(0, routes)], clusters },
+    });
+    // The sidecar's own admin section is a line of YAML before ours.
+    const sidecar = await startSidecar(
+      `static_resources: ${text.slice('{"static_resources":'.length, -1)}\n`,
+    );
+    remora = sidecar;
+    return {
+      envoyPort: running.ports.listen,
+      remoraPort: sidecar.port('ingress'),
+      stats: async (of, pattern) => {
+        const text = of === 'envoy' ? await running.admin('/stats') : await sidecar.admin('/stats');
+        const lines = text.split('\n').map((line) => line.split(': '));
+        const chosen = lines.filter(([name = '']) => pattern.test(name));
+        return Object.fromEntries(chosen.map(([name, value]) => [name, Number(value)]));
+      },
+      stop,
+    };
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+}
+
+function listener(port: number, routes: readonly object[]): object {
+  const manager = {
+    '@type':
+      'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+    stat_prefix: 'ingress',
+    generate_request_id: false,
+    route_config: {
+      name: 'local',
+      virtual_hosts: [{ name: 'all', domains: ['*'], routes }],
+    },
+    http_filters: [
+      {
+        name: 'envoy.filters.http.router',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+        },
+      },
+    ],
+  };
+  return {
+    name: 'ingress',
+    address: { socket_address: { address: '127.0.0.1', port_value: port } },
+    filter_chains: [
+      {
+        filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
+      },
+    ],
+  };
+}
