@@ -199,7 +199,12 @@ function clusterPart(name: string, one: ScenarioCluster, hosts: readonly Scripte
     one.endpoints === null ? null : (one.endpoints?.(endpoints) ?? [{ lb_endpoints: endpoints }]);
   const assignment =
     localities === null ? {} : { load_assignment: { cluster_name: name, endpoints: localities } };
-  return merge({ name, type: 'STATIC', connect_timeout: '1s', ...assignment }, one.cluster ?? {});
+  const defaults = {
+    ...{ name, type: 'STATIC', connect_timeout: '1s', ...assignment },
+    // By default Envoy's workers learn of a second change of health within a second only when that is over.
+    common_lb_config: { update_merge_window: '0s' },
+  };
+  return merge(defaults, one.cluster ?? {});
 }
 
 function address(host: string, port: number): Fragment {

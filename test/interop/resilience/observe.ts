@@ -38,7 +38,7 @@ interface RequestView {
 
 /** Headers of tries that Envoy sets; the rest is what the client sent. */
 const envoyHeaders = /^x-envoy-|^grpc-timeout$/;
-/** What remains of the time at a retry depends on how long the tries before took. */
+/** What remains of the time at a retry (it may be the first that a host sees) depends on how long the tries before took. */
 const timeLeft = /expected-rq-timeout-ms|^grpc-timeout$/;
 
 export async function observe(scene: Scene, scenario: Scenario): Promise<Observed> {
@@ -80,12 +80,15 @@ function requestViews(scene: Scene, exact: boolean): readonly RequestView[] {
     answer: answer ?? 'none',
     tries: scene.tries
       .filter(({ headers }) => headers['x-scenario-request'] === String(number))
-      .map(({ host, headers }, retry) => ({
+      .map(({ host, headers }) => ({
         host: hostOf(host),
         headers: Object.fromEntries(
           Object.entries(headers)
             .filter(([name]) => envoyHeaders.test(name))
-            .map(([name, value]) => [name, retry > 0 && timeLeft.test(name) ? '*' : String(value)])
+            .map(([name, value]) => {
+              const isRetry = headers['x-envoy-attempt-count'] !== '1';
+              return [name, isRetry && timeLeft.test(name) ? '*' : String(value)];
+            })
             .sort(),
         ),
       })),
@@ -130,10 +133,10 @@ export async function clusterStatus(scene: Scene): Promise<Readonly<Record<strin
 /** Bytes differ with the headers of the hop; that such a stat is there is compared. */
 const measured = /bytes/;
 /**
- * Not compared: Envoy's matcher of transport sockets, which a cluster without transport_socket_matches has no use for, and
- * what lies in buffers at the moment.
+ * Not compared: Envoy's matcher of transport sockets, which a cluster without transport_socket_matches has no use for, the
+ * name of its HTTP/2 library, and what lies in buffers at the moment.
  */
-const leftOut = /\.default\.total_match_count$|_bytes_buffered$/;
+const leftOut = /\.default\.total_match_count$|\.nghttp2_upstream_connections$|_bytes_buffered$/;
 
 /**
  * Counters and gauges of the scenario's clusters that are not 0: `cluster.x` of the main one, `cluster_suffix.x` of a

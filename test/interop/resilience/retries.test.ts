@@ -1,4 +1,4 @@
-// Retries and the router's timeouts, beside Envoy.
+// What is tried again, beside Envoy.
 
 import { retries } from './scenarios/retries.ts';
 import { testTopic } from './topic.ts';

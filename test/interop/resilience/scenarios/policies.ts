@@ -52,7 +52,6 @@ export const policies: Topic = {
     },
     {
       name: 'three failures in a row eject a host',
-      todo: 'lb_healthy_panic: Envoy 3, we 1',
       hosts: [inTurn([{ status: 500 }, { status: 500 }, { status: 500 }, ok])],
       cluster: {
         outlier_detection: {

@@ -1,547 +1,410 @@
-// Scenarios: which tries are made again, where, when, and what everybody is told of it.
+// Scenarios: what is tried again, how often, and where.
 
 import {
   type Action,
   alike,
   always,
   type Fragment,
-  type HostScript,
+  hang,
+  http2Upstream,
   inTurn,
   ok,
   type Scenario,
   type Topic,
 } from '../scenario.ts';
 
-const backOff = { base_interval: '0.001s' };
-const failing: Action = { status: 503, body: 'no\n' };
-const types = 'type.googleapis.com/envoy.extensions.retry';
-const httpOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+/** Retries come at once. */
+const retry_back_off = { base_interval: '0.001s', max_interval: '0.002s' };
 
-function retryPolicy(fields: Fragment): Fragment {
-  return { retry_policy: { retry_back_off: backOff, num_retries: 1, ...fields } };
+function retryPolicy(policy: Fragment): Fragment {
+  return { retry_policy: { num_retries: 3, retry_back_off, ...policy } };
 }
 
-const predicate = (name: string, fields: Fragment = {}): Fragment => ({
-  name,
-  typed_config: { '@type': `${types}.host.${name}`, ...fields },
-});
-const previousHosts = predicate('previous_hosts.v3.PreviousHostsPredicate');
-
-/** One route per policy: `/<name>/...`. */
-function routesOf(policies: Readonly<Record<string, Fragment>>): Fragment {
-  const routes = Object.entries(policies).map(([name, policy]) => ({
-    match: { prefix: `/${name}/` },
-    route: { cluster: '@main@', ...retryPolicy(policy) },
-  }));
-  return { routes };
-}
-
-/** Answers as the last part of the path says: a status, `grpc<status>`, or an action. */
-const asAsked: HostScript = {
-  script: (_count, { path }) => {
-    const word = path.slice(path.lastIndexOf('/') + 1);
-    if (word === 'reset') return { reset: 'before headers' };
-    if (word === 'close') return { close: 'before headers' };
-    if (word === 'late') return { status: 200, body: 'late\n', afterMs: 400 };
-    if (word === 'limited') return { status: 503, headers: { 'x-envoy-ratelimited': 'true' } };
-    if (word === 'header') return { status: 200, headers: { 'x-retry': 'yes' }, body: 'no\n' };
-    if (!word.startsWith('grpc')) return { status: Number(word), body: 'no\n' };
-    const headers = { 'content-type': 'application/grpc', 'grpc-status': word.slice(4) };
-    return { status: 200, headers };
-  },
-};
-
-const tokens = [
-  '5xx',
-  'gateway-error',
-  'reset',
-  'reset-before-request',
-  'connect-failure',
-  'envoy-ratelimited',
-  'retriable-4xx',
-  'refused-stream',
-  'retriable-status-codes',
-  'retriable-headers',
-  'http3-post-connect-failure',
-  'cancelled',
-  'deadline-exceeded',
-  'internal',
-  'resource-exhausted',
-  'unavailable',
-];
-
-function tokenScenario(name: string, words: readonly string[], more: Fragment = {}): Scenario {
+/** One host that fails once, then answers. */
+function failsOnce(
+  name: string,
+  failure: Action,
+  policy: Fragment,
+  more: Partial<Scenario> = {},
+): Scenario {
   return {
     name,
-    hosts: [asAsked],
-    virtualHost: routesOf(
-      Object.fromEntries(tokens.map((retry_on) => [retry_on, { retry_on, ...more }])),
-    ),
+    hosts: [inTurn([failure, ok])],
+    route: retryPolicy(policy),
     drive: async (scene) => {
-      for (const token of tokens)
-        for (const word of words) await scene.send({ path: `/${token}/${word}` });
+      await scene.send();
     },
     picks: 'exact',
+    ...more,
   };
 }
 
-const byToken: readonly Scenario[] = [
-  tokenScenario(
-    'each token of retry_on with each status',
-    ['404', '409', '418', '425', '429', '500', '502', '503', '504', 'limited', 'header'],
+/** The same over HTTP/2 on both sides. */
+const http2: Partial<Scenario> = { cluster: http2Upstream };
+
+const tokens: readonly Scenario[] = [
+  failsOnce('retry_on 5xx tries a 500 again', { status: 500 }, { retry_on: '5xx' }),
+  failsOnce('retry_on 5xx leaves a 404 alone', { status: 404 }, { retry_on: '5xx' }),
+  failsOnce('retry_on 5xx tries a reset again', { reset: 'before headers' }, { retry_on: '5xx' }),
+  failsOnce(
+    'retry_on gateway-error tries a 502 again',
+    { status: 502 },
+    { retry_on: 'gateway-error' },
+  ),
+  failsOnce(
+    'retry_on gateway-error leaves a 500 alone',
+    { status: 500 },
+    { retry_on: 'gateway-error' },
+  ),
+  failsOnce(
+    'retry_on reset tries a reset before headers again',
+    { reset: 'before headers' },
+    { retry_on: 'reset' },
+  ),
+  failsOnce(
+    'retry_on reset tries a close before headers again',
+    { close: 'before headers' },
+    { retry_on: 'reset' },
+  ),
+  failsOnce(
+    'retry_on reset cannot try again once headers went downstream',
+    { reset: 'after headers' },
+    { retry_on: 'reset,5xx' },
+  ),
+  failsOnce(
+    'retry_on connect-failure leaves a reset alone',
+    { reset: 'before headers' },
+    { retry_on: 'connect-failure' },
+  ),
+  failsOnce(
+    'retry_on retriable-4xx tries a 409 again',
+    { status: 409 },
+    { retry_on: 'retriable-4xx' },
+  ),
+  failsOnce(
+    'retry_on retriable-4xx leaves a 400 alone',
+    { status: 400 },
+    { retry_on: 'retriable-4xx' },
+  ),
+  failsOnce(
+    'retry_on retriable-status-codes tries what the list names',
+    { status: 418 },
+    { retry_on: 'retriable-status-codes', retriable_status_codes: [418] },
+  ),
+  failsOnce(
+    'retry_on retriable-status-codes leaves alone what the list does not name',
+    { status: 503 },
+    { retry_on: 'retriable-status-codes', retriable_status_codes: [418] },
+  ),
+  failsOnce(
+    'retry_on retriable-headers tries a response with the header again',
+    { status: 200, headers: { 'x-again': 'yes' } },
     {
-      retriable_status_codes: [418, 425],
-      retriable_headers: [{ name: 'x-retry', present_match: true }],
+      retry_on: 'retriable-headers',
+      retriable_headers: [{ name: 'x-again', string_match: { exact: 'yes' } }],
     },
   ),
-  tokenScenario('each token of retry_on with each gRPC status in a head', [
-    'grpc1',
-    'grpc4',
-    'grpc8',
-    'grpc13',
-    'grpc14',
-    'grpc2',
-  ]),
-  // Envoy alone answers a GET on a kept connection that the peer closes with 503; so these have a body.
-  {
-    ...tokenScenario('each token of retry_on with a reset, and with a try that takes too long', []),
-    virtualHost: routesOf(
-      Object.fromEntries(
-        tokens.map((retry_on) => [retry_on, { retry_on, per_try_timeout: '0.15s' }]),
-      ),
-    ),
-    drive: async (scene) => {
-      for (const token of tokens) {
-        for (const word of ['reset', 'close', 'late'])
-          await scene.send({ method: 'POST', body: 'hello', path: `/${token}/${word}` });
-      }
-    },
-    ignoreStats: [/upstream_cx_|upstream_rq_pending_total/],
-    hostStatus: ({ stats: _stats, ...rest }) => rest,
-  },
-  {
-    ...tokenScenario('each token of retry_on where nobody listens', []),
-    hosts: [always(ok, { refuses: true })],
-    drive: async (scene) => {
-      for (const token of tokens) await scene.send({ path: `/${token}/` });
-    },
-  },
-];
-
-const byHeader: Scenario = {
-  name: 'headers of a trusted client ask for retries, and do not go upstream',
-  hosts: [asAsked],
-  route: { retry_policy: { retry_on: 'retriable-4xx', retry_back_off: backOff } },
-  drive: async (scene) => {
-    const send = (word: string, headers: Readonly<Record<string, string>>) =>
-      scene.send({ path: `/${word}`, headers });
-    await send('503', { 'x-envoy-retry-on': '5xx' });
-    await send('409', { 'x-envoy-retry-on': '5xx' });
-    await send('503', {
-      'x-envoy-retry-on': 'gateway-error, no-such-word',
-      'x-envoy-max-retries': '3',
-    });
-    await send('503', { 'x-envoy-retry-on': '5xx', 'x-envoy-max-retries': '0' });
-    await send('503', { 'x-envoy-retry-on': '5xx', 'x-envoy-max-retries': 'many' });
-    await send('503', { 'x-envoy-max-retries': '3' });
-    await send('409', { 'x-envoy-max-retries': '2' });
-    await send('grpc14', { 'x-envoy-retry-grpc-on': 'unavailable,internal' });
-    await send('grpc14', { 'x-envoy-retry-on': 'unavailable' });
-    const codes = { 'x-envoy-retriable-status-codes': '418, 420,x' };
-    await send('420', { 'x-envoy-retry-on': 'retriable-status-codes', ...codes });
-    await send('418', { 'x-envoy-retry-on': 'retriable-status-codes', ...codes });
-    await send('418', codes);
-    const names = { 'x-envoy-retriable-header-names': 'x-other, X-Retry' };
-    await send('header', { 'x-envoy-retry-on': 'retriable-headers', ...names });
-    await send('header', names);
-    await send('425', {
-      'x-envoy-retry-on': 'retriable-status-codes',
-      'x-envoy-retriable-status-codes': '425',
-    });
-    await send('425', {
-      'x-envoy-retry-on': 'retriable-status-codes',
-      'x-envoy-retriable-status-codes': '425',
-      'early-data': '1',
-    });
-  },
-  picks: 'exact',
-};
-
-const byRequest: Scenario = {
-  name: 'retriable_request_headers: one of them must match',
-  hosts: [asAsked],
-  route: retryPolicy({
-    retry_on: '5xx',
-    retriable_request_headers: [
-      { name: 'x-safe', string_match: { exact: 'yes' } },
-      { name: ':method', string_match: { exact: 'HEAD' } },
-    ],
-  }),
-  drive: async (scene) => {
-    await scene.send({ path: '/503' });
-    await scene.send({ path: '/503', headers: { 'x-safe': 'no' } });
-    await scene.send({ path: '/503', headers: { 'x-safe': 'yes' } });
-    await scene.send({ path: '/503', headers: { 'x-envoy-retry-on': '5xx' } });
-    await scene.send({ path: '/503', method: 'HEAD' });
-  },
-  picks: 'exact',
-};
-
-const cluster503 = {
-  typed_extension_protocol_options: {
-    [httpOptions]: {
-      '@type': `type.googleapis.com/${httpOptions}`,
-      explicit_http_config: { http_protocol_options: {} },
-      ...retryPolicy({ retry_on: 'retriable-4xx', num_retries: 2 }),
-    },
-  },
-};
-
-const whose: readonly Scenario[] = [
-  {
-    name: "a route's retry policy takes the place of its virtual host's",
-    hosts: [asAsked],
-    virtualHost: {
-      ...retryPolicy({ retry_on: '5xx', num_retries: 3 }),
-      include_attempt_count_in_response: true,
-      include_is_timeout_retry_header: true,
-      routes: [
+  failsOnce(
+    'retry_on envoy-ratelimited tries x-envoy-ratelimited again',
+    { status: 429, headers: { 'x-envoy-ratelimited': 'true' } },
+    { retry_on: 'envoy-ratelimited' },
+  ),
+  failsOnce(
+    'retry_on 5xx does not try x-envoy-ratelimited again',
+    { status: 503, headers: { 'x-envoy-ratelimited': 'true' } },
+    { retry_on: '5xx' },
+  ),
+  failsOnce(
+    'retry_on refused-stream tries REFUSED_STREAM again',
+    { resetStream: 7 },
+    { retry_on: 'refused-stream' },
+    {
+      ...http2,
+      hosts: [inTurn([{ resetStream: 7 }, ok], { kind: 'http2' })],
+      differences: [
         {
-          match: { prefix: '/own/' },
-          route: { cluster: '@main@', ...retryPolicy({ retry_on: '5xx', num_retries: 1 }) },
+          at: /attempt|expected-rq|rq_retry|unprocessed|refused_errors|rq_error/,
+          reason: 'counts as `upstream_rq_unprocessed`',
         },
-        {
-          match: { prefix: '/none/' },
-          route: { cluster: '@main@', retry_policy: {} },
-        },
-        { match: { prefix: '/' }, route: { cluster: '@main@' } },
       ],
     },
+  ),
+  failsOnce(
+    'retry_on reset tries RST_STREAM again',
+    { resetStream: 2 },
+    { retry_on: 'reset' },
+    { ...http2, hosts: [inTurn([{ resetStream: 2 }, ok], { kind: 'http2' })] },
+  ),
+  failsOnce(
+    'retry_on refused-stream leaves another RST_STREAM alone',
+    { resetStream: 2 },
+    { retry_on: 'refused-stream' },
+    { ...http2, hosts: [inTurn([{ resetStream: 2 }, ok], { kind: 'http2' })] },
+  ),
+  {
+    name: 'retry_on connect-failure goes on to a host that accepts',
+    hosts: [always(ok, { refuses: true }), always(ok)],
+    route: retryPolicy({ retry_on: 'connect-failure' }),
     drive: async (scene) => {
-      await scene.send({ path: '/503' });
-      await scene.send({ path: '/own/503' });
-      await scene.send({ path: '/none/503' });
-      await scene.send({ path: '/503', headers: { 'x-envoy-is-timeout-retry': 'true' } });
+      const answers = await scene.send({ count: 8 });
+      scene.note(
+        'statuses',
+        answers.map(({ status }) => status),
+      );
     },
-    picks: 'exact',
+    picks: { within: 0 },
+    // Which host the first request meets is chance.
+    requests: 'any',
+    ignoreStats: [/_cx_|pending|retry|backoff/],
   },
   {
-    name: "the cluster's retry policy takes the place of the route's",
-    hosts: [asAsked],
-    cluster: cluster503,
-    route: retryPolicy({ retry_on: '5xx' }),
-    drive: async (scene) => {
-      for (const path of ['/503', '/409']) await scene.send({ path });
-      await scene.send({ path: '/503', headers: { 'x-envoy-retry-on': '5xx' } });
-    },
-    picks: 'exact',
-  },
-  {
-    name: 'the upstream learns whether the try before took too long',
-    hosts: [inTurn([{ status: 200, afterMs: 400 }, failing, ok])],
-    virtualHost: { include_is_timeout_retry_header: true },
-    route: retryPolicy({ retry_on: '5xx', num_retries: 3, per_try_timeout: '0.15s' }),
+    name: 'retry_on connect-failure gives up after num_retries',
+    hosts: [always(ok, { refuses: true })],
+    route: retryPolicy({ retry_on: 'connect-failure', num_retries: 2 }),
     drive: async (scene) => {
       await scene.send({ count: 2 });
     },
     picks: 'exact',
-    ignoreStats: [/upstream_cx_|upstream_rq_pending_total/],
-    hostStatus: ({ stats: _stats, ...rest }) => rest,
+  },
+  {
+    name: 'a refused connection without a retry policy is answered 503 UF',
+    hosts: [always(ok, { refuses: true })],
+    drive: async (scene) => {
+      await scene.send({ count: 2 });
+    },
+    picks: 'exact',
   },
 ];
 
-const oneGood = [always(failing), always(failing), always(ok)];
-const canary = { metadata: { filter_metadata: { 'envoy.lb': { canary: true } } } };
-const stage = (value: unknown): Fragment => ({
-  metadata: { filter_metadata: { 'envoy.lb': { stage: value, v: 1 } } },
-});
-
-const whereTo: readonly Scenario[] = [
+const limits: readonly Scenario[] = [
   {
-    name: 'previous_hosts: a retry goes to a host that was not tried',
-    hosts: oneGood,
-    route: retryPolicy({
-      retry_on: '5xx',
-      num_retries: 2,
-      retry_host_predicate: [previousHosts],
-      host_selection_retry_max_attempts: 5,
-    }),
+    name: 'num_retries: the last failure is the answer, with flag URX',
+    hosts: [always({ status: 503, body: 'never\n' })],
+    route: retryPolicy({ retry_on: '5xx', num_retries: 2 }),
     drive: async (scene) => {
-      await scene.send({ count: 12 });
-      const again = [...scene.answers.keys()].filter((number) => {
-        const tries = scene.tries.filter(
-          ({ headers }) => headers['x-scenario-request'] === String(number),
-        );
-        return new Set(tries.map(({ host }) => host)).size < tries.length;
-      });
-      scene.note('requests that met a host twice', again);
+      await scene.send({ count: 3 });
     },
-    picks: 'any',
-    requests: 'any',
-    ignoreStats: [/_(rq|cx)_|lb_/],
+    picks: 'exact',
   },
   {
-    name: 'previous_hosts with one host: it is tried again all the same',
-    hosts: [inTurn([failing, failing, ok])],
-    route: retryPolicy({ retry_on: '5xx', num_retries: 2, retry_host_predicate: [previousHosts] }),
+    name: 'num_retries 0 tries once',
+    hosts: [always({ status: 503 })],
+    route: retryPolicy({ retry_on: '5xx', num_retries: 0 }),
     drive: async (scene) => {
       await scene.send();
     },
     picks: 'exact',
   },
   {
-    name: 'omit_canary_hosts: no retry goes to a canary',
-    hosts: [always(failing, { endpoint: canary }), always({ status: 502 })],
-    route: retryPolicy({
-      retry_on: '5xx',
-      num_retries: 1,
-      retry_host_predicate: [predicate('omit_canary_hosts.v3.OmitCanaryHostsPredicate')],
-      host_selection_retry_max_attempts: 20,
-    }),
+    name: 'resets until num_retries end in 503 with the reset as the reason',
+    hosts: [always({ reset: 'before headers' })],
+    route: retryPolicy({ retry_on: 'reset', num_retries: 2 }),
     drive: async (scene) => {
-      await scene.send({ count: 20 });
-      const retries = scene.tries.filter(({ headers }) => headers['x-envoy-attempt-count'] === '2');
-      scene.note('hosts of retries', [...new Set(retries.map(({ host }) => host))]);
+      await scene.send({ count: 2 });
     },
-    picks: 'any',
-    requests: 'any',
-    ignoreStats: [/canary|upstream_rq_50|_cx_/],
+    picks: 'exact',
   },
   {
-    name: 'omit_host_metadata: no retry goes to a host that matches, in a list or alone',
-    hosts: [
-      always(failing, { endpoint: stage('old') }),
-      always(failing, { endpoint: stage(['old', 'older']) }),
-      always(failing, { endpoint: stage('new') }),
-    ],
-    route: retryPolicy({
-      retry_on: '5xx',
-      num_retries: 2,
-      retry_host_predicate: [
-        predicate('omit_host_metadata.v3.OmitHostMetadataConfig', {
-          metadata_match: { filter_metadata: { 'envoy.lb': { stage: 'old', v: 1 } } },
-        }),
-      ],
-      host_selection_retry_max_attempts: 50,
-    }),
+    name: 'per_try_timeout gives up a try and begins another',
+    hosts: [inTurn([hang, hang, ok])],
+    route: retryPolicy({ retry_on: '5xx', per_try_timeout: '0.15s' }),
     drive: async (scene) => {
-      await scene.send({ count: 15 });
-      const retries = scene.tries.filter(({ headers }) => headers['x-envoy-attempt-count'] !== '1');
-      scene.note('hosts of retries', [...new Set(retries.map(({ host }) => host))].sort());
+      await scene.send();
     },
-    picks: 'any',
-    requests: 'any',
+    picks: 'exact',
   },
-  ...[1, 2].map(
-    (frequency): Scenario => ({
-      name: `previous_priorities every ${frequency}: retries leave the priorities that were tried`,
-      hosts: alike(4, always(failing)),
-      endpoints: ([a, b, c, d]) => [
-        { priority: 0, lb_endpoints: [a] },
-        { priority: 1, lb_endpoints: [b] },
-        { priority: 2, lb_endpoints: [{ ...c, health_status: 'UNHEALTHY' }] },
-        { priority: 3, lb_endpoints: [d] },
-      ],
-      route: retryPolicy({
-        retry_on: '5xx',
-        num_retries: 8,
-        retry_priority: {
-          name: 'envoy.retry_priorities.previous_priorities',
-          typed_config: {
-            '@type': `${types}.priority.previous_priorities.v3.PreviousPrioritiesConfig`,
-            update_frequency: frequency,
-          },
-        },
-      }),
-      drive: async (scene) => {
-        await scene.send({ count: 3 });
-      },
-      picks: 'exact',
-    }),
-  ),
-];
-
-/** Between the first two tries of each request, rounded down to half a second. */
-const waits: Scenario = {
-  name: 'rate_limited_retry_back_off: a response says when to come back',
-  hosts: [
-    {
-      script: (count, { path }) =>
-        count % 2 === 1
-          ? ok
-          : { ...failing, headers: { 'retry-after': path.slice(1), 'x-other': 'soon' } },
+  {
+    name: 'per_try_timeout of each try ends in 504 UT',
+    hosts: [always(hang)],
+    route: retryPolicy({ retry_on: 'gateway-error', num_retries: 1, per_try_timeout: '0.15s' }),
+    drive: async (scene) => {
+      await scene.send();
     },
-  ],
-  route: retryPolicy({
-    retry_on: '5xx',
-    rate_limited_retry_back_off: {
-      reset_headers: [{ name: 'x-other' }, { name: 'Retry-After', format: 'SECONDS' }],
-      max_interval: '5s',
-    },
-  }),
-  drive: async (scene) => {
-    const tookMs: number[] = [];
-    for (const seconds of ['1', '9', '0', 'x']) {
-      const start = performance.now();
-      await scene.send({ path: `/${seconds}` });
-      tookMs.push(Math.min(1, Math.floor((performance.now() - start) / 900)));
-    }
-    scene.note('seconds', tookMs);
+    picks: 'exact',
   },
-  picks: 'exact',
-};
-
-const bodyOf = (bytes: number): string => 'x'.repeat(bytes);
-
-function bodyScenario(name: string, virtualHost: Fragment, route: Fragment): Scenario {
-  return {
-    name,
-    hosts: [inTurn([failing, ok, failing, ok, failing, ok])],
-    virtualHost: {
-      ...virtualHost,
-      routes: [
-        {
-          match: { prefix: '/' },
-          route: { cluster: '@main@', ...retryPolicy({ retry_on: '5xx' }) },
-          ...route,
-        },
-      ],
+  {
+    name: 'per_try_idle_timeout gives up a silent try',
+    hosts: [inTurn([hang, ok])],
+    route: retryPolicy({ retry_on: '5xx', per_try_idle_timeout: '0.15s' }),
+    drive: async (scene) => {
+      await scene.send();
+    },
+    picks: 'exact',
+  },
+  {
+    name: 'the route timeout holds over all tries',
+    hosts: [always(hang)],
+    route: {
+      timeout: '0.4s',
+      ...retryPolicy({ retry_on: '5xx', num_retries: 10, per_try_timeout: '0.16s' }),
     },
     drive: async (scene) => {
-      for (const bytes of [500, 3000, 70_000])
-        await scene.send({ method: 'POST', body: bodyOf(bytes) });
+      await scene.send();
+    },
+    picks: 'exact',
+  },
+  {
+    name: 'a request with a body is tried again with its body',
+    hosts: [inTurn([{ status: 503 }, ok])],
+    route: retryPolicy({ retry_on: '5xx' }),
+    drive: async (scene) => {
+      await scene.send({ method: 'POST', body: 'x'.repeat(20_000) });
       scene.note(
         'bodies',
         scene.tries.map(({ body }) => body.length),
       );
     },
     picks: 'exact',
-    ignoreStats: [/flow_control|upstream_cx_|pending_total/],
-    hostStatus: ({ stats: _stats, ...rest }) => rest,
-  };
-}
-
-const bodies: readonly Scenario[] = [
-  bodyScenario('a retry gets the whole body again', {}, {}),
-  bodyScenario(
-    'per_request_buffer_limit_bytes of the route: a longer body is not sent again',
-    { per_request_buffer_limit_bytes: 100_000 },
-    { per_request_buffer_limit_bytes: 1000 },
-  ),
-  bodyScenario(
-    'per_request_buffer_limit_bytes of the virtual host: a longer body is not sent again',
-    { per_request_buffer_limit_bytes: 1000 },
-    {},
-  ),
-  bodyScenario(
-    'request_body_buffer_limit of the route',
-    { request_body_buffer_limit: 100_000 },
-    { request_body_buffer_limit: 1000 },
-  ),
-  bodyScenario(
-    'request_body_buffer_limit of the virtual host',
-    { request_body_buffer_limit: 1000 },
-    {},
-  ),
+  },
+  {
+    name: 'a body above per_request_buffer_limit_bytes is not sent again',
+    hosts: [inTurn([{ status: 503 }, ok])],
+    route: retryPolicy({ retry_on: '5xx' }),
+    virtualHost: { per_request_buffer_limit_bytes: 1000 },
+    drive: async (scene) => {
+      await scene.send({ method: 'POST', body: 'x'.repeat(20_000) });
+    },
+    picks: 'exact',
+  },
 ];
 
-const tooLate = { status: 200, body: 'late\n', afterMs: 600 };
-
-const timeouts: Scenario = {
-  name: 'x-envoy-* timeouts of a trusted client, and what the upstream is told',
-  hosts: [asAsked],
-  virtualHost: {
-    routes: [
-      {
-        match: { prefix: '/retried/' },
-        route: {
-          cluster: '@main@',
-          timeout: '2s',
-          ...retryPolicy({ retry_on: 'reset', per_try_timeout: '0.1s' }),
+const headers: readonly Scenario[] = [
+  {
+    name: 'x-envoy-retry-on and x-envoy-max-retries bring a policy along',
+    hosts: [inTurn([{ status: 500 }, { status: 500 }, ok])],
+    drive: async (scene) => {
+      await scene.send({ headers: { 'x-envoy-retry-on': '5xx', 'x-envoy-max-retries': '2' } });
+    },
+    picks: 'exact',
+  },
+  {
+    name: 'x-envoy-retry-on alone tries once more',
+    hosts: [always({ status: 500 })],
+    drive: async (scene) => {
+      await scene.send({ headers: { 'x-envoy-retry-on': '5xx' } });
+    },
+    picks: 'exact',
+  },
+  {
+    name: 'x-envoy-max-retries is taken instead of num_retries',
+    hosts: [always({ status: 500 })],
+    route: retryPolicy({ retry_on: '5xx', num_retries: 1 }),
+    drive: async (scene) => {
+      await scene.send({ headers: { 'x-envoy-max-retries': '3' } });
+    },
+    picks: 'exact',
+  },
+  {
+    name: 'x-envoy-retriable-status-codes adds to the list',
+    hosts: [inTurn([{ status: 418 }, { status: 419 }, ok])],
+    route: retryPolicy({ retry_on: 'retriable-status-codes', retriable_status_codes: [418] }),
+    drive: async (scene) => {
+      await scene.send({ headers: { 'x-envoy-retriable-status-codes': '419,nonsense' } });
+    },
+    picks: 'exact',
+  },
+  {
+    name: 'x-envoy-retriable-header-names names headers',
+    hosts: [inTurn([{ status: 200, headers: { 'x-again': '1' } }, ok])],
+    drive: async (scene) => {
+      await scene.send({
+        headers: {
+          'x-envoy-retry-on': 'retriable-headers',
+          'x-envoy-retriable-header-names': 'x-other, x-again',
         },
-      },
-      { match: { prefix: '/off/' }, route: { cluster: '@main@', timeout: '0s' } },
-      { match: { prefix: '/' }, route: { cluster: '@main@', timeout: '0.15s' } },
+      });
+    },
+    picks: 'exact',
+  },
+  {
+    name: 'retriable_request_headers: only requests that match are tried again',
+    hosts: [always({ status: 500 })],
+    route: retryPolicy({
+      retry_on: '5xx',
+      num_retries: 1,
+      retriable_request_headers: [{ name: 'x-safe', present_match: true }],
+    }),
+    drive: async (scene) => {
+      await scene.send();
+      await scene.send({ headers: { 'x-safe': '1' } });
+    },
+    picks: 'exact',
+  },
+  {
+    name: 'x-envoy-retry-grpc-on tries by the status in the headers',
+    hosts: [
+      inTurn(
+        [
+          {
+            status: 200,
+            headers: { 'content-type': 'application/grpc', 'grpc-status': '14' },
+          },
+          {
+            status: 200,
+            headers: { 'content-type': 'application/grpc' },
+            trailers: { 'grpc-status': '0' },
+          },
+        ],
+        { kind: 'http2' },
+      ),
     ],
-  },
-  drive: async (scene) => {
-    const send = (path: string, headers: Readonly<Record<string, string>> = {}) =>
-      scene.send({ path, headers });
-    await send('/200');
-    await send('/off/200');
-    await send('/retried/200');
-    await send('/late');
-    await send('/late', { 'x-envoy-upstream-rq-timeout-ms': '3000' });
-    await send('/late', { 'x-envoy-upstream-rq-timeout-ms': '0' });
-    await send('/200', { 'x-envoy-upstream-rq-timeout-ms': 'soon' });
-    await send('/late', { 'x-envoy-upstream-rq-timeout-alt-response': 'true' });
-    await send('/late', { 'x-envoy-upstream-rq-timeout-alt-response': 'false' });
-    await send('/200', { 'x-envoy-expected-rq-timeout-ms': '77' });
-    await send('/retried/late');
-    await send('/retried/late', { 'x-envoy-upstream-rq-per-try-timeout-ms': '1500' });
-    await send('/retried/late', { 'x-envoy-upstream-rq-per-try-timeout-ms': '5000' });
-    await send('/200', {
-      'x-envoy-upstream-rq-timeout-ms': '900',
-      'x-envoy-upstream-rq-per-try-timeout-ms': '300',
-    });
-    await send('/503', { 'x-envoy-upstream-rq-timeout-ms': '900', 'x-envoy-retry-on': '5xx' });
-  },
-  picks: 'exact',
-  ignoreStats: [/upstream_cx_|upstream_rq_pending_total/],
-  hostStatus: ({ stats: _stats, ...rest }) => rest,
-};
-
-const respected: Scenario = {
-  ...timeouts,
-  name: 'respect_expected_rq_timeout: the proxy before us says how long',
-  manager: {
-    http_filters: [
-      {
-        name: 'envoy.filters.http.router',
-        typed_config: {
-          '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
-          respect_expected_rq_timeout: true,
+    cluster: http2Upstream,
+    drive: async (scene) => {
+      await scene.send({
+        over: 'http2',
+        method: 'POST',
+        headers: {
+          'content-type': 'application/grpc',
+          te: 'trailers',
+          'x-envoy-retry-grpc-on': 'unavailable',
+          'x-envoy-max-retries': '2',
         },
-      },
-    ],
+      });
+    },
+    picks: 'exact',
   },
-  drive: async (scene) => {
-    const send = (path: string, headers: Readonly<Record<string, string>> = {}) =>
-      scene.send({ path, headers });
-    await send('/late', { 'x-envoy-expected-rq-timeout-ms': '2000' });
-    await send('/late', {
-      'x-envoy-expected-rq-timeout-ms': '50',
-      'x-envoy-upstream-rq-timeout-ms': '3000',
-    });
-    await send('/late', { 'x-envoy-upstream-rq-timeout-ms': '3000' });
-    await send('/200');
-  },
-};
+];
 
-const idle: Scenario = {
-  name: 'per_try_idle_timeout ends a try that is silent, and it is tried again',
-  hosts: [inTurn([tooLate, ok, tooLate, tooLate])],
-  route: retryPolicy({ retry_on: 'reset', per_try_idle_timeout: '0.15s' }),
-  drive: async (scene) => {
-    await scene.send({ count: 2 });
+const otherHosts: readonly Scenario[] = [
+  {
+    name: 'previous_hosts keeps retries off hosts that were tried',
+    hosts: alike(3, always({ status: 503 })),
+    cluster: { lb_policy: 'RANDOM' },
+    route: retryPolicy({
+      retry_on: '5xx',
+      num_retries: 2,
+      retry_host_predicate: [
+        {
+          name: 'envoy.retry_host_predicates.previous_hosts',
+          typed_config: {
+            '@type':
+              'type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+          },
+        },
+      ],
+      // Of 100 draws none is likely to miss all but one of three hosts.
+      host_selection_retry_max_attempts: 100,
+    }),
+    drive: async (scene) => {
+      await scene.send({ count: 20 });
+    },
+    picks: { within: 0 },
+    ignoreStats: [/cx_|pending_total/],
   },
-  picks: 'exact',
-  ignoreStats: [/upstream_cx_|upstream_rq_pending_total/],
-  hostStatus: ({ stats: _stats, ...rest }) => rest,
-};
+  {
+    name: 'round robin tries the next host again',
+    hosts: [always({ status: 503 }), always(ok), always(ok)],
+    route: retryPolicy({ retry_on: '5xx' }),
+    drive: async (scene) => {
+      await scene.send({ count: 10 });
+    },
+    picks: { within: 1 },
+    requests: 'any',
+    ignoreStats: [/./],
+  },
+];
 
 export const retries: Topic = {
   name: 'retries',
-  scenarios: [
-    ...byToken,
-    byHeader,
-    byRequest,
-    ...whose,
-    ...whereTo,
-    waits,
-    ...bodies,
-    timeouts,
-    respected,
-    idle,
-  ],
+  scenarios: [...tokens, ...limits, ...headers, ...otherHosts],
 };
