@@ -117,7 +117,6 @@ export class Http2ClientConnection extends Http2Connection implements ReadSink {
       this.onMalformed(stream, MESSAGING_RULE);
       return;
     }
-    this.stats.trailers++;
     stream.receiveTrailers(fields);
   }
 
