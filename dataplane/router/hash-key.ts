@@ -18,12 +18,13 @@ export function hashKeyOf(stream: RouterStream): bigint | null {
 export function issueCookie(stream: RouterStream, cookie: HashCookieData): string {
   const { downstreamDirectRemoteAddress: remote, downstreamLocalAddress: local } =
     stream.streamInfo;
-  const value = xxhash64Text(formatAddress(remote) + formatAddress(local)).toString(16);
-  const text = setCookieValue({ ...cookie, ttlS: cookie.ttlS ?? 0 }, value.padStart(16, '0'));
+  const hash = xxhash64Text(formatAddress(remote) + formatAddress(local));
+  const value = hash.toString(16).padStart(16, '0');
+  const text = setCookieValue({ ...cookie, ttlS: cookie.ttlS ?? 0 }, value);
   stream.issuedCookies ??= [];
   // Each try asks again.
   if (!stream.issuedCookies.includes(text)) stream.issuedCookies.push(text);
-  return value.padStart(16, '0');
+  return value;
 }
 
 /** On the response that goes to the client. */

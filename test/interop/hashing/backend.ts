@@ -7,6 +7,8 @@ export interface Backend {
   readonly port: number;
   /** Addresses that a request with that `x-id` reached, in order. */
   visits(id: string): readonly string[];
+  /** The same, once there is one. */
+  visit(id: string): Promise<readonly string[]>;
   /** Answers what is held, and holds nothing until the next request that asks for it. */
   release(): void;
   close(): void;
@@ -21,6 +23,7 @@ export async function startBackend(count: number): Promise<Backend> {
   const servers: net.Server[] = [];
   const sockets = new Set<net.Socket>();
   const visits = new Map<string, string[]>();
+  const waiting = new Map<string, () => void>();
   let held: (() => void)[] = [];
   const onConnection = (socket: net.Socket): void => {
     sockets.add(socket);
@@ -37,7 +40,10 @@ export async function startBackend(count: number): Promise<Backend> {
         const head = pending.slice(0, end);
         pending = pending.slice(end + 4);
         const id = /\r\nx-id: (.*)/.exec(head)?.[1];
-        if (id !== undefined) visits.set(id, [...(visits.get(id) ?? []), address]);
+        if (id !== undefined) {
+          visits.set(id, [...(visits.get(id) ?? []), address]);
+          waiting.get(id)?.();
+        }
         if (head.includes('\r\nx-hold: ')) held.push(() => socket.write(ok));
         else socket.write(head.includes('\r\nx-fail: ') ? ok.replace('200 OK', '503 No') : ok);
       }
@@ -55,6 +61,10 @@ export async function startBackend(count: number): Promise<Backend> {
   return {
     port,
     visits: (id) => visits.get(id) ?? [],
+    visit: async (id) => {
+      if (!visits.has(id)) await new Promise<void>((resolve) => waiting.set(id, resolve));
+      return visits.get(id) ?? [];
+    },
     release: () => {
       for (const answer of held) answer();
       held = [];

@@ -53,7 +53,11 @@ const keyed: readonly Host[] = shuffled.map((host, i) => {
   return { ...host, hashKey: keys[i % keys.length] };
 });
 
-function policyExtension(name: 'ring_hash.v3.RingHash' | 'maglev.v3.Maglev', config: object) {
+/** The policy as a load_balancing_policy extension. */
+export function policyExtension(
+  name: 'ring_hash.v3.RingHash' | 'maglev.v3.Maglev',
+  config: object,
+) {
   return {
     load_balancing_policy: {
       policies: [
