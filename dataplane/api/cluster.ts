@@ -101,8 +101,11 @@ export type ConnectionUse = (typeof ConnectionUse)[keyof typeof ConnectionUse];
 /** Exactly one of the two is called, once, unless cancelled; possibly before newStream returns. */
 export interface HttpPoolCallbacks {
   onPoolReady(encoder: RequestEncoder, host: Host, info: UpstreamStreamInfo): void;
-  /** Overflow -> UO; LocalConnectionFailure / RemoteConnectionFailure / ConnectionTimeout -> UF. */
-  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void;
+  /**
+   * Overflow -> UO; LocalConnectionFailure / RemoteConnectionFailure / ConnectionTimeout -> UF. `host` null = a
+   * ceiling turned it away before any host took part.
+   */
+  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host | null): void;
 }
 
 export interface HttpPool {
@@ -124,7 +127,7 @@ export interface TcpPoolConnection extends Connection {
 
 export interface TcpPoolCallbacks {
   onPoolReady(connection: TcpPoolConnection, host: Host): void;
-  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void;
+  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host | null): void;
 }
 
 export interface TcpPool {

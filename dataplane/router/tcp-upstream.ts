@@ -81,7 +81,11 @@ class Borrower implements TcpPoolCallbacks {
     if (connection.isOpen()) connection.setReadSink(upstream);
   }
 
-  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void {
+  onPoolFailure(
+    reason: StreamResetReason,
+    transportFailureReason: string,
+    host: Host | null,
+  ): void {
     this.#callbacks.onPoolFailure(reason, transportFailureReason, host);
   }
 }

@@ -76,7 +76,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   #pending: Cancellable | null;
   #encoder: RequestEncoder | null;
   #connection: Connection | null;
-  /** The host took part: false only when a ceiling turned the try away before it. */
+  /** The host took part: false when a ceiling turned the try away before it. */
   hostAttempted: boolean;
   /** Some of the request was written. */
   started: boolean;
@@ -270,18 +270,22 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     if (!this.#isOver && parent.isRequestComplete()) this.#startTimers();
   }
 
-  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void {
+  onPoolFailure(
+    reason: StreamResetReason,
+    transportFailureReason: string,
+    host: Host | null,
+  ): void {
     this.#pending = null;
-    if (reason !== StreamResetReason.Overflow) {
+    if (host !== null) {
       const { streamInfo } = this.#parent;
       this.hostAttempted = true;
       streamInfo.upstreamHost = host.address;
       streamInfo.upstreamHostName = host.hostname;
       streamInfo.upstreamTransportFailureReason = transportFailureReason;
-      if (host.meter !== null) host.meter.onFailure(0);
+      if (host.meter !== null && reason !== StreamResetReason.Overflow) host.meter.onFailure(0);
+      this.#parent.onHostAttempted(host);
     }
     this.#finish();
-    this.#parent.onHostAttempted(host);
     this.#parent.onUpstreamReset(reason, transportFailureReason, this);
   }
 

@@ -139,7 +139,8 @@ export class FakeTry implements RequestEncoder, Cancellable {
   }
 
   fail(reason: StreamResetReason, transportFailureReason = ''): void {
-    this.#callbacks.onPoolFailure(reason, transportFailureReason, this.host);
+    const host = reason === StreamResetReason.Overflow ? null : this.host;
+    this.#callbacks.onPoolFailure(reason, transportFailureReason, host);
   }
 
   /** A whole response. */

@@ -7,7 +7,7 @@ import type { Host } from '../../api/host.ts';
 
 /** The part of a pool's callbacks that waiting needs. */
 export interface FailureCallbacks {
-  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void;
+  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host | null): void;
 }
 
 /** Who is told of cancellations. */

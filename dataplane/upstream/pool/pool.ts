@@ -118,7 +118,7 @@ export abstract class ConnectionPool<
     const { stats } = this;
     if (!this.resources.pendingRequests.tryAcquire()) {
       stats.upstreamRqPendingOverflow++;
-      callbacks.onPoolFailure(StreamResetReason.Overflow, '', this.host);
+      callbacks.onPoolFailure(StreamResetReason.Overflow, '', null);
       this.tellIfDrained();
       return null;
     }

@@ -159,7 +159,11 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner, TwoS
     tunnel.start(cluster, host, this.#callbacks.connection);
   }
 
-  onTunnelFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void {
+  onTunnelFailure(
+    reason: StreamResetReason,
+    transportFailureReason: string,
+    host: Host | null,
+  ): void {
     this.onPoolFailure(reason, transportFailureReason, host);
   }
 
@@ -167,12 +171,16 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner, TwoS
     this.#join(tunnel, connection, host);
   }
 
-  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void {
+  onPoolFailure(
+    reason: StreamResetReason,
+    transportFailureReason: string,
+    host: Host | null,
+  ): void {
     this.#connecting = null;
     const { streamInfo } = this.#callbacks;
-    this.#noteHost(host);
+    if (host !== null) this.#noteHost(host);
     streamInfo.upstreamTransportFailureReason = transportFailureReason;
-    if (reason === StreamResetReason.Overflow) {
+    if (reason === StreamResetReason.Overflow || host === null) {
       this.#fail(ResponseFlag.UpstreamOverflow, Failure.ResourceLimit);
       return;
     }

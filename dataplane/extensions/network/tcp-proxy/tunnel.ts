@@ -24,7 +24,11 @@ const EMPTY = Buffer.alloc(0);
 /** proxy.ts, as far as a tunnel tells it things. Exactly one of the first two is called, once, unless cancelled. */
 export interface TunnelOwner {
   onTunnelReady(tunnel: Tunnel, host: Host, info: UpstreamStreamInfo): void;
-  onTunnelFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void;
+  onTunnelFailure(
+    reason: StreamResetReason,
+    transportFailureReason: string,
+    host: Host | null,
+  ): void;
   onUpstreamData(data: Buffer, endStream: boolean): void;
   onUpstreamClosed(): void;
   pauseDownstream(pause: boolean): void;
@@ -60,7 +64,7 @@ export class Tunnel
     const pool = cluster.httpPool(host, ResourcePriority.Default, '', downstream);
     if (pool === null) {
       // max_connection_pools.
-      this.onPoolFailure(StreamResetReason.Overflow, '', host);
+      this.onPoolFailure(StreamResetReason.Overflow, '', null);
       return;
     }
     const connecting = pool.newStream(this, this, ConnectionUse.Unrepeatable);
@@ -84,7 +88,11 @@ export class Tunnel
     encoder.encodeHeaders(this.#headers, false);
   }
 
-  onPoolFailure(reason: StreamResetReason, transportFailureReason: string, host: Host): void {
+  onPoolFailure(
+    reason: StreamResetReason,
+    transportFailureReason: string,
+    host: Host | null,
+  ): void {
     this.#connecting = null;
     this.#state = State.Closed;
     this.#owner.onTunnelFailure(reason, transportFailureReason, host);

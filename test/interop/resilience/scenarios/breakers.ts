@@ -20,7 +20,7 @@ const failing: Action = { status: 503, body: 'no\n' };
 function breakers(thresholds: Fragment, perHost: readonly Fragment[] = []): Fragment {
   return {
     circuit_breakers: {
-      thresholds: [{ track_remaining: true, ...thresholds }],
+      thresholds: [{ track_remaining: true, max_connection_pools: 100, ...thresholds }],
       per_host_thresholds: perHost,
     },
   };
@@ -178,8 +178,8 @@ function budgetScenario(name: string, budget: Fragment, running: number): Scenar
     requests: 'any',
     differences: [
       {
-        at: /rq_retry_open/,
-        reason: 'rq_retry_open of a retry budget',
+        at: /remaining_retries/,
+        reason: '**Gauges of a retry budget**',
       },
     ],
   };
