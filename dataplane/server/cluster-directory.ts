@@ -15,6 +15,7 @@ import { ReportIndex } from '../upstream/host-report.ts';
 import type { OutlierReport } from '../upstream/outlier/outlier-event.ts';
 import type { OutlierStatus } from '../upstream/outlier/status.ts';
 import { SharedChunks } from '../upstream/shared-state.ts';
+import { AssignmentSender } from '../upstream/supervision/assignment-sender.ts';
 import { ClusterSupervision } from '../upstream/supervision/cluster-supervision.ts';
 import { SlotAllocator } from '../upstream/supervision/slot-allocator.ts';
 import type { ClusterStatus } from './admin/sources.ts';
@@ -38,6 +39,7 @@ export class ClusterDirectory {
   readonly #parts: ClusterDirectoryParts;
   readonly #chunks = new SharedChunks();
   readonly #supervision: ClusterSupervision;
+  readonly #assignments: AssignmentSender;
   readonly #dnsCaches: MainDnsCaches;
   readonly #resolvers = new Map<string, NameResolver>();
   /** For the TLS of health checks. */
@@ -47,6 +49,10 @@ export class ClusterDirectory {
   constructor(parts: ClusterDirectoryParts) {
     this.#parts = parts;
     const { supervisor, stats, clock, random, timers } = parts;
+    this.#assignments = new AssignmentSender(
+      (part) => supervisor.broadcast({ type: 'assignment', part }),
+      timers,
+    );
     this.#dnsCaches = new MainDnsCaches({
       clock,
       random,
@@ -69,8 +75,11 @@ export class ClusterDirectory {
       }),
       resolverFor: (config) => this.#resolverFor(config),
       onCluster: (config, slot) => supervisor.broadcast({ type: 'cluster', config, slot }),
-      onClusterRemoved: (name) => supervisor.broadcast({ type: 'cluster-remove', name }),
-      onPlaced: (assignment) => supervisor.broadcast({ type: 'assignment', assignment }),
+      onClusterRemoved: (name) => {
+        this.#assignments.forget(name);
+        supervisor.broadcast({ type: 'cluster-remove', name });
+      },
+      onPlaced: (assignment, onSent) => this.#assignments.send(assignment, onSent),
       onWarm: () => parts.onWarm(),
       onHostHealthFailure: (cluster, { chunk, slot }) =>
         supervisor.broadcast({ type: 'host-health-failure', cluster, host: { chunk, slot } }),
@@ -146,6 +155,7 @@ export class ClusterDirectory {
 
   close(): void {
     this.#supervision.close();
+    this.#assignments.close();
     this.#dnsCaches.close();
   }
 

@@ -2,7 +2,7 @@
 // listener that routes to it" holds by sending in that order. Everything here is plain data.
 
 import type { LogLevel } from '../../common/logger.ts';
-import type { ClusterConfig, Locality, PlacedAssignment } from '../api/config/cluster.ts';
+import type { AssignmentPart, ClusterConfig, Locality } from '../api/config/cluster.ts';
 import type { DnsCacheData } from '../api/config/dns.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { RouteConfigData } from '../api/config/route.ts';
@@ -50,7 +50,7 @@ export type ToWorker =
       readonly slot: { readonly chunk: number; readonly slot: number };
     }
   | { readonly type: 'cluster-remove'; readonly name: string }
-  | { readonly type: 'assignment'; readonly assignment: PlacedAssignment }
+  | { readonly type: 'assignment'; readonly part: AssignmentPart }
   /** The host in that slot was ejected, or failed its checks. */
   | {
       readonly type: 'host-health-failure';

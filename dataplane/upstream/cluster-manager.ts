@@ -2,7 +2,7 @@
 // (supervision/cluster-supervision).
 
 import type { Cluster, ClusterManager } from '../api/cluster.ts';
-import type { ClusterConfig, PlacedAssignment } from '../api/config/cluster.ts';
+import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
 import type { StatsStore } from '../api/stats.ts';
 import { type ClusterParts, UpstreamCluster } from './cluster.ts';
 import { clusterScope } from './cluster-stats.ts';
@@ -68,6 +68,11 @@ export class WorkerClusterManager implements ClusterManager {
     this.#assignments.delete(name);
     this.#unregister(cluster);
     cluster.drain();
+  }
+
+  /** These will be in the next host set of the cluster: what takes time is done before it comes. */
+  prepareHosts(clusterName: string, hosts: readonly PlacedHost[]): void {
+    this.#clusters.get(clusterName)?.prepareHosts(hosts);
   }
 
   applyAssignment(assignment: PlacedAssignment): void {

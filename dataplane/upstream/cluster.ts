@@ -55,6 +55,7 @@ import {
   type SharedChunks,
   type SlotAddress,
   type SlotRef,
+  slotKey,
   writeWord,
 } from './shared-state.ts';
 
@@ -106,7 +107,8 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   /** What outlier detection takes for an error, null = a 5xx. */
   readonly #errors: ResponsePredicate | null;
   readonly #context: PoolContext;
-  #hosts = new Map<string, UpstreamHost>();
+  /** By slotKey: a slot is one host's as long as anybody uses it, whatever its address (LOGICAL_DNS). */
+  #hosts = new Map<number, UpstreamHost>();
   /** In no host set any more, with connections left. */
   readonly #retiring = new Set<UpstreamHost>();
   #isDraining = false;
@@ -115,6 +117,8 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   /** The hostsVersion() that #membership is of. */
   #membershipVersion = -1;
   #hostsVersion = 0;
+  /** Made, and not in the host set yet. */
+  #prepared = new Map<number, UpstreamHost>();
   /** Of requests, those to be refused at the moment. */
   #dropPpm = 0;
 
@@ -356,23 +360,33 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     return this.#parts.random() * PPM < ppm ? 'drop_overload' : null;
   }
 
+  /** These will be in the next host set: the new ones among them are made now. */
+  prepareHosts(hosts: readonly PlacedHost[]): void {
+    for (const placed of hosts) {
+      const key = slotKey(placed);
+      if (this.#hosts.has(key) || this.#prepared.has(key)) continue;
+      this.#prepared.set(key, this.#createHost(placed));
+    }
+  }
+
   /** The full host set: hosts that stay keep object, counters and connections. */
   applyAssignment(assignment: PlacedAssignment): void {
     const former = this.#hosts;
-    const hosts = new Map<string, UpstreamHost>();
+    const prepared = this.#prepared;
+    const hosts = new Map<number, UpstreamHost>();
     let isChanged = false;
     for (const placed of assignment.hosts) {
-      const key = hostKey(placed);
+      const key = slotKey(placed);
       let host = former.get(key);
       if (host === undefined) {
-        host = this.#createHost(placed);
+        host = prepared.get(key) ?? this.#createHost(placed);
+        prepared.delete(key);
         isChanged = true;
-      } else {
-        former.delete(key);
-        host.update(placed);
-      }
+      } else former.delete(key);
+      if (host.placed !== placed) host.update(placed);
       hosts.set(key, host);
     }
+    this.#retirePrepared();
     // Before anybody is told: what drains may retry, and must then see the new set.
     this.#hosts = hosts;
     this.#hostsVersion++;
@@ -390,6 +404,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     this.#isDraining = true;
     // Requests under way may still retry on these hosts: they stay in the balancer.
     for (const host of this.#hosts.values()) this.#retire(host);
+    this.#retirePrepared();
     this.#provider?.close();
     this.#endIfDrained();
   }
@@ -398,6 +413,13 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   closeAll(): void {
     for (const host of this.hosts()) host.pools.closeAll();
     for (const host of this.#retiring) host.pools.closeAll();
+  }
+
+  /** What was to come did not. */
+  #retirePrepared(): void {
+    const hosts = this.#prepared;
+    this.#prepared = new Map();
+    for (const host of hosts.values()) this.#retire(host);
   }
 
   #retire(host: UpstreamHost): void {
@@ -477,9 +499,4 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   #readEpoch(): number {
     return readWord(this.#slot, ClusterWord.HealthEpoch);
   }
-}
-
-/** A slot is one host's as long as anybody uses it, and that host's whatever its address (LOGICAL_DNS). */
-function hostKey({ chunk, slot }: PlacedHost): string {
-  return `${chunk} ${slot}`;
 }

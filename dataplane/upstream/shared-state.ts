@@ -83,6 +83,11 @@ export interface SlotAddress {
   readonly slot: number;
 }
 
+/** One number for a slot: of all hosts that are in use, each has another one. */
+export function slotKey({ chunk, slot }: SlotAddress): number {
+  return chunk * CHUNK_SLOTS + slot;
+}
+
 /** A slot ready for use: word `i` of it is `words[base + i]`. */
 export interface SlotRef {
   readonly words: Int32Array;

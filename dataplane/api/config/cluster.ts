@@ -230,6 +230,19 @@ export interface LocalityWeight {
   readonly weight: number;
 }
 
+/** One message of a host set on its way to a worker; see upstream/supervision/assignment-sender. */
+export interface AssignmentPart {
+  readonly clusterName: string;
+  /** New, or not what they were. */
+  readonly hosts: readonly PlacedHost[];
+  /** With the last part the set is valid; null = more parts come. */
+  readonly last: {
+    readonly policy: Omit<PlacedAssignment, 'hosts'>;
+    /** slotKey of hosts that left. */
+    readonly removed: readonly number[];
+  } | null;
+}
+
 /** The full host set of a cluster, as main computes it (static, DNS, EDS) and workers apply it. */
 export interface PlacedAssignment {
   readonly clusterName: string;

@@ -53,9 +53,10 @@ function setUp() {
     }),
     onCluster: ({ name }) => told.push(`cluster ${name}`),
     onClusterRemoved: (name) => told.push(`removed ${name}`),
-    onPlaced: (assignment) => {
+    onPlaced: (assignment, onSent) => {
       placed.push(assignment);
       told.push(`placed ${assignment.hosts.map(({ address }) => address).join(' ')}`);
+      onSent();
     },
     onWarm: (name) => told.push(`warm ${name}`),
     onHostHealthFailure: (name, { slot }) => told.push(`unhealthy ${name} ${slot}`),

@@ -52,10 +52,11 @@ function setUp() {
     resolverFor: () => assert.fail('no names here'),
     onCluster: ({ name }: ClusterConfig) => told.push(`cluster ${name}`),
     onClusterRemoved: (name: string) => told.push(`removed ${name}`),
-    onPlaced: (assignment: PlacedAssignment) => {
+    onPlaced: (assignment: PlacedAssignment, onSent: () => void) => {
       placed.push(assignment);
       // The flags that a worker finds when it hears of them.
       told.push(`placed ${flags().join(' ')}`);
+      onSent();
     },
     onWarm: (name: string) => told.push(`warm ${name}`),
     onHostHealthFailure: (name: string) => told.push(`unhealthy ${name}`),

@@ -23,8 +23,11 @@ export interface SupervisionParts extends HealthCheckParts {
   /** A cluster, new or changed; hosts that it already had stay valid. */
   onCluster(config: ClusterConfig, slot: SlotAddress): void;
   onClusterRemoved(name: string): void;
-  /** The full host set of a cluster. */
-  onPlaced(assignment: PlacedAssignment): void;
+  /**
+   * The full host set of a cluster. A host that did not change since the last one is the same object. `onSent`: to be
+   * called once every worker was sent it (or a newer one), maybe at once.
+   */
+  onPlaced(assignment: PlacedAssignment, onSent: () => void): void;
   /** Once per cluster, after its first onPlaced (or instead of it: an EDS timeout). */
   onWarm(name: string): void;
   /** A host was ejected, or failed its checks: its connections are not to be used on. */

@@ -12,6 +12,7 @@ import type {
   ClusterConfig,
   LoadAssignment,
   LocalityWeight,
+  PlacedAssignment,
   PlacedHost,
 } from '../../api/config/cluster.ts';
 import { DnsDiscovery } from '../discovery/dns-discovery.ts';
@@ -54,6 +55,8 @@ export class SupervisedCluster {
   #checker: HealthChecker | null = null;
   #dns: DnsDiscovery | null = null;
   #isWarm = false;
+  /** Host sets on their way to the workers. */
+  #unsent = 0;
   /** Its source has spoken once, or will not. */
   #hasHosts = false;
   /** The last one that its source gave. */
@@ -211,7 +214,8 @@ export class SupervisedCluster {
   }
 
   #becomeWarm(): void {
-    if (this.#isWarm || !this.#hasHosts || this.#checker?.isUnsure() === true) return;
+    if (this.#isWarm || !this.#hasHosts || this.#unsent > 0) return;
+    if (this.#checker?.isUnsure() === true) return;
     this.#isWarm = true;
     this.stats.warmingState = 0;
     this.#parts.onWarm(this.#config.name);
@@ -304,14 +308,22 @@ export class SupervisedCluster {
   #sendHosts(): void {
     const assignment = this.#assignment;
     if (assignment === null) return; // its source has not spoken: it has no hosts
-    this.#parts.onPlaced({
+    this.#unsent++;
+    const placed: PlacedAssignment = {
       clusterName: this.#config.name,
       overprovisioningFactor: assignment.overprovisioningFactor,
       weightedPriorityHealth: assignment.weightedPriorityHealth,
       dropOverload: assignment.dropOverload,
       localityWeights: localityWeights(assignment),
       hosts: this.#table.hosts(),
+    };
+    let isLater = false;
+    this.#parts.onPlaced(placed, () => {
+      this.#unsent--;
+      // Otherwise whoever places goes on to the checks, and then asks itself.
+      if (isLater) this.#becomeWarm();
     });
+    isLater = true;
   }
 
   #onChecked(host: PlacedHost, transition: Transition, isHealthy: boolean): void {
