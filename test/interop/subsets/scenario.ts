@@ -33,6 +33,8 @@ export interface Scenario {
   readonly routes: Readonly<Record<string, Readonly<Record<string, unknown>> | null>>;
   /** More of a route's action, by name. */
   readonly actions?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** By route. */
+  readonly typedPerFilterConfig?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly runs: readonly Run[];
   /** How far shares of hosts may lie apart, 0..1; default 0 = which hosts answered is compared, not how often. */
   readonly tolerance?: number;
@@ -51,11 +53,12 @@ export interface Upstreams {
 
 export const UPSTREAMS = 8;
 
-/** Each answers with its number. */
+/** Each answers with its number; 503 when that is among the digits of `x-fail`. */
 export async function startUpstreams(): Promise<Upstreams> {
   const servers = Array.from({ length: UPSTREAMS }, (_, i) =>
     http.createServer((request, response) => {
       request.resume();
+      if (String(request.headers['x-fail'] ?? '').includes(String(i))) response.statusCode = 503;
       response.end(String(i));
     }),
   );
@@ -104,7 +107,7 @@ function clusterOf(scenario: Scenario, ports: readonly number[]): unknown {
   };
 }
 
-function routesOf({ name, routes, actions }: Scenario): unknown[] {
+function routesOf({ name, routes, actions, typedPerFilterConfig }: Scenario): unknown[] {
   return Object.entries(routes).map(([route, lb]) => ({
     match: { path: `/${name}/${route}` },
     route: {
@@ -112,6 +115,9 @@ function routesOf({ name, routes, actions }: Scenario): unknown[] {
       ...(lb === null ? {} : { metadata_match: { filter_metadata: { 'envoy.lb': lb } } }),
       ...actions?.[route],
     },
+    ...(typedPerFilterConfig?.[route] === undefined
+      ? {}
+      : { typed_per_filter_config: typedPerFilterConfig[route] }),
   }));
 }
 
@@ -200,4 +206,11 @@ export function lbStats(text: string, name: string): Record<string, number> {
     if (stat.startsWith(prefix)) stats[stat.slice(prefix.length - 3)] = Number(value);
   }
   return stats;
+}
+
+/** The sidecar's fake adds an admin section in front. */
+export function yamlOf(config: Record<string, unknown>): string {
+  return Object.entries(config)
+    .map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
+    .join('');
 }

@@ -14,6 +14,7 @@ import {
   type Scenario,
   startUpstreams,
   type Upstreams,
+  yamlOf,
 } from './scenario.ts';
 import { subsetScenarios } from './scenarios.ts';
 
@@ -78,11 +79,4 @@ function compare(
     const off = Math.abs(actual[answer]! - times) / count;
     assert.ok(off <= scenario.tolerance, `${at} ${answer}: ${actual[answer]} instead of ${times}`);
   }
-}
-
-/** The sidecar's fake adds an admin section in front. */
-function yamlOf(config: Record<string, unknown>): string {
-  return Object.entries(config)
-    .map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
-    .join('');
 }
