@@ -565,7 +565,7 @@ export const subsetScenarios: readonly Scenario[] = [
   {
     name: 'single-host-of-two-keys',
     endpoints: [
-      { host: 0, lb: { a: 1, b: 1 }, priority: 1 },
+      { host: 0, lb: { a: 1, b: 1 } },
       { host: 1, lb: { a: 1, b: 1 } },
       { host: 2, lb: { a: 1, b: 2 } },
       { host: 3, lb: { a: 1, b: 2 } },
@@ -603,7 +603,7 @@ export const subsetScenarios: readonly Scenario[] = [
     runs: [
       { route: 'a', count: 4 },
       { route: 'c', count: 4 },
-      { route: 'unknown', count: 10 },
+      { route: 'unknown', count: 60 },
     ],
   },
   {
