@@ -56,6 +56,7 @@ function streamInfo(overrides: Partial<StreamInfo> = {}): StreamInfo {
     filterState: null,
     schemeMatchesUpstream: false,
     isHealthCheck: false,
+    internalRedirects: null,
     ...overrides,
   };
 }

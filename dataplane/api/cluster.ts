@@ -194,6 +194,8 @@ export interface ClusterTrafficStats {
   upstreamFlowControlBackedUpTotal: number;
   upstreamFlowControlDrainedTotal: number;
   retryOrShadowAbandoned: number;
+  upstreamInternalRedirectSucceededTotal: number;
+  upstreamInternalRedirectFailedTotal: number;
   /** upstream_rq_<code>, upstream_rq_<class>xx, upstream_rq_completed (and canary./internal./external.). */
   chargeResponseCode(status: number, internal: boolean, canary: boolean): void;
   /** `retry.upstream_rq_*`: a response that a retry took the place of. */

@@ -34,6 +34,7 @@ export type Category =
   | 'upstream-transport-socket'
   | 'access-logger'
   | 'retry-host-predicate'
+  | 'internal-redirect-predicate'
   | 'retry-priority'
   | 'original-ip-detection'
   | 'request-id'

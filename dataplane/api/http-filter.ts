@@ -77,6 +77,11 @@ export interface StreamDecoderFilterCallbacks extends StreamFilterCallbacks {
     details: string,
     grpcStatus?: number,
   ): void;
+  /**
+   * An internal redirect, by the terminal filter: this stream ends, logged with `response`, and another one begins
+   * with the request's head as it is now and `body` (the caller's again when this returns). The request must be whole.
+   */
+  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): void;
   /** A response from the terminal filter (router). */
   encode1xxHeaders(headers: ResponseHeaders): void;
   encodeHeaders(headers: ResponseHeaders, endStream: boolean, details: string): void;

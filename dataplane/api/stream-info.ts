@@ -95,8 +95,17 @@ export interface StreamInfo {
   filterChainName: string;
   /** Dynamic metadata by namespace; null until a filter sets some. */
   dynamicMetadata: Record<string, Record<string, unknown>> | null;
+  /** Null until there was one. */
+  internalRedirects: InternalRedirects | null;
   /** What filters tell each other and logs, by Envoy's keys (FilterStateKey); null until one does. */
   filterState: Map<string, string | FilterStateObject> | null;
+}
+
+/** What internal redirects have done with a client's request; each goes on in a stream of its own. */
+export interface InternalRedirects {
+  count: number;
+  /** previous_routes: names of routes that were gone to, by the name of the route that they were gone to from. */
+  readonly targets: Map<string, Set<string>>;
 }
 
 /** A value of filter state that has fields. */

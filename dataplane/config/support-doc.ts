@@ -14,6 +14,7 @@ const categoryTitles: Readonly<Record<Category, string>> = {
   'upstream-transport-socket': 'transport socket of clusters',
   'access-logger': 'access logger',
   'retry-host-predicate': 'retry host predicate',
+  'internal-redirect-predicate': 'internal redirect predicate',
   'retry-priority': 'retry priority',
   'original-ip-detection': 'original IP detection',
   'request-id': 'request id',

@@ -52,6 +52,7 @@ export interface FilterIteration {
   replaceEncodedData(data: Buffer): void;
   decodingBuffer(): readonly Buffer[];
   encodingBuffer(): readonly Buffer[];
+  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): void;
   encode1xxHeaders(headers: ResponseHeaders): void;
   encodeHeaders(headers: ResponseHeaders, endStream: boolean, details: string): void;
   encodeData(data: Buffer, endStream: boolean): void;
@@ -175,6 +176,10 @@ export class ActiveStreamFilter
 
   encodingBuffer(): readonly Buffer[] {
     return this.#iteration.encodingBuffer();
+  }
+
+  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): void {
+    this.#iteration.recreateStream(response, body);
   }
 
   encode1xxHeaders(headers: ResponseHeaders): void {

@@ -58,6 +58,8 @@ export interface StreamOwner {
    * (`connection: close`). HTTP/2 says it in a frame, and goes on with the other streams.
    */
   closesAfterResponse(isLast: boolean): boolean;
+  /** Another stream for the answer to the same request (internal redirect), behind the end of the former one. */
+  reopenStream(encoder: ResponseEncoder): ActiveStream;
   /** The request has to wait: startDeferred() of the stream will be called. */
   mustDefer(stream: ActiveStream): boolean;
   borrowTimers(): StreamTimers;
@@ -217,6 +219,15 @@ export class ActiveStream
     }
     info.downstreamRemoteAddress = client;
     info.schemeMatchesUpstream = this.#config.data.schemeMatchesUpstream;
+    this.#startFilters(headers, upgradeType, connectionField);
+  }
+
+  /** The head has passed all checks. */
+  #startFilters(
+    headers: RequestHeaders,
+    upgradeType: string,
+    connectionField: string | null,
+  ): void {
     this.#isRoutable = true;
     const route = this.route();
     // Without a route the answer is 404, whatever was asked for.
@@ -231,9 +242,25 @@ export class ActiveStream
       const durationMs = streamDurationMs(headers, route, this.#config.data.maxStreamDurationMs);
       // From the start of the stream.
       if (durationMs === NO_DURATION) this.#timers.stopMaxDuration();
-      else this.#timers.startMaxDuration(durationMs, info.startMs);
+      else this.#timers.startMaxDuration(durationMs, this.streamInfo.startMs);
     }
     this.#filterManager.decodeHeaders();
+  }
+
+  /**
+   * Begins with the head of a request that was redirected here. Whose it is has been found out: the rest is done again,
+   * as Envoy does.
+   */
+  #beginAgain(headers: RequestHeaders, former: HttpStreamInfo, body: readonly Buffer[]): void {
+    this.requestHeaders = headers;
+    this.streamInfo.goOnFrom(former);
+    this.#filterManager.noteRequestEnd(body.length === 0);
+    if (!this.#checkTarget(headers)) return;
+    normalizeHost(headers, this.#config.data, this.connection.localAddress.port);
+    this.#startFilters(headers, '', null);
+    for (let i = 0; i < body.length && !this.#isFinished; i++) {
+      this.decodeData(body[i]!, i === body.length - 1);
+    }
   }
 
   decodeData(data: Buffer, endStream: boolean): void {
@@ -481,6 +508,14 @@ export class ActiveStream
     // With HTTP/2 its other streams have nothing to do with it.
     if (status !== 400 || this.#owner.isHttp2) return;
     if (!this.#config.data.streamErrorOnInvalidHttpMessage) this.#isLastResponse = true;
+  }
+
+  recreateStream(status: number, body: readonly Buffer[]): void {
+    const headers = this.requestHeaders!;
+    this.streamInfo.responseCode = status;
+    this.streamInfo.responseCodeDetails = 'internal_redirect';
+    this.#finish();
+    this.#owner.reopenStream(this.encoder).#beginAgain(headers, this.streamInfo, body);
   }
 
   onRequestDataTooLarge(): void {

@@ -250,6 +250,10 @@ export class ConnectionManager
 
   // ---- StreamOwner ----
 
+  reopenStream(encoder: ResponseEncoder): ActiveStream {
+    return this.#openStream(encoder);
+  }
+
   protocol(): Protocol {
     return this.#codec === null ? 'HTTP/1.1' : this.#codec.protocol;
   }

@@ -35,6 +35,8 @@ export interface FilterManagerHost {
   onLocalReply(status: number): void;
   onRequestDataTooLarge(): void;
   onResponseDataTooLarge(): void;
+  /** An internal redirect: this stream ends, another takes its place with the head as it is now. */
+  recreateStream(status: number, body: readonly Buffer[]): void;
   /** The sinks of the encoder chain. */
   encode1xxHeaders(headers: ResponseHeaders): void;
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void;

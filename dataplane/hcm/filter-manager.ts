@@ -163,6 +163,13 @@ export class FilterManager
 
   // ---- response path ----
 
+  /** What the upstream said goes to the logs only. */
+  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): void {
+    if (this.isDestroyed || this.localComplete) return;
+    this.responseHeaders = response;
+    this.host.recreateStream(response.status, body);
+  }
+
   /** No filter of ours looks at them. */
   encode1xxHeaders(headers: ResponseHeaders): void {
     this.host.encode1xxHeaders(headers);

@@ -52,6 +52,7 @@ export class HttpStreamInfo implements StreamInfo {
   isHealthCheck: boolean;
   filterChainName: string;
   dynamicMetadata: Record<string, Record<string, unknown>> | null;
+  internalRedirects: StreamInfo['internalRedirects'];
   filterState: StreamInfo['filterState'];
 
   constructor(
@@ -101,6 +102,18 @@ export class HttpStreamInfo implements StreamInfo {
     this.isHealthCheck = false;
     this.filterChainName = filterChainName;
     this.dynamicMetadata = null;
+    this.internalRedirects = null;
     this.filterState = null;
+  }
+
+  /** The same request goes on in another stream (internal redirect): what is known of client and request stays. */
+  goOnFrom(former: HttpStreamInfo): void {
+    this.startWallMs = former.startWallMs;
+    this.startMs = former.startMs;
+    this.lastDownstreamRxByteMs = former.lastDownstreamRxByteMs;
+    this.bytesReceived = former.bytesReceived;
+    this.downstreamRemoteAddress = former.downstreamRemoteAddress;
+    this.schemeMatchesUpstream = former.schemeMatchesUpstream;
+    this.internalRedirects = former.internalRedirects;
   }
 }

@@ -102,9 +102,14 @@ export function cleanUp(stream: RouterStream): void {
 
 /** From here on the current try is the last; its body need not be kept. */
 export function dropRetryState(stream: RouterStream): void {
+  giveUpRetries(stream);
+  dropBody(stream);
+}
+
+/** The same, with the body kept. */
+export function giveUpRetries(stream: RouterStream): void {
   if (stream.retryState !== null) stream.retryState.cancel();
   stream.retryState = null;
-  dropBody(stream);
 }
 
 /** It is too large to be kept, or needed no more. */

@@ -200,6 +200,9 @@ class AsyncStream implements AsyncRequest, RouterCallbacks {
     return this.#random;
   }
 
+  /** Its route follows no redirects. */
+  recreateStream(): void {}
+
   upstreamOverrideHost(): null {
     return null;
   }
@@ -223,6 +226,7 @@ const forward: Omit<ForwardActionData, 'cluster' | 'timeoutMs'> = {
   maxGrpcTimeout: null,
   flushTimeoutMs: null,
   upgrades: [],
+  internalRedirect: null,
   connect: null,
   hashPolicy: [],
 };

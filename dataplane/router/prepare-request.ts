@@ -44,7 +44,8 @@ export function prepareRequest(
     const { priority } = forward;
     stream.retryState = createRetryState(policy, headers, cluster, priority, stream.config, stream);
   }
-  if (stream.retryState !== null || maySpeakHttp2(stream, cluster)) {
+  const isRedirected = route.redirectPolicy !== null;
+  if (stream.retryState !== null || isRedirected || maySpeakHttp2(stream, cluster)) {
     stream.body = new KeptPieces();
   }
 }

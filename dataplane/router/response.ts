@@ -7,10 +7,18 @@ import { StreamResetReason } from '../api/codec.ts';
 import { getField, type ResponseHeaders, setField, type Trailers } from '../api/headers.ts';
 import { OutlierResult } from '../api/host.ts';
 import { isTunnelStatus } from '../http/tunnel.ts';
-import { attemptsForResponse, cleanUp, dropRetryState, overloaded, reply } from './answers.ts';
+import {
+  attemptsForResponse,
+  cleanUp,
+  dropRetryState,
+  giveUpRetries,
+  overloaded,
+  reply,
+} from './answers.ts';
 import { chargeAbort, chargeCode, chargeResponse, countSuccess } from './charges.ts';
 import { RequestTrait } from './control-headers.ts';
 import { setIssuedCookies } from './hash-key.ts';
+import { followRedirect } from './internal-redirect.ts';
 import { resetBody, resetDetails, resetReasonFlag, resetReasonStatus } from './reset-reason.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
 import { maybeRetryReset, retryResponse, sendAgain } from './tries.ts';
@@ -21,8 +29,9 @@ const IMMEDIATE_FAIL = 'x-envoy-immediate-health-check-fail';
 
 /** 100 and 103 go through; no retry may follow one. */
 export function handle1xx(stream: RouterStream, headers: ResponseHeaders): void {
-  // The client may act on it: what follows must be of the same try.
-  dropRetryState(stream);
+  // The client may act on it: what follows must be of the same try. A redirect still needs the body.
+  if (stream.route!.redirectPolicy === null) dropRetryState(stream);
+  else giveUpRetries(stream);
   chargeCode(stream, headers.status, stream.upstream?.host ?? null);
   stream.callbacks.encode1xxHeaders(headers);
 }
@@ -49,6 +58,7 @@ export function handleHeaders(
     cluster.onImmediateHealthCheckFail(host);
   }
   if (stream.retryState !== null && retryResponse(stream, headers, request, endStream)) return;
+  if (followRedirect(stream, headers, request, endStream)) return;
   dropRetryState(stream);
   const route = stream.route!;
   const { suppressEnvoyHeaders } = stream.config;

@@ -22,6 +22,7 @@ import type { StreamInfo } from '../api/stream-info.ts';
 import { compileHashPolicy } from '../matcher/hash-policy.ts';
 import { RegexRewrite } from '../matcher/regex-rewrite.ts';
 import { compileFilterConfigs, FilterConfigLevels } from './filter-configs.ts';
+import { RedirectPolicy } from './redirect-policy.ts';
 import { compileRetryPolicy, type RetryPolicy } from './retry/policy.ts';
 import {
   compilePathRewrite,
@@ -49,6 +50,8 @@ export class RouteEntry implements Route {
   readonly hashPolicy: RequestHasher | null;
   /** Its own, else the virtual host's; null = none. */
   readonly bufferLimitBytes: number | null;
+  /** Null = redirects go to the client. */
+  readonly redirectPolicy: RedirectPolicy | null;
   /** Its own, else the virtual host's; those of the cluster go before them. */
   readonly shadowPolicies: readonly ShadowPolicy[];
   readonly #action: RouteActionData;
@@ -83,6 +86,8 @@ export class RouteEntry implements Route {
       virtualHost.bodyBufferLimitBytes ??
       data.perRequestBufferLimitBytes ??
       virtualHost.bufferLimitBytes;
+    const redirect = forward === null ? null : forward.internalRedirect;
+    this.redirectPolicy = redirect === null ? null : new RedirectPolicy(redirect);
     this.shadowPolicies =
       forward === null || forward.mirrors.length === 0
         ? virtualHost.shadowPolicies

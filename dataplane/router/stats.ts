@@ -15,6 +15,31 @@ export class RouterStats {
       kind: 'counter',
     },
     { field: 'rqTotal', name: 'rq_total', kind: 'counter' },
+    {
+      field: 'passthroughInternalRedirectBadLocation',
+      name: 'passthrough_internal_redirect_bad_location',
+      kind: 'counter',
+    },
+    {
+      field: 'passthroughInternalRedirectUnsafeScheme',
+      name: 'passthrough_internal_redirect_unsafe_scheme',
+      kind: 'counter',
+    },
+    {
+      field: 'passthroughInternalRedirectTooManyRedirects',
+      name: 'passthrough_internal_redirect_too_many_redirects',
+      kind: 'counter',
+    },
+    {
+      field: 'passthroughInternalRedirectNoRoute',
+      name: 'passthrough_internal_redirect_no_route',
+      kind: 'counter',
+    },
+    {
+      field: 'passthroughInternalRedirectPredicate',
+      name: 'passthrough_internal_redirect_predicate',
+      kind: 'counter',
+    },
   ];
 
   noRoute = 0;
@@ -24,6 +49,12 @@ export class RouterStats {
   rqRedirect = 0;
   rqResetAfterDownstreamResponseStarted = 0;
   rqTotal = 0;
+  /** Redirects that were the client's to follow, by reason. */
+  passthroughInternalRedirectBadLocation = 0;
+  passthroughInternalRedirectUnsafeScheme = 0;
+  passthroughInternalRedirectTooManyRedirects = 0;
+  passthroughInternalRedirectNoRoute = 0;
+  passthroughInternalRedirectPredicate = 0;
 }
 
 /** Where those of requests without a client hang: mirrored ones and other requests of our own. */

@@ -27,6 +27,8 @@ export interface RouterCallbacks
     StreamDecoderFilterCallbacks,
     | 'streamInfo'
     | 'route'
+    | 'clearRouteCache'
+    | 'recreateStream'
     | 'streamRandom'
     | 'sendLocalReply'
     | 'encode1xxHeaders'

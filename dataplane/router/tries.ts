@@ -135,20 +135,20 @@ function replay(stream: RouterStream, cluster: Cluster, host: Host, isAgain: boo
 
 /** False = the request was answered because it cannot be kept and no try is under way. */
 export function keepBody(stream: RouterStream, data: Buffer): boolean {
-  const isForRetry = stream.retryState !== null;
+  const isNeeded = stream.retryState !== null || stream.route!.redirectPolicy !== null;
   const limit = Math.min(
-    isForRetry ? Number.POSITIVE_INFINITY : RESEND_BODY_BYTES,
+    isNeeded ? Number.POSITIVE_INFINITY : RESEND_BODY_BYTES,
     bodyLimit(stream),
   );
   if (stream.bodyBytes + data.length <= limit) {
     stream.bodyBytes += data.length;
     const body = stream.body!;
     if (data.length === 0) return true;
-    if (isForRetry || data.length <= FRESH_COPY_BYTES) body.add(data);
+    if (isNeeded || data.length <= FRESH_COPY_BYTES) body.add(data);
     else body.pieces.push(keepForResend(stream, data));
     return true;
   }
-  if (!isForRetry) {
+  if (!isNeeded) {
     dropBody(stream);
     return true;
   }

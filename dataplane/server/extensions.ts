@@ -21,6 +21,9 @@ import { statefulSession } from '../extensions/http/stateful-session/config.ts';
 import { cookieSession } from '../extensions/http-stateful-session/cookie/config.ts';
 import { headerSession } from '../extensions/http-stateful-session/header/config.ts';
 import { httpInspector } from '../extensions/listener/http-inspector/config.ts';
+import { allowListedRoutes } from '../extensions/internal-redirect-predicate/allow-listed-routes/config.ts';
+import { previousRoutes } from '../extensions/internal-redirect-predicate/previous-routes/config.ts';
+import { safeCrossScheme } from '../extensions/internal-redirect-predicate/safe-cross-scheme/config.ts';
 import { originalDst } from '../extensions/listener/original-dst/config.ts';
 import { proxyProtocol } from '../extensions/listener/proxy-protocol/config.ts';
 import { tlsInspector } from '../extensions/listener/tls-inspector/config.ts';
@@ -85,6 +88,9 @@ export const builtInExtensions: readonly AnyFactory[] = [
   stderrAccessLog,
   previousHosts,
   omitCanaryHosts,
+  previousRoutes,
+  allowListedRoutes,
+  safeCrossScheme,
   omitHostMetadata,
   previousPriorities,
   xffDetection,

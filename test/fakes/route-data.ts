@@ -54,6 +54,7 @@ export function forwardAction(overrides: Partial<ForwardActionData> = {}): Route
     maxGrpcTimeout: null,
     flushTimeoutMs: null,
     upgrades: [],
+    internalRedirect: null,
     connect: null,
     hashPolicy: [],
     ...overrides,

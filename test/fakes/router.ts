@@ -59,6 +59,8 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
   /** Client is paused so many times. */
   paused = 0;
   isReset = false;
+  /** The request went to another stream with that body, because of a response of that status. */
+  recreated: { readonly status: number; readonly body: string } | null = null;
   overrideHost: OverrideHost | null = null;
   watermarks: DownstreamWatermarkCallbacks | null = null;
   readonly #table;
@@ -166,6 +168,12 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
     modify?.(headers);
     const { fields } = headers;
     this.answer = { status, fields, body, isLocal: true, isEnded: true, trailers: null };
+  }
+
+  recreateStream(response: ResponseHeaders, body: readonly Buffer[]): void {
+    const text = Buffer.concat(body).toString('latin1');
+    this.recreated = { status: response.status, body: text };
+    this.filter.onDestroy();
   }
 
   encode1xxHeaders(): void {}

@@ -137,6 +137,8 @@ export interface ForwardActionData {
   readonly flushTimeoutMs: number | null;
   /** upgrade_configs. */
   readonly upgrades: readonly { readonly type: string; readonly enabled: boolean }[];
+  /** internal_redirect_policy; null = all redirects are the client's to follow. */
+  readonly internalRedirect: InternalRedirectPolicyData | null;
   /** Null = CONNECT is forwarded as one; else it ends here and its bytes go to the cluster's host. */
   readonly connect: ConnectData | null;
 }
@@ -154,6 +156,27 @@ export interface MirrorPolicyData {
   /** '' = the request's. */
   readonly hostRewriteLiteral: string;
 }
+
+/** RouteAction.InternalRedirectPolicy with defaults filled in. */
+export interface InternalRedirectPolicyData {
+  /** Of one request of a client; default 1. */
+  readonly maxInternalRedirects: number;
+  /** Some of 301, 302, 303, 307, 308; default 302. */
+  readonly redirectResponseCodes: readonly number[];
+  /** All of them must agree. */
+  readonly predicates: readonly InternalRedirectPredicateData[];
+  readonly allowCrossSchemeRedirect: boolean;
+  /** Lower-case names: the next request has what the response has of them, and nothing else. */
+  readonly responseHeadersToCopy: readonly string[];
+}
+
+/** What extensions of category internal-redirect-predicate compile to. */
+export type InternalRedirectPredicateData =
+  /** From one route to the same target but once. */
+  | { readonly kind: 'previous_routes' }
+  | { readonly kind: 'allow_listed_routes'; readonly routes: readonly string[] }
+  /** Not from http to https. */
+  | { readonly kind: 'safe_cross_scheme' };
 
 /** Bounds of what a client's grpc-timeout does. */
 export interface GrpcTimeoutData {

@@ -77,9 +77,14 @@ export const routeSupport: SupportGroup = {
       ...fields('host_rewrite_path_regex', 'append_x_forwarded_host', 'timeout'),
       ...fields('idle_timeout', 'retry_policy', 'priority', 'max_stream_duration'),
       ...fields('max_grpc_timeout', 'grpc_timeout_offset'),
-      request_mirror_policies: 'yes',
+      ...fields('request_mirror_policies', 'internal_redirect_policy'),
+      ...fields('internal_redirect_action', 'max_internal_redirects'),
       flush_timeout: { note: 'of HTTP/2 streams, as in Envoy' },
       upgrade_configs: { note: 'CONNECT-UDP is refused' },
+    },
+    [`${route}.InternalRedirectPolicy`]: {
+      ...fields('max_internal_redirects', 'redirect_response_codes', 'predicates'),
+      ...fields('allow_cross_scheme_redirect', 'response_headers_to_copy'),
     },
     [`${route}.RouteAction.RequestMirrorPolicy`]: {
       ...fields('cluster', 'cluster_header', 'runtime_fraction', 'request_headers_mutations'),
@@ -122,6 +127,10 @@ export const routeSupport: SupportGroup = {
     [`${route}.RetryPolicy.RateLimitedRetryBackOff`]: fields('reset_headers', 'max_interval'),
     [`${route}.RetryPolicy.ResetHeader`]: fields('name', 'format'),
     [`${route}.RetryPolicy.RetryBackOff`]: fields('base_interval', 'max_interval'),
+    'envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig': {},
+    'envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig':
+      fields('allowed_route_names'),
+    'envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig': {},
     'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': {},
     'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': {},
     'envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig':

@@ -72,6 +72,7 @@ function logContext(
     filterState: null,
     schemeMatchesUpstream: false,
     isHealthCheck: true,
+    internalRedirects: null,
   };
   return connectionLogContext(streamInfo, 'NotSet');
 }
