@@ -115,7 +115,7 @@ export class UpstreamHost implements Host {
 
   /** It does not count among the hosts of its priority: see EXCLUDED_FLAGS. */
   isExcluded(): boolean {
-    return hasHealthFlag(this.#slot, EXCLUDED_FLAGS);
+    return isExcludedHost(this.placed, this.#slot);
   }
 
   /** It is in no host set any more: drains its pools, then lets go of the slot and calls back. */
@@ -131,6 +131,11 @@ export class UpstreamHost implements Host {
 export function healthOf({ health }: PlacedHost, slot: SlotRef): PlacedHost['health'] {
   if (health === 'unhealthy' || hasHealthFlag(slot, UNHEALTHY_FLAGS)) return 'unhealthy';
   return hasHealthFlag(slot, DEGRADED_FLAGS) ? 'degraded' : health;
+}
+
+/** Envoy: excludeBasedOnHealthFlag; a host that discovery drains is none to wait for. */
+export function isExcludedHost({ healthStatus }: PlacedHost, slot: SlotRef): boolean {
+  return healthStatus === 'DRAINING' || hasHealthFlag(slot, EXCLUDED_FLAGS);
 }
 
 function isCanary(placed: PlacedHost): boolean {

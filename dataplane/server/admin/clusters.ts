@@ -157,20 +157,23 @@ function clusterJson({ config, addedViaApi, outlier, hosts }: ClusterStatus): un
 
 /** admin.v3.HostHealthStatus: mostly the flags' own names. */
 function healthJson(flags: readonly string[]): unknown {
-  const discovery = flags.includes('failed_eds_health')
-    ? 'UNHEALTHY'
-    : flags.includes('degraded_eds_health')
-      ? 'DEGRADED'
-      : 'HEALTHY';
+  const verdict = flags.find((flag) => verdicts.has(flag));
   return {
     ...Object.fromEntries(
       flags
-        .filter((flag) => !flag.endsWith('_eds_health'))
+        .filter((flag) => !verdicts.has(flag))
         .map((flag) => [adminNames.get(flag) ?? flag, true]),
     ),
-    eds_health_status: discovery,
+    eds_health_status: verdicts.get(verdict ?? '') ?? 'HEALTHY',
   };
 }
+
+/** What discovery says, by the flag that says it. */
+const verdicts: ReadonlyMap<string, string> = new Map([
+  ['failed_eds_health', 'UNHEALTHY'],
+  ['degraded_eds_health', 'DEGRADED'],
+  ['eds_status_draining', 'DRAINING'],
+]);
 
 const adminNames: ReadonlyMap<string, string> = new Map([
   ['failed_active_hc', 'failed_active_health_check'],

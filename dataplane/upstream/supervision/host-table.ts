@@ -12,6 +12,8 @@ export interface TableChange {
   readonly removed: number;
   /** Of those that stayed, how many are in another priority or locality. */
   readonly moved: number;
+  /** In how many priorities hosts came, went or moved. */
+  readonly priorities: number;
   /** How many are not what they were, among them the added and moved ones. */
   readonly changed: number;
 }
@@ -55,6 +57,7 @@ export class HostTable {
     const former = this.#byAddress;
     const hosts = new Map<string, PlacedHost>();
     const added = new Set<string>();
+    const priorities = new Set<number>();
     let moved = 0;
     let changed = 0;
     for (const { region, zone, subZone, priority, hosts: given } of assignment.localities) {
@@ -63,9 +66,13 @@ export class HostTable {
         const address = hostAddress(host);
         if (hosts.has(address)) continue;
         const before = former.get(address);
-        if (before === undefined) added.add(address);
-        else if (!isAt(before, locality, priority)) moved++;
-        else if (isSameHost(before, host)) {
+        if (before === undefined) {
+          added.add(address);
+          priorities.add(priority);
+        } else if (!isAt(before, locality, priority)) {
+          moved++;
+          priorities.add(before.priority).add(priority);
+        } else if (isSameHost(before, host)) {
           hosts.set(address, before);
           continue;
         }
@@ -86,12 +93,13 @@ export class HostTable {
           continue;
         }
         this.#retire(host);
+        priorities.add(host.priority);
         removed++;
       }
     }
     this.#leaving = leaving;
     this.#replace(hosts);
-    return { added, removed, moved, changed };
+    return { added, removed, moved, priorities: priorities.size, changed };
   }
 
   /** A host that is leaving is not kept any longer. */

@@ -19,7 +19,7 @@ import { DnsDiscovery } from '../discovery/dns-discovery.ts';
 import { HealthCheckStats } from '../health/health-check-stats.ts';
 import { clearOwnFlags, HealthChecker } from '../health/health-checker.ts';
 import type { Transition } from '../health/interval.ts';
-import { healthOf } from '../host.ts';
+import { healthOf, isExcludedHost } from '../host.ts';
 import { type HostSummary, type ReportIndex, unrated } from '../host-report.ts';
 import { OutlierDetector } from '../outlier/detector.ts';
 import type { OutlierReport } from '../outlier/outlier-event.ts';
@@ -27,7 +27,6 @@ import { OutlierStats } from '../outlier/outlier-stats.ts';
 import type { OutlierStatus } from '../outlier/status.ts';
 import {
   ClusterWord,
-  EXCLUDED_FLAGS,
   HealthFlag,
   HostWord,
   hasHealthFlag,
@@ -104,13 +103,13 @@ export class SupervisedCluster {
     const { type, loadAssignment } = this.#config;
     this.#dns?.close();
     this.#dns = null;
-    if (type === 'EDS' || loadAssignment === null) return;
     if (this.#config.provided !== null) {
       this.#isCurrent = true;
       this.#hasHosts = true;
       this.#becomeWarm();
       return;
     }
+    if (type === 'EDS' || loadAssignment === null) return;
     if (type !== 'STRICT_DNS' && type !== 'LOGICAL_DNS') {
       this.place(loadAssignment);
       return;
@@ -141,11 +140,11 @@ export class SupervisedCluster {
   place(assignment: LoadAssignment): void {
     const wasLeaving = this.#table.hasLeaving();
     const change = this.#table.update(assignment, (host) => this.#keeps(host));
-    const { added, removed, moved } = change;
+    const { added, removed, moved, priorities } = change;
     const isOther = added.size > 0 || removed > 0;
     const isFirst = !this.#isCurrent;
     const isSame = change.changed === 0 && isSamePolicy(this.#assignment, assignment);
-    if (isOther) this.stats.membershipChange++;
+    if (priorities > 0) this.stats.membershipChange += priorities;
     else if (isSame && !isFirst) this.stats.updateNoRebuild++;
     this.#isCurrent = true;
     this.#hasHosts = true;
@@ -371,10 +370,12 @@ export class SupervisedCluster {
     for (const host of hosts) {
       const slot = this.#parts.chunks.ref(host);
       const health = healthOf(host, slot);
-      membership.maxWeight = Math.max(membership.maxWeight, host.weight);
+      // Envoy looks at weights where hosts come and go.
+      if (this.#config.type !== 'STATIC')
+        membership.maxWeight = Math.max(membership.maxWeight, host.weight);
       if (health === 'healthy') membership.healthy++;
       else if (health === 'degraded') membership.degraded++;
-      if (hasHealthFlag(slot, EXCLUDED_FLAGS)) membership.excluded++;
+      if (isExcludedHost(host, slot)) membership.excluded++;
     }
     return membership;
   }
@@ -402,20 +403,22 @@ function localityWeights({ localities }: LoadAssignment): LocalityWeight[] {
 }
 
 /** In Envoy's order, which is that of the bits. */
-function healthFlags({ health }: PlacedHost, flags: number): string[] {
+function healthFlags({ health, healthStatus }: PlacedHost, flags: number): string[] {
   const names: string[] = [];
   const add = (isSet: boolean, name: string): void => {
     if (isSet) names.push(name);
   };
   add((flags & HealthFlag.FailedActiveHc) !== 0, 'failed_active_hc');
   add((flags & HealthFlag.FailedOutlierCheck) !== 0, 'failed_outlier_check');
-  add(health === 'unhealthy', 'failed_eds_health');
+  const isDraining = healthStatus === 'DRAINING';
+  add(health === 'unhealthy' && !isDraining, 'failed_eds_health');
   add((flags & HealthFlag.DegradedActiveHc) !== 0, 'degraded_active_hc');
   add(health === 'degraded', 'degraded_eds_health');
   add((flags & HealthFlag.PendingDynamicRemoval) !== 0, 'pending_dynamic_removal');
   add((flags & HealthFlag.PendingActiveHc) !== 0, 'pending_active_hc');
   add((flags & HealthFlag.ExcludedViaImmediateHcFail) !== 0, 'excluded_via_immediate_hc_fail');
   add((flags & HealthFlag.ActiveHcTimeout) !== 0, 'active_hc_timeout');
+  add(isDraining, 'eds_status_draining');
   add((flags & HealthFlag.DegradedOutlierDetection) !== 0, 'degraded_outlier_detection');
   return names;
 }
