@@ -66,6 +66,7 @@ describe('compileRouteConfiguration', () => {
         maxGrpcTimeout: null,
         flushTimeoutMs: null,
         upgrades: [],
+        internalRedirect: null,
         connect: null,
         hashPolicy: [],
       },
