@@ -8,13 +8,27 @@ test('the order of keys matters neither in a match nor inside a value', () => {
     metadataMatchOf({ a: 'v', b: { x: 1, y: [2] } }).entries,
   );
   assert.deepEqual(metadataMatchOf({ b: 1, a: true }).entries, [
-    { key: 'a', value: 'true' },
-    { key: 'b', value: '1' },
+    { key: 'a', value: metadataText(true) },
+    { key: 'b', value: metadataText(1) },
   ]);
 });
 
 test('a number, a text and a bool that look alike are different values', () => {
-  const texts = [1, '1', true, 'true', null, 'null', ['a'], 'a', { a: 1 }].map(metadataText);
+  const values = [
+    1,
+    '1',
+    '\u00001',
+    true,
+    'true',
+    '\0true',
+    null,
+    'null',
+    ['a'],
+    'a',
+    { a: 1 },
+    '\0"a"',
+  ];
+  const texts = values.map(metadataText);
   assert.equal(new Set(texts).size, texts.length);
   assert.notEqual(metadataText(['a', 'b']), metadataText(['b', 'a']));
 });

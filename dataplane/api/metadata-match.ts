@@ -34,11 +34,13 @@ export function mergeMetadataMatch(
   return metadataMatchOf(base === null ? more : { ...base.values, ...more });
 }
 
-/** The same for equal values (of a google.protobuf.Value as plain JSON), another one for others. */
+/**
+ * The same for equal values (of a google.protobuf.Value as plain JSON), another one for others: a text stands for
+ * itself, what is none for its JSON behind a U+0000.
+ */
 export function metadataText(value: unknown): string {
-  return typeof value === 'object' && value !== null
-    ? JSON.stringify(sorted(value))
-    : JSON.stringify(value);
+  if (typeof value === 'string' && !value.startsWith('\0')) return value;
+  return `\0${JSON.stringify(sorted(value))}`;
 }
 
 function entriesOf(values: Readonly<Record<string, unknown>>): readonly MetadataEntry[] {

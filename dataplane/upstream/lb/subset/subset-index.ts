@@ -49,14 +49,24 @@ class Node {
   }
 }
 
+type Metadata = UpstreamHost['placed']['metadata'];
+
+/** The nodes of a host's combinations; `isSingleHost` by node. */
+interface Place {
+  readonly metadata: Metadata;
+  readonly nodes: Node[];
+  readonly isSingleHost: boolean[];
+}
+
 /** See the file head. */
 export class SubsetIndex {
   readonly #data: SubsetData;
   readonly #stats: ClusterStats;
   readonly #root = new Node();
-  /** What the index was made of: hosts and, as they are updated in place, what they were. */
+  /** In order. */
   #hosts: UpstreamHost[] = [];
-  #metadata: UpstreamHost['placed']['metadata'][] = [];
+  /** Where each of them is, and by which metadata: hosts are updated in place. */
+  #places = new Map<UpstreamHost, Place>();
 
   constructor(data: SubsetData, stats: ClusterStats) {
     this.#data = data;
@@ -89,7 +99,8 @@ export class SubsetIndex {
     let at = 0;
     for (const { all } of priorities) {
       for (const host of all) {
-        if (this.#hosts[at] !== host || this.#metadata[at] !== host.placed.metadata) return false;
+        if (this.#hosts[at] !== host) return false;
+        if (this.#places.get(host)!.metadata !== host.placed.metadata) return false;
         at++;
       }
     }
@@ -97,50 +108,62 @@ export class SubsetIndex {
   }
 
   #rebuild(priorities: PrioritySet['priorities']): void {
+    const former = this.#places;
     forEachSubset(this.#root, emptySubset);
     this.#hosts = [];
-    this.#metadata = [];
+    this.#places = new Map();
     this.#stats.lbSubsetDuplicates = 0;
     for (const { all } of priorities) {
       for (const host of all) {
+        const known = former.get(host);
         const { metadata } = host.placed;
+        // A place that has a host is in the tree.
+        const place = known?.metadata === metadata ? known : this.#placeOf(metadata);
         this.#hosts.push(host);
-        this.#metadata.push(metadata);
-        this.#add(host, metadata?.[LB_METADATA]);
+        this.#places.set(host, place);
+        for (let i = 0; i < place.nodes.length; i++) {
+          this.#addTo(place.nodes[i]!, host, place.isSingleHost[i]!);
+        }
       }
     }
     this.#prune(this.#root);
   }
 
-  #add(host: UpstreamHost, values: Readonly<Record<string, unknown>> | undefined): void {
-    if (values === undefined) return;
+  #placeOf(metadata: Metadata): Place {
+    const place: Place = { metadata, nodes: [], isSingleHost: [] };
+    const values = metadata?.[LB_METADATA];
+    if (values === undefined) return place;
     for (const { keys, singleHostPerSubset } of this.#data.selectors) {
-      if (keys.length > 0) this.#addBelow(this.#root, keys, 0, host, values, singleHostPerSubset);
+      if (keys.length > 0) this.#findNodes(this.#root, keys, 0, values, place.nodes);
+      while (place.isSingleHost.length < place.nodes.length) {
+        place.isSingleHost.push(singleHostPerSubset);
+      }
     }
+    return place;
   }
 
-  #addBelow(
+  #findNodes(
     node: Node,
     keys: readonly string[],
     at: number,
-    host: UpstreamHost,
     values: Readonly<Record<string, unknown>>,
-    isSingleHost: boolean,
+    found: Node[],
   ): void {
     const key = keys[at];
     if (key === undefined) {
-      this.#addTo(node, host, isSingleHost);
+      found.push(node);
       return;
     }
-    if (!Object.hasOwn(values, key)) return;
     const value = values[key];
-    const next = (one: unknown) => {
-      const child = node.makeChild(key, metadataText(one));
-      this.#addBelow(child, keys, at + 1, host, values, isSingleHost);
-    };
+    if (value === undefined || !Object.hasOwn(values, key)) return;
+    if (!this.#data.listAsAny || !Array.isArray(value)) {
+      this.#findNodes(node.makeChild(key, metadataText(value)), keys, at + 1, values, found);
+      return;
+    }
     // An empty list is no value.
-    if (this.#data.listAsAny && Array.isArray(value)) value.forEach(next);
-    else next(value);
+    for (const item of value) {
+      this.#findNodes(node.makeChild(key, metadataText(item)), keys, at + 1, values, found);
+    }
   }
 
   #addTo(node: Node, host: UpstreamHost, isSingleHost: boolean): void {
