@@ -134,7 +134,7 @@ export async function proxy(given: Given) {
     clusters: [{ name: 'orders', weight: 1 }],
     idleTimeoutMs: 3_600_000,
     maxConnectAttempts: 1,
-    hashesSourceIp: false,
+    hashPolicy: [],
     backoff: null,
     maxDownstreamConnectionDurationMs: 0,
     maxDurationJitterPercent: 0,

@@ -17,7 +17,7 @@ export const tcpSupport: SupportGroup = {
       tunneling_config: { note: 'over HTTP/1.1' },
       proxy_protocol_tlvs: { note: 'static values' },
       proxy_protocol_tlv_merge_policy: only('ADD_IF_ABSENT'),
-      hash_policy: { note: 'source_ip; there is no balancer yet that chooses by it' },
+      hash_policy: 'yes',
     },
     [`${tcpProxy}.TcpAccessLogOptions`]: fields(
       'access_log_flush_interval',
@@ -29,7 +29,8 @@ export const tcpSupport: SupportGroup = {
       propagate_response_headers: only(false),
       propagate_response_trailers: only(false),
     },
-    'envoy.type.v3.HashPolicy': fields('source_ip'),
+    'envoy.type.v3.HashPolicy': fields('source_ip', 'filter_state'),
+    'envoy.type.v3.HashPolicy.FilterState': fields('key'),
     'envoy.type.v3.HashPolicy.SourceIp': {},
     [`${tcpProxy}.WeightedCluster`]: fields('clusters'),
     [`${tcpProxy}.WeightedCluster.ClusterWeight`]: fields('name', 'weight'),

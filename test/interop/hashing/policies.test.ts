@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { skipWithout } from '../peers.ts';
 import { type Backend, startBackend } from './backend.ts';
-import { sendAll } from './client.ts';
+import { type Answer, sendAll } from './client.ts';
 import { type Pair, startPair } from './pair.ts';
 import { cookieCases, policyCases } from './policies.ts';
 import { clusterOf } from './tables.ts';
@@ -97,7 +97,7 @@ const TRIES = 6;
 
 /** By request: its host, or 'any' when it went to several. */
 async function hostsOf(port: number, heads: readonly string[]): Promise<string[]> {
-  const rounds = [];
+  const rounds: Answer[][] = [];
   for (let i = 0; i < TRIES; i++) rounds.push(await sendAll(port, heads));
   return heads.map((_, i) => {
     const hosts = new Set(rounds.map((answers) => answers[i]!.host));

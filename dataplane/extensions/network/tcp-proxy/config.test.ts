@@ -13,7 +13,7 @@ test('what is not said has the defaults of Envoy', () => {
   assert.deepEqual(compiled(''), {
     statPrefix: 't',
     clusters: [{ name: 'c', weight: 1 }],
-    hashesSourceIp: false,
+    hashPolicy: [],
     idleTimeoutMs: 3_600_000,
     maxConnectAttempts: 1,
     backoff: null,
@@ -34,7 +34,7 @@ test('back-off, jitter, hash policy and log options are carried', () => {
       'access_log_options: {flush_access_log_on_connected: true, access_log_flush_interval: 5s}',
   );
   assert.deepEqual(data.backoff, { baseMs: 100, maxMs: 1000 });
-  assert.equal(data.hashesSourceIp, true);
+  assert.deepEqual(data.hashPolicy, [{ source: { kind: 'source_ip' }, terminal: false }]);
   assert.equal(data.maxDurationJitterPercent, 12.5);
   assert.deepEqual(data.accessLogOptions, { onStart: false, onConnected: true, intervalMs: 5000 });
   const former = compiled('access_log_flush_interval: 5s, flush_access_log_on_connected: true');
@@ -61,7 +61,6 @@ test('what is not there is refused by name', () => {
       'proxy_protocol_tlvs: [{type: 1, format_string: {text_format_source: {inline_string: a}}}]',
     ],
     ['proxy_protocol_tlv_merge_policy', 'proxy_protocol_tlv_merge_policy: APPEND_IF_EXISTS_OR_ADD'],
-    ['hash_policy[0].filter_state', 'hash_policy: [{filter_state: {key: k}}]'],
     ['upstream_connect_mode', 'upstream_connect_mode: ON_DOWNSTREAM_DATA'],
   ] as const) {
     const [first = ''] = errors(body);

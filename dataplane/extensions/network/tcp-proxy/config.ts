@@ -3,10 +3,12 @@
 import type { FieldError, Result } from '../../../../common/result.ts';
 import type {
   BackoffStrategyProto,
+  HashPolicyProto,
   TcpProxyProto,
   TcpProxyTunnelingConfigProto,
 } from '../../../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../../../proto/well-known.ts';
+import type { HashPolicyData, HashSourceData } from '../../../api/config/hash-policy.ts';
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
 import { compileAccessLogs } from '../../../compile/access-log.ts';
 import { Compilation, mapItems } from '../../../compile/compilation.ts';
@@ -30,7 +32,7 @@ export const tcpProxy: ExtensionConfigFactory<TcpProxyProto> = {
     const data: TcpProxyData = {
       statPrefix: config.stat_prefix ?? '',
       clusters: compileClusters(config, compilation),
-      hashesSourceIp: (config.hash_policy ?? []).some(({ source_ip }) => source_ip !== undefined),
+      hashPolicy: (config.hash_policy ?? []).map(compileHashPolicy),
       idleTimeoutMs: durationMsOr(config.idle_timeout, HOUR_MS),
       maxConnectAttempts: wrapperOr(config.max_connect_attempts, 1),
       backoff: compileBackoff(config.backoff_options, compilation),
@@ -49,6 +51,13 @@ export const tcpProxy: ExtensionConfigFactory<TcpProxyProto> = {
     return compilation.result(data);
   },
 };
+
+/** type.v3.HashPolicy; Envoy takes no more than one. */
+function compileHashPolicy({ filter_state: state }: HashPolicyProto): HashPolicyData {
+  const source: HashSourceData =
+    state === undefined ? { kind: 'source_ip' } : { kind: 'filter_state', key: state.key ?? '' };
+  return { source, terminal: false };
+}
 
 function compileClusters(
   config: TcpProxyProto,

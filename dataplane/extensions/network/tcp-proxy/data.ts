@@ -1,6 +1,7 @@
 // Compiled envoy.filters.network.tcp_proxy (extensions.filters.network.tcp_proxy.v3.TcpProxy): config.ts
 // makes it, filter.ts reads it.
 
+import type { HashPolicyData } from '../../../api/config/hash-policy.ts';
 import type { ProxyProtocolTlv } from '../../../api/connection.ts';
 import type { ExtensionData } from '../../../api/factory.ts';
 import type { HeaderMutationData } from '../../../api/matcher-data.ts';
@@ -10,8 +11,8 @@ export interface TcpProxyData {
   readonly statPrefix: string;
   /** At least one; a single `cluster` is one entry of weight 1. The weights' sum is > 0. */
   readonly clusters: readonly { readonly name: string; readonly weight: number }[];
-  /** hash_policy source_ip: the client's address is the hash that a balancer may choose by. */
-  readonly hashesSourceIp: boolean;
+  /** Empty = connections are not hashed. */
+  readonly hashPolicy: readonly HashPolicyData[];
   /** Both directions silent that long: close. Default 3 600 000; 0 = never. */
   readonly idleTimeoutMs: number;
   /** Default 1. */

@@ -431,7 +431,7 @@ test('source_ip makes the address of the client, without its port, the hash of t
     hashing.balancerContext(info, connection).hashKey(),
     xxhash64(Buffer.from('10.1.2.3')),
   );
-  const plain = new TcpProxyShared({ ...data, hashesSourceIp: false }, context);
+  const plain = new TcpProxyShared({ ...data, hashPolicy: [] }, context);
   const chosenBy = plain.balancerContext(info, connection);
   assert.equal(chosenBy.hashKey(), null);
   assert.equal(chosenBy.downstreamConnection, connection);

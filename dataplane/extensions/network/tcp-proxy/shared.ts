@@ -1,7 +1,6 @@
 // What the connections of one filter chain in one worker share: config, counters, access loggers. Made by
 // filter.ts; proxy.ts uses it.
 
-import { xxhash64 } from '../../../../common/xxhash64.ts';
 import {
   type AccessLogger,
   type AccessLogType,
@@ -10,7 +9,9 @@ import {
 import type { Connection } from '../../../api/connection.ts';
 import type { WorkerContext } from '../../../api/factory.ts';
 import { anyHost, type LoadBalancerContext } from '../../../api/load-balancing.ts';
+import type { RequestHasher } from '../../../api/request-hasher.ts';
 import { FilterStateKey, type StreamInfo } from '../../../api/stream-info.ts';
+import { compileHashPolicy } from '../../../matcher/hash-policy.ts';
 import type { TcpProxyData } from './data.ts';
 import { TcpProxyStats, tcpProxyScope } from './stats.ts';
 import { TunnelRequest } from './tunnel-request.ts';
@@ -24,10 +25,12 @@ export class TcpProxyShared {
   readonly tunnelRequest: TunnelRequest | null;
   readonly #accessLogs: readonly AccessLogger[];
   readonly #totalWeight: number;
+  readonly #hashPolicy: RequestHasher | null;
 
   constructor(data: TcpProxyData, context: WorkerContext) {
     this.data = data;
     this.context = context;
+    this.#hashPolicy = compileHashPolicy(data.hashPolicy);
     this.#accessLogs = data.accessLogs.map((log) => context.createAccessLogger(log));
     this.tunnelRequest = data.tunneling === null ? null : new TunnelRequest(data.tunneling);
     this.#totalWeight = data.clusters.reduce((sum, { weight }) => sum + weight, 0);
@@ -54,11 +57,8 @@ export class TcpProxyShared {
 
   /** By what a host is chosen for this client. */
   balancerContext(streamInfo: StreamInfo, downstreamConnection: Connection): LoadBalancerContext {
-    const context = { ...anyHost, streamInfo, downstreamConnection };
-    if (!this.data.hashesSourceIp) return context;
-    const { ip } = streamInfo.downstreamRemoteAddress;
-    const hash = xxhash64(Buffer.from(ip));
-    return { ...context, hashKey: () => hash };
+    const hash = this.#hashPolicy === null ? null : this.#hashPolicy.hash(null, streamInfo, null);
+    return { ...anyHost, streamInfo, downstreamConnection, hashKey: () => hash };
   }
 
   /** max_downstream_connection_duration of one connection, its jitter drawn; 0 = none. */
