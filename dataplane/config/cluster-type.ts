@@ -16,7 +16,7 @@ import type { DnsConfig } from '../api/config/dns.ts';
 import type { OriginalDstData, ProvidedHostsData } from '../api/config/provided-hosts.ts';
 import type { Compilation } from '../compile/compilation.ts';
 import { compileDns, compileDnsCluster } from './dns.ts';
-import { compileDynamicForwardProxy } from './dns-cache.ts';
+import { compileDynamicForwardProxy } from './dynamic-forward-proxy.ts';
 
 const DNS = 'envoy.extensions.clusters.dns.v3.DnsCluster';
 const AGGREGATE = 'envoy.extensions.clusters.aggregate.v3.ClusterConfig';

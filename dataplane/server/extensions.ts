@@ -8,6 +8,7 @@ import { stdoutAccessLog } from '../extensions/access-log/stdout/config.ts';
 import { spiffeValidator } from '../extensions/cert-validator/spiffe/config.ts';
 import { preserveCase } from '../extensions/header-formatter/preserve-case/config.ts';
 import { cors } from '../extensions/http/cors/config.ts';
+import { dynamicForwardProxy } from '../extensions/http/dynamic-forward-proxy/config.ts';
 import { fault } from '../extensions/http/fault/config.ts';
 import { grpcHttp1Bridge } from '../extensions/http/grpc-http1-bridge/config.ts';
 import { grpcJsonTranscoder } from '../extensions/http/grpc-json-transcoder/config.ts';
@@ -20,10 +21,10 @@ import { router } from '../extensions/http/router/config.ts';
 import { statefulSession } from '../extensions/http/stateful-session/config.ts';
 import { cookieSession } from '../extensions/http-stateful-session/cookie/config.ts';
 import { headerSession } from '../extensions/http-stateful-session/header/config.ts';
-import { httpInspector } from '../extensions/listener/http-inspector/config.ts';
 import { allowListedRoutes } from '../extensions/internal-redirect-predicate/allow-listed-routes/config.ts';
 import { previousRoutes } from '../extensions/internal-redirect-predicate/previous-routes/config.ts';
 import { safeCrossScheme } from '../extensions/internal-redirect-predicate/safe-cross-scheme/config.ts';
+import { httpInspector } from '../extensions/listener/http-inspector/config.ts';
 import { originalDst } from '../extensions/listener/original-dst/config.ts';
 import { proxyProtocol } from '../extensions/listener/proxy-protocol/config.ts';
 import { tlsInspector } from '../extensions/listener/tls-inspector/config.ts';
@@ -66,6 +67,7 @@ export const builtInExtensions: readonly AnyFactory[] = [
   headerMutation,
   fault,
   cors,
+  dynamicForwardProxy,
   healthCheck,
   grpcStats,
   grpcWeb,
@@ -86,11 +88,11 @@ export const builtInExtensions: readonly AnyFactory[] = [
   fileAccessLog,
   stdoutAccessLog,
   stderrAccessLog,
-  previousHosts,
-  omitCanaryHosts,
   previousRoutes,
   allowListedRoutes,
   safeCrossScheme,
+  previousHosts,
+  omitCanaryHosts,
   omitHostMetadata,
   previousPriorities,
   xffDetection,

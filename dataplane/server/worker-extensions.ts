@@ -6,6 +6,7 @@ import { fileAccessLoggerFactory } from '../extensions/access-log/file/filter.ts
 import { stderrAccessLoggerFactory } from '../extensions/access-log/stderr/filter.ts';
 import { stdoutAccessLoggerFactory } from '../extensions/access-log/stdout/filter.ts';
 import { cors } from '../extensions/http/cors/filter.ts';
+import { dynamicForwardProxy } from '../extensions/http/dynamic-forward-proxy/filter.ts';
 import { fault } from '../extensions/http/fault/filter.ts';
 import { grpcHttp1Bridge } from '../extensions/http/grpc-http1-bridge/filter.ts';
 import { grpcJsonTranscoder } from '../extensions/http/grpc-json-transcoder/filter.ts';
@@ -45,6 +46,7 @@ export const workerFactories: WorkerFactories = {
     headerMutation,
     fault,
     cors,
+    dynamicForwardProxy,
     healthCheck,
     grpcStats,
     grpcWeb,

@@ -37,8 +37,12 @@ export const clusterSupport: SupportGroup = {
     [`${cluster}.Cluster`]: {
       name: 'yes',
       alt_stat_name: 'yes',
-      type: only('STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS'),
-      cluster_type: { note: 'the names of those types, and envoy.clusters.dns' },
+      type: 'yes',
+      cluster_type: {
+        note: "dns, aggregate and dynamic_forward_proxy by their typed_config; Envoy's own types by name (`envoy.cluster.strict_dns`)",
+      },
+      original_dst_lb_config: 'yes',
+      cleanup_interval: { note: 'of ORIGINAL_DST' },
       eds_cluster_config: 'yes',
       connect_timeout: 'yes',
       per_connection_buffer_limit_bytes: 'yes',
@@ -49,6 +53,7 @@ export const clusterSupport: SupportGroup = {
         'RANDOM',
         'MAGLEV',
         'LOAD_BALANCING_POLICY_CONFIG',
+        'CLUSTER_PROVIDED',
       ),
       load_balancing_policy: { note: 'least_request, round_robin, random' },
       ...fields('least_request_lb_config', 'round_robin_lb_config', 'common_lb_config'),

@@ -26,6 +26,9 @@ export interface MainDnsCachesParts {
   publish(update: DnsCacheUpdate, cache: DnsCacheData): void;
 }
 
+/** Code of a lookup that took longer than dns_query_timeout. */
+const RESOLVE_TIMEOUT = 'resolve_timeout';
+
 /** See the file head. One per process. */
 export class MainDnsCaches {
   readonly #parts: MainDnsCachesParts;
@@ -187,17 +190,28 @@ function settingsOf({ shared: _, ...settings }: DnsCacheData): string {
   return JSON.stringify(settings);
 }
 
-/** For RESPONSE_CODE_DETAILS: no spaces. */
+/** c-ares' words for its errors, which node:dns gives as codes; '_' for the spaces of RESPONSE_CODE_DETAILS. */
+const caresText: Readonly<Record<string, string>> = {
+  ESERVFAIL: 'DNS_server_returned_general_failure',
+  EFORMERR: 'DNS_server_claims_query_was_misformatted',
+  ENOTIMP: 'DNS_server_does_not_implement_requested_operation',
+  EREFUSED: 'DNS_server_refused_query',
+  EBADRESP: 'Misformatted_DNS_reply',
+  ECONNREFUSED: 'Could_not_contact_DNS_servers',
+  ETIMEOUT: 'Timeout_while_contacting_DNS_servers',
+};
+
+/** As Envoy says it in `dns_resolution_failure{...}`. */
 function failureOf(outcome: LookupOutcome): string {
   switch (outcome.kind) {
     case 'addresses':
       return '';
     case 'empty':
-      return 'no_address';
+      return 'cares_norecords';
     case 'failure': {
       // node:dns rejects with an Error that has a code, TimedResolver likewise.
-      const { code = 'failed' } = outcome.error as NodeJS.ErrnoException;
-      return code.toLowerCase();
+      const { code = '' } = outcome.error as NodeJS.ErrnoException;
+      return code === RESOLVE_TIMEOUT ? code : `cares_failure:${caresText[code] ?? code}`;
     }
     default:
       return outcome satisfies never;
@@ -226,7 +240,7 @@ class TimedResolver implements NameResolver {
     return new Promise((resolve, reject) => {
       const timer = timers.createTimer(() => {
         onTimeout();
-        reject(Object.assign(new Error('DNS query timed out'), { code: 'resolve_timeout' }));
+        reject(Object.assign(new Error('DNS query timed out'), { code: RESOLVE_TIMEOUT }));
       }, null);
       timer.start(timeoutMs);
       this.#resolver

@@ -39,7 +39,7 @@ export class ProxiedHosts implements HostProvider, DnsCacheListener {
     if (entry === null || entry.ip === '') return null;
     const known = this.#hosts.get(key);
     if (known === undefined) {
-      const host = hosts.create(entry.ip, entry.port, entry.hostname, key);
+      const host = hosts.create(entry.ip, entry.port, key, key);
       this.#hosts.set(key, { host, entry });
       return host;
     }

@@ -1,22 +1,17 @@
 // The DNS cache of dynamic forward proxies: DnsCacheConfig of the cluster and of the HTTP filter, which meet by the
-// cache's name, and what such a cluster must be like.
+// cache's name.
 
 import { joinPath } from '../../common/result.ts';
-import type {
-  ClustersDynamicForwardProxyClusterConfigProto,
-  DnsCacheConfigProto,
-} from '../../proto/gen/types.ts';
+import type { DnsCacheConfigProto } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
-import type { UpstreamHttpConfig } from '../api/config/cluster.ts';
 import {
   DNS_CACHE_SHARED_BYTES,
   type DnsCacheData,
   DnsCacheWord,
   systemDnsResolver,
 } from '../api/config/dns.ts';
-import type { DynamicForwardProxyData } from '../api/config/provided-hosts.ts';
-import type { Compilation } from '../compile/compilation.ts';
-import { compileOwnResolver, compileRefresh } from './dns.ts';
+import type { Compilation } from './compilation.ts';
+import { compileOwnResolver, compileRefresh } from './dns-resolver.ts';
 
 const DEFAULT_REFRESH_RATE_MS = 60_000;
 const DEFAULT_MIN_REFRESH_MS = 5_000;
@@ -67,33 +62,6 @@ export function compileDnsCache(
     compilation.fail(joinPath(path, 'name'), `DNS cache '${name}' exists with different settings`);
   }
   return { ...settings, shared };
-}
-
-/** cluster_type of a dynamic forward proxy, `http` its cluster's; null after an error. */
-export function compileDynamicForwardProxy(
-  config: ClustersDynamicForwardProxyClusterConfigProto,
-  http: UpstreamHttpConfig,
-  path: string,
-  compilation: Compilation,
-): DynamicForwardProxyData | null {
-  if (config.dns_cache_config === undefined) {
-    compilation.fail(joinPath(path, 'dns_cache_config'), 'is required');
-    return null;
-  }
-  // Whoever answers at the address that a client named would be taken for that name.
-  const isVerifying = http.autoSni && http.autoSanValidation;
-  if (!isVerifying && config.allow_insecure_cluster_options !== true) {
-    compilation.fail(
-      path,
-      'auto_sni and auto_san_validation must be true unless allow_insecure_cluster_options is',
-    );
-  }
-  const cache = compileDnsCache(
-    config.dns_cache_config,
-    joinPath(path, 'dns_cache_config'),
-    compilation,
-  );
-  return { kind: 'DYNAMIC_FORWARD_PROXY', cache };
 }
 
 /** Not 0. */
