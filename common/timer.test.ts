@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, it, test } from 'node:test';
+import { MessageChannel } from 'node:worker_threads';
 import { TimerWheel } from './timer.ts';
 
 /** Resolves with the delay that was really waited. */
@@ -75,4 +76,52 @@ test('a delay of 90 days does not fire at once', async () => {
   await measure(wheel, 60);
   assert.equal(fired, false);
   timer.stop();
+});
+
+describe('a loop that stood still', () => {
+  for (const delayMs of [20, 1000]) {
+    it(`reads what came meanwhile before it calls a timer of ${delayMs} ms late`, async () => {
+      const order: string[] = [];
+      const { port1, port2 } = new MessageChannel();
+      const timers = new TimerWheel();
+      await new Promise<void>((resolve) => {
+        const done = (what: string): void => {
+          order.push(what);
+          if (order.length === 2) resolve();
+        };
+        port2.on('message', () => done('message'));
+        timers.createTimer(done, 'timer').start(delayMs);
+        // From inside the loop, so that both are due when it goes on.
+        setImmediate(() => {
+          const endMs = performance.now() + delayMs + 500;
+          port1.postMessage('came');
+          while (performance.now() < endMs);
+        });
+      });
+      port1.close();
+      assert.deepEqual(order, ['message', 'timer']);
+    });
+
+    it(`stops a late timer of ${delayMs} ms that what came meanwhile has no use for`, async () => {
+      const { port1, port2 } = new MessageChannel();
+      const timers = new TimerWheel();
+      let fired = 0;
+      const timer = timers.createTimer(() => fired++, null);
+      await new Promise<void>((resolve) => {
+        port2.on('message', () => {
+          timer.stop();
+          assert.equal(timer.isArmed(), false);
+          setTimeout(resolve, 100);
+        });
+        timer.start(delayMs);
+        setImmediate(() => {
+          const endMs = performance.now() + delayMs + 500;
+          port1.postMessage('came');
+          while (performance.now() < endMs);
+        });
+      });
+      port1.close();
+      assert.equal(fired, 0);
+    });
+  }
 });

@@ -20,6 +20,11 @@ export interface Timer {
 const TICK_MS = 50;
 const SLOTS = 512;
 const REAL_TIMER_BELOW_MS = 1000;
+/**
+ * A timer that is later than this shows that the loop stood still (no CPU, a suspended machine). What came meanwhile is
+ * read first then: the answer that a timeout waited for may be among it, and nobody is to be blamed for our own pause.
+ */
+const STALL_MS = 200;
 /** Values of WheelTimer.slot that are not a slot number. */
 const NOT_ARMED = -1;
 const DUE = -2;
@@ -31,6 +36,10 @@ class WheelTimer implements Timer {
   /** Whole turns of the wheel still to wait. */
   rounds = 0;
   real: NodeJS.Timeout | null = null;
+  /** When `real` is due, performance.now(). */
+  dueMs = 0;
+  /** Instead of `real`, once that was late. */
+  late: NodeJS.Immediate | null = null;
   readonly #wheel: TimerWheel;
   readonly #fire: (state: unknown) => void;
   readonly #state: unknown;
@@ -45,7 +54,9 @@ class WheelTimer implements Timer {
     this.stop();
     // This way round because NaN is not less than anything either.
     if (!(delayMs >= REAL_TIMER_BELOW_MS)) {
-      this.real = setTimeout(fireReal, Math.max(0, delayMs), this);
+      const waitMs = Math.max(0, delayMs);
+      this.dueMs = performance.now() + waitMs;
+      this.real = setTimeout(fireReal, waitMs, this);
       return;
     }
     this.#wheel.insert(this, delayMs);
@@ -56,12 +67,16 @@ class WheelTimer implements Timer {
       clearTimeout(this.real);
       this.real = null;
     }
+    if (this.late !== null) {
+      clearImmediate(this.late);
+      this.late = null;
+    }
     if (this.slot >= 0) this.#wheel.remove(this);
     else this.slot = NOT_ARMED;
   }
 
   isArmed(): boolean {
-    return this.real !== null || this.slot !== NOT_ARMED;
+    return this.real !== null || this.late !== null || this.slot !== NOT_ARMED;
   }
 
   run(): void {
@@ -71,6 +86,13 @@ class WheelTimer implements Timer {
 
 function fireReal(timer: WheelTimer): void {
   timer.real = null;
+  // An immediate comes behind the loop's next look at its sockets.
+  if (performance.now() - timer.dueMs > STALL_MS) timer.late = setImmediate(fireLate, timer);
+  else timer.run();
+}
+
+function fireLate(timer: WheelTimer): void {
+  timer.late = null;
   timer.run();
 }
 
@@ -84,6 +106,8 @@ export class TimerWheel implements TimerService {
   #armed = 0;
   #interval: NodeJS.Timeout | null = null;
   #lastTickMs = 0;
+  /** A tick was late: it waits until the loop has looked at its sockets. */
+  #isLate = false;
 
   createTimer<S>(fire: (state: S) => void, state: S): Timer {
     return new WheelTimer(this, fire as (state: unknown) => void, state);
@@ -121,8 +145,21 @@ export class TimerWheel implements TimerService {
     }
   }
 
-  /** Advances by as many ticks as time has passed (a stalled loop catches up). */
+  /** Advances by as many ticks as time has passed (a stalled loop catches up, after STALL_MS behind its sockets). */
   tick(): void {
+    if (this.#isLate) return;
+    if (performance.now() - this.#lastTickMs > TICK_MS + STALL_MS) {
+      this.#isLate = true;
+      setImmediate(onLateTick, this);
+    } else this.#advance();
+  }
+
+  advanceLate(): void {
+    this.#isLate = false;
+    this.#advance();
+  }
+
+  #advance(): void {
     if (this.#armed === 0) {
       // Kept running for an idle second or two would be simpler, but an idle sidecar should sleep.
       if (this.#interval !== null) clearInterval(this.#interval);
@@ -159,6 +196,10 @@ export class TimerWheel implements TimerService {
       }
     }
   }
+}
+
+function onLateTick(wheel: TimerWheel): void {
+  wheel.advanceLate();
 }
 
 function onTick(wheel: TimerWheel): void {
