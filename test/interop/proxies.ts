@@ -24,6 +24,7 @@ export interface ProxyPorts {
 }
 
 export interface RunningProxy {
+  readonly kind: 'envoy' | 'remora';
   readonly pid: number;
   readonly ports: ProxyPorts;
   /** Scratch folder of this proxy; gone with `dispose`. */
@@ -74,6 +75,7 @@ export async function startProxy(
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
   const proxy: RunningProxy = {
+    kind,
     pid: child.pid ?? 0,
     ports,
     directory,

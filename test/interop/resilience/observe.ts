@@ -22,8 +22,8 @@ export interface Observed {
   /** Host of each try, in the order in which they came. */
   readonly sequence: readonly string[];
   readonly requests: readonly RequestView[];
-  /** By host, without times. */
-  readonly events: Readonly<Record<string, readonly unknown[]>>;
+  /** Of outlier detection, by host, without times; or how often each came. */
+  readonly events: Readonly<Record<string, unknown>>;
   readonly hosts: Readonly<Record<string, unknown>>;
   readonly stats: Readonly<Record<string, string>>;
   readonly notes: Readonly<Record<string, unknown>>;
@@ -48,19 +48,11 @@ export async function observe(scene: Scene, scenario: Scenario): Promise<Observe
   for (const { host } of scene.tries) picks[host] = (picks[host] ?? 0) + 1;
   const withoutCounters = ({ stats: _stats, ...rest }: HostStatus) => rest;
   const statusView = scenario.hostStatus ?? (exact ? (one: HostStatus) => one : withoutCounters);
-  const events: Record<string, unknown[]> = {};
-  for (const event of scene.outlierEvents()) {
-    const { timestamp: _timestamp, secs_since_last_action: _seconds, ...rest } = event;
-    const text = scene.withLabels(JSON.stringify({ ...rest, cluster_name: '*' }));
-    const label = scene.withLabels(String(event['upstream_url']));
-    events[label] ??= [];
-    events[label].push(JSON.parse(text));
-  }
   return {
     picks,
     sequence: scene.tries.map(({ host }) => host),
     requests: requestViews(scene, exact),
-    events,
+    events: scenario.countEvents === true ? countedEvents(scene) : eventsByHost(scene),
     hosts: Object.fromEntries(
       Object.entries(status).map(([label, one]) => [label, statusView(one)]),
     ),
@@ -71,6 +63,26 @@ export async function observe(scene: Scene, scenario: Scenario): Promise<Observe
     ),
     notes: scene.notes,
   };
+}
+
+function eventsByHost(scene: Scene): Readonly<Record<string, unknown>> {
+  const events: Record<string, unknown[]> = {};
+  for (const event of scene.outlierEvents()) {
+    const { timestamp: _timestamp, secs_since_last_action: _seconds, ...rest } = event;
+    const label = scene.withLabels(String(event['upstream_url']));
+    events[label] ??= [];
+    events[label].push({ ...rest, cluster_name: '*', upstream_url: label });
+  }
+  return events;
+}
+
+function countedEvents(scene: Scene): Readonly<Record<string, unknown>> {
+  const counts: Record<string, number> = {};
+  for (const { action, type, enforced } of scene.outlierEvents()) {
+    const key = [action, type, enforced].join(' ');
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
 }
 
 function requestViews(scene: Scene, exact: boolean): readonly RequestView[] {

@@ -65,6 +65,8 @@ export interface Scenario extends ScenarioCluster {
    * which request meets which host.
    */
   readonly requests?: 'in order' | 'sorted' | 'any';
+  /** Where it is chance which host is ejected: events are compared in numbers, by what they say, not by host. */
+  readonly countEvents?: true;
   /** Stats of the clusters that are not compared at all, besides times and bytes (of which only the names are). */
   readonly ignoreStats?: readonly RegExp[];
   /** Drops what is chance from a host's line of /clusters; default: counters unless `picks` is exact. */

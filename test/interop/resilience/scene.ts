@@ -141,7 +141,8 @@ export class Scene {
   async until(what: string, holds: () => Promise<boolean>): Promise<void> {
     const deadline = performance.now() + DEADLINE_MS;
     while (!(await holds())) {
-      if (performance.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`);
+      if (performance.now() > deadline)
+        throw new Error(`not within ${DEADLINE_MS} ms: ${what} (${this.proxy.kind})`);
       await sleep(POLL_MS);
     }
   }
