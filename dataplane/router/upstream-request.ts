@@ -83,6 +83,12 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
   /** Clock.nowMs then; -1 = it was not. */
   #startedMs: number;
   headersReceived: boolean;
+  /** It exceeded its time, and another try was begun for it (hedge.ts, which writes all three). */
+  isRetried: boolean;
+  /** Outlier detection was told of that. */
+  isTimeoutReported: boolean;
+  /** StreamInfo's before another try wrote it. */
+  lastTxMs: number;
   /** No event may come any more. */
   #isOver: boolean;
   /** Request: everything was handed over / encoded. */
@@ -123,6 +129,9 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     this.started = false;
     this.#startedMs = -1;
     this.headersReceived = false;
+    this.isRetried = false;
+    this.isTimeoutReported = false;
+    this.lastTxMs = -1;
     this.#isOver = false;
     this.#headersEnd = false;
     this.#encodeComplete = false;
@@ -240,14 +249,8 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     this.hostAttempted = true;
     const parent = this.#parent;
     const { streamInfo } = parent;
-    const { connection } = info;
     encoder.setCallbacks(this);
-    streamInfo.upstreamHost = host.address;
-    streamInfo.upstreamHostName = host.hostname;
-    streamInfo.upstreamLocalAddress = connection.localAddress;
-    streamInfo.upstreamProtocol = info.protocol;
-    streamInfo.upstreamTls = connection.tls;
-    streamInfo.upstreamConnectionId = connection.id;
+    this.#describe(streamInfo, info);
     for (let i = 0; i < this.#readDisabled; i++) encoder.readDisable(true);
     parent.onHostAttempted(host);
     parent.onUpstreamHostReady(host);
@@ -268,6 +271,24 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     if (endStream) streamInfo.lastUpstreamTxByteMs = nowMs;
     if (waits) this.#encodeWaiting(encoder);
     if (!this.#isOver && parent.isRequestComplete()) this.#startTimers();
+  }
+
+  /** The log line tells of this try, whatever other tries have done since. */
+  describeAgain(): void {
+    const { streamInfo } = this.#parent;
+    if (this.#info !== null) this.#describe(streamInfo, this.#info);
+    streamInfo.firstUpstreamTxByteMs = this.#startedMs;
+    if (this.lastTxMs !== -1) streamInfo.lastUpstreamTxByteMs = this.lastTxMs;
+  }
+
+  #describe(streamInfo: StreamInfo, { connection, protocol }: UpstreamStreamInfo): void {
+    // Not the host's, which may have another by now (LOGICAL_DNS, dynamic forward proxy).
+    streamInfo.upstreamHost = connection.remoteAddress;
+    streamInfo.upstreamHostName = this.host.hostname;
+    streamInfo.upstreamLocalAddress = connection.localAddress;
+    streamInfo.upstreamProtocol = protocol;
+    streamInfo.upstreamTls = connection.tls;
+    streamInfo.upstreamConnectionId = connection.id;
   }
 
   onPoolFailure(
@@ -349,7 +370,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
    */
   #sendAgain(): boolean {
     const pool = this.#pool;
-    if (!this.#isRepeatable || this.#isSentAgain || pool === null) return false;
+    if (!this.#isRepeatable || this.#isSentAgain || pool === null || this.isRetried) return false;
     if (this.#info?.wasReused() !== true || this.#encoder?.bytesReceived() !== 0) return false;
     this.#isSentAgain = true;
     this.cluster.stats.upstreamRqStaleConnection++;

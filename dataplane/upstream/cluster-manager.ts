@@ -91,10 +91,15 @@ export class WorkerClusterManager implements ClusterManager {
   hostReports(): HostReport[] {
     const reports: HostReport[] = [];
     for (const cluster of this.#clusters.values()) {
-      for (const { identity, stats } of cluster.hosts()) {
+      const isOwn = cluster.config.provided !== null;
+      for (const host of cluster.hosts()) {
+        const { identity, placed, stats } = host;
         reports.push({
           cluster: cluster.config.name,
           address: identity,
+          own: isOwn
+            ? { host: placed, cxActive: host.cxActive(), rqActive: host.rqActive() }
+            : null,
           cxTotal: stats.cxTotal,
           cxConnectFail: stats.cxConnectFail,
           rqTotal: stats.rqTotal,

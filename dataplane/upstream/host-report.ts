@@ -7,8 +7,16 @@ import type { HostRates } from './outlier/status.ts';
 /** Counters of one host in one worker. */
 export interface HostReport extends HostCounts {
   readonly cluster: string;
-  /** `ip:port` */
+  /** Host.identity */
   readonly address: string;
+  /** Of a host that main does not know; null = it does. */
+  readonly own: OwnHostReport | null;
+}
+
+export interface OwnHostReport {
+  readonly host: PlacedHost;
+  readonly cxActive: number;
+  readonly rqActive: number;
 }
 
 export interface HostCounts {
@@ -46,12 +54,39 @@ const none: HostCounts = {
 /** The reports of all workers, summed by cluster and address. */
 export class ReportIndex {
   readonly #sums = new Map<string, HostCounts>();
+  /** By cluster, then by address. */
+  readonly #own = new Map<string, Map<string, OwnHostReport>>();
 
   constructor(workers: readonly (readonly HostReport[])[]) {
     for (const report of workers.flat()) {
       const key = reportKey(report.cluster, report.address);
       this.#sums.set(key, sum(this.#sums.get(key) ?? none, report));
+      if (report.own !== null) this.#addOwn(report.cluster, report.address, report.own);
     }
+  }
+
+  /** Those that workers have made themselves. */
+  ownHosts(cluster: string): HostSummary[] {
+    return [...(this.#own.get(cluster) ?? [])].map(([address, own]) => ({
+      ...this.get(cluster, address),
+      ...own,
+      rates: unrated,
+      healthFlags: [],
+    }));
+  }
+
+  #addOwn(cluster: string, address: string, own: OwnHostReport): void {
+    let hosts = this.#own.get(cluster);
+    if (hosts === undefined) {
+      hosts = new Map();
+      this.#own.set(cluster, hosts);
+    }
+    const former = hosts.get(address);
+    hosts.set(address, {
+      host: own.host,
+      cxActive: own.cxActive + (former?.cxActive ?? 0),
+      rqActive: own.rqActive + (former?.rqActive ?? 0),
+    });
   }
 
   /** Zeros for a host that no worker knows yet. */

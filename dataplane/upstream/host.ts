@@ -5,10 +5,12 @@ import type { Cluster } from '../api/cluster.ts';
 import type { HealthStatus, PlacedHost } from '../api/config/cluster.ts';
 import { formatAddress, type SocketAddress } from '../api/connection.ts';
 import type { Host, HostMeter, OutlierMonitor } from '../api/host.ts';
+import { ErrorRatioBreaker } from './error-ratio-breaker.ts';
 import { SharedHostStats } from './host-stats.ts';
 import { HostPools } from './pool/host-pools.ts';
 import type { PoolContext } from './pool/pool-context.ts';
 import {
+  breakerWords,
   changeUsers,
   DEGRADED_FLAGS,
   EXCLUDED_FLAGS,
@@ -29,6 +31,7 @@ export class UpstreamHost implements Host {
   readonly stats: SharedHostStats;
   readonly outlier: OutlierMonitor;
   readonly meter: HostMeter | null;
+  readonly breaker: ErrorRatioBreaker | null;
   readonly pools: HostPools;
   hostname: string;
   canary: boolean;
@@ -43,6 +46,9 @@ export class UpstreamHost implements Host {
     meter: HostMeter | null,
     context: PoolContext,
   ) {
+    const { hostBreaker } = context.config;
+    this.breaker =
+      hostBreaker === null ? null : new ErrorRatioBreaker(breakerWords(slot), hostBreaker);
     this.cluster = context.cluster;
     this.address = { ip: placed.address, port: placed.port };
     this.addressText = formatAddress(this.address);
@@ -108,9 +114,9 @@ export class UpstreamHost implements Host {
     return readHealthySince(this.#slot);
   }
 
-  /** It has connections, of any worker that knows it. */
-  isInUse(): boolean {
-    return readWord(this.#slot, HostWord.CxActive) > 0;
+  /** Over all workers that know it. */
+  cxActive(): number {
+    return readWord(this.#slot, HostWord.CxActive);
   }
 
   /** It does not count among the hosts of its priority: see EXCLUDED_FLAGS. */

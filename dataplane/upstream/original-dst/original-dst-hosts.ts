@@ -69,7 +69,7 @@ export class OriginalDstHosts implements HostProvider {
   /** Timer: forgets hosts that nobody has chosen since the last time and that have no connections. */
   cleanUp(): void {
     for (const [key, entry] of this.#entries) {
-      if (entry.wasUsed || entry.host.isInUse()) {
+      if (entry.wasUsed || entry.host.cxActive() > 0) {
         entry.wasUsed = false;
         continue;
       }

@@ -240,6 +240,7 @@ test('an ejection bumps the epoch, counts membership and shows in the summary', 
   const report = {
     cluster: 'orders',
     address: '10.0.0.2:80',
+    own: null,
     cxTotal: 1,
     cxConnectFail: 0,
     rqTotal: 5,

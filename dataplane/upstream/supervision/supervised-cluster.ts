@@ -189,6 +189,7 @@ export class SupervisedCluster {
 
   /** For /clusters. */
   hostSummaries(reports: ReportIndex): HostSummary[] {
+    if (this.#config.provided !== null) return reports.ownHosts(this.#config.name);
     return this.#table.hosts().map((host) => {
       const slot = this.#parts.chunks.ref(host);
       const address = hostAddress(host);
