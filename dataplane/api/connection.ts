@@ -77,6 +77,9 @@ export interface ConnectionCallbacks {
   onBelowWriteBufferLowWatermark(): void;
 }
 
+/** By namespace. */
+export type DynamicMetadata = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
 export interface Connection {
   /** Unique in this process. */
   readonly id: number;
@@ -88,6 +91,8 @@ export interface Connection {
   readonly localAddressRestored?: boolean;
   /** What came in a PROXY header; absent or null = none came. */
   proxyProtocol?: ProxyProtocolInfo | null;
+  /** What listener filters noted, by namespace; absent or null = nothing. */
+  readonly dynamicMetadata?: DynamicMetadata | null;
   /** Null on plaintext. */
   readonly tls: TlsInfo | null;
   /** SNI that a listener filter or the handshake saw, else ''. */

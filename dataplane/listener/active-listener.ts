@@ -281,6 +281,7 @@ export class ActiveListener implements AcceptingListener, SocketAcceptor {
       localAddress: properties.localAddress,
       localAddressRestored: properties.localAddressRestored,
       proxyProtocol: properties.proxyProtocol,
+      dynamicMetadata: properties.dynamicMetadata,
     });
     const { name } = chain.config;
     const info = new HttpStreamInfo(connection, name, '', clock.nowMs(), clock.wallMs());

@@ -13,6 +13,7 @@ import {
   type ConnectionCallbacks,
   ConnectionCloseType,
   ConnectionEvent,
+  type DynamicMetadata,
   type ProxyProtocolInfo,
   type SocketAddress,
   type TlsInfo,
@@ -62,6 +63,7 @@ export interface SocketConnectionOptions {
   readonly directRemoteAddress?: SocketAddress;
   readonly localAddressRestored?: boolean;
   readonly proxyProtocol?: ProxyProtocolInfo | null;
+  readonly dynamicMetadata?: DynamicMetadata | null;
   /** The socket is still connecting; the connector calls onConnected later. */
   readonly connecting?: boolean;
 }
@@ -84,6 +86,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
   localAddress: SocketAddress;
   readonly localAddressRestored: boolean;
   proxyProtocol: ProxyProtocolInfo | null;
+  readonly dynamicMetadata: DynamicMetadata | null;
   tls: TlsInfo | null;
   requestedServerName: string;
   nextProtocol: string;
@@ -144,6 +147,7 @@ export class SocketConnection implements Connection, ReadOwner, WriteOwner, Tran
     this.localAddress = options.localAddress ?? transport.localAddress() ?? NO_ADDRESS;
     this.localAddressRestored = options.localAddressRestored ?? false;
     this.proxyProtocol = options.proxyProtocol ?? null;
+    this.dynamicMetadata = options.dynamicMetadata ?? null;
     this.#state = options.connecting === true ? State.Connecting : State.Open;
     transport.attach(this);
     if (this.#state === State.Open) this.#handle = transport.handle();

@@ -131,7 +131,8 @@ export async function proxy(given: Given) {
   } as unknown as WorkerContext;
   const data: TcpProxyData = {
     statPrefix: 'db',
-    clusters: [{ name: 'orders', weight: 1 }],
+    clusters: [{ name: 'orders', weight: 1, metadataMatch: null }],
+    metadataMatch: null,
     idleTimeoutMs: 3_600_000,
     maxConnectAttempts: 1,
     hashPolicy: [],

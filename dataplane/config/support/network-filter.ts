@@ -10,6 +10,7 @@ export const tcpSupport: SupportGroup = {
   messages: {
     [tcpProxy]: {
       ...fields('stat_prefix', 'cluster', 'weighted_clusters', 'idle_timeout', 'access_log'),
+      metadata_match: { note: 'the namespace envoy.lb' },
       ...fields('max_connect_attempts', 'backoff_options'),
       ...fields('max_downstream_connection_duration'),
       ...fields('max_downstream_connection_duration_jitter_percentage', 'access_log_options'),
@@ -33,7 +34,10 @@ export const tcpSupport: SupportGroup = {
     'envoy.type.v3.HashPolicy.FilterState': fields('key'),
     'envoy.type.v3.HashPolicy.SourceIp': {},
     [`${tcpProxy}.WeightedCluster`]: fields('clusters'),
-    [`${tcpProxy}.WeightedCluster.ClusterWeight`]: fields('name', 'weight'),
+    [`${tcpProxy}.WeightedCluster.ClusterWeight`]: {
+      ...fields('name', 'weight'),
+      metadata_match: { note: 'the namespace envoy.lb' },
+    },
     [`${filters}.echo.v3.Echo`]: {},
     [`${filters}.direct_response.v3.Config`]: fields('response'),
     [`${filters}.sni_cluster.v3.SniCluster`]: {},

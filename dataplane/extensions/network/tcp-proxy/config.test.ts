@@ -12,7 +12,8 @@ const errors = (body: string): string[] =>
 test('what is not said has the defaults of Envoy', () => {
   assert.deepEqual(compiled(''), {
     statPrefix: 't',
-    clusters: [{ name: 'c', weight: 1 }],
+    clusters: [{ name: 'c', weight: 1, metadataMatch: null }],
+    metadataMatch: null,
     hashPolicy: [],
     idleTimeoutMs: 3_600_000,
     maxConnectAttempts: 1,
@@ -52,7 +53,6 @@ test('contradictions are refused with their paths', () => {
 
 test('what is not there is refused by name', () => {
   for (const [field, body] of [
-    ['metadata_match', 'metadata_match: {filter_metadata: {envoy.lb: {a: b}}}'],
     ['on_demand', 'on_demand: {timeout: 1s}'],
     ['downstream_idle_timeout', 'downstream_idle_timeout: 1s'],
     ['upstream_idle_timeout', 'upstream_idle_timeout: 1s'],

@@ -14,6 +14,7 @@ import { compileAccessLogs } from '../../../compile/access-log.ts';
 import { Compilation, mapItems } from '../../../compile/compilation.ts';
 import { checkFormat } from '../../../compile/format.ts';
 import { compileHeaderValueOption } from '../../../compile/header-mutations.ts';
+import { compileMetadataMatch } from '../../../compile/metadata-match.ts';
 import { compileTlvs } from '../../../compile/proxy-tlvs.ts';
 import type { AccessLogOptionsData, TcpProxyData, TunnelingData } from './data.ts';
 
@@ -32,6 +33,7 @@ export const tcpProxy: ExtensionConfigFactory<TcpProxyProto> = {
     const data: TcpProxyData = {
       statPrefix: config.stat_prefix ?? '',
       clusters: compileClusters(config, compilation),
+      metadataMatch: compileMetadataMatch(config.metadata_match, null),
       hashPolicy: (config.hash_policy ?? []).map(compileHashPolicy),
       idleTimeoutMs: durationMsOr(config.idle_timeout, HOUR_MS),
       maxConnectAttempts: wrapperOr(config.max_connect_attempts, 1),
@@ -69,13 +71,15 @@ function compileClusters(
     }
     return name;
   };
+  const metadataMatch = compileMetadataMatch(config.metadata_match, null);
   if (config.cluster !== undefined) {
-    return [{ name: check(config.cluster, 'cluster'), weight: 1 }];
+    return [{ name: check(config.cluster, 'cluster'), weight: 1, metadataMatch }];
   }
   const path = 'weighted_clusters.clusters';
   const clusters = mapItems(config.weighted_clusters?.clusters, path, (cluster, at) => ({
     name: check(cluster.name ?? '', `${at}.name`),
     weight: cluster.weight ?? 0,
+    metadataMatch: compileMetadataMatch(cluster.metadata_match, metadataMatch),
   }));
   if (clusters.every(({ weight }) => weight === 0)) {
     compilation.fail(path, 'sum of weights must be greater than 0');

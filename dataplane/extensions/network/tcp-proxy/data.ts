@@ -5,12 +5,15 @@ import type { HashPolicyData } from '../../../api/config/hash-policy.ts';
 import type { ProxyProtocolTlv } from '../../../api/connection.ts';
 import type { ExtensionData } from '../../../api/factory.ts';
 import type { HeaderMutationData } from '../../../api/matcher-data.ts';
+import type { MetadataMatch } from '../../../api/metadata-match.ts';
 
 export interface TcpProxyData {
   /** Stats hang below `tcp.<statPrefix>`. */
   readonly statPrefix: string;
   /** At least one; a single `cluster` is one entry of weight 1. The weights' sum is > 0. */
-  readonly clusters: readonly { readonly name: string; readonly weight: number }[];
+  readonly clusters: readonly WeightedClusterData[];
+  /** Of a cluster that a filter before named (sni_cluster); null = any host will do. */
+  readonly metadataMatch: MetadataMatch | null;
   /** Empty = connections are not hashed. */
   readonly hashPolicy: readonly HashPolicyData[];
   /** Both directions silent that long: close. Default 3 600 000; 0 = never. */
@@ -29,6 +32,13 @@ export interface TcpProxyData {
   readonly tunneling: TunnelingData | null;
   readonly accessLogs: readonly ExtensionData[];
   readonly accessLogOptions: AccessLogOptionsData;
+}
+
+export interface WeightedClusterData {
+  readonly name: string;
+  readonly weight: number;
+  /** Its own merged over the filter's. */
+  readonly metadataMatch: MetadataMatch | null;
 }
 
 /** tunneling_config: through an HTTP request. */

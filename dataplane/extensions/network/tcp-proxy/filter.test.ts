@@ -15,6 +15,7 @@ import {
   readAll,
 } from '../../../../test/fakes/tcp-proxy.ts';
 import type { WorkerContext } from '../../../api/factory.ts';
+import { metadataMatchOf } from '../../../api/metadata-match.ts';
 import { ResponseFlag } from '../../../api/stream-info.ts';
 import { HolderStore } from '../../../stats/store.ts';
 import type { TcpProxyData } from './data.ts';
@@ -110,7 +111,9 @@ test('no host is UH, no cluster NC, a full cluster UO', async () => {
   assert.equal(noHost.responseFlags, ResponseFlag.NoHealthyUpstream);
   assert.equal(noHost.upstreamRequestAttemptCount, 0);
   assert.equal(noHost.stat('cluster.orders.upstream_cx_none_healthy'), 1);
-  const noCluster = await closed({ data: { clusters: [{ name: 'nobody', weight: 1 }] } });
+  const noCluster = await closed({
+    data: { clusters: [{ name: 'nobody', weight: 1, metadataMatch: null }] },
+  });
   assert.equal(noCluster.responseFlags, ResponseFlag.NoClusterFound);
   assert.equal(noCluster.stat('tcp.db.downstream_cx_no_route'), 1);
   const full = await closed({ hostPort: 1, thresholds: { maxConnections: 0 } });
@@ -206,8 +209,8 @@ test('a server that does not read stops the client', async () => {
 test('weighted clusters are chosen by chance', async () => {
   const hostPort = await listen((socket) => socket.end('orders'));
   const clusters = [
-    { name: 'nobody', weight: 1 },
-    { name: 'orders', weight: 3 },
+    { name: 'nobody', weight: 1, metadataMatch: null },
+    { name: 'orders', weight: 3, metadataMatch: null },
   ];
   for (const [draw, expected] of [
     [0.249, ''],
@@ -241,7 +244,7 @@ test('what a filter before it said is the cluster, and NC when there is none of 
   const hostPort = await listen((socket) => socket.end('orders'));
   const told = await proxy({
     hostPort,
-    data: { clusters: [{ name: 'nobody', weight: 1 }] },
+    data: { clusters: [{ name: 'nobody', weight: 1, metadataMatch: null }] },
     toldCluster: 'orders',
   });
   assert.equal(await readAll(await told.connect()), 'orders');
@@ -426,13 +429,36 @@ test('source_ip makes the address of the client, without its port, the hash of t
   ) as TcpProxyData; // config.ts makes it
   const info = new FakeStreamInfo();
   const connection = new FakeConnection();
+  const picked = { name: 'c', metadataMatch: null };
   const hashing = new TcpProxyShared(data, context);
   assert.equal(
-    hashing.balancerContext(info, connection).hashKey(),
+    hashing.balancerContext(picked, info, connection).hashKey(),
     xxhash64(Buffer.from('10.1.2.3')),
   );
   const plain = new TcpProxyShared({ ...data, hashPolicy: [] }, context);
-  const chosenBy = plain.balancerContext(info, connection);
+  const chosenBy = plain.balancerContext(picked, info, connection);
   assert.equal(chosenBy.hashKey(), null);
   assert.equal(chosenBy.downstreamConnection, connection);
+});
+
+test('metadata_match of the filter, of its clusters and of the connection are merged', () => {
+  const context = {
+    createAccessLogger: () => ({ log() {} }),
+    stats: new HolderStore(),
+    random: () => 0,
+  } as unknown as WorkerContext; // no more is used
+  const match = (lb: string) => `metadata_match: {filter_metadata: {envoy.lb: {${lb}}}}`;
+  const data = networkFilterData(
+    'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+    `stat_prefix: t, ${match('a: 1, b: 1, c: 1')}, weighted_clusters: {clusters: [{name: c, weight: 1, ${match('b: 2, c: 2')}}]}`,
+  ) as TcpProxyData; // config.ts makes it
+  const shared = new TcpProxyShared(data, context);
+  const info = new FakeStreamInfo();
+  const matchOf = () =>
+    shared.balancerContext(shared.pickCluster(info), info, new FakeConnection()).metadataMatch;
+  assert.deepEqual(matchOf(), metadataMatchOf({ a: 1, b: 2, c: 2 }));
+  info.dynamicMetadata = { 'envoy.lb': { c: 3 } };
+  assert.deepEqual(matchOf(), metadataMatchOf({ a: 1, b: 2, c: 3 }));
+  info.filterState = new Map([['envoy.tcp_proxy.cluster', 'other']]);
+  assert.deepEqual(matchOf(), metadataMatchOf({ a: 1, b: 1, c: 3 }));
 });

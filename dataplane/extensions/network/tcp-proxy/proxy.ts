@@ -27,7 +27,7 @@ import {
 } from '../../../api/network-filter.ts';
 import { ResponseFlag } from '../../../api/stream-info.ts';
 import { keepBytes } from '../../../network/read-slab.ts';
-import type { TcpProxyShared } from './shared.ts';
+import type { PickedCluster, TcpProxyShared } from './shared.ts';
 import { DownstreamSide, type TwoSided, UpstreamSide, UpstreamSink } from './sides.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import type { TunnelRequest } from './tunnel-request.ts';
@@ -42,7 +42,8 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner, TwoS
   readonly #shared: TcpProxyShared;
   /** Set before anything else is called. */
   #callbacks!: ReadFilterCallbacks;
-  #clusterName = '';
+  /** Null before onNewConnection. */
+  #picked: PickedCluster | null = null;
   #cluster: Cluster | null = null;
   #connecting: Cancellable | null = null;
   #attempts = 0;
@@ -98,7 +99,7 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner, TwoS
       const { remoteAddress, localAddress } = connection;
       connection.proxyProtocol ??= { remoteAddress, localAddress, tlvs: data.proxyProtocolTlvs };
     }
-    this.#clusterName = this.#shared.pickCluster(streamInfo);
+    this.#picked = this.#shared.pickCluster(streamInfo);
     this.#establish();
     return this.#isDone ? NetworkFilterStatus.StopIteration : NetworkFilterStatus.Continue;
   }
@@ -107,8 +108,9 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner, TwoS
 
   #establish(): void {
     const { context, stats, data } = this.#shared;
-    const { streamInfo } = this.#callbacks;
-    const cluster = context.clusterManager.getCluster(this.#clusterName);
+    const { connection, streamInfo } = this.#callbacks;
+    const picked = this.#picked!;
+    const cluster = context.clusterManager.getCluster(picked.name);
     if (cluster === null) {
       stats.cxNoRoute++;
       this.#fail(ResponseFlag.NoClusterFound, Failure.NoRoute);
@@ -128,9 +130,7 @@ export class TcpProxy implements ReadFilter, TcpPoolCallbacks, TunnelOwner, TwoS
       this.#fail(ResponseFlag.UpstreamRetryLimitExceeded, Failure.Connect);
       return;
     }
-    const host = cluster.chooseHost(
-      this.#shared.balancerContext(streamInfo, this.#callbacks.connection),
-    );
+    const host = cluster.chooseHost(this.#shared.balancerContext(picked, streamInfo, connection));
     if (host === null) {
       this.#fail(ResponseFlag.NoHealthyUpstream, Failure.NoHealthyUpstream);
       return;

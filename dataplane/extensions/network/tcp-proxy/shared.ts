@@ -9,12 +9,16 @@ import {
 import type { Connection } from '../../../api/connection.ts';
 import type { WorkerContext } from '../../../api/factory.ts';
 import { anyHost, type LoadBalancerContext } from '../../../api/load-balancing.ts';
+import { LB_METADATA, mergeMetadataMatch } from '../../../api/metadata-match.ts';
 import type { RequestHasher } from '../../../api/request-hasher.ts';
 import { FilterStateKey, type StreamInfo } from '../../../api/stream-info.ts';
 import { compileHashPolicy } from '../../../matcher/hash-policy.ts';
 import type { TcpProxyData } from './data.ts';
 import { TcpProxyStats, tcpProxyScope } from './stats.ts';
 import { TunnelRequest } from './tunnel-request.ts';
+
+/** Where a connection goes. */
+export type PickedCluster = Pick<TcpProxyData['clusters'][number], 'name' | 'metadataMatch'>;
 
 /** See the file head. */
 export class TcpProxyShared {
@@ -42,23 +46,30 @@ export class TcpProxyShared {
   }
 
   /** What a filter before us said (sni_cluster), else by weight and chance. */
-  pickCluster(streamInfo: StreamInfo): string {
+  pickCluster(streamInfo: StreamInfo): PickedCluster {
     const told = streamInfo.filterState?.get(FilterStateKey.TcpProxyCluster);
-    if (typeof told === 'string') return told;
-    const { clusters } = this.data;
+    const { clusters, metadataMatch } = this.data;
+    if (typeof told === 'string') return { name: told, metadataMatch };
     let at = this.context.random() * this.#totalWeight;
-    for (const { name, weight } of clusters) {
-      if (at < weight) return name;
-      at -= weight;
+    for (const cluster of clusters) {
+      if (at < cluster.weight) return cluster;
+      at -= cluster.weight;
     }
     // Only by rounding of the sum.
-    return clusters[clusters.length - 1]!.name;
+    return clusters[clusters.length - 1]!;
   }
 
   /** By what a host is chosen for this client. */
-  balancerContext(streamInfo: StreamInfo, downstreamConnection: Connection): LoadBalancerContext {
+  balancerContext(
+    { metadataMatch: ofCluster }: PickedCluster,
+    streamInfo: StreamInfo,
+    downstreamConnection: Connection,
+  ): LoadBalancerContext {
     const hash = this.#hashPolicy === null ? null : this.#hashPolicy.hash(null, streamInfo, null);
-    return { ...anyHost, streamInfo, downstreamConnection, hashKey: () => hash };
+    const dynamic = streamInfo.dynamicMetadata?.[LB_METADATA];
+    const metadataMatch =
+      dynamic === undefined ? ofCluster : mergeMetadataMatch(ofCluster, dynamic);
+    return { ...anyHost, metadataMatch, streamInfo, downstreamConnection, hashKey: () => hash };
   }
 
   /** max_downstream_connection_duration of one connection, its jitter drawn; 0 = none. */
