@@ -23,7 +23,7 @@ export function createLoadBalancer(
       return createListBalancer(data, hosts, parts);
     case 'RING_HASH':
     case 'MAGLEV':
-      return new ThreadAwareBalancer(data, hosts, parts);
+      return new ThreadAwareBalancer(data, hosts, parts, index.hashTables);
     case 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN':
     case 'PEAK_EWMA':
       return createMeasuredBalancer(data, hosts, parts);

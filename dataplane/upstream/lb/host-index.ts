@@ -2,11 +2,13 @@
 // balancer tells it of the hosts.
 
 import type { UpstreamHost } from '../host.ts';
+import { HashTables } from './hashing/hash-tables.ts';
 import { SubsetIndexes } from './subset/subset-index.ts';
 
 /** See the file head. */
 export class HostIndex {
   readonly subsets = new SubsetIndexes();
+  readonly hashTables = new HashTables();
   #hosts: readonly UpstreamHost[] = [];
   /** Null until somebody asks. */
   #byAddress: Map<string, UpstreamHost> | null = null;
@@ -14,6 +16,7 @@ export class HostIndex {
   setHosts(hosts: readonly UpstreamHost[]): void {
     this.#hosts = hosts;
     this.#byAddress = null;
+    this.hashTables.setHosts(hosts);
   }
 
   /** `ip:port`, whatever the host's priority and health. */

@@ -5,23 +5,15 @@
 //                                  buckets as places, so that a pick looks at one or two of them
 //   #high[i], #low[i], #owner[i]   place i: words of its hash, index of its host; in ascending order of the hash
 
-import { murmur2Words } from '../../../../common/murmur2.ts';
-import type { Words } from '../../../../common/uint64.ts';
-import { xxhash64Words } from '../../../../common/xxhash64.ts';
 import type { RingHashData } from '../../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../../host.ts';
-import { type HashTable, hashKeyOf, type TableSize } from './hash-table.ts';
+import type { HashTable, TableSize } from './hash-table.ts';
+import type { HostKey } from './host-keys.ts';
 import type { HostWeights } from './host-weights.ts';
 
-type RingOptions = Pick<
-  RingHashData,
-  'minimumRingSize' | 'maximumRingSize' | 'hashFunction' | 'useHostnameForHashing'
->;
+type RingOptions = Pick<RingHashData, 'minimumRingSize' | 'maximumRingSize' | 'hashFunction'>;
 
-/** Digits of the largest ring's last place. */
-const MAX_DIGITS = 7;
 const MAX_BUCKET_BITS = 23;
-const DIGIT_0 = 0x30;
 
 /** See the file head. */
 export class HashRing implements HashTable, TableSize {
@@ -35,7 +27,8 @@ export class HashRing implements HashTable, TableSize {
   readonly #starts: Uint32Array;
   readonly #shift: number;
 
-  constructor(weighed: HostWeights, options: RingOptions) {
+  /** `keys`: of the hosts, index by index. */
+  constructor(weighed: HostWeights, keys: readonly HostKey[], options: RingOptions) {
     const { hosts } = weighed;
     const { counts, size } = countPlaces(weighed, options);
     let total = 0;
@@ -56,7 +49,7 @@ export class HashRing implements HashTable, TableSize {
     const bits = Math.min(MAX_BUCKET_BITS, Math.max(1, 32 - Math.clz32(total)));
     this.#shift = 32 - bits;
     this.#starts = new Uint32Array(2 ** bits + 1);
-    this.#fill(counts, options, total);
+    this.#fill(counts, keys, options.hashFunction === 'MURMUR_HASH_2');
   }
 
   choose(low: number, high: number, attempt: number): UpstreamHost | null {
@@ -74,25 +67,26 @@ export class HashRing implements HashTable, TableSize {
     return this.#hosts[this.#owner[(from + attempt) % total]!]!;
   }
 
-  #fill(counts: Uint32Array, options: RingOptions, total: number): void {
-    const lows = new Uint32Array(total);
-    const highs = new Uint32Array(total);
-    const owners = new Uint32Array(total);
-    hashPlaces(this.#hosts, counts, options, (at, owner, words) => {
-      lows[at] = words[0]!;
-      highs[at] = words[1]!;
-      owners[at] = owner;
-    });
+  #fill(counts: Uint32Array, keys: readonly HostKey[], isMurmur: boolean): void {
     const starts = this.#starts;
     const shift = this.#shift;
-    for (const high of highs) starts[(high >>> shift) + 1]!++;
+    for (let owner = 0; owner < keys.length; owner++) {
+      const places = keys[owner]!.places(counts[owner]!, isMurmur);
+      const end = counts[owner]! * 2;
+      for (let i = 1; i < end; i += 2) starts[(places[i]! >>> shift) + 1]!++;
+    }
     for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;
     const next = starts.slice();
-    for (let at = 0; at < total; at++) {
-      const place = next[highs[at]! >>> shift]!++;
-      this.#low[place] = lows[at]!;
-      this.#high[place] = highs[at]!;
-      this.#owner[place] = owners[at]!;
+    for (let owner = 0; owner < keys.length; owner++) {
+      const places = keys[owner]!.places(counts[owner]!, isMurmur);
+      const end = counts[owner]! * 2;
+      for (let i = 0; i < end; i += 2) {
+        const high = places[i + 1]!;
+        const place = next[high >>> shift]!++;
+        this.#low[place] = places[i]!;
+        this.#high[place] = high;
+        this.#owner[place] = owner;
+      }
     }
     for (let bucket = 0; bucket + 1 < starts.length; bucket++) {
       this.#sortBucket(starts[bucket]!, starts[bucket + 1]!);
@@ -142,44 +136,4 @@ function countPlaces(
     }
   }
   return { counts, size: Math.ceil(scale) };
-}
-
-/** Place n of a host is at the hash of `<key>_<n>`. */
-function hashPlaces(
-  hosts: readonly UpstreamHost[],
-  counts: Uint32Array,
-  { hashFunction, useHostnameForHashing }: RingOptions,
-  onPlace: (at: number, owner: number, words: Words) => void,
-): void {
-  const isMurmur = hashFunction === 'MURMUR_HASH_2';
-  const words: Words = new Uint32Array(2);
-  let bytes = Buffer.alloc(256);
-  let at = 0;
-  for (let owner = 0; owner < hosts.length; owner++) {
-    const key = `${hashKeyOf(hosts[owner]!, useHostnameForHashing)}_`;
-    if (key.length + MAX_DIGITS > bytes.length) bytes = Buffer.alloc(key.length + MAX_DIGITS);
-    const prefix = bytes.write(key, 'latin1');
-    for (let n = 0; n < counts[owner]!; n++) {
-      const length = writeNumber(bytes, prefix, n);
-      if (isMurmur) murmur2Words(bytes, length, words);
-      else {
-        words[0] = 0;
-        words[1] = 0;
-        xxhash64Words(bytes, length, words);
-      }
-      onPlace(at++, owner, words);
-    }
-  }
-}
-
-/** Decimal digits from `at` on; returns their end. */
-function writeNumber(bytes: Buffer, at: number, value: number): number {
-  let digits = 1;
-  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits++;
-  let rest = value;
-  for (let i = at + digits - 1; i >= at; i--) {
-    bytes[i] = DIGIT_0 + (rest % 10);
-    rest = (rest / 10) | 0;
-  }
-  return at + digits;
 }

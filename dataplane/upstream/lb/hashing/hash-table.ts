@@ -1,7 +1,6 @@
 // What consistent hashing policies have in common: a table that is made of hosts with normalised weights and gives a
 // host for a hash. hash-ring.ts and maglev-table.ts are tables, bounded-load.ts goes around one.
 
-import { byteString } from '../../../../common/byte-string.ts';
 import type { UpstreamHost } from '../../host.ts';
 
 /** Immutable. A hash comes as two unsigned 32-bit words: tables are searched without bigints. */
@@ -16,11 +15,4 @@ export interface TableSize {
   readonly size: number;
   readonly minPerHost: number;
   readonly maxPerHost: number;
-}
-
-/** UTF-8 bytes of what stands for a host, as latin1. Envoy: hashKey of thread_aware_lb_impl. */
-export function hashKeyOf(host: UpstreamHost, useHostname: boolean): string {
-  const key = host.placed.metadata?.['envoy.lb']?.['hash_key'];
-  if (typeof key === 'string' && key !== '') return byteString(key);
-  return useHostname ? byteString(host.hostname) : host.addressText;
 }

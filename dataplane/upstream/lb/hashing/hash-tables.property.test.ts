@@ -6,24 +6,37 @@ import { prioritySetOf, StubHost } from '../../../../test/fakes/lb.ts';
 import type { UpstreamHost } from '../../host.ts';
 import { HashRing } from './hash-ring.ts';
 import type { HashTable } from './hash-table.ts';
+import { HostKeys } from './host-keys.ts';
 import { type HostWeights, weighHosts } from './host-weights.ts';
 import { MaglevTable } from './maglev-table.ts';
+
+type RingOptions = ConstructorParameters<typeof HashRing>[2];
 
 const KEYS = 3000;
 const keys = Array.from({ length: KEYS }, (_, i) => xxhash64Text(`key ${i}`));
 const lowOf = (hash: bigint) => Number(hash & 0xffffffffn);
 const highOf = (hash: bigint) => Number(hash >> 32n);
 
-const ringOptions = {
+const byAddress = { useHostnameForHashing: false };
+const ringOptions: RingOptions = {
   minimumRingSize: 1024,
   maximumRingSize: 8_388_608,
   hashFunction: 'XX_HASH',
-  useHostnameForHashing: false,
-} as const;
-const maglevOptions = { tableSize: 65_537, useHostnameForHashing: false };
+};
 
 function weigh(hosts: readonly StubHost[]): HostWeights {
   return weighHosts(prioritySetOf(hosts).priorities[0]!, false, false);
+}
+
+function ringOf(hosts: readonly StubHost[], options: RingOptions): HashRing {
+  const weighed = weigh(hosts);
+  return new HashRing(weighed, new HostKeys(byAddress).of(weighed.hosts), options);
+}
+
+function maglevOf(hosts: readonly StubHost[], tableSize: number): MaglevTable {
+  const weighed = weigh(hosts);
+  const keys = new HostKeys(byAddress);
+  return new MaglevTable(weighed, keys.of(weighed.hosts), keys.rank(), tableSize);
 }
 
 function choiceOf(table: HashTable, hash: bigint, attempt = 0): string {
@@ -50,8 +63,8 @@ test('a host that leaves a ring takes only its own keys with it, while the other
       const hosts = names.map((name) => new StubHost(name));
       // One place each, with and without the one that leaves.
       const options = { ...ringOptions, minimumRingSize: 1 };
-      const before = new HashRing(weigh(hosts), options);
-      const after = new HashRing(weigh(hosts.slice(1)), options);
+      const before = ringOf(hosts, options);
+      const after = ringOf(hosts.slice(1), options);
       assert.equal(moved(before, after, names[0]!).others, 0);
     }),
     { numRuns: 30 },
@@ -62,8 +75,8 @@ test('a ring that grows by places of those who stay moves no more than these tak
   fc.assert(
     fc.property(someHosts, (names) => {
       const hosts = names.map((name) => new StubHost(name));
-      const before = new HashRing(weigh(hosts), ringOptions);
-      const after = new HashRing(weigh(hosts.slice(1)), ringOptions);
+      const before = ringOf(hosts, ringOptions);
+      const after = ringOf(hosts.slice(1), ringOptions);
       const added = (hosts.length - 1) * (after.minPerHost - before.minPerHost);
       const { others } = moved(before, after, names[0]!);
       assert.ok(
@@ -79,8 +92,8 @@ test('a host that leaves a Maglev table moves its own keys and few others', () =
   fc.assert(
     fc.property(someHosts, (names) => {
       const hosts = names.map((name) => new StubHost(name));
-      const before = new MaglevTable(weigh(hosts), maglevOptions);
-      const after = new MaglevTable(weigh(hosts.slice(1)), maglevOptions);
+      const before = maglevOf(hosts, 65_537);
+      const after = maglevOf(hosts.slice(1), 65_537);
       const { own, others } = moved(before, after, names[0]!);
       assert.ok(Math.abs(own / KEYS - 1 / hosts.length) < 0.04, `own ${own}`);
       assert.ok(others / KEYS < 0.05, `others ${others}`);
@@ -97,7 +110,7 @@ test('a ring chooses as one that is searched from its beginning, with any weight
     fc.property(weights, sizes, hashes, fc.nat(5), (given, minimumRingSize, asked, attempt) => {
       const hosts = given.map((weight, i) => new StubHost(`10.0.0.${i}:80`, { weight }));
       const options = { ...ringOptions, minimumRingSize };
-      const ring = new HashRing(weigh(hosts), options);
+      const ring = ringOf(hosts, options);
       const model = modelOf(hosts, given, minimumRingSize);
       // Its ends and its places themselves are where a search goes wrong.
       const edges = [
@@ -140,7 +153,7 @@ function modelOf(
 
 test('every slot of a Maglev table has a host, and heavier hosts have more of them', () => {
   const hosts = [1, 2, 4].map((weight, i) => new StubHost(`10.0.0.${i}:80`, { weight }));
-  const table = new MaglevTable(weigh(hosts), { tableSize: 701, useHostnameForHashing: false });
+  const table = maglevOf(hosts, 701);
   const counts = new Map<UpstreamHost | null, number>();
   for (let slot = 0; slot < 701; slot++) {
     const host = table.choose(slot, 0, 0);

@@ -1,11 +1,10 @@
 // Maglev's table (Eisenbud et al., NSDI 2016, listing 1): each host fills free slots in an order of its own, turn by
 // turn, until none is free; a hash belongs to the slot hash % size. Weights as Envoy's maglev_lb has them.
 
-import { moduloWords, type Words } from '../../../../common/uint64.ts';
-import { xxhash64Words } from '../../../../common/xxhash64.ts';
-import type { MaglevData } from '../../../api/config/load-balancing.ts';
+import { moduloWords } from '../../../../common/uint64.ts';
 import type { UpstreamHost } from '../../host.ts';
-import { type HashTable, hashKeyOf, type TableSize } from './hash-table.ts';
+import type { HashTable, TableSize } from './hash-table.ts';
+import type { HostKey } from './host-keys.ts';
 import type { HostWeights } from './host-weights.ts';
 
 /** See the file head. */
@@ -17,16 +16,14 @@ export class MaglevTable implements HashTable, TableSize {
   /** By slot: index of its host. */
   readonly #slots: Int32Array;
 
-  constructor(
-    weighed: HostWeights,
-    { tableSize, useHostnameForHashing }: Pick<MaglevData, 'tableSize' | 'useHostnameForHashing'>,
-  ) {
-    const { hosts, weights, keys } = sortByKey(weighed, useHostnameForHashing);
+  /** `keys`: of the hosts, index by index; their ranks are below `ranks`. `tableSize` is a prime. */
+  constructor(weighed: HostWeights, keys: readonly HostKey[], ranks: number, tableSize: number) {
+    const { hosts } = weighed;
     this.size = tableSize;
     this.#hosts = hosts;
     this.#slots = new Int32Array(hosts.length === 0 ? 0 : tableSize).fill(-1);
     const turns = new Turns(keys, tableSize);
-    const counts = fillSlots(this.#slots, turns, weights, weighed.maxWeight);
+    const counts = fillSlots(this.#slots, turns, turnOrder(keys, ranks), weighed);
     let min = tableSize;
     let max = 0;
     for (const count of counts) {
@@ -49,56 +46,35 @@ export class MaglevTable implements HashTable, TableSize {
   }
 }
 
-/** Hosts take turns in the order of their keys, so that the order of endpoints does not matter. */
-function sortByKey(
-  { hosts, weights }: HostWeights,
-  useHostname: boolean,
-): { hosts: UpstreamHost[]; weights: Float64Array; keys: string[] } {
-  const entries = hosts.map((host, i) => ({
-    host,
-    weight: weights[i]!,
-    key: hashKeyOf(host, useHostname),
-  }));
-  entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  return {
-    hosts: entries.map(({ host }) => host),
-    weights: Float64Array.from(entries, ({ weight }) => weight),
-    keys: entries.map(({ key }) => key),
-  };
-}
-
 /** By host: where it looks next, and how far it goes then. */
 class Turns {
   readonly next: Int32Array;
   readonly skip: Int32Array;
 
-  constructor(keys: readonly string[], tableSize: number) {
+  constructor(keys: readonly HostKey[], tableSize: number) {
     this.next = new Int32Array(keys.length);
     this.skip = new Int32Array(keys.length);
-    const words: Words = new Uint32Array(2);
-    let bytes = Buffer.alloc(256);
     for (let i = 0; i < keys.length; i++) {
-      const key = keys[i]!;
-      if (key.length > bytes.length) bytes = Buffer.alloc(key.length);
-      bytes.write(key, 'latin1');
-      words[0] = 0;
-      words[1] = 0;
-      xxhash64Words(bytes, key.length, words);
-      this.next[i] = moduloWords(words[0], words[1], tableSize);
-      words[0] = 1;
-      words[1] = 0;
-      xxhash64Words(bytes, key.length, words);
-      this.skip[i] = moduloWords(words[0], words[1], tableSize - 1) + 1;
+      const seeds = keys[i]!.seeds();
+      this.next[i] = moduloWords(seeds[0]!, seeds[1]!, tableSize);
+      this.skip[i] = moduloWords(seeds[2]!, seeds[3]!, tableSize - 1) + 1;
     }
   }
+}
+
+/** Hosts take turns in the order of their keys, so that the order of endpoints does not matter. */
+function turnOrder(keys: readonly HostKey[], ranks: number): Uint32Array {
+  const byRank = new Int32Array(ranks).fill(-1);
+  for (let i = 0; i < keys.length; i++) byRank[keys[i]!.rank] = i;
+  return Uint32Array.from(byRank.filter((i) => i !== -1));
 }
 
 /** Returns how many slots each host has. */
 function fillSlots(
   slots: Int32Array,
   { next, skip }: Turns,
-  weights: Float64Array,
-  maxWeight: number,
+  order: Uint32Array,
+  { weights, maxWeight }: HostWeights,
 ): Uint32Array {
   const hostCount = weights.length;
   const { length } = slots;
@@ -106,7 +82,8 @@ function fillSlots(
   const targets = new Float64Array(hostCount);
   let filled = 0;
   for (let round = 1; filled < length; round++) {
-    for (let i = 0; i < hostCount && filled < length; i++) {
+    for (let turn = 0; turn < hostCount && filled < length; turn++) {
+      const i = order[turn]!;
       // A host of a third of the heaviest one's weight has a turn in every third round.
       if (round * weights[i]! < targets[i]!) continue;
       targets[i]! += maxWeight;

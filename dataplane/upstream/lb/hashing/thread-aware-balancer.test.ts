@@ -11,6 +11,8 @@ import {
 import type { HashingData } from '../../../api/config/load-balancing.ts';
 import { RequestHeaders } from '../../../api/headers.ts';
 import { anyHost, type LoadBalancerContext } from '../../../api/load-balancing.ts';
+import type { LoadBalancerParts } from '../load-balancer.ts';
+import { HashTables } from './hash-tables.ts';
 import { ThreadAwareBalancer } from './thread-aware-balancer.ts';
 
 const common = {
@@ -28,6 +30,14 @@ const ring: HashingData = {
   ...common,
 };
 
+function balancerOf(
+  data: HashingData,
+  set: ReturnType<typeof prioritySetOf>,
+  parts: LoadBalancerParts = balancerParts(),
+): ThreadAwareBalancer {
+  return new ThreadAwareBalancer(data, set, parts, new HashTables());
+}
+
 function keyed(hash: bigint | null): LoadBalancerContext {
   return { ...anyHost, hashKey: () => hash };
 }
@@ -43,8 +53,8 @@ function picks(policy: ThreadAwareBalancer): string[] {
 for (const data of [ring, maglev]) {
   test(`${data.kind}: a key keeps its host, keys together use all of them`, () => {
     const hosts = stubHosts(5, 'h');
-    const first = picks(new ThreadAwareBalancer(data, prioritySetOf(hosts), balancerParts()));
-    const again = picks(new ThreadAwareBalancer(data, prioritySetOf(hosts), balancerParts()));
+    const first = picks(balancerOf(data, prioritySetOf(hosts), balancerParts()));
+    const again = picks(balancerOf(data, prioritySetOf(hosts), balancerParts()));
     assert.deepEqual(again, first);
     assert.equal(new Set(first).size, 5);
   });
@@ -55,14 +65,14 @@ for (const data of [ring, maglev]) {
       new StubHost('down', { health: 'unhealthy' }),
       new StubHost('slow', { health: 'degraded' }),
     ];
-    const policy = new ThreadAwareBalancer(data, prioritySetOf(hosts), balancerParts());
+    const policy = balancerOf(data, prioritySetOf(hosts), balancerParts());
     assert.deepEqual([...new Set(picks(policy))].sort(), ['up0', 'up1', 'up2']);
   });
 
   test(`${data.kind}: in panic all hosts are used, and each request counts once`, () => {
     const hosts = [...stubHosts(1, 'up'), ...stubHosts(4, 'down', { health: 'unhealthy' })];
     const parts = balancerParts();
-    const policy = new ThreadAwareBalancer(data, prioritySetOf(hosts), parts);
+    const policy = balancerOf(data, prioritySetOf(hosts), parts);
     assert.equal(new Set(picks(policy)).size, 5);
     policy.choose(keyed(1n), 0);
     policy.choose(keyed(1n), 1);
@@ -75,7 +85,7 @@ for (const data of [ring, maglev]) {
       ...stubHosts(5, 'p0-down', { health: 'unhealthy' }),
       ...stubHosts(3, 'p1-', { priority: 1 }),
     ];
-    const policy = new ThreadAwareBalancer(data, prioritySetOf(hosts), balancerParts());
+    const policy = balancerOf(data, prioritySetOf(hosts), balancerParts());
     for (let i = 0; i < 100; i++) {
       const host = policy.choose(keyed(BigInt(i)), 0) as unknown as StubHost;
       assert.equal(host.placed.priority, i < 70 ? 0 : 1, String(i));
@@ -83,14 +93,14 @@ for (const data of [ring, maglev]) {
   });
 
   test(`${data.kind}: without a hash every request goes anywhere`, () => {
-    const policy = new ThreadAwareBalancer(data, prioritySetOf(stubHosts(4, 'h')), balancerParts());
+    const policy = balancerOf(data, prioritySetOf(stubHosts(4, 'h')), balancerParts());
     const counts = countPicks(policy, 4000, keyed(null));
     for (const count of Object.values(counts)) assert.ok(count > 700, JSON.stringify(counts));
     assert.equal(Object.keys(counts).length, 4);
   });
 
   test(`${data.kind}: attempts of one request have one hash, with a key and without`, () => {
-    const policy = new ThreadAwareBalancer(data, prioritySetOf(stubHosts(9, 'h')), balancerParts());
+    const policy = balancerOf(data, prioritySetOf(stubHosts(9, 'h')), balancerParts());
     let asked = 0;
     const context = {
       ...anyHost,
@@ -105,7 +115,7 @@ for (const data of [ring, maglev]) {
   });
 
   test(`${data.kind}: no hosts, no choice; the next host cannot be told before`, () => {
-    const policy = new ThreadAwareBalancer(data, prioritySetOf([]), balancerParts());
+    const policy = balancerOf(data, prioritySetOf([]), balancerParts());
     assert.equal(policy.choose(keyed(1n), 0), null);
     assert.equal(policy.peek(), null);
     assert.equal(policy.tableSize().size, null);
@@ -119,7 +129,7 @@ for (const data of [ring, maglev]) {
     ];
     const set = prioritySetOf(hosts, { localityWeights: { a: 3, b: 1 } });
     const weighted = { ...data, localityWeighted: true };
-    const policy = new ThreadAwareBalancer(weighted, set, balancerParts());
+    const policy = balancerOf(weighted, set, balancerParts());
     const zones = picks(policy).map((name) => name[0]!);
     const share = zones.filter((zone) => zone === 'a').length / zones.length;
     assert.ok(Math.abs(share - 0.75) < 0.1, String(share));
@@ -132,8 +142,8 @@ for (const data of [ring, maglev]) {
       hashPolicy: [{ source: { kind: 'header', name: 'k', rewrite: null }, terminal: false }],
     } as const;
     const set = prioritySetOf(stubHosts(9, 'h'));
-    const policy = new ThreadAwareBalancer(own, set, balancerParts());
-    const byContext = new ThreadAwareBalancer(data, set, balancerParts());
+    const policy = balancerOf(own, set, balancerParts());
+    const byContext = balancerOf(data, set, balancerParts());
     const requestHeaders = new RequestHeaders('GET', '/', 'h', 'http', ['k', 'value']);
     for (const other of [1n, 2n, 3n]) {
       const context = { ...keyed(other), requestHeaders };
@@ -149,9 +159,7 @@ for (const data of [ring, maglev]) {
     };
     const choices = (hosts: StubHost[], useHostnameForHashing: boolean) => {
       const set = prioritySetOf(hosts);
-      return picks(
-        new ThreadAwareBalancer({ ...data, useHostnameForHashing }, set, balancerParts()),
-      );
+      return picks(balancerOf({ ...data, useHostnameForHashing }, set, balancerParts()));
     };
     const plain = choices([named('a'), named('b'), named('c')], false);
     const keys = ['x', 'y', 'z'];
@@ -187,7 +195,7 @@ test('a bound moves requests off a host that has its share, to the same host for
   const data = { ...ring, balanceFactor: 150 };
   let active = 0;
   const parts = balancerParts({ rqActive: () => active });
-  const policy = new ThreadAwareBalancer(data, prioritySetOf(hosts), parts);
+  const policy = balancerOf(data, prioritySetOf(hosts), parts);
   const counts = new Map<string, number>();
   for (let i = 0; i < 40; i++) {
     const host = policy.choose(keyed(42n), 0) as unknown as StubHost;
@@ -204,7 +212,7 @@ test('where all hosts are above the bound the least loaded one gets the request'
   const hosts = [9, 3, 7].map((load, i) => new StubHost(`h${i}`, { active: load }));
   const data = { ...maglev, balanceFactor: 100 };
   // The counts disagree as those of hosts and cluster may for a moment.
-  const policy = new ThreadAwareBalancer(data, prioritySetOf(hosts), balancerParts());
+  const policy = balancerOf(data, prioritySetOf(hosts), balancerParts());
   for (const hash of [1n, 2n, 3n, 4n, 5n]) {
     assert.equal((policy.choose(keyed(hash), 0) as unknown as StubHost).name, 'h1');
   }
@@ -212,7 +220,7 @@ test('where all hosts are above the bound the least loaded one gets the request'
 
 test('the gauges tell the shape of the last priority that has hosts', () => {
   const hosts = [...stubHosts(3, 'a'), ...stubHosts(2, 'b', { priority: 1 })];
-  const policy = new ThreadAwareBalancer(ring, prioritySetOf(hosts), balancerParts());
+  const policy = balancerOf(ring, prioritySetOf(hosts), balancerParts());
   const { kind, size } = policy.tableSize();
   assert.deepEqual(
     [kind, size?.size, size?.minPerHost, size?.maxPerHost],

@@ -11,10 +11,9 @@ import type { UpstreamHost } from '../../host.ts';
 import { type PrioritySet, priorityLoad } from '../host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from '../load-balancer.ts';
 import { BoundedLoad } from './bounded-load.ts';
-import { HashRing } from './hash-ring.ts';
 import type { HashTable, TableSize } from './hash-table.ts';
-import { type HostWeights, weighHosts } from './host-weights.ts';
-import { MaglevTable } from './maglev-table.ts';
+import type { HashTables } from './hash-tables.ts';
+import { weighHosts } from './host-weights.ts';
 
 const TWO_TO_32 = 0x1_0000_0000;
 
@@ -23,6 +22,7 @@ export class ThreadAwareBalancer implements LoadBalancer {
   readonly #data: HashingData;
   readonly #hosts: PrioritySet;
   readonly #parts: LoadBalancerParts;
+  readonly #tableCache: HashTables;
   readonly #load: PriorityLoad;
   /** The policy's own, else null: then the context tells the hash. */
   readonly #hashPolicy: RequestHasher | null;
@@ -33,7 +33,9 @@ export class ThreadAwareBalancer implements LoadBalancer {
   /** Index = priority; of the tables that are there. */
   readonly #sizes: TableSize[] = [];
 
-  constructor(data: HashingData, hosts: PrioritySet, parts: LoadBalancerParts) {
+  /** `tables`: of the cluster; they outlive this policy. */
+  constructor(data: HashingData, hosts: PrioritySet, parts: LoadBalancerParts, tables: HashTables) {
+    this.#tableCache = tables;
     this.#data = data;
     this.#hosts = hosts;
     this.#parts = parts;
@@ -102,13 +104,9 @@ export class ThreadAwareBalancer implements LoadBalancer {
     const isInPanic = this.#load.panic[priority]!;
     const hosts = this.#hosts.priorities[priority]!;
     const weighed = weighHosts(hosts, isInPanic, data.localityWeighted);
-    const table = createTable(data, weighed);
+    const table = this.#tableCache.of(data, priority, weighed);
     this.#sizes[priority] = table;
     if (data.balanceFactor === null) return table;
     return new BoundedLoad(table, weighed, data.balanceFactor, this.#parts);
   }
-}
-
-function createTable(data: HashingData, weighed: HostWeights): HashTable & TableSize {
-  return data.kind === 'RING_HASH' ? new HashRing(weighed, data) : new MaglevTable(weighed, data);
 }
