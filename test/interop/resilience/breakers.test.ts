@@ -1,6 +1,6 @@
 // Circuit breakers, beside Envoy.
 
-import { breakersTopic } from './scenarios/breakers.ts';
+import { breakers } from './scenarios/breakers.ts';
 import { testTopic } from './topic.ts';
 
-testTopic(breakersTopic);
+testTopic(breakers);

@@ -1,11 +1,11 @@
-// Scenarios: ceilings of a cluster ("circuit breakers") and what their gauges say while they are reached.
+// Scenarios: circuit breakers, by requests that are held until others overflowed.
 
-import { readStats } from '../observe.ts';
 import {
   type Action,
   alike,
   always,
   type Fragment,
+  type HostScript,
   hang,
   http2Upstream,
   ok,
@@ -14,196 +14,221 @@ import {
   type Topic,
 } from '../scenario.ts';
 
-const failing: Action = { status: 503, body: 'no\n' };
+/** Holds what asks for /hold. */
+const holder: HostScript = { script: (_count, { path }): Action => (path === '/hold' ? hang : ok) };
 
-/** `track_remaining` is always on: the more gauges agree, the better. */
-function breakers(thresholds: Fragment, perHost: readonly Fragment[] = []): Fragment {
-  return {
-    circuit_breakers: {
-      thresholds: [{ track_remaining: true, max_connection_pools: 100, ...thresholds }],
-      per_host_thresholds: perHost,
-    },
-  };
+function thresholds(...list: readonly Fragment[]): Fragment {
+  return { circuit_breakers: { thresholds: list } };
 }
 
-/** The gauges as they are now. */
-async function noteGauges(scene: Scene, when: string): Promise<void> {
-  const stats = Object.entries(await readStats(scene)).filter(([name]) =>
-    name.includes('circuit_breakers.default.'),
-  );
-  scene.note(`gauges ${when}`, Object.fromEntries(stats));
-}
-
-/** Sends `count` requests that hang, one after the other reaching `stat`; then `more`, and lets go of all. */
-async function crowd(
-  scene: Scene,
-  count: number,
-  stat: string,
-  more: () => Promise<unknown>,
-): Promise<void> {
-  const waiting: Promise<unknown>[] = [];
+/** Sends requests that are held, goes on with `then` once the upstream has them, and lets them go. */
+async function holding(scene: Scene, count: number, then: () => Promise<void>): Promise<void> {
+  const held: Promise<unknown>[] = [];
   for (let i = 1; i <= count; i++) {
-    waiting.push(scene.send({ path: `/waits/${i}` }));
-    await scene.untilStat(stat, (value) => value >= i);
+    held.push(scene.send({ path: '/hold' }));
+    await scene.untilTries(i);
   }
-  await noteGauges(scene, 'while it is full');
-  await more();
-  scene.release({ status: 200, body: 'at last\n' });
-  await Promise.all(waiting);
+  await then();
+  scene.release(ok);
+  await Promise.all(held);
 }
 
-const ceilings: readonly Scenario[] = [
-  {
-    name: 'max_connections: what is too much waits, and max_pending_requests turns it away',
-    hosts: [always(hang)],
-    cluster: breakers({ max_connections: 2, max_pending_requests: 1 }),
-    drive: async (scene) => {
-      await crowd(scene, 2, 'upstream_rq_active', async () => {
-        const third = scene.send({ path: '/third' });
-        await scene.untilStat('upstream_rq_pending_active', (value) => value === 1);
-        await noteGauges(scene, 'while one waits');
-        await scene.send({ path: '/fourth' });
-        scene.release({ status: 200, body: 'at last\n' });
-        await scene.untilTries(3);
-        scene.release({ status: 200, body: 'at last\n' });
-        await third;
-      });
+const http2Holder: HostScript = { ...holder, kind: 'http2' };
+
+export const breakers: Topic = {
+  name: 'circuit breakers',
+  scenarios: [
+    {
+      name: 'max_requests refuses what is above it: 503 UO',
+      hosts: [http2Holder],
+      cluster: { ...http2Upstream, ...thresholds({ max_requests: 2 }) },
+      drive: (scene) =>
+        holding(scene, 2, async () => {
+          await scene.send({ count: 3 });
+        }),
+      picks: 'exact',
     },
-    picks: 'exact',
-    requests: 'sorted',
-  },
-  {
-    name: 'max_requests over HTTP/2: what is too much is turned away at once',
-    hosts: [always(hang, { kind: 'http2' })],
-    cluster: { ...http2Upstream, ...breakers({ max_requests: 2 }) },
-    drive: (scene) => crowd(scene, 2, 'upstream_rq_active', () => scene.send({ path: '/third' })),
-    picks: 'exact',
-  },
-  {
-    name: 'per_host_thresholds: a host gets so many connections, and no more',
-    hosts: alike(2, always(hang)),
-    cluster: breakers({}, [{ max_connections: 1 }]),
-    drive: (scene) =>
-      crowd(scene, 2, 'upstream_rq_active', async () => {
-        const waiting = [scene.send({ path: '/third' }), scene.send({ path: '/fourth' })];
-        await scene.untilStat('upstream_rq_pending_active', (value) => value === 2);
-        scene.release({ status: 200, body: 'at last\n' });
-        await scene.untilTries(4);
-        scene.release({ status: 200, body: 'at last\n' });
-        await Promise.all(waiting);
-      }),
-    picks: { within: 0 },
-    requests: 'sorted',
-  },
-  {
-    name: 'max_connection_pools: a second host has none',
-    hosts: alike(2, always(ok)),
-    cluster: breakers({ max_connection_pools: 1 }),
-    drive: async (scene) => {
-      await scene.send({ count: 6 });
-      await noteGauges(scene, 'with one pool');
+    {
+      name: 'max_requests lets requests in again once others are done',
+      hosts: [http2Holder],
+      cluster: { ...http2Upstream, ...thresholds({ max_requests: 1 }) },
+      drive: async (scene) => {
+        await holding(scene, 1, async () => {
+          await scene.send();
+        });
+        await scene.send({ count: 2 });
+      },
+      picks: 'exact',
     },
-    picks: 'any',
-    requests: 'any',
-  },
-  {
-    name: 'max_retries 0: no retry is made',
-    hosts: [always(failing)],
-    cluster: breakers({ max_retries: 0 }),
-    route: { retry_policy: { retry_on: '5xx', num_retries: 2 } },
-    drive: async (scene) => {
-      await scene.send({ count: 2 });
+    {
+      name: 'max_connections lets further requests wait',
+      hosts: [holder],
+      cluster: thresholds({ max_connections: 1 }),
+      drive: (scene) =>
+        holding(scene, 1, async () => {
+          const waiting = [scene.send(), scene.send()];
+          await scene.untilStat('upstream_rq_pending_active', (value) => value === 2);
+          scene.release(ok);
+          await Promise.all(waiting);
+        }),
+      picks: 'exact',
     },
-    picks: 'exact',
-  },
-  {
-    name: 'thresholds of one priority do not hold for the other',
-    hosts: [always(hang)],
-    cluster: {
-      circuit_breakers: {
-        thresholds: [
-          { priority: 'HIGH', max_connections: 1, max_pending_requests: 0 },
-          { max_connections: 9 },
-          { max_connections: 1 },
+    {
+      name: 'max_pending_requests refuses who would wait: 503 UO',
+      hosts: [holder],
+      cluster: thresholds({ max_connections: 1, max_pending_requests: 1 }),
+      drive: (scene) =>
+        holding(scene, 1, async () => {
+          const waiting = scene.send();
+          await scene.untilStat('upstream_rq_pending_active', (value) => value === 1);
+          await scene.send({ count: 2 });
+          scene.release(ok);
+          await waiting;
+        }),
+      picks: 'exact',
+    },
+    {
+      name: 'max_pending_requests 0 refuses everything that has no connection yet',
+      hosts: [holder],
+      cluster: thresholds({ max_pending_requests: 0 }),
+      drive: async (scene) => {
+        await scene.send({ count: 2 });
+      },
+      picks: 'exact',
+    },
+    {
+      name: 'max_retries: no more retries at a time',
+      hosts: [
+        {
+          script: (count, { path }) =>
+            path === '/hold' && count > 0 ? hang : { status: 503, body: 'no\n' },
+        },
+      ],
+      cluster: thresholds({ max_retries: 1 }),
+      route: {
+        retry_policy: {
+          ...{ retry_on: '5xx', num_retries: 1 },
+          retry_back_off: { base_interval: '0.001s' },
+        },
+      },
+      drive: async (scene) => {
+        const retried = scene.send({ path: '/hold' });
+        await scene.untilTries(2);
+        await scene.send();
+        scene.release(ok);
+        await retried;
+      },
+      picks: 'exact',
+    },
+    {
+      name: 'priority HIGH has thresholds of its own',
+      hosts: [http2Holder],
+      cluster: {
+        ...http2Upstream,
+        ...thresholds({ max_requests: 1 }, { priority: 'HIGH', max_requests: 2 }),
+      },
+      virtualHost: {
+        routes: [
+          { match: { prefix: '/high' }, route: { cluster: '@main@', priority: 'HIGH' } },
+          { match: { prefix: '/' }, route: { cluster: '@main@' } },
         ],
       },
+      drive: (scene) =>
+        holding(scene, 1, async () => {
+          await scene.send();
+          await scene.send({ path: '/high' });
+        }),
+      picks: 'exact',
     },
-    virtualHost: {
-      routes: [
-        { match: { prefix: '/high' }, route: { cluster: '@main@', priority: 'HIGH' } },
-        { match: { prefix: '/' }, route: { cluster: '@main@' } },
-      ],
-    },
-    drive: (scene) =>
-      crowd(scene, 2, 'upstream_rq_active', () => scene.send({ path: '/high', count: 2 })),
-    picks: 'exact',
-  },
-];
-
-const waitsLong = { retry_on: '5xx', num_retries: 1, retry_back_off: { base_interval: '60s' } };
-
-/** So many of the failing requests are retried, after a wait that does not end. */
-function budgetScenario(name: string, budget: Fragment, running: number): Scenario {
-  return {
-    name,
-    hosts: [
-      {
-        kind: 'http2',
-        script: (_count, { path }) => (path.startsWith('/waits') ? hang : failing),
+    {
+      name: 'track_remaining shows what is left',
+      hosts: [http2Holder],
+      cluster: {
+        ...http2Upstream,
+        ...thresholds({
+          ...{ max_requests: 5, max_connections: 3, max_pending_requests: 4, max_retries: 2 },
+          track_remaining: true,
+        }),
       },
-    ],
-    cluster: { ...http2Upstream, ...breakers({ retry_budget: budget }) },
-    route: { timeout: '0s', retry_policy: waitsLong },
-    drive: async (scene) => {
-      await crowd(scene, running, 'upstream_rq_active', async () => {
-        const clients = new AbortController();
-        const { signal } = clients;
-        const sent: Promise<unknown>[] = [];
-        for (let i = 0; i < 12; i++) {
-          sent.push(scene.send({ path: `/fails/${i}`, signal }));
-          await scene.untilTries(running + i + 1);
-        }
-        let overflows = 0;
-        await scene.until('all decided', async () => {
-          const stats = await readStats(scene);
-          overflows = Number(stats['cluster.upstream_rq_retry_overflow'] ?? 0);
-          return Number(stats['cluster.upstream_rq_active'] ?? 0) === running;
-        });
-        scene.note('not retried', overflows);
-        clients.abort();
-        await Promise.allSettled(sent);
-      });
+      drive: (scene) =>
+        holding(scene, 2, async () => {
+          await scene.untilStat('circuit_breakers.default.remaining_rq', (value) => value === 3);
+        }),
+      picks: 'exact',
+      differences: [{ at: /remaining_cx_pools/, reason: '`remaining_cx_pools`' }],
     },
-    picks: 'exact',
-    requests: 'any',
-    differences: [
-      {
-        at: /remaining_retries/,
-        reason: '**Gauges of a retry budget**',
+    {
+      name: 'per_host_thresholds: a host above its connections is not asked while another is free',
+      hosts: alike(2, holder),
+      cluster: {
+        circuit_breakers: {
+          per_host_thresholds: [{ max_connections: 1 }],
+        },
+        lb_policy: 'RANDOM',
       },
-    ],
-  };
-}
-
-const budgets: readonly Scenario[] = [
-  budgetScenario(
-    'retry_budget: a share of what is active may be retries',
-    { budget_percent: { value: 50 }, min_retry_concurrency: 0 },
-    8,
-  ),
-  budgetScenario(
-    'retry_budget: but some always may',
-    { budget_percent: { value: 0 }, min_retry_concurrency: 5 },
-    2,
-  ),
-  budgetScenario(
-    'retry_budget with budget_interval: a share of the requests of that time',
-    { budget_percent: { value: 20 }, min_retry_concurrency: 0, budget_interval: '60s' },
-    3,
-  ),
-];
-
-export const breakersTopic: Topic = {
-  name: 'circuit breakers',
-  scenarios: [...ceilings, ...budgets],
+      drive: async (scene) => {
+        await scene.send({ count: 10 });
+      },
+      picks: 'any',
+      requests: 'in order',
+      ignoreStats: [/_cx_|pending/],
+    },
+    {
+      name: 'retry_budget allows its share and its minimum',
+      hosts: [always({ status: 503 })],
+      cluster: thresholds({
+        retry_budget: { budget_percent: { value: 20 }, min_retry_concurrency: 1 },
+      }),
+      route: {
+        retry_policy: {
+          retry_on: '5xx',
+          num_retries: 2,
+          retry_back_off: { base_interval: '0.001s' },
+        },
+      },
+      drive: async (scene) => {
+        await scene.send({ count: 3 });
+      },
+      picks: 'exact',
+    },
+    {
+      name: 'a retry budget of nothing allows no retry',
+      hosts: [always({ status: 503 })],
+      cluster: thresholds({
+        retry_budget: { budget_percent: { value: 0 }, min_retry_concurrency: 0 },
+      }),
+      route: {
+        retry_policy: {
+          retry_on: '5xx',
+          num_retries: 2,
+          retry_back_off: { base_interval: '0.001s' },
+        },
+      },
+      drive: async (scene) => {
+        await scene.send({ count: 3 });
+      },
+      picks: 'exact',
+    },
+    {
+      name: 'max_requests_per_connection closes connections',
+      hosts: [always(ok)],
+      cluster: {
+        typed_extension_protocol_options: {
+          'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+            '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+            common_http_protocol_options: { max_requests_per_connection: 2 },
+            explicit_http_config: { http_protocol_options: {} },
+          },
+        },
+      },
+      drive: async (scene) => {
+        await scene.send({ count: 6 });
+        scene.note(
+          'connections',
+          scene.tries.map(({ connections }) => connections),
+        );
+      },
+      picks: 'exact',
+    },
+  ] satisfies readonly Scenario[],
 };
