@@ -97,7 +97,7 @@ function ask(port: number, version: string | null, path: string): Promise<string
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1');
       // Envoy closes a second later.
-      if (/^HTTP.1.1 (503|200[^]*\r\n\r\n[^]*\d)/.test(text)) socket.destroy();
+      if (/^HTTP.1.1 (503|200.*\r\n\r\n.*\d)/s.test(text)) socket.destroy();
     });
     socket.on('error', () => {}); // a close follows
     socket.on('close', () => {
