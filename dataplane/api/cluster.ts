@@ -198,6 +198,12 @@ export interface ClusterTrafficStats {
   upstreamInternalRedirectFailedTotal: number;
   /** upstream_rq_<code>, upstream_rq_<class>xx, upstream_rq_completed (and canary./internal./external.). */
   chargeResponseCode(status: number, internal: boolean, canary: boolean): void;
+  /**
+   * The same below `zone.<own zone>.<zone>.`, of an answer that came from, or was made for, a host in `zone`; nothing where one
+   * of the two is not known.
+   */
+  chargeZone(zone: string, status: number): void;
+  recordZoneRqTime(zone: string, ms: number): void;
   /** `retry.upstream_rq_*`: a response that a retry took the place of. */
   chargeRetriedResponse(status: number): void;
   recordRqTime(ms: number): void;

@@ -12,6 +12,8 @@ export interface Host {
   readonly addressText: string;
   readonly canary: boolean;
   readonly priority: number;
+  /** Of its locality; '' = not known. */
+  readonly zone: string;
   /** By namespace; null = none. */
   readonly metadata: HostConfig['metadata'];
   readonly stats: HostStats;

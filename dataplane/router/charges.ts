@@ -13,7 +13,9 @@ export function chargeCode(stream: RouterStream, status: number, host: Host | nu
   if (!stream.config.dynamicStats) return;
   const isInternal = (stream.traits & RequestTrait.Internal) !== 0;
   stream.cluster!.stats.chargeResponseCode(status, isInternal, host?.canary ?? false);
-  if (host !== null && status >= 500 && status <= 599) host.stats.rqError++;
+  if (host === null) return;
+  stream.cluster!.stats.chargeZone(host.zone, status);
+  if (status >= 500 && status <= 599) host.stats.rqError++;
 }
 
 /** A response's head that goes to the client. */
@@ -23,6 +25,7 @@ export function chargeResponse(stream: RouterStream, headers: ResponseHeaders, h
   const isInternal = (stream.traits & RequestTrait.Internal) !== 0;
   const isCanary = host.canary || getField(headers.fields, 'x-envoy-upstream-canary') === 'true';
   stream.cluster!.stats.chargeResponseCode(status, isInternal, isCanary);
+  stream.cluster!.stats.chargeZone(host.zone, status);
   if (status >= 500 && status <= 599) host.stats.rqError++;
 }
 

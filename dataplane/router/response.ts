@@ -163,7 +163,10 @@ export function completeUpstream(stream: RouterStream, request: UpstreamRequest)
     return;
   }
   if (completeMs !== -1 && !stream.isTunnel && stream.config.dynamicStats) {
-    stream.cluster!.stats.recordRqTime(stream.streamInfo.lastUpstreamRxByteMs - completeMs);
+    const { stats } = stream.cluster!;
+    const rqTimeMs = stream.streamInfo.lastUpstreamRxByteMs - completeMs;
+    stats.recordRqTime(rqTimeMs);
+    stats.recordZoneRqTime(request.host.zone, rqTimeMs);
   }
   stream.isDone = true;
   stream.upstream = null;

@@ -33,6 +33,21 @@ test('fields get the names of Envoy', () => {
   for (const field of declared) assert.ok(Reflect.has(stats, field), field);
 });
 
+test('answers are counted by zone where both zones are known', () => {
+  const stats = new ClusterStats('east');
+  stats.chargeZone('west', 200);
+  stats.chargeZone('', 200);
+  stats.recordZoneRqTime('west', 3);
+  const entries = entriesOf(stats);
+  assert.equal(entries.get('cluster.orders.zone.east.west.upstream_rq_2xx')?.value, 1);
+  assert.equal(entries.get('cluster.orders.zone.east.west.upstream_rq_completed')?.value, 1);
+  assert.ok(entries.has('cluster.orders.zone.east.west.upstream_rq_time'));
+  assert.ok(![...entries.keys()].some((name) => name.includes('zone.east..')));
+  const zoneless = new ClusterStats();
+  zoneless.chargeZone('west', 200);
+  assert.ok(![...entriesOf(zoneless).keys()].some((name) => name.includes('zone.')));
+});
+
 test('response codes come by code, class and sum, tagged for Prometheus', () => {
   const stats = new ClusterStats();
   stats.chargeResponseCode(200, false, false);

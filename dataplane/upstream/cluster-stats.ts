@@ -180,6 +180,14 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   #canaryCodes: ResponseCodes | null = null;
   #retriedCodes: ResponseCodes | null = null;
   #grpc: ClusterGrpcStats | null = null;
+  readonly #ownZone: string;
+  /** By zone of hosts: as many as discovery names. */
+  readonly #zones = new Map<string, ZoneStats>();
+
+  /** `ownZone`: the sidecar's; '' = not known. */
+  constructor(ownZone = '') {
+    this.#ownZone = ownZone;
+  }
 
   get upstreamCxRxBytesTotal(): number {
     return this.rxBytesTotal;
@@ -211,6 +219,25 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
       this.#canaryCodes ??= new ResponseCodes('canary.');
       this.#canaryCodes.count(status);
     }
+  }
+
+  chargeZone(zone: string, status: number): void {
+    this.#zoneOf(zone)?.codes.count(status);
+  }
+
+  recordZoneRqTime(zone: string, ms: number): void {
+    this.#zoneOf(zone)?.rqTime.record(ms);
+  }
+
+  /** Null = one of the two zones is not known. */
+  #zoneOf(zone: string): ZoneStats | null {
+    if (zone === '' || this.#ownZone === '') return null;
+    let stats = this.#zones.get(zone);
+    if (stats === undefined) {
+      stats = new ZoneStats(`zone.${this.#ownZone}.${zone}.`);
+      this.#zones.set(zone, stats);
+    }
+    return stats;
   }
 
   chargeRetriedResponse(status: number): void {
@@ -247,6 +274,7 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
     this.#externalCodes?.collect(scope, sink);
     this.#canaryCodes?.collect(scope, sink);
     this.#retriedCodes?.collect(scope, sink);
+    for (const zone of this.#zones.values()) zone.collect(scope, sink);
     // The same in each worker that has chosen hosts.
     const duplicates = this.lbSubsetDuplicates;
     if (this.lbSubsetsCreated > 0) {
@@ -257,6 +285,23 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
     collectHistogram(scope, sink, 'upstream_cx_connect_ms', this.#cxConnectMs);
     collectHistogram(scope, sink, 'upstream_cx_length_ms', this.#cxLengthMs);
     collectHistogram(scope, sink, 'upstream_rq_per_cx', this.#rqPerCx);
+  }
+}
+
+/** What one zone's hosts answered. */
+class ZoneStats {
+  readonly #prefix: string;
+  readonly codes: ResponseCodes;
+  readonly rqTime = new BucketHistogram();
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+    this.codes = new ResponseCodes(prefix);
+  }
+
+  collect(scope: StatScope, sink: StatSink): void {
+    this.codes.collect(scope, sink);
+    collectHistogram(scope, sink, `${this.#prefix}upstream_rq_time`, this.rqTime);
   }
 }
 

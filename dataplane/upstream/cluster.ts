@@ -136,7 +136,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   ) {
     const keepsStats = former !== null && former.config.statName === config.statName;
     this.config = config;
-    this.stats = keepsStats ? former.stats : new ClusterStats();
+    this.stats = keepsStats ? former.stats : new ClusterStats(parts.localLocality?.zone);
     this.codecStats = keepsStats ? former.codecStats : new Http1CodecStats();
     this.http2Stats = keepsStats ? former.http2Stats : new Http2CodecStats();
     this.#parts = parts;

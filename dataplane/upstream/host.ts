@@ -79,6 +79,10 @@ export class UpstreamHost implements Host {
     this.canary = isCanary(placed);
   }
 
+  get zone(): string {
+    return this.placed.locality.zone;
+  }
+
   get priority(): number {
     return this.placed.priority;
   }

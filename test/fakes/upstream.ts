@@ -64,6 +64,7 @@ export class FakeHost implements Host {
   readonly addressText: string;
   canary = false;
   priority = 0;
+  zone = '';
   metadata: Host['metadata'] = null;
   readonly stats = {
     cxTotal: 0,
@@ -206,12 +207,18 @@ function countedStats(): CountedStats {
   const charged: CountedStats['charged'] = [];
   const rqTimes: number[] = [];
   const retried: number[] = [];
+  const byZone: string[] = [];
   const counters = {
+    byZone,
     charged,
     rqTimes,
     retried,
     chargeResponseCode: (status: number, internal: boolean, canary: boolean) =>
       charged.push({ status, internal, canary }),
+    chargeZone: (zone: string, status: number) => {
+      if (zone !== '') byZone.push(`${zone} ${status}`);
+    },
+    recordZoneRqTime: () => {},
     chargeRetriedResponse: (status: number) => retried.push(status),
     recordRqTime: (ms: number) => rqTimes.push(ms),
     recordCxConnectMs: () => {},
