@@ -20,6 +20,7 @@ import { type Compilation, mapItems } from './compilation.ts';
 import { readText } from './data-source.ts';
 import { compileHashPolicies } from './hash-policy.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
+import { compileHedge } from './hedge.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
 import { compileRegexRewrite, headerName, runtimeOverride } from './matchers.ts';
 import { compileMetadataMatch } from './metadata-match.ts';
@@ -113,6 +114,7 @@ function compileForward(
         : durationMs(action.max_stream_duration.max_stream_duration),
     ...compileGrpcTimeouts(action),
     flushTimeoutMs: durationMsOr(action.flush_timeout, null),
+    hedgeOnPerTryTimeout: compileHedge(action.hedge_policy),
     internalRedirect: compileInternalRedirect(action, path, compilation),
     ...compileUpgrades(action, path, compilation),
   };

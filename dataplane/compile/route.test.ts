@@ -67,6 +67,7 @@ describe('compileRouteConfiguration', () => {
         flushTimeoutMs: null,
         upgrades: [],
         internalRedirect: null,
+        hedgeOnPerTryTimeout: null,
         connect: null,
         hashPolicy: [],
       },

@@ -17,6 +17,7 @@ import { compileMirrors } from './request-mirror.ts';
 import { compileRetryPolicy } from './retry-policy.ts';
 import { compileRouteAction, type RouteScope } from './route-action.ts';
 import { compileRouteMatch } from './route-match.ts';
+import { compileHedge } from './hedge.ts';
 
 const DEFAULT_MAX_DIRECT_RESPONSE_BODY_BYTES = 4096;
 
@@ -113,6 +114,7 @@ function compileVirtualHost(
     requestBodyBufferLimitBytes: bytesOr(host.request_body_buffer_limit),
     mirrors: compileMirrors(
       host.request_mirror_policies,
+    hedgeOnPerTryTimeout: compileHedge(host.hedge_policy) ?? false,
       path,
       compilation,
       scope.validateClusters,

@@ -124,6 +124,7 @@ export function dropBody(stream: RouterStream): void {
 export function overloaded(response: ResponseHeaders): void {
   setField(response.fields, 'x-envoy-overloaded', 'true');
 }
+  stream.isRetryPending = false;
 
 function droppedSome(response: ResponseHeaders): void {
   setField(response.fields, 'x-envoy-drop-overload', 'true');

@@ -11,6 +11,8 @@ import type { RouteEntry } from './route-entry.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
 import { finalTimeouts, grpcGlobalMs, setExpectedTimeout } from './timeouts.ts';
 
+const HEDGE = 'x-envoy-hedge-on-per-try-timeout';
+
 /** Everything that is done to the head once, before the first try. */
 export function prepareRequest(
   stream: RouterStream,
@@ -29,6 +31,7 @@ export function prepareRequest(
   } else stream.globalMs = forward.timeoutMs;
   stream.perTryMs = policy === null ? 0 : policy.perTryTimeoutMs;
   stream.perTryIdleMs = policy === null ? 0 : policy.perTryIdleTimeoutMs;
+  stream.hedgesOnPerTryTimeout = route.hedgesOnPerTryTimeout;
   const hasControls = (stream.traits & RequestTrait.Controls) !== 0;
   if (hasControls) takeControls(stream, headers);
   if (hasControls || stream.perTryMs > 0) finalTimeouts(headers, stream, respectExpectedRqTimeout);
@@ -68,7 +71,11 @@ function takeControls(stream: RouterStream, { fields }: RequestHeaders): void {
     stream.timeoutStatus = 204;
   }
   removeField(fields, 'x-envoy-upstream-alt-stat-name');
-  removeField(fields, 'x-envoy-hedge-on-per-try-timeout');
+  const hedges = getField(fields, HEDGE);
+  if (hedges === null) return;
+  removeField(fields, HEDGE);
+  if (hedges === 'true') stream.hedgesOnPerTryTimeout = true;
+  else if (hedges === 'false') stream.hedgesOnPerTryTimeout = false;
 }
 
 /** The request asks for a WebSocket. */

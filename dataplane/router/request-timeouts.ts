@@ -7,6 +7,7 @@ import { OutlierResult } from '../api/host.ts';
 import { ResponseFlag } from '../api/stream-info.ts';
 import { reply, replyTimeout } from './answers.ts';
 import { chargeAbort } from './charges.ts';
+import { forgetRequest, handleSoftTimeout } from './hedge.ts';
 import { completeUpstream } from './response.ts';
 import type { RouterStream } from './stream-state.ts';
 import { maybeRetryReset } from './tries.ts';
@@ -35,13 +36,20 @@ export function startGlobalTimeout(stream: RouterStream, timers: TimerService): 
 
 function onGlobalTimeout(stream: RouterStream): void {
   if (stream.isDone) return;
-  const request = stream.upstream;
+  const { upstream, hedged } = stream;
   stream.upstream = null;
-  if (request !== null) {
-    if (!request.headersReceived) {
-      request.cluster.stats.upstreamRqTimeout++;
-      if (request.hostAttempted) {
-        request.host.stats.rqTimeout++;
+  stream.hedged = null;
+  if (upstream !== null) timeOut(stream, upstream);
+  if (hedged !== null) for (const request of hedged) timeOut(stream, request);
+  replyTimeout(stream, 'response_timeout');
+}
+
+function timeOut(stream: RouterStream, request: UpstreamRequest): void {
+  if (!request.headersReceived) {
+    request.cluster.stats.upstreamRqTimeout++;
+    if (request.hostAttempted) {
+      request.host.stats.rqTimeout++;
+      if (!request.isTimeoutReported) {
         request.host.outlier.putResult(OutlierResult.LocalOriginTimeout);
       }
       chargeAbort(stream, stream.timeoutStatus, request);
@@ -63,6 +71,10 @@ export function handlePerTryTimeout(
   else stats.upstreamRqPerTryTimeout++;
   stream.upstream = null;
   request.reset();
+  if (stream.hedgesOnPerTryTimeout) {
+    handleSoftTimeout(stream, request);
+    return;
+  }
   if (request.hostAttempted) {
     request.host.stats.rqTimeout++;
     request.host.outlier.putResult(OutlierResult.LocalOriginTimeout);
@@ -79,7 +91,8 @@ export function handlePerTryTimeout(
 export function handleMaxStreamDuration(stream: RouterStream, request: UpstreamRequest): void {
   if (stream.isDone) return;
   request.cluster.stats.upstreamRqMaxDurationReached++;
-  stream.upstream = null;
+  forgetRequest(stream, request);
+  failBreakers(stream, request);
   request.reset();
   if (maybeRetryReset(stream, StreamResetReason.LocalReset, request)) return;
   stream.streamInfo.responseFlags |= ResponseFlag.UpstreamMaxStreamDurationReached;

@@ -18,8 +18,10 @@ import {
 import { chargeAbort, chargeCode, chargeResponse, countSuccess } from './charges.ts';
 import { RequestTrait } from './control-headers.ts';
 import { setIssuedCookies } from './hash-key.ts';
+import { forgetRequest, othersMayAnswer, winHedge } from './hedge.ts';
 import { followRedirect } from './internal-redirect.ts';
 import { resetBody, resetDetails, resetReasonFlag, resetReasonStatus } from './reset-reason.ts';
+import { RetryStatus } from './retry/state.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
 import { maybeRetryReset, retryResponse, sendAgain } from './tries.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
@@ -57,12 +59,27 @@ export function handleHeaders(
   if (cluster.config.healthCheck !== null && getField(headers.fields, IMMEDIATE_FAIL) !== null) {
     cluster.onImmediateHealthCheckFail(host);
   }
-  if (stream.retryState !== null && retryResponse(stream, headers, request, endStream)) return;
+  let couldNotRetry = false;
+  if (stream.retryState !== null) {
+    if (request.isRetried) couldNotRetry = stream.retryState.wouldRetryHeaders(headers);
+    else {
+      const retry = retryResponse(stream, headers, request, endStream);
+      if (retry === RetryStatus.Yes) return;
+      couldNotRetry = retry !== RetryStatus.No;
+    }
+  }
   if (followRedirect(stream, headers, request, endStream)) return;
   dropRetryState(stream);
   const route = stream.route!;
   const { suppressEnvoyHeaders } = stream.config;
   if (stream.requestCompleteMs !== -1 && !suppressEnvoyHeaders) {
+  if (couldNotRetry && othersMayAnswer(stream, request)) {
+    host.stats.rqError++;
+    forgetRequest(stream, request);
+    request.reset();
+    return;
+  }
+  if (stream.hedged !== null) winHedge(stream, request);
     const ms = Math.floor(stream.streamInfo.firstUpstreamRxByteMs - stream.requestCompleteMs);
     setField(headers.fields, 'x-envoy-upstream-service-time', String(Math.max(0, ms)));
   }
@@ -136,8 +153,9 @@ export function handleReset(
   request: UpstreamRequest,
 ): void {
   if (stream.isDone) return;
-  stream.upstream = null;
-  if (reason === StreamResetReason.RemoteRefusedStreamReset && sendAgain(stream, request)) return;
+  forgetRequest(stream, request);
+  const isRefused = reason === StreamResetReason.RemoteRefusedStreamReset && !request.isRetried;
+  if (isRefused && sendAgain(stream, request)) return;
   if (reason !== StreamResetReason.Overflow) {
     request.host.outlier.putResult(OutlierResult.LocalOriginConnectFailed);
   }
@@ -151,6 +169,7 @@ export function handleReset(
     status,
     resetBody(reason, stream.attempts > 1),
     isDropped ? overloaded : null,
+  if (!stream.responseStarted && othersMayAnswer(stream, request)) return;
     resetDetails(reason, stream.responseStarted, transportFailureReason),
   );
 }

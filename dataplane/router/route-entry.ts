@@ -54,6 +54,8 @@ export class RouteEntry implements Route {
   readonly redirectPolicy: RedirectPolicy | null;
   /** Its own, else the virtual host's; those of the cluster go before them. */
   readonly shadowPolicies: readonly ShadowPolicy[];
+  /** Its own, else the virtual host's. */
+  readonly hedgesOnPerTryTimeout: boolean;
   readonly #action: RouteActionData;
   readonly #requestLevels: readonly HeaderMutations[];
   readonly #responseLevels: readonly HeaderMutations[];
@@ -94,6 +96,7 @@ export class RouteEntry implements Route {
         : compileShadowPolicies(forward.mirrors);
     this.#requestLevels = levelsOf(
       weighted === null ? null : compileMutations(weighted.requestHeaders),
+    this.hedgesOnPerTryTimeout = forward?.hedgeOnPerTryTimeout ?? virtualHost.hedgesOnPerTryTimeout;
       compileMutations(data.requestHeaders),
       virtualHost,
       'request',

@@ -242,12 +242,14 @@ export class RouterFilter
   }
 
   onBelowWriteBufferLowWatermark(): void {
+    if (this.hedged !== null) for (const request of this.hedged) request.readDisable(true);
     if (this.downstreamFull === 0) return;
     this.downstreamFull--;
     if (this.upstream !== null) this.upstream.readDisable(false);
   }
 
   // ---- retries ----
+    if (this.hedged !== null) for (const request of this.hedged) request.readDisable(false);
 
   /** The back-off is over. */
   onRetry(): void {

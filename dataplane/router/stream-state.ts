@@ -59,6 +59,7 @@ export class RouterState implements Timeouts {
   isFromGrpc: boolean;
   perTryMs: number;
   perTryIdleMs: number;
+  hedgesOnPerTryTimeout: boolean;
   readonly config: RouterConfig;
   callbacks!: RouterCallbacks;
   headers: RequestHeaders | null;
@@ -70,6 +71,10 @@ export class RouterState implements Timeouts {
   retryState: RetryState | null;
   /** The current try; null before the first, during a back-off and at the end. */
   upstream: UpstreamRequest | null;
+  /** Earlier tries that go on beside it (hedge.ts); null = there are none. */
+  hedged: UpstreamRequest[] | null;
+  /** A back-off runs. */
+  isRetryPending: boolean;
   attempts: number;
   /** The try before the coming one took longer than it may. */
   isTimeoutRetry: boolean;
@@ -112,6 +117,7 @@ export class RouterState implements Timeouts {
     this.isFromGrpc = false;
     this.perTryMs = 0;
     this.perTryIdleMs = 0;
+    this.hedgesOnPerTryTimeout = false;
     this.config = config;
     this.headers = null;
     this.route = null;
@@ -120,6 +126,8 @@ export class RouterState implements Timeouts {
     this.traits = 0;
     this.retryState = null;
     this.upstream = null;
+    this.hedged = null;
+    this.isRetryPending = false;
     this.attempts = 0;
     this.isTimeoutRetry = false;
     this.resends = 0;

@@ -18,6 +18,8 @@ export interface Timeouts {
   isFromGrpc: boolean;
   perTryMs: number;
   perTryIdleMs: number;
+  /** A try that exceeds the per-try timeouts goes on beside the next one. */
+  hedgesOnPerTryTimeout: boolean;
 }
 
 const DIGITS = /^\s*[0-9]{1,15}\s*$/;
@@ -84,8 +86,8 @@ export function setExpectedTimeout(
   elapsedMs: number,
   tellsEnvoy: boolean,
 ): void {
-  const { globalMs, perTryMs, isFromGrpc } = timeouts;
-  let expectedMs = perTryMs === 0 ? globalMs : perTryMs;
+  const { globalMs, perTryMs, isFromGrpc, hedgesOnPerTryTimeout } = timeouts;
+  let expectedMs = perTryMs === 0 || hedgesOnPerTryTimeout ? globalMs : perTryMs;
   if (expectedMs === 0) return;
   if (globalMs > 0) {
     // Out of time: 0 would mean "no timeout", and the timer is about to fire anyway.

@@ -41,7 +41,14 @@ export function startTry(
     replyNoHealthyUpstream(stream);
     return;
   }
-  const request = new UpstreamRequest(stream, cluster, host, stream.headers!);
+  const pass = passBreakers(stream.route!, cluster, host, stream.clock.machineMs());
+  if (typeof pass === 'string') {
+    // A hedged request still has another try.
+    if (stream.hedged === null) replyBreakerOpen(stream, cluster, pass);
+    else cluster.stats.upstreamRqErrorRatioBreakerOpen++;
+    return;
+  }
+  const request = new UpstreamRequest(stream, cluster, host, stream.headers!, pass);
   stream.upstream = request;
   for (let i = 0; i < stream.downstreamFull; i++) request.readDisable(true);
   request.start(pool, endStream, isAgain);
@@ -71,6 +78,7 @@ function poolOf(
 export function startRetry(stream: RouterStream): void {
   if (stream.isDone) return;
   stream.attempts++;
+  stream.isRetryPending = false;
   stream.streamInfo.upstreamRequestAttemptCount = stream.attempts;
   const host = nextHost(stream);
   if (host === null) return;
@@ -190,7 +198,8 @@ export function maybeRetryReset(
   request: UpstreamRequest,
 ): boolean {
   if (request.started) stream.upstreamStarted = true;
-  if (stream.responseStarted || stream.retryState === null) return false;
+  // A hedged one has its successor.
+  if (stream.responseStarted || stream.retryState === null || request.isRetried) return false;
   const status = stream.retryState.shouldRetryReset(reason, stream.upstreamStarted);
   if (status !== RetryStatus.Yes) {
     flagRetryStatus(stream, status);
@@ -198,6 +207,7 @@ export function maybeRetryReset(
   }
   stream.isTimeoutRetry = false;
   if (request.hostAttempted) request.host.stats.rqError++;
+  stream.isRetryPending = true;
   return true;
 }
 
@@ -207,7 +217,7 @@ export function retryResponse(
   headers: ResponseHeaders,
   request: UpstreamRequest,
   endStream: boolean,
-): boolean {
+): RetryStatus {
   const retryState = stream.retryState!;
   const status = retryState.shouldRetryHeaders(headers);
   if (status !== RetryStatus.Yes) {
@@ -218,6 +228,7 @@ export function retryResponse(
   stream.upstreamStarted = true;
   stream.isTimeoutRetry = false;
   request.host.stats.rqError++;
+  stream.isRetryPending = true;
   stream.upstream = null;
   // A connection on which nothing is under way any more is kept.
   if (endStream) request.complete();
@@ -225,7 +236,8 @@ export function retryResponse(
   return true;
 }
 
-function flagRetryStatus(stream: RouterStream, status: RetryStatus): void {
+/** Why a retry did not come, for the log. */
+export function flagRetryStatus(stream: RouterStream, status: RetryStatus): void {
   if (status === RetryStatus.NoOverflow) {
     stream.streamInfo.responseFlags |= ResponseFlag.UpstreamOverflow;
   } else if (status === RetryStatus.NoRetryLimitExceeded) {
@@ -235,9 +247,11 @@ function flagRetryStatus(stream: RouterStream, status: RetryStatus): void {
 
 /** The client is gone: so is the try. */
 export function dropUpstream(stream: RouterStream): void {
-  const request = stream.upstream;
+  const { upstream, hedged } = stream;
   stream.upstream = null;
-  if (request !== null) request.reset();
+  stream.hedged = null;
+  if (upstream !== null) upstream.reset();
+  if (hedged !== null) for (const request of hedged) request.reset();
 }
 
 /** A log line tells of the last try only. */

@@ -44,6 +44,7 @@ export class VirtualHost {
   readonly name: string;
   readonly requireTls: VirtualHostData['requireTls'];
   readonly retryPolicy: RetryPolicy | null;
+  readonly hedgesOnPerTryTimeout: boolean;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
@@ -66,6 +67,7 @@ export class VirtualHost {
     this.name = data.name;
     this.requireTls = data.requireTls;
     this.retryPolicy = data.retryPolicy === null ? null : compileRetryPolicy(data.retryPolicy);
+    this.hedgesOnPerTryTimeout = data.hedgeOnPerTryTimeout;
     this.includeRequestAttemptCount = data.includeRequestAttemptCount;
     this.includeAttemptCountInResponse = data.includeAttemptCountInResponse;
     this.includeIsTimeoutRetryHeader = data.includeIsTimeoutRetryHeader;

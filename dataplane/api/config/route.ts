@@ -42,6 +42,8 @@ export interface VirtualHostData {
   readonly responseHeaders: HeaderMutationsData;
   readonly retryPolicy: RetryPolicyData | null;
   readonly includeRequestAttemptCount: boolean;
+  /** hedge_policy of routes without one. */
+  readonly hedgeOnPerTryTimeout: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
   readonly perRequestBufferLimitBytes: number | null;
@@ -140,6 +142,8 @@ export interface ForwardActionData {
   /** internal_redirect_policy; null = all redirects are the client's to follow. */
   readonly internalRedirect: InternalRedirectPolicyData | null;
   /** Null = CONNECT is forwarded as one; else it ends here and its bytes go to the cluster's host. */
+  /** hedge_policy; null = the virtual host's. */
+  readonly hedgeOnPerTryTimeout: boolean | null;
   readonly connect: ConnectData | null;
 }
 

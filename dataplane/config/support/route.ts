@@ -33,6 +33,7 @@ export const routeSupport: SupportGroup = {
       ...fields('include_attempt_count_in_response', 'include_is_timeout_retry_header'),
       retry_policy: 'yes',
       ...fields('per_request_buffer_limit_bytes', 'request_body_buffer_limit'),
+      hedge_policy: 'yes',
       request_mirror_policies: 'yes',
     },
     [`${route}.Route`]: {
@@ -78,10 +79,11 @@ export const routeSupport: SupportGroup = {
       ...fields('idle_timeout', 'retry_policy', 'priority', 'max_stream_duration'),
       ...fields('max_grpc_timeout', 'grpc_timeout_offset'),
       ...fields('request_mirror_policies', 'internal_redirect_policy'),
-      ...fields('internal_redirect_action', 'max_internal_redirects'),
+      ...fields('internal_redirect_action', 'max_internal_redirects', 'hedge_policy'),
       flush_timeout: { note: 'of HTTP/2 streams, as in Envoy' },
       upgrade_configs: { note: 'CONNECT-UDP is refused' },
     },
+    [`${route}.HedgePolicy`]: fields('hedge_on_per_try_timeout'),
     [`${route}.InternalRedirectPolicy`]: {
       ...fields('max_internal_redirects', 'redirect_response_codes', 'predicates'),
       ...fields('allow_cross_scheme_redirect', 'response_headers_to_copy'),

@@ -217,6 +217,17 @@ export class RetryState {
     return this.#shouldRetry(this.#wouldRetryReset(reason, requestStarted));
   }
 
+  /** A hedged try exceeds its time: always a case for another one, whatever retry_on says. */
+  shouldHedge(): RetryStatus {
+    this.#wait = Wait.Exponential;
+    return this.#shouldRetry(true);
+  }
+
+  /** Of a try that was retried already: whether its response is one that another may do better than. */
+  wouldRetryHeaders(headers: ResponseHeaders): boolean {
+    return this.#wouldRetryHeaders(headers);
+  }
+
   /** A try has its connection, or none could be made. */
   onHostAttempted(host: Host): void {
     if (this.#policy.hostPredicates.length > 0) this.#attemptedHosts.push(host);
@@ -249,12 +260,13 @@ export class RetryState {
     const { stats } = this.#cluster;
     // A retry is under way and this is its outcome: it helped.
     if (this.#isRetrying && !wouldRetry) stats.upstreamRqRetrySuccess++;
-    this.#release();
-    if (!wouldRetry) return RetryStatus.No;
-    if (this.#retriesLeft === 0) {
+    // A hedged retry goes on, and may still be the one that helps.
+    if (wouldRetry && this.#retriesLeft === 0) {
       stats.upstreamRqRetryLimitExceeded++;
       return RetryStatus.NoRetryLimitExceeded;
     }
+    this.#release();
+    if (!wouldRetry) return RetryStatus.No;
     this.#retriesLeft--;
     if (!this.#retries.tryAcquire()) {
       stats.upstreamRqRetryOverflow++;
