@@ -79,6 +79,19 @@ test('a delay of 90 days does not fire at once', async () => {
 });
 
 describe('a loop that stood still', () => {
+  it('does not make a timer early that is armed before the wheel has caught up', async () => {
+    const wheel = new TimerWheel();
+    const other = wheel.createTimer(() => {}, null);
+    other.start(60_000);
+    // The wheel turns from now on, and then stands still.
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    const endMs = performance.now() + 600;
+    while (performance.now() < endMs);
+    const waitedMs = await measure(wheel, 1000);
+    other.stop();
+    assert.ok(waitedMs >= 1000, `${waitedMs} ms`);
+  });
+
   for (const delayMs of [20, 1000]) {
     it(`reads what came meanwhile before it calls a timer of ${delayMs} ms late`, async () => {
       const order: string[] = [];

@@ -115,8 +115,9 @@ export class TimerWheel implements TimerService {
 
   insert(timer: WheelTimer, delayMs: number): void {
     if (this.#armed++ === 0) this.#resume();
-    // +1: the current tick is already partly over, and a timer must never be early.
-    const ticks = Math.ceil(delayMs / TICK_MS) + 1;
+    // By how much the wheel is behind: the current tick is partly over, or a stall was longer than many of them.
+    const behindMs = performance.now() - this.#lastTickMs;
+    const ticks = Math.ceil((delayMs + behindMs) / TICK_MS);
     const slot = (this.#current + ticks) % SLOTS;
     timer.rounds = Math.floor((ticks - 1) / SLOTS);
     timer.slot = slot;
