@@ -11,13 +11,13 @@ import { wrapperOr } from '../../proto/well-known.ts';
 import type { RouteConfigData, RouteData, VirtualHostData } from '../api/config/route.ts';
 import { type Compilation, mapItems } from './compilation.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
+import { compileHedge } from './hedge.ts';
 import { headerName } from './matchers.ts';
 import { compilePerFilterConfig } from './per-filter-config.ts';
 import { compileMirrors } from './request-mirror.ts';
 import { compileRetryPolicy } from './retry-policy.ts';
 import { compileRouteAction, type RouteScope } from './route-action.ts';
 import { compileRouteMatch } from './route-match.ts';
-import { compileHedge } from './hedge.ts';
 
 const DEFAULT_MAX_DIRECT_RESPONSE_BODY_BYTES = 4096;
 
@@ -107,6 +107,7 @@ function compileVirtualHost(
       host.retry_policy === undefined
         ? null
         : compileRetryPolicy(host.retry_policy, `${path}.retry_policy`, compilation),
+    hedgeOnPerTryTimeout: compileHedge(host.hedge_policy) ?? false,
     includeRequestAttemptCount: host.include_request_attempt_count ?? false,
     includeAttemptCountInResponse: host.include_attempt_count_in_response ?? false,
     includeIsTimeoutRetryHeader: host.include_is_timeout_retry_header ?? false,
@@ -114,7 +115,6 @@ function compileVirtualHost(
     requestBodyBufferLimitBytes: bytesOr(host.request_body_buffer_limit),
     mirrors: compileMirrors(
       host.request_mirror_policies,
-    hedgeOnPerTryTimeout: compileHedge(host.hedge_policy) ?? false,
       path,
       compilation,
       scope.validateClusters,

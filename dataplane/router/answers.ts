@@ -110,6 +110,7 @@ export function dropRetryState(stream: RouterStream): void {
 export function giveUpRetries(stream: RouterStream): void {
   if (stream.retryState !== null) stream.retryState.cancel();
   stream.retryState = null;
+  stream.isRetryPending = false;
 }
 
 /** It is too large to be kept, or needed no more. */
@@ -124,7 +125,6 @@ export function dropBody(stream: RouterStream): void {
 export function overloaded(response: ResponseHeaders): void {
   setField(response.fields, 'x-envoy-overloaded', 'true');
 }
-  stream.isRetryPending = false;
 
 function droppedSome(response: ResponseHeaders): void {
   setField(response.fields, 'x-envoy-drop-overload', 'true');

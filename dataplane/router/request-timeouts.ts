@@ -66,15 +66,15 @@ export function handlePerTryTimeout(
   isIdle: boolean,
 ): void {
   if (stream.isDone) return;
+  if (stream.hedgesOnPerTryTimeout) {
+    handleSoftTimeout(stream, request);
+    return;
+  }
   const { stats } = request.cluster;
   if (isIdle) stats.upstreamRqPerTryIdleTimeout++;
   else stats.upstreamRqPerTryTimeout++;
   stream.upstream = null;
   request.reset();
-  if (stream.hedgesOnPerTryTimeout) {
-    handleSoftTimeout(stream, request);
-    return;
-  }
   if (request.hostAttempted) {
     request.host.stats.rqTimeout++;
     request.host.outlier.putResult(OutlierResult.LocalOriginTimeout);

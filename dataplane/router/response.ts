@@ -69,10 +69,6 @@ export function handleHeaders(
     }
   }
   if (followRedirect(stream, headers, request, endStream)) return;
-  dropRetryState(stream);
-  const route = stream.route!;
-  const { suppressEnvoyHeaders } = stream.config;
-  if (stream.requestCompleteMs !== -1 && !suppressEnvoyHeaders) {
   if (couldNotRetry && othersMayAnswer(stream, request)) {
     host.stats.rqError++;
     forgetRequest(stream, request);
@@ -80,6 +76,10 @@ export function handleHeaders(
     return;
   }
   if (stream.hedged !== null) winHedge(stream, request);
+  dropRetryState(stream);
+  const route = stream.route!;
+  const { suppressEnvoyHeaders } = stream.config;
+  if (stream.requestCompleteMs !== -1 && !suppressEnvoyHeaders) {
     const ms = Math.floor(stream.streamInfo.firstUpstreamRxByteMs - stream.requestCompleteMs);
     setField(headers.fields, 'x-envoy-upstream-service-time', String(Math.max(0, ms)));
   }
@@ -162,6 +162,7 @@ export function handleReset(
   if (maybeRetryReset(stream, reason, request)) return;
   const status = resetReasonStatus(reason);
   chargeAbort(stream, status, request);
+  if (!stream.responseStarted && othersMayAnswer(stream, request)) return;
   const isDropped = reason === StreamResetReason.Overflow;
   stream.streamInfo.responseFlags |= resetReasonFlag(reason);
   reply(
@@ -169,7 +170,6 @@ export function handleReset(
     status,
     resetBody(reason, stream.attempts > 1),
     isDropped ? overloaded : null,
-  if (!stream.responseStarted && othersMayAnswer(stream, request)) return;
     resetDetails(reason, stream.responseStarted, transportFailureReason),
   );
 }

@@ -50,12 +50,12 @@ export class RouteEntry implements Route {
   readonly hashPolicy: RequestHasher | null;
   /** Its own, else the virtual host's; null = none. */
   readonly bufferLimitBytes: number | null;
+  /** Its own, else the virtual host's. */
+  readonly hedgesOnPerTryTimeout: boolean;
   /** Null = redirects go to the client. */
   readonly redirectPolicy: RedirectPolicy | null;
   /** Its own, else the virtual host's; those of the cluster go before them. */
   readonly shadowPolicies: readonly ShadowPolicy[];
-  /** Its own, else the virtual host's. */
-  readonly hedgesOnPerTryTimeout: boolean;
   readonly #action: RouteActionData;
   readonly #requestLevels: readonly HeaderMutations[];
   readonly #responseLevels: readonly HeaderMutations[];
@@ -88,6 +88,7 @@ export class RouteEntry implements Route {
       virtualHost.bodyBufferLimitBytes ??
       data.perRequestBufferLimitBytes ??
       virtualHost.bufferLimitBytes;
+    this.hedgesOnPerTryTimeout = forward?.hedgeOnPerTryTimeout ?? virtualHost.hedgesOnPerTryTimeout;
     const redirect = forward === null ? null : forward.internalRedirect;
     this.redirectPolicy = redirect === null ? null : new RedirectPolicy(redirect);
     this.shadowPolicies =
@@ -96,7 +97,6 @@ export class RouteEntry implements Route {
         : compileShadowPolicies(forward.mirrors);
     this.#requestLevels = levelsOf(
       weighted === null ? null : compileMutations(weighted.requestHeaders),
-    this.hedgesOnPerTryTimeout = forward?.hedgeOnPerTryTimeout ?? virtualHost.hedgesOnPerTryTimeout;
       compileMutations(data.requestHeaders),
       virtualHost,
       'request',

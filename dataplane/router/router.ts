@@ -239,17 +239,17 @@ export class RouterFilter
   onAboveWriteBufferHighWatermark(): void {
     this.downstreamFull++;
     if (this.upstream !== null) this.upstream.readDisable(true);
+    if (this.hedged !== null) for (const request of this.hedged) request.readDisable(true);
   }
 
   onBelowWriteBufferLowWatermark(): void {
-    if (this.hedged !== null) for (const request of this.hedged) request.readDisable(true);
     if (this.downstreamFull === 0) return;
     this.downstreamFull--;
     if (this.upstream !== null) this.upstream.readDisable(false);
+    if (this.hedged !== null) for (const request of this.hedged) request.readDisable(false);
   }
 
   // ---- retries ----
-    if (this.hedged !== null) for (const request of this.hedged) request.readDisable(false);
 
   /** The back-off is over. */
   onRetry(): void {

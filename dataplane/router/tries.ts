@@ -44,7 +44,8 @@ export function startTry(
   const pass = passBreakers(stream.route!, cluster, host, stream.clock.machineMs());
   if (typeof pass === 'string') {
     // A hedged request still has another try.
-    if (stream.hedged === null) replyBreakerOpen(stream, cluster, pass);
+    const { hedged } = stream;
+    if (hedged === null || hedged.length === 0) replyBreakerOpen(stream, cluster, pass);
     else cluster.stats.upstreamRqErrorRatioBreakerOpen++;
     return;
   }
@@ -77,8 +78,8 @@ function poolOf(
 /** The back-off is over. */
 export function startRetry(stream: RouterStream): void {
   if (stream.isDone) return;
-  stream.attempts++;
   stream.isRetryPending = false;
+  stream.attempts++;
   stream.streamInfo.upstreamRequestAttemptCount = stream.attempts;
   const host = nextHost(stream);
   if (host === null) return;
@@ -206,8 +207,8 @@ export function maybeRetryReset(
     return false;
   }
   stream.isTimeoutRetry = false;
-  if (request.hostAttempted) request.host.stats.rqError++;
   stream.isRetryPending = true;
+  if (request.hostAttempted) request.host.stats.rqError++;
   return true;
 }
 
@@ -227,8 +228,8 @@ export function retryResponse(
   if (stream.config.dynamicStats) stream.cluster!.stats.chargeRetriedResponse(headers.status);
   stream.upstreamStarted = true;
   stream.isTimeoutRetry = false;
-  request.host.stats.rqError++;
   stream.isRetryPending = true;
+  request.host.stats.rqError++;
   stream.upstream = null;
   // A connection on which nothing is under way any more is kept.
   if (endStream) request.complete();

@@ -41,9 +41,9 @@ export interface VirtualHostData {
   readonly requestHeaders: HeaderMutationsData;
   readonly responseHeaders: HeaderMutationsData;
   readonly retryPolicy: RetryPolicyData | null;
-  readonly includeRequestAttemptCount: boolean;
   /** hedge_policy of routes without one. */
   readonly hedgeOnPerTryTimeout: boolean;
+  readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
   readonly perRequestBufferLimitBytes: number | null;
@@ -139,11 +139,11 @@ export interface ForwardActionData {
   readonly flushTimeoutMs: number | null;
   /** upgrade_configs. */
   readonly upgrades: readonly { readonly type: string; readonly enabled: boolean }[];
+  /** hedge_policy; null = the virtual host's. */
+  readonly hedgeOnPerTryTimeout: boolean | null;
   /** internal_redirect_policy; null = all redirects are the client's to follow. */
   readonly internalRedirect: InternalRedirectPolicyData | null;
   /** Null = CONNECT is forwarded as one; else it ends here and its bytes go to the cluster's host. */
-  /** hedge_policy; null = the virtual host's. */
-  readonly hedgeOnPerTryTimeout: boolean | null;
   readonly connect: ConnectData | null;
 }
 
