@@ -23,6 +23,7 @@ const manyRetries = { circuit_breakers: { thresholds: [{ max_retries: 1000 }] } 
 const clusters = [
   { name: 'ring', cluster: { lb_policy: 'RING_HASH', ...manyRetries } },
   { name: 'maglev', cluster: { lb_policy: 'MAGLEV', ...manyRetries } },
+  { name: 'priorities', cluster: { lb_policy: 'RING_HASH', ...manyRetries } },
   { name: 'bounded-ring', cluster: { lb_policy: 'RING_HASH', ...balanced } },
   { name: 'bounded-maglev', cluster: { lb_policy: 'MAGLEV', ...balanced } },
   {
@@ -32,6 +33,18 @@ const clusters = [
     }),
   },
 ];
+
+/** Policies that hash do not heed it, in Envoy as here. */
+const retryPriority = {
+  retry_priority: {
+    name: 'envoy.retry_priorities.previous_priorities',
+    typed_config: {
+      '@type':
+        'type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig',
+      update_frequency: 1,
+    },
+  },
+};
 
 const retryPolicy = {
   retry_on: '5xx',
@@ -55,16 +68,22 @@ describe('other hosts for the same hash, beside Envoy', { skip: skipWithout('env
 
   before(async () => {
     backend = await startBackend(HOSTS);
-    const localities = [{ zone: 'a', hosts }];
+    const one = [{ zone: 'a', hosts }];
+    const two = [
+      { zone: 'a', priority: 0, hosts: hosts.slice(0, 6) },
+      { zone: 'a', priority: 1, hosts: hosts.slice(6) },
+    ];
     pair = await startPair(
-      clusters.map((entry) => clusterOf({ ...entry, localities }, backend.port)),
+      clusters.map((entry) =>
+        clusterOf({ ...entry, localities: entry.name === 'priorities' ? two : one }, backend.port),
+      ),
       clusters.map(({ name }) => ({
         match: { path: `/${name}` },
         route: {
           cluster: name,
           timeout: '0s',
           hash_policy: [{ header: { header_name: 'x-key' } }],
-          retry_policy: retryPolicy,
+          retry_policy: name === 'priorities' ? { ...retryPolicy, ...retryPriority } : retryPolicy,
         },
       })),
     );
@@ -75,7 +94,7 @@ describe('other hosts for the same hash, beside Envoy', { skip: skipWithout('env
     backend?.close();
   });
 
-  for (const name of ['ring', 'maglev']) {
+  for (const name of ['ring', 'maglev', 'priorities']) {
     test(`${name}: tries of a failing request go to the same hosts in the same order`, async () => {
       const visits = async (port: number, of: string): Promise<(readonly string[])[]> => {
         const ids = Array.from({ length: RETRIED_KEYS }, (_, i) => `${of}-${name}-${i}`);
