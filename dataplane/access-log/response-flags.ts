@@ -23,6 +23,7 @@ const names: readonly (readonly [bit: number, short: string, long: string])[] = 
   [ResponseFlag.OverloadManager, 'OM', 'OverloadManagerTerminated'],
   [ResponseFlag.DnsResolutionFailed, 'DF', 'DnsResolutionFailed'],
   [ResponseFlag.UpstreamOverflow, 'UO', 'UpstreamOverflow'],
+  [ResponseFlag.ErrorRatioBreakerOpen, 'ERB', 'ErrorRatioBreakerOpen'],
   [ResponseFlag.UpstreamRetryLimitExceeded, 'URX', 'UpstreamRetryLimitExceeded'],
   [ResponseFlag.NoHealthyUpstream, 'UH', 'NoHealthyUpstream'],
   [ResponseFlag.UpstreamConnectionFailure, 'UF', 'UpstreamConnectionFailure'],

@@ -3,7 +3,7 @@
 import type { RequestEncoder, ResponseDecoder, StreamResetReason } from './codec.ts';
 import type { ClusterConfig } from './config/cluster.ts';
 import type { Connection } from './connection.ts';
-import type { Host } from './host.ts';
+import type { Breaker, Host } from './host.ts';
 import type { LoadBalancerContext } from './load-balancing.ts';
 import type { RequestHasher } from './request-hasher.ts';
 import type { Protocol } from './stream-info.ts';
@@ -21,6 +21,8 @@ export interface ClusterManager {
 export interface Cluster {
   readonly config: ClusterConfig;
   readonly stats: ClusterTrafficStats;
+  /** Of all its requests; null = none. */
+  readonly breaker: Breaker | null;
   /** HttpProtocolOptions.hash_policy: instead of the route's; null = the route's. */
   readonly hashPolicy: RequestHasher | null;
   resources(priority: ResourcePriority): ResourceManager;
@@ -178,6 +180,10 @@ export interface ClusterTrafficStats {
   upstreamRqCancelled: number;
   upstreamRqMaintenanceMode: number;
   upstreamRqTimeout: number;
+  /** Not Envoy's: tries that an error-ratio breaker (of the cluster, a host or the route) turned away. */
+  upstreamRqErrorRatioBreakerOpen: number;
+  /** Not Envoy's: how often one of them opened, by what this worker saw. */
+  errorRatioBreakerOpened: number;
   upstreamRqPerTryTimeout: number;
   upstreamRqPerTryIdleTimeout: number;
   upstreamRqMaxDurationReached: number;

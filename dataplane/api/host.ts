@@ -18,6 +18,8 @@ export interface Host {
   readonly metadata: HostConfig['metadata'];
   readonly stats: HostStats;
   readonly outlier: OutlierMonitor;
+  /** Null = none. */
+  readonly breaker: Breaker | null;
   /** Null = the cluster's policy measures nothing. */
   readonly meter: HostMeter | null;
   weight(): number;
@@ -47,6 +49,18 @@ export interface HostStats {
   rqTimeout: number;
   /** Pools only: +1 at request start, -1 at its end; shared over workers, read by least request. */
   adjustActive(delta: 1 | -1): void;
+}
+
+/** An error-ratio breaker: of a host, a cluster or a route. Times are Clock.machineMs. */
+export interface Breaker {
+  /** Whether acquire() would let a request through; takes nothing. */
+  allows(nowMs: number): boolean;
+  /** Below 0: no request may go through. Else a token for end() or cancel(), one of which must follow. */
+  acquire(nowMs: number): number;
+  /** How it ended; true = that has opened the breaker. */
+  end(token: number, hasFailed: boolean, nowMs: number): boolean;
+  /** It was given up, and says nothing. */
+  cancel(token: number): void;
 }
 
 /** Results a request reports to outlier detection. */

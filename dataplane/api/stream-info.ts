@@ -34,6 +34,8 @@ export const ResponseFlag = {
   DropOverLoad: 1 << 26, // DO
   DownstreamRemoteReset: 1 << 27, // DR
   UnconditionalDropOverload: 1 << 28, // UDO
+  /** Not Envoy's. */
+  ErrorRatioBreakerOpen: 1 << 29, // ERB
 } as const;
 
 export type Protocol = '' | 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { compiledData, resourceErrors } from '../../test/fakes/config.ts';
 import type { RouteConfigData, RouteData } from '../api/config/route.ts';
+import { metadataText } from '../api/metadata-match.ts';
 
 const withRoute = (route: string): string =>
   `{name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [${route}]}]}`;
@@ -39,6 +40,7 @@ describe('compileRouteConfiguration', () => {
     const none = { add: [], remove: [] };
     assert.deepEqual(compiledRoute('{match: {prefix: /a}, route: {cluster: c}}'), {
       name: '',
+      breaker: null,
       match: {
         path: { kind: 'prefix', value: '/a' },
         caseSensitive: true,
@@ -117,8 +119,8 @@ describe('compileRouteConfiguration', () => {
       {
         kind: 'omit_host_metadata',
         metadata: [
-          { key: 'a', value: '"x"' },
-          { key: 'b', value: '[1]' },
+          { key: 'a', value: metadataText('x') },
+          { key: 'b', value: metadataText([1]) },
         ],
       },
     ]);

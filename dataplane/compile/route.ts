@@ -8,8 +8,14 @@ import type {
   VirtualHostProto,
 } from '../../proto/gen/types.ts';
 import { wrapperOr } from '../../proto/well-known.ts';
+import {
+  BREAKER_WORDS,
+  ROUTE_BREAKER_MEMORY,
+  type RouteBreakerData,
+} from '../api/config/error-ratio-breaker.ts';
 import type { RouteConfigData, RouteData, VirtualHostData } from '../api/config/route.ts';
 import { type Compilation, mapItems } from './compilation.ts';
+import { BREAKER_KEY, compileErrorRatioBreaker } from './error-ratio-breaker.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
 import { compileHedge } from './hedge.ts';
 import { headerName } from './matchers.ts';
@@ -46,7 +52,7 @@ export function compileRouteConfiguration(
   return {
     name: config.name ?? '',
     virtualHosts: mapItems(config.virtual_hosts, at('virtual_hosts'), (host, hostPath) =>
-      compileVirtualHost(host, hostPath, scope),
+      compileVirtualHost(host, hostPath, scope, config.name ?? ''),
     ),
     requestHeaders: compileHeaderMutations('request', config, path, compilation),
     responseHeaders: compileHeaderMutations('response', config, path, compilation),
@@ -94,12 +100,15 @@ function compileVirtualHost(
   host: VirtualHostProto,
   path: string,
   scope: RouteScope,
+  configName: string,
 ): VirtualHostData {
   const { compilation } = scope;
   return {
     name: host.name ?? '',
     domains: (host.domains ?? []).map((domain) => domain.toLowerCase()),
-    routes: mapItems(host.routes, `${path}.routes`, (route, at) => compileRoute(route, at, scope)),
+    routes: mapItems(host.routes, `${path}.routes`, (route, at) =>
+      compileRoute(route, at, scope, configName),
+    ),
     requireTls: host.require_tls ?? 'NONE',
     requestHeaders: compileHeaderMutations('request', host, path, compilation),
     responseHeaders: compileHeaderMutations('response', host, path, compilation),
@@ -127,10 +136,16 @@ function compileVirtualHost(
   };
 }
 
-function compileRoute(route: RouteProto, path: string, scope: RouteScope): RouteData {
+function compileRoute(
+  route: RouteProto,
+  path: string,
+  scope: RouteScope,
+  configName: string,
+): RouteData {
   const { compilation } = scope;
   return {
     name: route.name ?? '',
+    breaker: compileBreaker(route, path, compilation, configName),
     match: compileRouteMatch(route.match, `${path}.match`, compilation),
     action: compileRouteAction(route, path, scope),
     requestHeaders: compileHeaderMutations('request', route, path, compilation),
@@ -149,4 +164,18 @@ function compileRoute(route: RouteProto, path: string, scope: RouteScope): Route
 /** A UInt64Value, whose plain form is a text where a number does not hold it. */
 function bytesOr(limit: RouteProto['request_body_buffer_limit']): number | null {
   return limit === undefined ? null : Number(limit.value);
+}
+
+function compileBreaker(
+  route: RouteProto,
+  path: string,
+  compilation: Compilation,
+  configName: string,
+): RouteBreakerData | null {
+  const data = compileErrorRatioBreaker(route.metadata, BREAKER_KEY, path, compilation);
+  if (data === null) return null;
+  // A route that stays where it was keeps its breaker's state through updates. The admin interface shows the name.
+  const name = route.name ?? '';
+  const key = `${ROUTE_BREAKER_MEMORY}${configName} ${name === '' ? path : name}`;
+  return { ...data, memory: compilation.context.sharedMemory(BREAKER_WORDS * 4, key) };
 }

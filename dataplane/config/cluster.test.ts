@@ -47,6 +47,8 @@ describe('compileCluster', () => {
       },
       circuitBreakers: [thresholds, thresholds],
       outlierDetection: null,
+      breaker: null,
+      hostBreaker: null,
       healthCheck: null,
       loadAssignment: { ...assignmentOf([], ''), localities: [] },
       dns: {

@@ -14,6 +14,11 @@ import type { UpstreamProxyProtocolConfig } from '../api/config/proxy-protocol.t
 import type { UpstreamTlsConfig } from '../api/config/tls.ts';
 import { type Compilation, namedAny } from '../compile/compilation.ts';
 import { requireAds } from '../compile/config-source.ts';
+import {
+  BREAKER_KEY,
+  compileErrorRatioBreaker,
+  HOST_BREAKER_KEY,
+} from '../compile/error-ratio-breaker.ts';
 import { compileBindConfig } from './bind-config.ts';
 import { compileCircuitBreakers } from './circuit-breakers.ts';
 import {
@@ -99,6 +104,8 @@ export function compileCluster(
         compilation,
       ),
     ),
+    breaker: compileErrorRatioBreaker(cluster.metadata, BREAKER_KEY, path, compilation),
+    hostBreaker: compileErrorRatioBreaker(cluster.metadata, HOST_BREAKER_KEY, path, compilation),
     healthCheck: compileHealthChecks(cluster, at('health_checks'), http.protocol, compilation),
     loadAssignment: compileAssignment(cluster, path, compilation),
     dns,

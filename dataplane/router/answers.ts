@@ -6,6 +6,7 @@ import { type RequestHeaders, type ResponseHeaders, setField } from '../api/head
 import type { ModifyHeaders } from '../api/http-filter.ts';
 import { ResponseFlag } from '../api/stream-info.ts';
 import { letGo } from '../network/read-slab.ts';
+import type { BreakerScope } from './breaker-pass.ts';
 import { chargeCode } from './charges.ts';
 import type { RouteEntry } from './route-entry.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
@@ -70,6 +71,19 @@ export function refuseOverload(
   chargeCode(stream, 503, null);
   const body = isAll ? 'unconditional drop overload' : 'drop overload';
   reply(stream, 503, body, isAll ? droppedAll : droppedSome, details);
+}
+
+/** Too many requests failed: an error-ratio breaker is open, or has its probes. */
+export function replyBreakerOpen(
+  stream: RouterStream,
+  cluster: Cluster,
+  scope: BreakerScope,
+): void {
+  cluster.stats.upstreamRqErrorRatioBreakerOpen++;
+  stream.streamInfo.responseFlags |= ResponseFlag.ErrorRatioBreakerOpen;
+  chargeCode(stream, 503, null);
+  const body = 'upstream error ratio breaker is open';
+  reply(stream, 503, body, overloaded, `error_ratio_breaker_open{${scope}}`);
 }
 
 /** The cluster has no host for this request, or is gone. */

@@ -234,6 +234,7 @@ const forward: Omit<ForwardActionData, 'cluster' | 'timeoutMs'> = {
 
 const route: Omit<RouteData, 'action'> = {
   name: '',
+  breaker: null,
   match: {
     path: { kind: 'prefix', value: '/' },
     caseSensitive: true,

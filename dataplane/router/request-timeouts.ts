@@ -52,11 +52,16 @@ function timeOut(stream: RouterStream, request: UpstreamRequest): void {
       if (!request.isTimeoutReported) {
         request.host.outlier.putResult(OutlierResult.LocalOriginTimeout);
       }
-      chargeAbort(stream, stream.timeoutStatus, request);
     }
-    request.reset();
+    chargeAbort(stream, stream.timeoutStatus, request);
+    failBreakers(stream, request);
   }
-  replyTimeout(stream, 'response_timeout');
+  request.reset();
+}
+
+/** It took too long, and is about to be reset. */
+function failBreakers(stream: RouterStream, { breakers }: UpstreamRequest): void {
+  if (breakers !== null) breakers.end(true, stream.clock.machineMs());
 }
 
 /** per_try_timeout, or with `isIdle` per_try_idle_timeout. */
@@ -74,6 +79,7 @@ export function handlePerTryTimeout(
   if (isIdle) stats.upstreamRqPerTryIdleTimeout++;
   else stats.upstreamRqPerTryTimeout++;
   stream.upstream = null;
+  failBreakers(stream, request);
   request.reset();
   if (request.hostAttempted) {
     request.host.stats.rqTimeout++;

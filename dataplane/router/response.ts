@@ -52,6 +52,10 @@ export function handleHeaders(
   const hasStatus = grpcStatus !== NO_GRPC_STATUS;
   stream.isOutlierDeferred =
     isGrpc && !hasStatus && !endStream && status === 200 && countsTrailers(request);
+  if (request.breakers !== null && (!isGrpc || hasStatus || endStream)) {
+    const isError = hasStatus ? httpStatusOfGrpc(grpcStatus) >= 500 : status >= 500;
+    request.breakers.end(isError, stream.clock.machineMs());
+  }
   if (!stream.isOutlierDeferred) {
     host.outlier.putResponse(hasStatus ? httpStatusOfGrpc(grpcStatus) : status, headers);
   }
@@ -107,8 +111,10 @@ function countsTrailers({ cluster }: UpstreamRequest): boolean {
 }
 
 /** The end of a gRPC response that shows there whether it succeeded. Without a status it did not. */
-function chargeGrpcEnd(stream: RouterStream, grpcStatus: number, { host }: UpstreamRequest): void {
+function chargeGrpcEnd(stream: RouterStream, grpcStatus: number, request: UpstreamRequest): void {
+  const { host, breakers } = request;
   const status = httpStatusOfGrpc(grpcStatus);
+  if (breakers !== null) breakers.end(status >= 500, stream.clock.machineMs());
   if (status < 500) host.stats.rqSuccess++;
   else host.stats.rqError++;
   if (stream.isOutlierDeferred) host.outlier.putHttpResponseCode(status);
@@ -152,6 +158,7 @@ export function handleReset(
   transportFailureReason: string,
   request: UpstreamRequest,
 ): void {
+  endBreakers(stream, reason, request);
   if (stream.isDone) return;
   forgetRequest(stream, request);
   const isRefused = reason === StreamResetReason.RemoteRefusedStreamReset && !request.isRetried;
@@ -172,6 +179,18 @@ export function handleReset(
     isDropped ? overloaded : null,
     resetDetails(reason, stream.responseStarted, transportFailureReason),
   );
+}
+
+/** A ceiling of ours, or a peer that did nothing of it, tells nothing of how the peer is. */
+function endBreakers(
+  stream: RouterStream,
+  reason: StreamResetReason,
+  { breakers }: UpstreamRequest,
+): void {
+  if (breakers === null) return;
+  const isOurs = reason === StreamResetReason.Overflow;
+  if (isOurs || reason === StreamResetReason.RemoteRefusedStreamReset) breakers.cancel();
+  else breakers.end(true, stream.clock.machineMs());
 }
 
 /** The try has done its part; of a tunnel only when both directions ended. */

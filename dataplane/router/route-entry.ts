@@ -15,12 +15,14 @@ import type {
   WeightedClusterData,
 } from '../api/config/route.ts';
 import type { RequestHeaders, ResponseHeaders } from '../api/headers.ts';
+import type { Breaker } from '../api/host.ts';
 import type { MetadataMatch } from '../api/metadata-match.ts';
 import type { RequestHasher } from '../api/request-hasher.ts';
 import type { Route } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { compileHashPolicy } from '../matcher/hash-policy.ts';
 import { RegexRewrite } from '../matcher/regex-rewrite.ts';
+import { breakerSlot, ErrorRatioBreaker } from '../upstream/error-ratio-breaker.ts';
 import { compileFilterConfigs, FilterConfigLevels } from './filter-configs.ts';
 import { RedirectPolicy } from './redirect-policy.ts';
 import { compileRetryPolicy, type RetryPolicy } from './retry/policy.ts';
@@ -40,6 +42,8 @@ export class RouteEntry implements Route {
   readonly kind: Route['kind'];
   readonly clusterName: string;
   readonly virtualHost: VirtualHost;
+  /** Of all requests by this route; null = none. */
+  readonly breaker: Breaker | null;
   /** Null unless `kind` is 'route'. */
   readonly forward: ForwardActionData | null;
   /** metadata_match, of the weighted cluster merged over the route's; null = none. */
@@ -72,6 +76,10 @@ export class RouteEntry implements Route {
     this.name = data.name;
     this.kind = action.kind;
     this.virtualHost = virtualHost;
+    this.breaker =
+      data.breaker === null
+        ? null
+        : new ErrorRatioBreaker(breakerSlot(data.breaker.memory), data.breaker);
     this.forward = forward;
     this.#action = action;
     if (weighted !== null) this.clusterName = weighted.name;

@@ -73,6 +73,7 @@ function tlsRedirect(host: VirtualHostData, level: RouteConfigLevel): RouteEntry
   return new RouteEntry(
     {
       name: '',
+      breaker: null,
       match: {
         path: { kind: 'prefix', value: '' },
         caseSensitive: true,

@@ -54,6 +54,9 @@ import { type RouterCallbacks, RouterState } from './stream-state.ts';
 import { dropUpstream, keepBody, startRetry, startTry } from './tries.ts';
 import type { UpstreamRequest, UpstreamRequestParent } from './upstream-request.ts';
 
+/** So many hosts are looked at for one whose breaker lets requests through. */
+const HOST_BREAKER_ATTEMPTS = 16;
+
 /** See the file head. */
 export class RouterFilter
   extends RouterState
@@ -289,10 +292,13 @@ export class RouterFilter
   }
 
   shouldSelectAnotherHost(host: Host): boolean {
+    if (host.breaker !== null && !host.breaker.allows(this.clock.machineMs())) return true;
     return this.attempts > 1 && (this.retryState?.shouldSelectAnotherHost(host) ?? false);
   }
 
   get hostSelectionRetryCount(): number {
-    return this.attempts > 1 ? (this.retryState?.hostSelectionRetryCount ?? 1) : 1;
+    const attempts = this.attempts > 1 ? (this.retryState?.hostSelectionRetryCount ?? 1) : 1;
+    const hasHostBreakers = this.cluster !== null && this.cluster.config.hostBreaker !== null;
+    return hasHostBreakers ? Math.max(attempts, HOST_BREAKER_ATTEMPTS) : attempts;
   }
 }

@@ -8,7 +8,14 @@ import { type ResponseHeaders, setField } from '../api/headers.ts';
 import type { Host } from '../api/host.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
 import { ReadSlab } from '../network/read-slab.ts';
-import { dropBody, dropRetryState, reply, replyNoHealthyUpstream } from './answers.ts';
+import {
+  dropBody,
+  dropRetryState,
+  reply,
+  replyBreakerOpen,
+  replyNoHealthyUpstream,
+} from './answers.ts';
+import { passBreakers } from './breaker-pass.ts';
 import { RetryStatus } from './retry/state.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
 import { TcpUpstreamPool } from './tcp-upstream.ts';
@@ -212,7 +219,7 @@ export function maybeRetryReset(
   return true;
 }
 
-/** True = the response is dropped and a retry scheduled. `endStream`: the head is all of it. */
+/** Yes = the response is dropped and a retry scheduled. `endStream`: the head is all of it. */
 export function retryResponse(
   stream: RouterStream,
   headers: ResponseHeaders,
@@ -223,7 +230,7 @@ export function retryResponse(
   const status = retryState.shouldRetryHeaders(headers);
   if (status !== RetryStatus.Yes) {
     flagRetryStatus(stream, status);
-    return false;
+    return status;
   }
   if (stream.config.dynamicStats) stream.cluster!.stats.chargeRetriedResponse(headers.status);
   stream.upstreamStarted = true;
@@ -234,7 +241,7 @@ export function retryResponse(
   // A connection on which nothing is under way any more is kept.
   if (endStream) request.complete();
   else request.reset();
-  return true;
+  return status;
 }
 
 /** Why a retry did not come, for the log. */
@@ -246,7 +253,7 @@ export function flagRetryStatus(stream: RouterStream, status: RetryStatus): void
   }
 }
 
-/** The client is gone: so is the try. */
+/** The client is gone: so are the tries. */
 export function dropUpstream(stream: RouterStream): void {
   const { upstream, hedged } = stream;
   stream.upstream = null;

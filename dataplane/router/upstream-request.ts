@@ -27,6 +27,7 @@ import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.t
 import type { Host } from '../api/host.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { KeptPieces } from '../network/kept-pieces.ts';
+import type { BreakerPass } from './breaker-pass.ts';
 import { countStreamReset } from './reset-reason.ts';
 
 /** The router filter, as its tries see it. */
@@ -66,6 +67,8 @@ export interface UpstreamRequestParent {
 export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, StreamCallbacks {
   readonly host: Host;
   readonly cluster: Cluster;
+  /** Null = no error-ratio breaker watches the try. */
+  readonly breakers: BreakerPass | null;
   readonly #parent: UpstreamRequestParent;
   readonly #headers: RequestHeaders;
   #pool: HttpPool | null;
@@ -113,7 +116,9 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     cluster: Cluster,
     host: Host,
     headers: RequestHeaders,
+    breakers: BreakerPass | null,
   ) {
+    this.breakers = breakers;
     this.#parent = parent;
     this.cluster = cluster;
     this.host = host;
@@ -221,6 +226,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
 
   /** Ends the try from our side, at any moment; no callback follows. */
   reset(): void {
+    if (this.breakers !== null) this.breakers.cancel();
     if (this.#isOver) return;
     const encoder = this.#encoder;
     const pending = this.#pending;
@@ -407,8 +413,12 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
 
   /** The response is complete and passed on; a request that is not complete is given up. */
   complete(): void {
-    if (this.#encodeComplete) this.#finish();
-    else this.reset();
+    if (!this.#encodeComplete) {
+      this.reset();
+      return;
+    }
+    if (this.breakers !== null) this.breakers.cancel();
+    this.#finish();
   }
 
   #onResponseEnd(nowMs: number): void {

@@ -48,6 +48,8 @@ const counters = [
   'upstreamRqCancelled',
   'upstreamRqMaintenanceMode',
   'upstreamRqTimeout',
+  'upstreamRqErrorRatioBreakerOpen',
+  'errorRatioBreakerOpened',
   'upstreamRqPerTryTimeout',
   'upstreamRqPerTryIdleTimeout',
   'upstreamRqMaxDurationReached',
@@ -128,6 +130,8 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamRqCancelled = 0;
   upstreamRqMaintenanceMode = 0;
   upstreamRqTimeout = 0;
+  upstreamRqErrorRatioBreakerOpen = 0;
+  errorRatioBreakerOpened = 0;
   upstreamRqPerTryTimeout = 0;
   upstreamRqPerTryIdleTimeout = 0;
   upstreamRqMaxDurationReached = 0;

@@ -35,6 +35,7 @@ import { type ClusterTls, serverNameOf } from './cluster-tls.ts';
 import { http1ClientOptions, http2ClientOptions } from './codec-options.ts';
 import { createHostProvider, ownHost } from './create-host-provider.ts';
 import type { WorkerDnsCache } from './dynamic-forward-proxy/worker-dns-caches.ts';
+import { ErrorRatioBreaker } from './error-ratio-breaker.ts';
 import { UpstreamHost } from './host.ts';
 import { connectToHost } from './host-connection.ts';
 import { type HostProvider, OwnHostStats, type OwnHosts } from './host-provider.ts';
@@ -48,6 +49,7 @@ import type { OutlierReport } from './outlier/outlier-event.ts';
 import type { PoolConnection, PoolContext, PoolHost, PoolProtocol } from './pool/pool-context.ts';
 import { PriorityResources } from './resource-manager.ts';
 import {
+  breakerWords,
   ClusterWord,
   changeUsers,
   privateSlot,
@@ -89,6 +91,7 @@ const PPM = 1_000_000;
 export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
+  readonly breaker: ErrorRatioBreaker | null;
   readonly codecStats: Http1CodecStats;
   readonly http2Stats: Http2CodecStats;
   readonly breakerStats: CircuitBreakerStats;
@@ -143,6 +146,10 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     this.#slot = parts.chunks.ref(slot);
     changeUsers(this.#slot, 1);
     const { circuitBreakers } = config;
+    this.breaker =
+      config.breaker === null
+        ? null
+        : new ErrorRatioBreaker(breakerWords(this.#slot), config.breaker);
     this.#resources = [
       new PriorityResources(this.#slot, 0, circuitBreakers[0], parts.clock),
       new PriorityResources(this.#slot, 1, circuitBreakers[1], parts.clock),

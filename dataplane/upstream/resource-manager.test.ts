@@ -146,15 +146,15 @@ else {
     const chunks = newChunks();
     for (const slot of [6, 7, 8, CHUNK_SLOTS - 1]) {
       const { words, base } = chunks.ref({ chunk: 0, slot });
-      for (let i = 0; i < 16; i++) words[base + i] = slot;
-      assert.equal(words[base + 15], slot);
+      for (let i = 0; i < 32; i++) words[base + i] = slot;
+      assert.equal(words[base + 31], slot);
     }
     clearSlot(chunks.ref({ chunk: 0, slot: 7 }));
     const { words, base } = chunks.ref({ chunk: 0, slot: 7 });
     assert.equal(words[base - 1], 6);
     assert.equal(words[base], 0);
-    assert.equal(words[base + 15], 0);
-    assert.equal(words[base + 16], 8);
+    assert.equal(words[base + 31], 0);
+    assert.equal(words[base + 32], 8);
   });
 
   test('a chunk that was not attached is an error, not a silent zero', () => {

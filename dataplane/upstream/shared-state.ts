@@ -2,24 +2,27 @@
 // Main allocates slots and sends chunks; workers attach chunks and use slots by reference. No locks: every
 // word is changed by Atomics only.
 //
-//   chunk = SharedArrayBuffer of CHUNK_SLOTS slots; slot = 16 words of 32 bit = one cache line
+//   chunk = SharedArrayBuffer of CHUNK_SLOTS slots; slot = 32 words of 32 bit: what each request touches lies in one cache line
 //
 //   host slot     | 0 users | 1 rq_active | 2 cx_active | 3 consecutive_5xx | 4 consecutive_gateway_failure |
 //                 | 5 consecutive_local_origin_failure | 6 health flags |
 //                 | 7 successes | 8 failures | 9 local-origin successes | 10 local-origin failures |   this interval
 //                 | 11 said to be degraded | 12, 13 healthy since | 14, 15 unused |
+//                 | 16..31 error-ratio breaker (error-ratio-breaker.ts) |
 //   cluster slot  | 0 users | 1 health epoch | 2 has had traffic | 3 unused |
 //                 | 4 connections | 5 pending | 6 requests | 7 retries |      priority DEFAULT
 //                 | 8 connections | 9 pending | 10 requests | 11 retries |    priority HIGH
 //                 | 12 connection pools DEFAULT | 13 connection pools HIGH | 14..15 unused |
+//                 | 16..31 error-ratio breaker |
 //
 // `users` counts the objects of workers that may still write to the slot; main gives a slot to somebody
 // else only when nobody does. The health epoch changes after any flag of the cluster's hosts has changed.
 
-const SLOT_WORDS = 16;
+const SLOT_WORDS = 32;
+const BREAKER_AT = 16;
 /** A half of a time: below what is negative in 32 bits. */
 const WORD_RANGE = 2 ** 31;
-/** 64 KiB per chunk: small meshes have one, and a page that nobody wrote to costs nothing. */
+/** 128 KiB per chunk: small meshes have one, and a page that nobody wrote to costs nothing. */
 export const CHUNK_SLOTS = 1024;
 
 export const HostWord = {
@@ -102,6 +105,11 @@ export function resourceWord(priority: 0 | 1, resource: ResourceWord): number {
 /** The connection pools of one priority, which came later: index within a cluster's slot. */
 export function poolsWord(priority: 0 | 1): number {
   return POOLS_AT + priority;
+}
+
+/** The words of a host's or cluster's error-ratio breaker. */
+export function breakerWords({ words, base }: SlotRef): SlotRef {
+  return { words, base: base + BREAKER_AT };
 }
 
 /** The chunks that a thread knows. */

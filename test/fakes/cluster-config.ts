@@ -105,6 +105,8 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     },
     circuitBreakers: [defaultThresholds, defaultThresholds],
     outlierDetection: null,
+    breaker: null,
+    hostBreaker: null,
     healthCheck: null,
     loadAssignment: assignmentOf([]),
     dns: {

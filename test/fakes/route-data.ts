@@ -101,6 +101,7 @@ export function retryPolicy(overrides: Partial<RetryPolicyData> = {}): RetryPoli
 export function routeData(overrides: Partial<RouteData> = {}): RouteData {
   return {
     name: '',
+    breaker: null,
     match: matchData(),
     action: forwardAction(),
     requestHeaders: noMutations,

@@ -63,6 +63,7 @@ export class FakeHost implements Host {
   readonly hostname = '';
   readonly addressText: string;
   canary = false;
+  breaker: Host['breaker'] = null;
   priority = 0;
   zone = '';
   metadata: Host['metadata'] = null;
@@ -235,6 +236,7 @@ function countedStats(): CountedStats {
 export class FakeCluster implements Cluster {
   config: Cluster['config'];
   readonly stats: CountedStats = countedStats();
+  breaker: Cluster['breaker'] = null;
   hashPolicy: Cluster['hashPolicy'] = null;
   hosts: FakeHost[] = [new FakeHost(1), new FakeHost(2)];
   readonly tries: FakeTry[] = [];

@@ -3,6 +3,7 @@
 
 import type { ResponsePredicateData } from '../matcher-data.ts';
 import type { DnsConfig } from './dns.ts';
+import type { ErrorRatioBreakerData } from './error-ratio-breaker.ts';
 import type { HashPolicyData } from './hash-policy.ts';
 import type { HealthCheckConfig, HostHealthCheckConfig } from './health-check.ts';
 import type { Http1Data } from './http1.ts';
@@ -49,6 +50,9 @@ export interface ClusterConfig {
   /** Index by ResourcePriority. */
   readonly circuitBreakers: readonly [ThresholdsConfig, ThresholdsConfig];
   readonly outlierDetection: OutlierDetectionConfig | null;
+  /** Of all requests, and of those to each host; null = none. Not Envoy's. */
+  readonly breaker: ErrorRatioBreakerData | null;
+  readonly hostBreaker: ErrorRatioBreakerData | null;
   /** Null = no active checks. */
   readonly healthCheck: HealthCheckConfig | null;
   /** load_assignment (hosts of DNS types hold names); null for types that take none. */

@@ -10,6 +10,7 @@ import type {
   StringMatcherData,
 } from '../matcher-data.ts';
 import type { MetadataEntry, MetadataMatch } from '../metadata-match.ts';
+import type { RouteBreakerData } from './error-ratio-breaker.ts';
 import type { HashPolicyData } from './hash-policy.ts';
 import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
 
@@ -56,6 +57,8 @@ export interface VirtualHostData {
 
 export interface RouteData {
   readonly name: string;
+  /** Null = none. Not Envoy's. */
+  readonly breaker: RouteBreakerData | null;
   readonly match: RouteMatchData;
   readonly action: RouteActionData;
   readonly requestHeaders: HeaderMutationsData;

@@ -98,7 +98,10 @@ export const coreSupport: SupportGroup = {
       ...fields('config', 'transport_socket', 'tlv_as_pool_key'),
       allow_unspecified_address: only(false),
     },
-    [`${core}.Metadata`]: fields('filter_metadata'),
+    [`${core}.Metadata`]: {
+      filter_metadata: 'yes',
+      typed_filter_metadata: { note: 'error-ratio breakers of clusters and routes' },
+    },
     [`${core}.HeaderValue`]: fields('key', 'value', 'raw_value'),
     [`${core}.HeaderValueOption`]: fields('header', 'append', 'append_action', 'keep_empty_value'),
     [`${core}.RuntimeFractionalPercent`]: fields('default_value', 'runtime_key'),

@@ -39,6 +39,9 @@ export const routeSupport: SupportGroup = {
     [`${route}.Route`]: {
       ...fields('name', 'match', 'route', 'redirect', 'direct_response'),
       ...fields('typed_per_filter_config'),
+      metadata: {
+        note: 'acted upon: typed_filter_metadata["remora.error_ratio_breaker"], a circuit breaker of our own',
+      },
       ...headerLists,
       ...fields('per_request_buffer_limit_bytes', 'request_body_buffer_limit', 'stat_prefix'),
     },
@@ -139,6 +142,13 @@ export const routeSupport: SupportGroup = {
       fields('metadata_match'),
     'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig':
       fields('update_frequency'),
+    'remora.extensions.error_ratio_breaker.v1.ErrorRatioBreaker': fields(
+      'error_percent_threshold',
+      'minimum_requests',
+      'window',
+      'open_time',
+      'max_probes',
+    ),
     [`${route}.RedirectAction`]: fields(
       'https_redirect',
       'scheme_redirect',

@@ -7,6 +7,7 @@ import { StreamResetReason } from '../../api/codec.ts';
 import type { RateLimitedBackOffData, RetryPolicyData } from '../../api/config/route.ts';
 import { ResponseHeaders } from '../../api/headers.ts';
 import type { PriorityLoad } from '../../api/load-balancing.ts';
+import { metadataText } from '../../api/metadata-match.ts';
 import { isRejected } from './host-predicates.ts';
 import { PreviousPriorities } from './previous-priorities.ts';
 
@@ -152,8 +153,8 @@ test('each predicate refuses what it is there for', () => {
 
 test('omit_host_metadata wants all that it names, and finds a value in a list', () => {
   const metadata = [
-    { key: 'stage', value: '"old"' },
-    { key: 'v', value: '1' },
+    { key: 'stage', value: metadataText('old') },
+    { key: 'v', value: metadataText(1) },
   ];
   const cases: readonly (readonly [Record<string, unknown>, boolean])[] = [
     [{ stage: 'old', v: 1, more: true }, true],
