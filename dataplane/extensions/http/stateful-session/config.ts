@@ -5,9 +5,10 @@ import type {
   StatefulSessionPerRouteProto,
   StatefulSessionProto,
 } from '../../../../proto/gen/types.ts';
+import type { SessionStateData } from '../../../api/config/session-state.ts';
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
 import { Compilation, namedAny } from '../../../compile/compilation.ts';
-import type { SessionStateData, StatefulSessionData, StatefulSessionRouteData } from './data.ts';
+import type { StatefulSessionData, StatefulSessionRouteData } from './data.ts';
 
 const types = 'envoy.extensions.filters.http.stateful_session.v3';
 const DEFAULT_STATUS_IF_MISSING = 503;

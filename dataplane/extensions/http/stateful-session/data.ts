@@ -1,27 +1,7 @@
 // Compiled envoy.filters.http.stateful_session (extensions.filters.http.stateful_session.v3.StatefulSession and
 // StatefulSessionPerRoute): config.ts makes it, filter.ts reads it.
 
-/** What the session extensions (extensions/http-stateful-session) compile to. */
-export type SessionStateData = CookieSessionData | HeaderSessionData;
-
-/** The client keeps the host's address in a cookie. Texts are bytes. */
-export interface CookieSessionData {
-  readonly kind: 'cookie';
-  readonly name: string;
-  /** Whole seconds; 0 = for the session of the browser. */
-  readonly ttlS: number;
-  /** '' = none: every path. */
-  readonly path: string;
-  /** A value of '' = a name alone. */
-  readonly attributes: readonly { readonly name: string; readonly value: string }[];
-}
-
-/** The client keeps it in a header. */
-export interface HeaderSessionData {
-  readonly kind: 'header';
-  /** Lower-case. */
-  readonly name: string;
-}
+import type { SessionStateData } from '../../../api/config/session-state.ts';
 
 export interface StatefulSessionData {
   /** Null = the filter does nothing. */
