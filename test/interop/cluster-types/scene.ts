@@ -46,6 +46,10 @@ export class Scene implements AsyncDisposable {
     }
   }
 
+  closeConnections(): void {
+    for (const server of this.#servers) server.closeAllConnections();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const server of this.#servers) {
       server.closeAllConnections();
@@ -87,7 +91,8 @@ export function bootstrap({ dns, port }: Scene, ports: ListenerPorts, log: strin
     `lb_policy: CLUSTER_PROVIDED, cluster_type: {name: envoy.clusters.aggregate, typed_config: {"@type": ${AGGREGATE}, clusters: [${clusters.map((name) => JSON.stringify(name)).join(', ')}]}}`;
   const fast = `dns_refresh_rate: 0.3s, dns_lookup_family: V4_ONLY`;
   const cache = `{name: names, dns_lookup_family: V4_ONLY, dns_refresh_rate: 0.5s, dns_min_refresh_rate: 1s, dns_query_timeout: 2s, max_hosts: 5, dns_cache_circuit_breaker: {max_pending_requests: 2}, ${resolver}}`;
-  const ejecting = 'outlier_detection: {consecutive_5xx: 1, interval: 600s, max_ejection_percent: 100}';
+  const ejecting =
+    'outlier_detection: {consecutive_5xx: 1, interval: 600s, max_ejection_percent: 100}';
   const routes: readonly (readonly [string, string, string?])[] = [
     ['strict', '{cluster: strict}'],
     ['logical', '{cluster: logical, auto_host_rewrite: true}'],
@@ -117,7 +122,7 @@ export function bootstrap({ dns, port }: Scene, ports: ListenerPorts, log: strin
   );
   const accessLog = `access_log: [{name: l, typed_config: {"@type": ${STDOUT}, path: "${log}", log_format: {text_format_source: {inline_string: "%REQ(X-N)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_CLUSTER% %UPSTREAM_HOST%\\n"}}}}]`;
   const hcm = (statPrefix: string): string =>
-    `{name: hcm, typed_config: {"@type": ${HCM}, stat_prefix: ${statPrefix}, ${accessLog}, route_config: {name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [${routeTexts.join(', ')}]}]}, http_filters: [{name: dfp, typed_config: {"@type": ${DFP_FILTER}, dns_cache_config: ${cache}}}, {name: router, typed_config: {"@type": ${ROUTER}}}]}}`;
+    `{name: hcm, typed_config: {"@type": ${HCM}, stat_prefix: ${statPrefix}, delayed_close_timeout: 0s, ${accessLog}, route_config: {name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [${routeTexts.join(', ')}]}]}, http_filters: [{name: dfp, typed_config: {"@type": ${DFP_FILTER}, dns_cache_config: ${cache}}}, {name: router, typed_config: {"@type": ${ROUTER}}}]}}`;
   const listener = (name: string, listenPort: number, filter: string, more = ''): string =>
     `{name: ${name}, address: {socket_address: {address: 127.0.0.1, port_value: ${listenPort}}}, filter_chains: [{filters: [${filter}]}]${more}}`;
   const proxied = `, listener_filters: [{name: pp, typed_config: {"@type": ${PROXY_PROTOCOL}}}]`;
@@ -131,7 +136,7 @@ export function bootstrap({ dns, port }: Scene, ports: ListenerPorts, log: strin
     '{name: header, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, original_dst_lb_config: {use_http_header: true, http_header_name: X-To}}',
     `{name: moved, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, original_dst_lb_config: {use_http_header: true, upstream_port_override: ${port}}}`,
     '{name: metadata, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, original_dst_lb_config: {metadata_key: {key: ns, path: [{key: to}]}}}',
-    `{name: first, ${ejecting}, ${priorities('127.0.0.2', '127.0.0.3')}}`,
+    `{name: first, common_lb_config: {update_merge_window: 0s}, ${ejecting}, ${priorities('127.0.0.2', '127.0.0.3')}}`,
     `{name: second, ${assignment(endpoint('127.0.0.4'))}}`,
     `{name: aggregate, ${aggregate('first', 'second')}}`,
     `{name: gone, ${aggregate('no such cluster')}}`,
