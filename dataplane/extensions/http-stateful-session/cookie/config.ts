@@ -4,8 +4,8 @@
 import { byteString } from '../../../../common/byte-string.ts';
 import { type FieldError, ok, type Result } from '../../../../common/result.ts';
 import type { CookieBasedSessionStateProto } from '../../../../proto/gen/types.ts';
+import type { CookieSessionData } from '../../../api/config/session-state.ts';
 import type { ExtensionConfigFactory } from '../../../api/factory.ts';
-import type { CookieSessionData } from '../../http/stateful-session/data.ts';
 
 export const cookieSession: ExtensionConfigFactory<CookieBasedSessionStateProto> = {
   name: 'envoy.http.stateful_session.cookie',

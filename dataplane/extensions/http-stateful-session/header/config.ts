@@ -3,10 +3,10 @@
 
 import type { FieldError, Result } from '../../../../common/result.ts';
 import type { HeaderBasedSessionStateProto } from '../../../../proto/gen/types.ts';
+import type { HeaderSessionData } from '../../../api/config/session-state.ts';
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
 import { Compilation } from '../../../compile/compilation.ts';
 import { headerName } from '../../../compile/matchers.ts';
-import type { HeaderSessionData } from '../../http/stateful-session/data.ts';
 
 export const headerSession: ExtensionConfigFactory<HeaderBasedSessionStateProto> = {
   name: 'envoy.http.stateful_session.header',

@@ -3,12 +3,13 @@ import { test } from 'node:test';
 import { fakeFilterContext } from '../../../../test/fakes/hcm.ts';
 import { FakeStreamInfo } from '../../../../test/fakes/stream-info.ts';
 import { FakeTimers } from '../../../../test/fakes/timers.ts';
+import type { CookieSessionData } from '../../../api/config/session-state.ts';
 import { RequestHeaders, ResponseHeaders } from '../../../api/headers.ts';
 import type { StreamDecoderFilterCallbacks } from '../../../api/http-filter.ts';
 import type { OverrideHost } from '../../../api/load-balancing.ts';
 import { ResponseFlag } from '../../../api/stream-info.ts';
 import { HolderStore } from '../../../stats/store.ts';
-import type { CookieSessionData, StatefulSessionData, StatefulSessionRouteData } from './data.ts';
+import type { StatefulSessionData, StatefulSessionRouteData } from './data.ts';
 import { statefulSession } from './filter.ts';
 import { encodeSessionCookie } from './session-cookie.ts';
 

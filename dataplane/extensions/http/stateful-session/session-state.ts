@@ -1,5 +1,6 @@
 // How a client keeps its session's host: in a cookie or in a header. Made by the filter's config, shared by its streams.
 
+import type { CookieSessionData, SessionStateData } from '../../../api/config/session-state.ts';
 import {
   getField,
   type HeaderFields,
@@ -7,7 +8,6 @@ import {
   setField,
 } from '../../../api/headers.ts';
 import { cookieValue, setCookieValue } from '../../../matcher/cookies.ts';
-import type { CookieSessionData, SessionStateData } from './data.ts';
 import { decodeSessionCookie, encodeSessionCookie, strictBase64 } from './session-cookie.ts';
 
 export interface SessionState {
