@@ -1,6 +1,7 @@
-// Localities, zones and weights, beside Envoy.
+// Localities, zones and subsets, beside Envoy.
 
-import { localitiesTopic } from './scenarios/localities.ts';
+import { localities, zoneAwareRouting } from './scenarios/localities.ts';
 import { testTopic } from './topic.ts';
 
-testTopic(localitiesTopic);
+testTopic(localities);
+testTopic(zoneAwareRouting);

@@ -1,300 +1,278 @@
-// Scenarios: which locality and which host of it gets what: weights, zones, least request, and drop_overload.
+// Scenarios: shares of localities, zones, and subsets of hosts.
 
 import {
   alike,
   always,
   type Fragment,
   type HostScript,
-  hang,
   ok,
   type Scenario,
   type Topic,
 } from '../scenario.ts';
 
-const REQUESTS = 400;
-/** When they are made anew. */
-const zoneStructures = [
-  {
-    at: /lb_recalculate_zone_structures|lb_zone_cluster_too_small|lb_local_cluster_not_ok/,
-    reason: '**Zone structures**',
+const REQUESTS = 300;
+/** What chance has a hand in. */
+const noise = [/cx_|pending_total|lb_healthy_panic|lb_zone_routing|\.zone\./];
+/** Of the subset and zone structures that the main thread has in Envoy. */
+const mainThread = {
+  subsets: { at: /lb_subsets_(active|created)/, reason: '**Subsets** are counted by worker' },
+  zones: {
+    at: /lb_recalculate_zone_structures|lb_zone_cluster_too_small/,
+    reason: '**Zone structures** are counted by worker',
   },
-];
-const policies = 'type.googleapis.com/envoy.extensions.load_balancing_policies';
+};
 
-/** Each host's zone and weight: 'a', 'a', 'b' or 'a*3' for weight 3. */
-function hostsIn(zones: readonly string[]): readonly HostScript[] {
-  return zones.map((zone) => {
-    const [, weight = '1'] = zone.split('*');
-    return always(ok, { endpoint: { load_balancing_weight: Number(weight) } });
-  });
+function host(health_status: string): HostScript {
+  return always(ok, { endpoint: { health_status } });
 }
 
-/** One locality per zone, with weights where they are given. */
-function localities(
-  zones: readonly string[],
-  weights: Readonly<Record<string, number>> = {},
-): NonNullable<Scenario['endpoints']> {
-  const zoneOf = (zone: string) => zone.split('*')[0] ?? '';
-  return (endpoints) =>
-    [...new Set(zones.map(zoneOf))].map((zone) => ({
-      locality: { zone },
-      ...(weights[zone] === undefined ? {} : { load_balancing_weight: weights[zone] }),
-      lb_endpoints: endpoints.filter((_, i) => zoneOf(zones[i] ?? '') === zone),
-    }));
+interface Zone {
+  readonly weight?: number;
+  readonly hosts: readonly string[];
 }
 
-function shared(
+function zones(
   name: string,
-  zones: readonly string[],
+  list: readonly Zone[],
   shares: readonly number[],
   cluster: Fragment,
-  weights: Readonly<Record<string, number>> = {},
 ): Scenario {
-  const used = zones.filter((_, i) => (shares[i] ?? 0) > 0);
-  const isOneZone = new Set(used).size === 1;
   return {
     name,
-    hosts: hostsIn(zones),
-    endpoints: localities(zones, weights),
+    hosts: list.flatMap(({ hosts }) => hosts.map(host)),
+    endpoints: (all) => {
+      let from = 0;
+      return list.map(({ weight, hosts }, i) => {
+        const lb_endpoints = all.slice(from, from + hosts.length);
+        from += hosts.length;
+        return {
+          locality: { region: 'here', zone: `z${i}` },
+          ...(weight === undefined ? {} : { load_balancing_weight: weight }),
+          lb_endpoints,
+        };
+      });
+    },
     cluster,
     drive: async (scene) => {
       await scene.send({ count: REQUESTS, concurrent: 4 });
     },
     picks: { chiSquared: true, shares },
-    // Connections are made as chance wants them; which way a request goes is chance, too.
-    ignoreStats: isOneZone
-      ? [/cx_|pending_total/]
-      : [/cx_|pending_total|lb_zone_routing|lb_zone_no_capacity|zone\.a\./],
-    differences: zoneStructures,
+    ignoreStats: noise,
   };
 }
 
-function extension(name: string, fields: Fragment): Fragment {
-  const typed_config = { '@type': `${policies}.${name}`, ...fields };
-  const policy = { typed_extension_config: { name: 'p', typed_config } };
-  return { load_balancing_policy: { policies: [policy] } };
+const up = 'HEALTHY';
+const down = 'UNHEALTHY';
+const weighted = { common_lb_config: { locality_weighted_lb_config: {} } };
+
+/** Hosts of two versions, one of them also a canary. */
+const versions: readonly HostScript[] = [
+  { version: 'v1', stage: 'prod' },
+  { version: 'v1', stage: 'canary' },
+  { version: 'v2', stage: 'prod' },
+].map((values) =>
+  always(ok, { endpoint: { metadata: { filter_metadata: { 'envoy.lb': values } } } }),
+);
+
+function subsets(
+  name: string,
+  lb_subset_config: Fragment,
+  match: Fragment | null,
+  more: Partial<Scenario> = {},
+): Scenario {
+  return {
+    name,
+    hosts: versions,
+    cluster: { lb_subset_config },
+    route: match === null ? {} : { metadata_match: { filter_metadata: { 'envoy.lb': match } } },
+    drive: async (scene) => {
+      await scene.send({ count: 12 });
+    },
+    picks: { within: 0 },
+    differences: [mainThread.subsets],
+    ...more,
+  };
 }
 
-const random = (locality_lb_config: Fragment): Fragment =>
-  extension('random.v3.Random', { locality_lb_config });
-const weighted = { locality_weighted_lb_config: {} };
-const byWeight = { common_lb_config: weighted };
+const byVersion = { subset_selectors: [{ keys: ['version'] }] };
 
-const byLocalityWeight: readonly Scenario[] = [
-  shared(
-    'locality weights 3 to 1, whatever the number of hosts',
-    ['a', 'b', 'b'],
-    [0.75, 0.125, 0.125],
-    byWeight,
-    { a: 3, b: 1 },
+const subsetScenarios: readonly Scenario[] = [
+  subsets('a subset of one host', byVersion, { version: 'v2' }, { picks: 'exact' }),
+  subsets('a subset of two hosts', byVersion, { version: 'v1' }),
+  subsets('NO_FALLBACK: nobody is there, 503 UH', byVersion, { version: 'v3' }),
+  subsets(
+    'ANY_ENDPOINT: nobody is there, so anybody',
+    { ...byVersion, fallback_policy: 'ANY_ENDPOINT' },
+    { version: 'v3' },
   ),
-  shared('the same by an extension', ['a', 'b', 'b'], [0.75, 0.125, 0.125], random(weighted), {
-    a: 3,
-    b: 1,
-  }),
-  shared('a locality without a weight gets nothing', ['a', 'b'], [1, 0], byWeight, { a: 1 }),
-  {
-    ...shared(
-      'a locality with half of its hosts gets 0.7 of its weight',
-      ['a', 'a', 'b'],
-      [7 / 17, 0, 10 / 17],
-      byWeight,
-      { a: 1, b: 1 },
-    ),
-    hosts: [always(ok), always(ok, { endpoint: { health_status: 'UNHEALTHY' } }), always(ok)],
-  },
-  shared(
-    'locality weights are not heeded unless asked for',
-    ['a', 'b'],
-    [0.5, 0.5],
-    {},
+  subsets(
+    'DEFAULT_SUBSET: nobody is there, so the default',
+    { ...byVersion, fallback_policy: 'DEFAULT_SUBSET', default_subset: { stage: 'prod' } },
+    { version: 'v3' },
+  ),
+  subsets('a key that no selector has is no match', byVersion, { stage: 'prod' }),
+  subsets('no metadata_match at all', byVersion, null),
+  subsets(
+    'KEYS_SUBSET: the selector falls back to fewer keys',
     {
-      a: 9,
-      b: 1,
-    },
-  ),
-];
-
-// Sidecars: 40 % in our zone a, 40 % in b, 20 % in c (the topic's bootstrap).
-const zoneAware = (fields: Fragment = {}): Fragment => ({
-  lb_policy: 'RANDOM',
-  common_lb_config: { zone_aware_lb_config: { min_cluster_size: 1, ...fields } },
-});
-
-const byZone: readonly Scenario[] = [
-  shared(
-    'all stays in the own zone while its share is not less',
-    ['a', 'a', 'b', 'b'],
-    [0.5, 0.5, 0, 0],
-    zoneAware(),
-  ),
-  shared(
-    'what the own zone has no share for goes to spare shares of others',
-    ['a', 'a', 'b', 'b', 'b', 'b', 'c', 'c'],
-    [...Array(2).fill(0.3125), ...Array(4).fill(0.0625), ...Array(2).fill(0.0625)],
-    zoneAware(),
-  ),
-  shared(
-    'zones do not matter to a cluster below min_cluster_size',
-    ['a', 'b', 'b'],
-    Array(3).fill(1 / 3),
-    {
-      lb_policy: 'RANDOM',
-    },
-  ),
-  shared(
-    'zones matter by themselves to a cluster of six',
-    ['a', 'a', 'a', 'b', 'b', 'b'],
-    [...Array(3).fill(1 / 3), 0, 0, 0],
-    {
-      lb_policy: 'RANDOM',
-    },
-  ),
-  shared(
-    'routing_enabled 50: half of the requests heed zones',
-    ['a', 'b'],
-    [0.75, 0.25],
-    zoneAware({ routing_enabled: { value: 50 } }),
-  ),
-  shared(
-    'force_local_zone keeps all in the own zone',
-    ['a', 'b', 'b', 'b'],
-    [1, 0, 0, 0],
-    random({ zone_aware_lb_config: { min_cluster_size: 1, force_local_zone: {} } }),
-  ),
-  shared(
-    'force_local_zone asks for so many hosts in the own zone',
-    ['a', 'b', 'b', 'b'],
-    // 25 % of 40 % stay; of the rest everything is b's.
-    [0.625, 0.125, 0.125, 0.125],
-    random({ zone_aware_lb_config: { min_cluster_size: 1, force_local_zone: { min_size: 2 } } }),
-  ),
-  shared(
-    'locality_basis HEALTHY_HOSTS_WEIGHT counts weights',
-    ['a*1', 'b*9'],
-    [0.25, 0.75],
-    random({
-      zone_aware_lb_config: { min_cluster_size: 1, locality_basis: 'HEALTHY_HOSTS_WEIGHT' },
-    }),
-  ),
-];
-
-const byHost: readonly Scenario[] = [
-  {
-    ...shared(
-      'round robin by weights 5, 1 and 1',
-      ['a*5', 'a*1', 'a*1'],
-      [5 / 7, 1 / 7, 1 / 7],
-      {},
-    ),
-    name: 'round robin by weights 5, 1 and 1',
-    picks: { within: 16 },
-  },
-  shared('random heeds no weights', ['a*5', 'a*1'], [0.5, 0.5], { lb_policy: 'RANDOM' }),
-  {
-    ...shared('least request by weights 2 and 1, one request at a time', ['a*2', 'a*1'], [], {
-      lb_policy: 'LEAST_REQUEST',
-    }),
-    drive: async (scene) => {
-      await scene.send({ count: 90 });
-    },
-    picks: { within: 12 },
-  },
-  {
-    name: 'least request with a full scan never takes the busy host',
-    hosts: alike(3, {
-      kind: 'http1',
-      script: (_count, { path }) => (path === '/waits' ? hang : ok),
-    }),
-    cluster: extension('least_request.v3.LeastRequest', { selection_method: 'FULL_SCAN' }),
-    drive: async (scene) => {
-      const waiting = scene.send({ path: '/waits' });
-      await scene.untilTries(1);
-      await scene.send({ count: 60 });
-      const busy = scene.tries[0]?.host;
-      scene.note('to the busy host', scene.tries.filter(({ host }) => host === busy).length);
-      const idle = new Set(scene.tries.map(({ host }) => host)).size - 1;
-      scene.note('idle hosts used', idle);
-      scene.release({ status: 200, body: 'at last\n' });
-      await waiting;
-    },
-    picks: 'any',
-    requests: 'any',
-    differences: zoneStructures,
-  },
-  {
-    ...shared('hosts that came at once share alike in slow start', ['a', 'a'], [0.5, 0.5], {
-      round_robin_lb_config: { slow_start_config: { slow_start_window: '3600s' } },
-    }),
-  },
-];
-
-const refusals: readonly Scenario[] = [
-  {
-    name: 'fail_traffic_on_panic: nobody is asked in panic',
-    hosts: alike(3, always(ok, { endpoint: { health_status: 'UNHEALTHY' } })),
-    cluster: { common_lb_config: { zone_aware_lb_config: { fail_traffic_on_panic: true } } },
-    drive: async (scene) => {
-      await scene.send({ count: 5 });
-    },
-    picks: 'exact',
-    differences: zoneStructures,
-  },
-  {
-    name: 'drop_overloads of 100 % refuse everything',
-    hosts: [always(ok)],
-    cluster: dropping(100),
-    drive: async (scene) => {
-      await scene.send({ count: 5 });
-    },
-    route: { retry_policy: { retry_on: '5xx' } },
-    picks: 'exact',
-    differences: zoneStructures,
-  },
-  {
-    name: 'drop_overloads of 0 % refuse nothing',
-    hosts: [always(ok)],
-    cluster: dropping(0),
-    drive: async (scene) => {
-      await scene.send({ count: 5 });
-    },
-    picks: 'exact',
-    differences: zoneStructures,
-  },
-];
-
-function dropping(numerator: number): Fragment {
-  const drop_overloads = [{ category: 'load', drop_percentage: { numerator } }];
-  return { load_assignment: { policy: { drop_overloads } } };
-}
-
-/** Nobody sends them anything. */
-function sidecars(zone: string, count: number): Fragment {
-  const lb_endpoints = Array.from({ length: count }, (_, i) => ({
-    endpoint: {
-      address: { socket_address: { address: `127.1.${zone.charCodeAt(0)}.${i}`, port_value: 1 } },
-    },
-  }));
-  return { locality: { zone }, lb_endpoints };
-}
-
-export const localitiesTopic: Topic = {
-  name: 'localities, zones, weights, drop_overload',
-  bootstrap: {
-    node: { locality: { zone: 'a' } },
-    cluster_manager: { local_cluster_name: 'sidecars' },
-    static_resources: {
-      clusters: [
+      subset_selectors: [
         {
-          name: 'sidecars',
-          type: 'STATIC',
-          load_assignment: {
-            cluster_name: 'sidecars',
-            endpoints: [sidecars('a', 4), sidecars('b', 4), sidecars('c', 2)],
-          },
+          keys: ['version', 'stage'],
+          fallback_policy: 'KEYS_SUBSET',
+          fallback_keys_subset: ['version'],
         },
+        { keys: ['version'] },
       ],
     },
-  },
-  scenarios: [...byLocalityWeight, ...byZone, ...byHost, ...refusals],
+    { version: 'v1', stage: 'nowhere' },
+  ),
+  subsets(
+    'single_host_per_subset',
+    { subset_selectors: [{ keys: ['stage'], single_host_per_subset: true }] },
+    { stage: 'canary' },
+    { picks: 'exact' },
+  ),
+  subsets(
+    'panic_mode_any: an unhealthy subset panics into all hosts',
+    { ...byVersion, panic_mode_any: true },
+    { version: 'v2' },
+  ),
+];
+
+export const localities: Topic = {
+  name: 'localities and subsets',
+  scenarios: [
+    zones(
+      'locality weights 1 to 3',
+      [
+        { weight: 1, hosts: [up] },
+        { weight: 3, hosts: [up, up] },
+      ],
+      [0.25, 0.375, 0.375],
+      weighted,
+    ),
+    zones(
+      'a locality without a weight gets nothing',
+      [{ weight: 1, hosts: [up] }, { hosts: [up] }],
+      [1, 0],
+      weighted,
+    ),
+    zones(
+      'a locality with a part of its hosts gets less',
+      [
+        { weight: 1, hosts: [up, down] },
+        { weight: 1, hosts: [up, up] },
+      ],
+      // 0.7 to 1.
+      [0.41176, 0, 0.29412, 0.29412],
+      weighted,
+    ),
+    zones(
+      'without locality weighting weights of localities do nothing',
+      [
+        { weight: 1, hosts: [up] },
+        { weight: 9, hosts: [up] },
+      ],
+      [0.5, 0.5],
+      {},
+    ),
+    zones(
+      'locality weights by the extension, for random',
+      [
+        { weight: 1, hosts: [up] },
+        { weight: 3, hosts: [up] },
+      ],
+      [0.25, 0.75],
+      {
+        lb_policy: 'LOAD_BALANCING_POLICY_CONFIG',
+        load_balancing_policy: {
+          policies: [
+            {
+              typed_extension_config: {
+                name: 'envoy.load_balancing_policies.random',
+                typed_config: {
+                  '@type':
+                    'type.googleapis.com/envoy.extensions.load_balancing_policies.random.v3.Random',
+                  locality_lb_config: { locality_weighted_lb_config: {} },
+                },
+              },
+            },
+          ],
+        },
+      },
+    ),
+    ...subsetScenarios,
+  ],
 };
+
+const zoneAware: Fragment = {
+  common_lb_config: { zone_aware_lb_config: { min_cluster_size: 2 } },
+};
+
+const scenarios: readonly Scenario[] = [
+  zones(
+    'as many hosts here as there: all stays here',
+    [{ hosts: [up, up] }, { hosts: [up, up] }],
+    [0.5, 0.5, 0, 0],
+    zoneAware,
+  ),
+  zones(
+    'fewer hosts here than our share: the rest goes over',
+    [{ hosts: [up] }, { hosts: [up, up, up] }],
+    [0.5, 1 / 6, 1 / 6, 1 / 6],
+    zoneAware,
+  ),
+  zones(
+    'fewer hosts than min_cluster_size: zones do not matter',
+    [{ hosts: [up] }, { hosts: [up] }],
+    [0.5, 0.5],
+    { common_lb_config: { zone_aware_lb_config: {} } },
+  ),
+  zones(
+    'a host that is down here sends a part over',
+    [{ hosts: [up, down] }, { hosts: [up, up] }],
+    [2 / 3, 0, 1 / 6, 1 / 6],
+    zoneAware,
+  ),
+  {
+    ...zones('x', [{ hosts: [down] }, { hosts: [down] }], [0, 0], {
+      common_lb_config: {
+        zone_aware_lb_config: { fail_traffic_on_panic: true, min_cluster_size: 2 },
+      },
+    }),
+    name: 'fail_traffic_on_panic: 503 UH instead of panic',
+    hosts: alike(2, host(down)),
+    drive: async (scene) => {
+      await scene.send({ count: 3 });
+    },
+    picks: 'exact',
+  },
+];
+
+/** Where this proxy is: zone z0; its own cluster has as many hosts in either zone. */
+function zoneTopic(): Topic {
+  const own = (zone: string, port: number): Fragment => ({
+    locality: { region: 'here', zone },
+    lb_endpoints: [
+      { endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } } },
+    ],
+  });
+  return {
+    name: 'zone-aware routing',
+    bootstrap: {
+      node: { locality: { region: 'here', zone: 'z0' } },
+      cluster_manager: { local_cluster_name: 'own' },
+      static_resources: {
+        clusters: [
+          {
+            ...{ name: 'own', type: 'STATIC', connect_timeout: '1s' },
+            load_assignment: { cluster_name: 'own', endpoints: [own('z0', 1), own('z1', 2)] },
+          },
+        ],
+      },
+    },
+    scenarios: scenarios.map((one) => ({ ...one, differences: [mainThread.zones] })),
+  };
+}
+
+export const zoneAwareRouting = zoneTopic();
