@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { prioritySetOf, StubHost } from '../../../test/fakes/lb.ts';
 import type { UpstreamHost } from '../host.ts';
 import { priorityLoad } from './host-set.ts';
 
@@ -167,7 +168,8 @@ for (const { name, p, healthy, degraded, panic, ...given } of table) {
       priority(all, healthyCount, degradedCount ?? 0, excludedCount ?? 0),
     );
     const threshold = 'threshold' in given ? given.threshold : 50;
-    const load = priorityLoad(priorities, policy, threshold);
+    const { availability, ...load } = priorityLoad(priorities, policy, threshold);
+    assert.equal(availability.healthy.length, priorities.length);
     assert.deepEqual(load, { healthy, degraded, panic });
   });
 }
@@ -188,4 +190,20 @@ test('the loads of every small shape add up to 100', () => {
       }
     }
   }
+});
+
+test('weighted_priority_health counts weights, but panic goes by the number of hosts', () => {
+  const hosts = [
+    new StubHost('a', { weight: 1 }),
+    new StubHost('b', { weight: 6, health: 'unhealthy' }),
+    new StubHost('c', { weight: 3, health: 'degraded' }),
+    new StubHost('d', { weight: 90, health: 'unhealthy', isExcluded: true }),
+    new StubHost('e', { priority: 1 }),
+  ];
+  const set = prioritySetOf(hosts, { weightedPriorityHealth: true });
+  // 140 * 1/10 healthy, 140 * 3/10 degraded.
+  const { healthy, degraded, panic } = priorityLoad(set.priorities, set, 50);
+  assert.deepEqual(healthy, [14, 86]);
+  assert.deepEqual(degraded, [0, 0]);
+  assert.deepEqual(panic, [false, false]);
 });

@@ -105,6 +105,38 @@ test('weighted least request divides the weight by active requests + 1 to the bi
   assert.ok(Math.abs(share(2) - 0.125 / 1.125) < 0.001, '2/16 against 1');
 });
 
+test('a full scan finds the idle ones of all, each as likely', () => {
+  const active = [3, 0, 5, 0, 0, 1];
+  const hosts = active.map((count, i) => new StubHost(String(i), 1, count));
+  const seen = counts(picker(leastRequestOf({ selection: 'FULL_SCAN' }), hosts), 30_000);
+  assert.deepEqual(Object.keys(seen).sort(), ['1', '3', '4']);
+  // 99.9 % interval of a binomial(30000, 1/3): 10000 +- 3.29 * 81.6
+  for (const count of Object.values(seen)) assert.ok(Math.abs(count - 10_000) < 269);
+});
+
+test('with unequal weights a full scan goes by weights, as Envoy does', () => {
+  const hosts = [new StubHost('a', 2, 9), new StubHost('b', 1, 9)];
+  const seen = counts(picker(leastRequestOf({ selection: 'FULL_SCAN' }), hosts), 3000);
+  assert.ok(Math.abs(seen['a']! - 2000) <= 2);
+});
+
+test('EDF that begins at some pick is as smooth as from the first one', () => {
+  const weights: Record<string, number> = { a: 5, b: 2, c: 1 };
+  const weightOf = (item: string) => weights[item]!;
+  const items = Object.keys(weights);
+  for (let picks = 0; picks < 16; picks++) {
+    const scheduler = new EdfScheduler(items, weightOf, picks);
+    const got: Record<string, number> = { a: 0, b: 0, c: 0 };
+    for (let i = 1; i <= 24; i++) {
+      got[scheduler.pick(weightOf)!]!++;
+      for (const item of items) {
+        const off = Math.abs(got[item]! - (i * weightOf(item)) / 8);
+        assert.ok(off <= 1.5, `${item} is ${off} off after ${picks} and ${i} picks`);
+      }
+    }
+  }
+});
+
 test('an empty list gives no host under every policy', () => {
   for (const data of [defaultRoundRobin, leastRequest, random]) {
     assert.equal(picker(data, [])(), null);

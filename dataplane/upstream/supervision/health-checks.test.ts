@@ -18,7 +18,13 @@ import type { ClusterConfig, HostConfig, PlacedAssignment } from '../../api/conf
 import { takeSnapshot } from '../../stats/snapshot.ts';
 import { HolderStore } from '../../stats/store.ts';
 import { ReportIndex } from '../host-report.ts';
-import { ClusterWord, readWord, SharedChunks, writeWord } from '../shared-state.ts';
+import {
+  ClusterWord,
+  readHealthySince,
+  readWord,
+  SharedChunks,
+  writeWord,
+} from '../shared-state.ts';
 import { ClusterSupervision } from './cluster-supervision.ts';
 import { SlotAllocator } from './slot-allocator.ts';
 
@@ -192,6 +198,26 @@ test('a host that fails, or that discovery calls unhealthy, leaves at once; so d
   await checked(4);
   place();
   assert.deepEqual(flags(), []);
+});
+
+test('slow start begins with the check that passes, without checks when a host comes', async () => {
+  const { add, place, timers, chunks, hosts } = setUp();
+  const since = () => hosts().map((placed) => readHealthySince(chunks.ref(placed)));
+  const [one, two] = [await host(), await host()];
+  add(eds);
+  place(one.config);
+  assert.deepEqual(since(), [1000]);
+  timers.advance(2000);
+  place(one.config, two.config);
+  assert.deepEqual(since(), [1000, 3000]);
+
+  const checkedToo = setUp();
+  checkedToo.add({ ...eds, healthCheck: checks });
+  checkedToo.place(one.config);
+  const passedAt = () => readHealthySince(checkedToo.chunks.ref(checkedToo.hosts()[0]!));
+  assert.equal(passedAt(), 0);
+  await checkedToo.checked(1);
+  assert.equal(passedAt(), 1000);
 });
 
 test('new hosts do not count until their first check where the config says so', async () => {
