@@ -51,6 +51,8 @@ export interface StreamOwner {
   readonly connection: Connection;
   readonly config: HttpConnectionManagerConfig;
   readonly filterChainName: string;
+  /** What network filters left for the requests of the connection; null = nothing. */
+  connectionFilterState(): StreamInfo['filterState'];
   readonly isHttp2: boolean;
   protocol(): Protocol;
   /**
@@ -123,6 +125,8 @@ export class ActiveStream
       nowMs,
       config.clock.wallMs(),
     );
+    const filterState = owner.connectionFilterState();
+    if (filterState !== null) this.streamInfo.filterState = new Map(filterState);
     this.#owner = owner;
     this.#config = config;
     this.#filterManager = new FilterManager(this, config.filters, config.bufferLimitBytes);
@@ -548,7 +552,8 @@ export class ActiveStream
       }
       if (this.#owner.closesAfterResponse(this.#isLastResponse)) fields.push('connection', 'close');
     }
-    stats.chargeResponse(headers.status);
+    // Checks would drown the rest.
+    if (!this.streamInfo.isHealthCheck) stats.chargeResponse(headers.status);
     this.streamInfo.responseCode = headers.status;
     const nowMs = config.clock.nowMs();
     this.streamInfo.firstDownstreamTxByteMs = nowMs;

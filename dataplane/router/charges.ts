@@ -8,9 +8,14 @@ import { RequestTrait } from './control-headers.ts';
 import type { RouterStream } from './stream-state.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
+/** dynamic_stats, and it is no health check (Envoy counts none by their answers). */
+export function isCharged({ config, streamInfo }: RouterStream): boolean {
+  return config.dynamicStats && !streamInfo.isHealthCheck;
+}
+
 /** `host` null = none took part. */
 export function chargeCode(stream: RouterStream, status: number, host: Host | null): void {
-  if (!stream.config.dynamicStats) return;
+  if (!isCharged(stream)) return;
   const isInternal = (stream.traits & RequestTrait.Internal) !== 0;
   stream.cluster!.stats.chargeResponseCode(status, isInternal, host?.canary ?? false);
   if (host === null) return;
@@ -21,7 +26,7 @@ export function chargeCode(stream: RouterStream, status: number, host: Host | nu
 /** A response's head that goes to the client. */
 export function chargeResponse(stream: RouterStream, headers: ResponseHeaders, host: Host): void {
   const { status } = headers;
-  if (!stream.config.dynamicStats) return;
+  if (!isCharged(stream)) return;
   const isInternal = (stream.traits & RequestTrait.Internal) !== 0;
   const isCanary = host.canary || getField(headers.fields, 'x-envoy-upstream-canary') === 'true';
   stream.cluster!.stats.chargeResponseCode(status, isInternal, isCanary);

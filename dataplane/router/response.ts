@@ -15,7 +15,7 @@ import {
   overloaded,
   reply,
 } from './answers.ts';
-import { chargeAbort, chargeCode, chargeResponse, countSuccess } from './charges.ts';
+import { chargeAbort, chargeCode, chargeResponse, countSuccess, isCharged } from './charges.ts';
 import { RequestTrait } from './control-headers.ts';
 import { setIssuedCookies } from './hash-key.ts';
 import { forgetRequest, othersMayAnswer, winHedge } from './hedge.ts';
@@ -200,7 +200,7 @@ export function completeUpstream(stream: RouterStream, request: UpstreamRequest)
     stream.isUpstreamEnded = true;
     return;
   }
-  if (completeMs !== -1 && !stream.isTunnel && stream.config.dynamicStats) {
+  if (completeMs !== -1 && !stream.isTunnel && isCharged(stream)) {
     const { stats } = stream.cluster!;
     const rqTimeMs = stream.streamInfo.lastUpstreamRxByteMs - completeMs;
     stats.recordRqTime(rqTimeMs);

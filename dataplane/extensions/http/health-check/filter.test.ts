@@ -180,3 +180,12 @@ test('a cluster that is not there fails the check, whatever its percentage', () 
   check(subject);
   assert.deepEqual(lastLog(subject), [503, LH, 'health_check_failed_no_cluster_found']);
 });
+
+test('checks are not counted by their answers', () => {
+  const { subject } = scenario(answersHere);
+  check(subject);
+  assert.equal(subject.stat('http.test.downstream_rq_completed'), 0);
+  subject.get('/other');
+  answer(subject, 200);
+  assert.equal(subject.stat('http.test.downstream_rq_completed'), 1);
+});
