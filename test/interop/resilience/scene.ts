@@ -121,11 +121,14 @@ export class Scene {
     });
   }
 
+  /** A stat below `cluster.<main>.`; 0 = there is none. */
+  async stat(name: string): Promise<number> {
+    return Number((await readStats(this))[`cluster.${name}`] ?? 0);
+  }
+
   /** Until a stat below `cluster.<main>.` is so. */
   untilStat(name: string, holds: (value: number) => boolean): Promise<void> {
-    return this.until(name, async () =>
-      holds(Number((await readStats(this))[`cluster.${name}`] ?? 0)),
-    );
+    return this.until(name, async () => holds(await this.stat(name)));
   }
 
   /** Until the hosts have seen so many tries in all. */

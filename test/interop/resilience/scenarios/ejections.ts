@@ -352,7 +352,7 @@ async function isEjected(scene: Parameters<Scenario['drive']>[0]): Promise<boole
   return (await scene.status())['h0']?.health['failed_outlier_check'] === true;
 }
 
-export const outlier: Topic = {
+export const ejections: Topic = {
   name: 'outlier detection',
   scenarios: [...consecutive, ...limits, ...rates],
 };
