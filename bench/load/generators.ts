@@ -75,7 +75,12 @@ function uploadScript(bytes: number, directory: string): string {
   return file;
 }
 
-async function runClient(core: number, file: string, args: readonly string[]): Promise<LoadResult> {
+/** One of our own load clients; its last line is its result. */
+export async function runClient(
+  core: number,
+  file: string,
+  args: readonly string[],
+): Promise<LoadResult> {
   const program = join(import.meta.dirname, file);
   const child = spawn('taskset', ['-c', String(core), process.execPath, program, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -42,13 +42,15 @@ test('the latency rises at once, and falls by the time that has passed', () => {
   const { timers, hosts } = setUp(1);
   const { meter } = hosts[0]!;
   const now = () => timers.clock.nowMs();
-  assert.equal(meter.latencyMs(now()), 30);
+  assert.equal(meter.latencyMs(now(), 0), 30);
   meter.onResponseHeaders(200, [], 100);
-  assert.equal(meter.latencyMs(now()), 100);
+  assert.equal(meter.latencyMs(now(), 0), 100);
   timers.advance(10_000);
+  const faded = 30 + (100 - 30) * Math.exp(-1);
+  assert.ok(Math.abs(meter.latencyMs(now(), 0) - faded) < 1e-9, 'towards the default');
   meter.onResponseHeaders(200, [], 10);
   const expected = 100 * Math.exp(-1) + 10 * (1 - Math.exp(-1));
-  assert.ok(Math.abs(meter.latencyMs(now()) - expected) < 1e-9);
+  assert.ok(Math.abs(meter.latencyMs(now(), 0) - expected) < 1e-9);
 });
 
 test('a host that fails fast looks slow', () => {
@@ -58,21 +60,33 @@ test('a host that fails fast looks slow', () => {
   hosts[2]!.meter.onAbandoned(5000);
   const now = timers.clock.nowMs();
   assert.deepEqual(
-    hosts.map(({ meter }) => meter.latencyMs(now)),
+    hosts.map(({ meter }) => meter.latencyMs(now, 0)),
     [1000, 1000, 5000],
   );
+});
+
+test('whom nobody has measured lately gets one request at a time', () => {
+  const { timers, hosts } = setUp(1);
+  const { meter } = hosts[0]!;
+  const latency = (active: number) => meter.latencyMs(timers.clock.nowMs(), active);
+  assert.deepEqual([latency(0), latency(1)], [30, 1000], 'new');
+  meter.onResponseHeaders(200, [], 20);
+  assert.deepEqual([latency(0), latency(1)], [20, 20]);
+  timers.advance(10_001);
+  assert.deepEqual([latency(0), latency(1)], [20, 1000], 'forgotten');
 });
 
 test('giving up early says nothing of a host that takes longer as a rule', () => {
   const { timers, hosts } = setUp(1);
   hosts[0]!.meter.onResponseHeaders(200, [], 200);
   hosts[0]!.meter.onAbandoned(50);
-  assert.equal(hosts[0]!.meter.latencyMs(timers.clock.nowMs()), 200);
+  assert.equal(hosts[0]!.meter.latencyMs(timers.clock.nowMs(), 0), 200);
 });
 
 test('the cheaper of two that differ: latency, requests under way and weight', () => {
   const two = setUp(2);
   two.hosts[0]!.meter.onResponseHeaders(200, [], 100);
+  two.hosts[1]!.meter.onResponseHeaders(200, [], 30);
   assert.deepEqual(two.shares(100), [0, 1]);
   two.hosts[1]!.active = 9;
   assert.deepEqual(two.shares(100), [1, 0], '100 x 1 against 30 x 10');
@@ -87,6 +101,9 @@ test('a slow host out of ten gets nothing until its past has faded', () => {
   assert.equal(shares(1000)[0], 0);
   // The others are measured on; it is not.
   timers.advance(60_000);
-  for (const { meter } of hosts.slice(1)) meter.onResponseHeaders(200, [], 30);
-  assert.ok(shares(1000)[0]! > 0.05, 'it is tried again');
+  for (const host of hosts.slice(1)) {
+    host.meter.onResponseHeaders(200, [], 30);
+    host.active = 1;
+  }
+  assert.ok(shares(1000)[0]! > 0.05, 'it is tried again when the others are busy');
 });

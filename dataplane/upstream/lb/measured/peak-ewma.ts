@@ -14,13 +14,14 @@ export class LatencyMeter implements HostMeter {
   readonly #data: PeakEwmaData;
   readonly #clock: Clock;
   #latencyMs: number;
+  /** When it was measured last; -Infinity = never. */
   #atMs: number;
 
   constructor(data: PeakEwmaData, clock: Clock) {
     this.#data = data;
     this.#clock = clock;
     this.#latencyMs = data.defaultLatencyMs;
-    this.#atMs = clock.nowMs();
+    this.#atMs = Number.NEGATIVE_INFINITY;
   }
 
   onResponseHeaders(status: number, _fields: HeaderFields, elapsedMs: number): void {
@@ -43,15 +44,24 @@ export class LatencyMeter implements HostMeter {
     const nowMs = this.#clock.nowMs();
     if (ms > this.#latencyMs) this.#latencyMs = ms;
     else {
-      const kept = Math.exp(-(nowMs - this.#atMs) / this.#data.decayTimeMs);
+      const kept = Math.exp((this.#atMs - nowMs) / this.#data.decayTimeMs);
       this.#latencyMs = this.#latencyMs * kept + ms * (1 - kept);
     }
     this.#atMs = nowMs;
   }
 
-  /** Faded since the last answer: who gets nothing any more is tried again one day. */
-  latencyMs(nowMs: number): number {
-    return this.#latencyMs * Math.exp(-(nowMs - this.#atMs) / this.#data.decayTimeMs);
+  /**
+   * What a request is to expect. What is long ago fades towards the default, so that who gets nothing any more is tried
+   * again one day; but whom nobody has measured lately gets one request at a time, or every caller's at once would
+   * fall upon an instance that has just started.
+   */
+  latencyMs(nowMs: number, active: number): number {
+    const { decayTimeMs, defaultLatencyMs, failureLatencyMs } = this.#data;
+    const kept = Math.exp((this.#atMs - nowMs) / decayTimeMs);
+    const target = Math.min(this.#latencyMs, defaultLatencyMs);
+    const faded = target + (this.#latencyMs - target) * kept;
+    const isProbed = active > 0 && nowMs - this.#atMs > decayTimeMs;
+    return isProbed ? Math.max(faded, failureLatencyMs) : faded;
   }
 }
 
@@ -90,5 +100,6 @@ export class PeakEwmaPicker implements Picker {
 
 function costOf(host: UpstreamHost, nowMs: number): number {
   const meter = host.meter as LatencyMeter; // its cluster gave it one of this policy
-  return (meter.latencyMs(nowMs) * (host.rqActive() + 1)) / host.weight();
+  const active = host.rqActive();
+  return (meter.latencyMs(nowMs, active) * (active + 1)) / host.weight();
 }
