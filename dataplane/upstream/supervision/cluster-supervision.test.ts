@@ -207,6 +207,33 @@ test('STRICT_DNS is warm after the first answer; a new config keeps the hosts un
   supervision.close();
 });
 
+test('the host of LOGICAL_DNS keeps its slot when its address changes, and the workers hear of it at once', async () => {
+  const { supervision, add, dns, told, stat, slots, timers } = setUp();
+  add({ type: 'LOGICAL_DNS', loadAssignment: assignmentOf([hostConfig('a')]) });
+  const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+  dns[0]!(['10.0.0.1', '10.0.0.2']);
+  await settle();
+  const before = slots();
+  timers.advance(5_000);
+  dns[1]!(['10.0.0.2', '10.0.0.1']);
+  await settle();
+  assert.deepEqual(told.slice(2), ['placed 10.0.0.1', 'warm orders', 'placed 10.0.0.2']);
+  assert.deepEqual(slots(), before);
+  assert.equal(stat('cluster.orders.membership_change'), 2);
+  supervision.close();
+});
+
+test('a cluster that chooses its hosts itself is warm at once', () => {
+  const { supervision, add, told } = setUp();
+  add({
+    type: 'AGGREGATE',
+    provided: { kind: 'AGGREGATE', clusters: ['a'] },
+    loadAssignment: null,
+  });
+  assert.deepEqual(told.slice(1), ['cluster orders', 'placed ', 'warm orders']);
+  assert.equal(supervision.get('orders')!.isWarm(), true);
+});
+
 test('a changed EDS cluster gets the assignment that is known; a removed one forgets it', () => {
   const { supervision, add, told } = setUp();
   add(eds);

@@ -10,7 +10,7 @@ export interface TableChange {
   /** `ip:port` */
   readonly added: ReadonlySet<string>;
   readonly removed: number;
-  /** Of those that stayed, how many are in another priority or locality. */
+  /** Of those that stayed, how many are in another priority or locality, or have another address (LOGICAL_DNS). */
   readonly moved: number;
   /** In how many priorities hosts came, went or moved. */
   readonly priorities: number;
@@ -69,7 +69,7 @@ export class HostTable {
         if (before === undefined) {
           added.add(address);
           priorities.add(priority);
-        } else if (!isAt(before, locality, priority)) {
+        } else if (before.address !== host.address || !isAt(before, locality, priority)) {
           moved++;
           priorities.add(before.priority).add(priority);
         } else if (isSameHost(before, host)) {

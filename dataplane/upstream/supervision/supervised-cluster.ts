@@ -16,6 +16,7 @@ import type {
   PlacedHost,
 } from '../../api/config/cluster.ts';
 import { DnsDiscovery } from '../discovery/dns-discovery.ts';
+import { type NamedBreaker, readBreaker } from '../error-ratio-breaker.ts';
 import { HealthCheckStats } from '../health/health-check-stats.ts';
 import { clearOwnFlags, HealthChecker } from '../health/health-checker.ts';
 import type { Transition } from '../health/interval.ts';
@@ -26,6 +27,7 @@ import type { OutlierReport } from '../outlier/outlier-event.ts';
 import { OutlierStats } from '../outlier/outlier-stats.ts';
 import type { OutlierStatus } from '../outlier/status.ts';
 import {
+  breakerWords,
   ClusterWord,
   HealthFlag,
   HostWord,
@@ -39,6 +41,15 @@ import { HostTable, hostAddress } from './host-table.ts';
 import { type Membership, MembershipStats } from './membership-stats.ts';
 import type { SupervisedParts } from './parts.ts';
 import { UpdateMerger } from './update-merger.ts';
+
+/** Discovery has none: its workers know them. */
+const noHosts: LoadAssignment = {
+  clusterName: '',
+  overprovisioningFactor: 140,
+  weightedPriorityHealth: false,
+  dropOverload: null,
+  localities: [],
+};
 
 export class SupervisedCluster {
   readonly slot: SlotAddress;
@@ -104,9 +115,8 @@ export class SupervisedCluster {
     this.#dns?.close();
     this.#dns = null;
     if (this.#config.provided !== null) {
-      this.#isCurrent = true;
-      this.#hasHosts = true;
-      this.#becomeWarm();
+      // Its former type may have had some.
+      this.place(noHosts);
       return;
     }
     if (type === 'EDS' || loadAssignment === null) return;
@@ -185,6 +195,22 @@ export class SupervisedCluster {
   /** Null = it has no outlier detection. */
   outlierStatus(): OutlierStatus | null {
     return this.#detector?.status() ?? null;
+  }
+
+  /** For /breakers. `nowMs`: Clock.machineMs. */
+  breakers(nowMs: number): NamedBreaker[] {
+    const { name, breaker, hostBreaker } = this.#config;
+    const { chunks } = this.#parts;
+    const read = (slot: SlotAddress) => readBreaker(breakerWords(chunks.ref(slot)), nowMs);
+    const all: NamedBreaker[] = [];
+    if (breaker !== null) {
+      all.push({ scope: 'cluster', name, address: '', status: read(this.slot) });
+    }
+    if (hostBreaker === null) return all;
+    for (const host of this.#table.hosts()) {
+      all.push({ scope: 'host', name, address: hostAddress(host), status: read(host) });
+    }
+    return all;
   }
 
   /** For /clusters. */
