@@ -48,9 +48,9 @@ test('a timer that stops another one due in the same tick wins', async () => {
     fired.push('first');
     second.stop();
   }, null);
-  // Within a slot the last inserted comes first.
-  second.start(1000);
+  // What is armed within one tick comes in the order of arming.
   first.start(1000);
+  second.start(1000);
   await measure(wheel, 1100);
   assert.deepEqual(fired, ['first']);
 });

@@ -25,6 +25,8 @@ const REAL_TIMER_BELOW_MS = 1000;
  * read first then: the answer that a timeout waited for may be among it, and nobody is to be blamed for our own pause.
  */
 const STALL_MS = 200;
+/** Timers armed since the last tick: no clock is read per arming, and most are disarmed before they need a slot. */
+const FRESH = SLOTS;
 /** Values of WheelTimer.slot that are not a slot number. */
 const NOT_ARMED = -1;
 const DUE = -2;
@@ -33,6 +35,7 @@ class WheelTimer implements Timer {
   next: WheelTimer | null = null;
   prev: WheelTimer | null = null;
   slot = NOT_ARMED;
+  delayMs = 0;
   /** Whole turns of the wheel still to wait. */
   rounds = 0;
   real: NodeJS.Timeout | null = null;
@@ -101,7 +104,7 @@ function fireLate(timer: WheelTimer): void {
  * The wheel's own interval runs only while something is armed and does not keep the process alive.
  */
 export class TimerWheel implements TimerService {
-  readonly #slots: (WheelTimer | null)[] = new Array<WheelTimer | null>(SLOTS).fill(null);
+  readonly #slots: (WheelTimer | null)[] = new Array<WheelTimer | null>(SLOTS + 1).fill(null);
   #current = 0;
   #armed = 0;
   #interval: NodeJS.Timeout | null = null;
@@ -115,11 +118,25 @@ export class TimerWheel implements TimerService {
 
   insert(timer: WheelTimer, delayMs: number): void {
     if (this.#armed++ === 0) this.#resume();
-    // By how much the wheel is behind: the current tick is partly over, or a stall was longer than many of them.
-    const behindMs = performance.now() - this.#lastTickMs;
-    const ticks = Math.ceil((delayMs + behindMs) / TICK_MS);
-    const slot = (this.#current + ticks) % SLOTS;
-    timer.rounds = Math.floor((ticks - 1) / SLOTS);
+    timer.delayMs = delayMs;
+    this.#push(timer, FRESH);
+  }
+
+  /** Gives those that were armed since the last tick their slots, as if all had been armed just now. */
+  #placeFresh(): void {
+    let timer = this.#slots[FRESH] ?? null;
+    this.#slots[FRESH] = null;
+    while (timer !== null) {
+      const { next } = timer;
+      // +1: the current tick may be partly over, and a timer must never be early.
+      const ticks = Math.ceil(timer.delayMs / TICK_MS) + 1;
+      timer.rounds = Math.floor((ticks - 1) / SLOTS);
+      this.#push(timer, (this.#current + ticks) % SLOTS);
+      timer = next;
+    }
+  }
+
+  #push(timer: WheelTimer, slot: number): void {
     timer.slot = slot;
     timer.prev = null;
     const head = this.#slots[slot] ?? null;
@@ -168,6 +185,8 @@ export class TimerWheel implements TimerService {
       return;
     }
     const nowMs = performance.now();
+    // A tick in time counts for them from the one before. One that comes late does not: they may be younger than the stall.
+    if (nowMs - this.#lastTickMs < 2 * TICK_MS) this.#placeFresh();
     while (nowMs - this.#lastTickMs >= TICK_MS) {
       this.#lastTickMs += TICK_MS;
       this.#current = (this.#current + 1) % SLOTS;
@@ -196,6 +215,7 @@ export class TimerWheel implements TimerService {
         }
       }
     }
+    this.#placeFresh();
   }
 }
 
