@@ -1,5 +1,5 @@
 // %FILTER_STATE(key)% and %FILTER_STATE(key:PLAIN)%: what filters left for others to read. Forms as Envoy writes them:
-// an object with fields as JSON, with names in camelCase where it becomes a text; a string only as PLAIN.
+// an object with fields as JSON, with names in camelCase where it becomes a text; a bare string only as PLAIN.
 
 import { byteString } from '../../common/byte-string.ts';
 import type { LogContext } from '../api/access-log.ts';
@@ -21,7 +21,9 @@ class FilterStateOperator implements Operator {
     if (this.#isPlain) return this.#plain(context);
     const value = this.#typed(context);
     if (value === null) return null;
-    const named = Object.entries(value.fields()).map(([name, field]) => [camelCase(name), field]);
+    const fields = value.fields();
+    if (typeof fields === 'string') return this.#cut(byteString(JSON.stringify(fields)));
+    const named = Object.entries(fields).map(([name, field]) => [camelCase(name), field]);
     return this.#cut(byteString(JSON.stringify(Object.fromEntries(named))));
   }
 

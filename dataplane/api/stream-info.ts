@@ -114,8 +114,11 @@ export interface InternalRedirects {
 export interface FilterStateObject {
   /** As %FILTER_STATE(key:PLAIN)%. */
   plain(): string;
-  /** Names and values of its protobuf form, without those that have their default: %FILTER_STATE(key)%. */
-  fields(): Readonly<Record<string, string>>;
+  /**
+   * Names and values of its protobuf form, without those that have their default; a text where that form is a
+   * StringValue: %FILTER_STATE(key)%.
+   */
+  fields(): Readonly<Record<string, string>> | string;
   /** What hash policies make of it (64 bits); absent = nothing: it was not put there to be hashed. */
   hash?(): bigint;
 }

@@ -25,6 +25,7 @@ import {
 } from '../api/headers.ts';
 import type { ModifyHeaders } from '../api/http-filter.ts';
 import type { Route, RouteTable } from '../api/route.ts';
+import type { StreamInfo } from '../api/stream-info.ts';
 import { type Protocol, ResponseFlag } from '../api/stream-info.ts';
 import { reasonPhrase } from '../http/codes.ts';
 import { HttpStreamInfo } from '../http/stream-info.ts';

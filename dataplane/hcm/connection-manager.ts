@@ -102,6 +102,10 @@ export class ConnectionManager
     this.#timers = new ConnectionTimers(this, config.timers, config.clock);
   }
 
+  connectionFilterState(): StreamInfo['filterState'] {
+    return this.#connectionInfo.filterState;
+  }
+
   // ---- ReadFilter ----
 
   initializeReadFilterCallbacks(callbacks: ReadFilterCallbacks): void {

@@ -18,6 +18,7 @@ import { headerMutation } from '../extensions/http/header-mutation/config.ts';
 import { healthCheck } from '../extensions/http/health-check/config.ts';
 import { rbac } from '../extensions/http/rbac/config.ts';
 import { router } from '../extensions/http/router/config.ts';
+import { setFilterState } from '../extensions/http/set-filter-state/config.ts';
 import { statefulSession } from '../extensions/http/stateful-session/config.ts';
 import { cookieSession } from '../extensions/http-stateful-session/cookie/config.ts';
 import { headerSession } from '../extensions/http-stateful-session/header/config.ts';
@@ -34,6 +35,7 @@ import { echo } from '../extensions/network/echo/config.ts';
 import { httpConnectionManager } from '../extensions/network/http-connection-manager/config.ts';
 import { localRateLimit } from '../extensions/network/local-ratelimit/config.ts';
 import { networkRbac } from '../extensions/network/rbac/config.ts';
+import { setConnectionFilterState } from '../extensions/network/set-filter-state/config.ts';
 import { sniCluster } from '../extensions/network/sni-cluster/config.ts';
 import { tcpProxy } from '../extensions/network/tcp-proxy/config.ts';
 import { customHeaderDetection } from '../extensions/original-ip-detection/custom-header/config.ts';
@@ -59,12 +61,14 @@ export const builtInExtensions: readonly AnyFactory[] = [
   echo,
   directResponse,
   sniCluster,
+  setConnectionFilterState,
   connectionLimit,
   localRateLimit,
   networkRbac,
   router,
   rbac,
   headerMutation,
+  setFilterState,
   fault,
   cors,
   dynamicForwardProxy,

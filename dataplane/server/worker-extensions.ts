@@ -16,6 +16,7 @@ import { headerMutationFactory } from '../extensions/http/header-mutation/filter
 import { healthCheck } from '../extensions/http/health-check/filter.ts';
 import { rbac } from '../extensions/http/rbac/filter.ts';
 import { routerFilterFactory } from '../extensions/http/router/filter.ts';
+import { setFilterState } from '../extensions/http/set-filter-state/filter.ts';
 import { statefulSession } from '../extensions/http/stateful-session/filter.ts';
 import { httpInspectorFilterFactory } from '../extensions/listener/http-inspector/filter.ts';
 import { originalDstFilterFactory } from '../extensions/listener/original-dst/filter.ts';
@@ -27,6 +28,7 @@ import { echoFilterFactory } from '../extensions/network/echo/filter.ts';
 import { httpConnectionManagerFactory } from '../extensions/network/http-connection-manager/filter.ts';
 import { localRateLimitFilterFactory } from '../extensions/network/local-ratelimit/filter.ts';
 import { networkRbacFilterFactory } from '../extensions/network/rbac/filter.ts';
+import { setConnectionFilterState } from '../extensions/network/set-filter-state/filter.ts';
 import { sniClusterFilterFactory } from '../extensions/network/sni-cluster/filter.ts';
 import { tcpProxyFilterFactory } from '../extensions/network/tcp-proxy/filter.ts';
 import { createRouteTable } from '../router/route-table.ts';
@@ -44,6 +46,7 @@ export const workerFactories: WorkerFactories = {
     routerFilterFactory,
     rbac,
     headerMutation,
+    setFilterState,
     fault,
     cors,
     dynamicForwardProxy,
@@ -60,6 +63,7 @@ export const workerFactories: WorkerFactories = {
     echoFilterFactory,
     directResponseFilterFactory,
     sniClusterFilterFactory,
+    setConnectionFilterState,
     connectionLimitFilterFactory,
     localRateLimitFilterFactory,
     networkRbacFilterFactory,

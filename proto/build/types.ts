@@ -40,6 +40,8 @@ const roots: readonly string[] = [
   'envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute',
   'envoy.extensions.filters.http.fault.v3.HTTPFault',
   'envoy.extensions.filters.http.cors.v3.CorsPolicy',
+  'envoy.extensions.filters.http.set_filter_state.v3.Config',
+  'envoy.extensions.filters.network.set_filter_state.v3.Config',
   'envoy.extensions.filters.http.health_check.v3.HealthCheck',
   'envoy.extensions.filters.http.stateful_session.v3.StatefulSession',
   'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute',

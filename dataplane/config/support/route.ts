@@ -1,5 +1,6 @@
 // Supported fields of routes and HTTP filters.
 
+import { setFilterStateSupport } from './filter-state.ts';
 import { hashPolicySupport } from './hashing.ts';
 import { fields, type SupportGroup } from './table.ts';
 
@@ -168,6 +169,7 @@ export const routeSupport: SupportGroup = {
 export const httpFilterSupport: SupportGroup = {
   title: 'HTTP filters',
   messages: {
+    ...setFilterStateSupport,
     [`${http}.router.v3.Router`]: fields(
       'dynamic_stats',
       'suppress_envoy_headers',

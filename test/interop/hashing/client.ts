@@ -11,6 +11,8 @@ export interface Answer {
   readonly status: number;
   /** `x-host`, '' = none. */
   readonly host: string;
+  /** All `x-host`. */
+  readonly hosts: readonly string[];
   readonly setCookies: readonly string[];
 }
 
@@ -74,6 +76,7 @@ function answerOf(head: string): Answer {
   return {
     status: Number(head.slice(9, 12)),
     host: /\r\nx-host: (.*)/.exec(head)?.[1] ?? '',
+    hosts: [...head.matchAll(/\r\nx-host: (.*)/g)].map((match) => match[1]!),
     setCookies: [...head.matchAll(/\r\nset-cookie: (.*)/g)].map((match) => match[1]!),
   };
 }

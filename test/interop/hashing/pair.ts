@@ -12,9 +12,16 @@ export interface Pair {
   stop(): Promise<void>;
 }
 
+/** Before the router, and before the connection manager. */
+export interface Filters {
+  readonly http: readonly object[];
+  readonly network: readonly object[];
+}
+
 export async function startPair(
   clusters: readonly object[],
   routes: readonly object[],
+  filters: Filters = { http: [], network: [] },
 ): Promise<Pair> {
   let envoy: RunningProxy | null = null;
   let remora: Sidecar | null = null;
@@ -26,12 +33,12 @@ export async function startPair(
     const running = await startProxy('envoy', findPeer('envoy') ?? '', ({ listen, admin }) =>
       JSON.stringify({
         admin: { address: { socket_address: { address: '127.0.0.1', port_value: admin } } },
-        static_resources: { listeners: [listener(listen, routes)], clusters },
+        static_resources: { listeners: [listener(listen, routes, filters)], clusters },
       }),
     );
     envoy = running;
     const text = JSON.stringify({
-      static_resources: { listeners: [listener(0, routes)], clusters },
+      static_resources: { listeners: [listener(0, routes, filters)], clusters },
     });
     // The sidecar's own admin section is a line of YAML before ours.
     const sidecar = await startSidecar(
@@ -55,7 +62,7 @@ export async function startPair(
   }
 }
 
-function listener(port: number, routes: readonly object[]): object {
+function listener(port: number, routes: readonly object[], filters: Filters): object {
   const manager = {
     '@type':
       'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
@@ -66,6 +73,7 @@ function listener(port: number, routes: readonly object[]): object {
       virtual_hosts: [{ name: 'all', domains: ['*'], routes }],
     },
     http_filters: [
+      ...filters.http,
       {
         name: 'envoy.filters.http.router',
         typed_config: {
@@ -79,7 +87,10 @@ function listener(port: number, routes: readonly object[]): object {
     address: { socket_address: { address: '127.0.0.1', port_value: port } },
     filter_chains: [
       {
-        filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
+        filters: [
+          ...filters.network,
+          { name: 'envoy.filters.network.http_connection_manager', typed_config: manager },
+        ],
       },
     ],
   };
