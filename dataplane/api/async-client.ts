@@ -34,7 +34,7 @@ export interface AsyncObserver extends Omit<ResponseDecoder, 'decode1xxHeaders'>
 }
 
 export interface AsyncRequest {
-  /** False = more than bufferLimitBytes wait for an upstream that does not read: the sender waits or gives up. */
+  /** False = not taken: more than bufferLimitBytes wait for an upstream that does not read. Wait, or give up. */
   sendData(data: Buffer, endStream: boolean): boolean;
   /** Ends the request. */
   sendTrailers(trailers: Trailers): void;
