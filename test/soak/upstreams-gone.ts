@@ -35,10 +35,10 @@ export interface UpstreamsGoneReport {
 }
 
 const UPSTREAMS = 3;
-const BEFORE_MS = 1500;
+const BEFORE_MS = 1000;
 /** Requests under way when the kill comes, and checks that notice it, are not judged. */
-const SETTLE_MS = 1500;
-const AFTER_MS = 3000;
+const SETTLE_MS = 1200;
+const AFTER_MS = 1000;
 const RETURN_LIMIT_MS = 10_000;
 
 function clusterOf(ports: readonly number[], mode: UpstreamsGoneOptions['mode']): object {
