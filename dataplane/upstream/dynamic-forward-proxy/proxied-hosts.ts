@@ -35,7 +35,7 @@ export class ProxiedHosts implements HostProvider, DnsCacheListener {
     const authority = requestHeaders?.authority ?? downstreamConnection?.requestedServerName ?? '';
     if (authority === '') return null;
     const key = hostKey(authority, defaultPort);
-    const entry = cache.lookupHost(key);
+    const entry = cache.entryOf(key);
     if (entry === null || entry.ip === '') return null;
     const known = this.#hosts.get(key);
     if (known === undefined) {

@@ -109,10 +109,7 @@ export class WorkerDnsCache implements DnsCache {
   }
 
   lookup(authority: string, defaultPort: number): DnsCacheEntry | null {
-    return this.lookupHost(hostKey(authority, defaultPort));
-  }
-
-  lookupHost(host: string): DnsCacheEntry | null {
+    const host = hostKey(authority, defaultPort);
     const known = this.#known.get(host);
     if (known === undefined) return null;
     const nowMs = this.#parts.clock.nowMs();
@@ -121,6 +118,11 @@ export class WorkerDnsCache implements DnsCache {
       this.#parts.request({ cache: this.#data, host, isUse: true });
     }
     return known.entry;
+  }
+
+  /** Of a hostKey(); without counting as use: that a request's filter has done. */
+  entryOf(host: string): DnsCacheEntry | null {
+    return this.#known.get(host)?.entry ?? null;
   }
 
   load(authority: string, defaultPort: number, waiter: DnsCacheWaiter): DnsLoad {
@@ -185,7 +187,7 @@ export class WorkerDnsCache implements DnsCache {
 export function hostKey(authority: string, defaultPort: number): string {
   const host = authority.toLowerCase();
   // The port's colon comes behind the bracket of an IPv6 address.
-  const hasPort = host.lastIndexOf(':') > host.lastIndexOf(']');
-  if (!hasPort) return `${host}:${defaultPort}`;
-  return host.endsWith(':') ? `${host}${defaultPort}` : host;
+  const colon = host.lastIndexOf(':');
+  if (colon === -1 || host.endsWith(']')) return `${host}:${defaultPort}`;
+  return colon === host.length - 1 ? `${host}${defaultPort}` : host;
 }
