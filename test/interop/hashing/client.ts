@@ -16,11 +16,18 @@ export interface Answer {
   readonly setCookies: readonly string[];
 }
 
-/** `heads`: request heads without their last empty line. Answers in the same order; bodies are ignored. */
-export async function sendAll(port: number, heads: readonly string[]): Promise<Answer[]> {
+/**
+ * `heads`: request heads without their last empty line. `from`: the client's address. Answers in the same
+ * order; bodies are ignored.
+ */
+export async function sendAll(
+  port: number,
+  heads: readonly string[],
+  from = '127.0.0.1',
+): Promise<Answer[]> {
   const answers = new Array<Answer>(heads.length);
   const runs = Array.from({ length: Math.min(CONNECTIONS, heads.length) }, (_, first) =>
-    sendEvery(port, heads, first, answers),
+    sendEvery({ port, host: '127.0.0.1', localAddress: from }, heads, first, answers),
   );
   await Promise.all(runs);
   return answers;
@@ -28,13 +35,13 @@ export async function sendAll(port: number, heads: readonly string[]): Promise<A
 
 /** Heads `first`, `first` + CONNECTIONS, ... over one connection. */
 function sendEvery(
-  port: number,
+  to: net.TcpNetConnectOpts,
   heads: readonly string[],
   first: number,
   answers: Answer[],
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect(port, '127.0.0.1');
+    const socket = net.connect(to);
     socket.setNoDelay(true);
     let sent = first;
     let received = first;

@@ -1,4 +1,4 @@
-// Envoy and our sidecar with one configuration: an HTTP listener with `routes` in front of `clusters`.
+// Envoy and our sidecar with one configuration: a listener in front of clusters.
 
 import { type Sidecar, startSidecar } from '../../integration/sidecar.ts';
 import { findPeer } from '../peers.ts';
@@ -18,10 +18,19 @@ export interface Filters {
   readonly network: readonly object[];
 }
 
-export async function startPair(
+/** Both with a listener for HTTP and these routes. */
+export function startPair(
   clusters: readonly object[],
   routes: readonly object[],
   filters: Filters = { http: [], network: [] },
+): Promise<Pair> {
+  return startPairOf(clusters, [...filters.network, connectionManager(routes, filters.http)]);
+}
+
+/** Both with a listener of these network filters. */
+export async function startPairOf(
+  clusters: readonly object[],
+  networkFilters: readonly object[],
 ): Promise<Pair> {
   let envoy: RunningProxy | null = null;
   let remora: Sidecar | null = null;
@@ -33,12 +42,12 @@ export async function startPair(
     const running = await startProxy('envoy', findPeer('envoy') ?? '', ({ listen, admin }) =>
       JSON.stringify({
         admin: { address: { socket_address: { address: '127.0.0.1', port_value: admin } } },
-        static_resources: { listeners: [listener(listen, routes, filters)], clusters },
+        static_resources: { listeners: [listener(listen, networkFilters)], clusters },
       }),
     );
     envoy = running;
     const text = JSON.stringify({
-      static_resources: { listeners: [listener(0, routes, filters)], clusters },
+      static_resources: { listeners: [listener(0, networkFilters)], clusters },
     });
     // The sidecar's own admin section is a line of YAML before ours.
     const sidecar = await startSidecar(
@@ -62,36 +71,35 @@ export async function startPair(
   }
 }
 
-function listener(port: number, routes: readonly object[], filters: Filters): object {
-  const manager = {
-    '@type':
-      'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-    stat_prefix: 'ingress',
-    generate_request_id: false,
-    route_config: {
-      name: 'local',
-      virtual_hosts: [{ name: 'all', domains: ['*'], routes }],
-    },
-    http_filters: [
-      ...filters.http,
-      {
-        name: 'envoy.filters.http.router',
-        typed_config: {
-          '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
-        },
+function connectionManager(routes: readonly object[], httpFilters: readonly object[]): object {
+  return {
+    name: 'envoy.filters.network.http_connection_manager',
+    typed_config: {
+      '@type':
+        'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      stat_prefix: 'ingress',
+      generate_request_id: false,
+      route_config: {
+        name: 'local',
+        virtual_hosts: [{ name: 'all', domains: ['*'], routes }],
       },
-    ],
+      http_filters: [
+        ...httpFilters,
+        {
+          name: 'envoy.filters.http.router',
+          typed_config: {
+            '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+          },
+        },
+      ],
+    },
   };
+}
+
+function listener(port: number, filters: readonly object[]): object {
   return {
     name: 'ingress',
     address: { socket_address: { address: '127.0.0.1', port_value: port } },
-    filter_chains: [
-      {
-        filters: [
-          ...filters.network,
-          { name: 'envoy.filters.network.http_connection_manager', typed_config: manager },
-        ],
-      },
-    ],
+    filter_chains: [{ filters }],
   };
 }
