@@ -155,8 +155,6 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   originalDstHostOverflow = 0;
   lbHealthyPanic = 0;
   lbSubsetsActive = 0;
-  /** Hosts that no request reaches because their subset (single_host_per_subset) has another of their priority. */
-  lbSubsetDuplicates = 0;
   lbSubsetsCreated = 0;
   lbSubsetsRemoved = 0;
   lbSubsetsSelected = 0;
@@ -173,6 +171,8 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   rxBytesTotal = 0;
   txBytesTotal = 0;
 
+  /** Null = the cluster has no subsets. */
+  #subsetDuplicates: number | null = null;
   readonly #rqTime = new BucketHistogram();
   readonly #cxConnectMs = new BucketHistogram();
   readonly #cxLengthMs = new BucketHistogram();
@@ -207,6 +207,11 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
 
   set upstreamCxTxBytesTotal(bytes: number) {
     this.txBytesTotal = bytes;
+  }
+
+  /** Hosts that no request reaches because their subset (single_host_per_subset) has another of their priority. */
+  setSubsetDuplicates(count: number): void {
+    this.#subsetDuplicates = count;
   }
 
   chargeResponseCode(status: number, internal: boolean, canary: boolean): void {
@@ -279,11 +284,10 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
     this.#canaryCodes?.collect(scope, sink);
     this.#retriedCodes?.collect(scope, sink);
     for (const zone of this.#zones.values()) zone.collect(scope, sink);
-    // The same in each worker that has chosen hosts.
-    const duplicates = this.lbSubsetDuplicates;
-    if (this.lbSubsetsCreated > 0) {
+    if (this.#subsetDuplicates !== null) {
       const name = 'lb_subsets_single_host_per_subset_duplicate';
-      sink.value(scope, name, 'gauge-max', duplicates);
+      // The same in each worker that has chosen hosts.
+      sink.value(scope, name, 'gauge-max', this.#subsetDuplicates);
     }
     collectHistogram(scope, sink, 'upstream_rq_time', this.#rqTime);
     collectHistogram(scope, sink, 'upstream_cx_connect_ms', this.#cxConnectMs);

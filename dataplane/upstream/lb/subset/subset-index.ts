@@ -63,6 +63,7 @@ export class SubsetIndex {
   readonly #data: SubsetData;
   readonly #stats: ClusterStats;
   readonly #root = new Node();
+  #duplicates = 0;
   /** In order. */
   #hosts: UpstreamHost[] = [];
   /** Where each of them is, and by which metadata: hosts are updated in place. */
@@ -112,7 +113,7 @@ export class SubsetIndex {
     forEachSubset(this.#root, emptySubset);
     this.#hosts = [];
     this.#places = new Map();
-    this.#stats.lbSubsetDuplicates = 0;
+    this.#duplicates = 0;
     for (const { all } of priorities) {
       for (const host of all) {
         const known = former.get(host);
@@ -127,6 +128,7 @@ export class SubsetIndex {
       }
     }
     this.#prune(this.#root);
+    this.#stats.setSubsetDuplicates(this.#duplicates);
   }
 
   #placeOf(metadata: Metadata): Place {
@@ -178,7 +180,7 @@ export class SubsetIndex {
     if (last === host) return;
     if (!node.subset.isSingleHost) members.push(host);
     else if (last === undefined) members.push(host);
-    else if (last.placed.priority === host.placed.priority) this.#stats.lbSubsetDuplicates++;
+    else if (last.placed.priority === host.placed.priority) this.#duplicates++;
   }
 
   /** True = nothing is left of it. */
