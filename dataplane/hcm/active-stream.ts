@@ -520,6 +520,8 @@ export class ActiveStream
     this.streamInfo.responseCode = status;
     this.streamInfo.responseCodeDetails = 'internal_redirect';
     this.#finish();
+    // Its end may have been one too many (premature resets).
+    if (!this.connection.isOpen()) return;
     this.#owner.reopenStream(this.encoder).#beginAgain(headers, this.streamInfo, body);
   }
 

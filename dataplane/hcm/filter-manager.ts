@@ -165,7 +165,7 @@ export class FilterManager
 
   /** What the upstream said goes to the logs only. */
   recreateStream(response: ResponseHeaders, body: readonly Buffer[]): void {
-    if (this.isDestroyed || this.localComplete) return;
+    if (this.isDestroyed || this.responseHeaders !== null) return;
     this.responseHeaders = response;
     this.host.recreateStream(response.status, body);
   }

@@ -160,3 +160,16 @@ test('a filter that waits in the first stream hears nothing of the second', () =
   answer(scenario);
   assert.match(scenario.connection.written, /^HTTP\/1.1 200 OK/);
 });
+
+test('a redirect that comes behind a local reply is too late', () => {
+  const scenario = new HcmScenario({
+    filters: { slow: { encodeHeaders: FilterHeadersStatus.StopIteration } },
+  });
+  scenario.get('/a');
+  scenario.router.sendLocalReply(503, 'no', null, 'ours');
+  redirect(scenario, '/b');
+  assert.equal(scenario.routeMatches, 1);
+  scenario.filters.get('slow')?.encoderCallbacks.continueEncoding();
+  assert.match(scenario.connection.written, /^HTTP\/1.1 503 /);
+  assert.deepEqual(log(scenario), ['/b 503 ours']);
+});
