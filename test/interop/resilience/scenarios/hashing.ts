@@ -4,6 +4,7 @@ import {
   alike,
   always,
   type Fragment,
+  type HostScript,
   hang,
   ok,
   type Scenario,
@@ -38,6 +39,33 @@ const weighted = [1, 2, 3, 4].map((load_balancing_weight) =>
 );
 const small = { minimum_ring_size: 64 };
 const types = 'type.googleapis.com/envoy.extensions.load_balancing_policies';
+
+/** The host of one key fails once and is ejected for `baseS`; then each key is sent. */
+function ejects(name: string, lbPolicy: string, baseS: number, comesBack: boolean): Scenario {
+  const failsWhenAsked: HostScript = {
+    script: (_count, { path }) => (path === '/fail' ? { status: 500 } : ok),
+  };
+  const outlier_detection = {
+    interval: '0.1s',
+    base_ejection_time: `${baseS}s`,
+    max_ejection_percent: 100,
+    consecutive_5xx: 1,
+  };
+  return hashed(
+    name,
+    { lb_policy: lbPolicy, outlier_detection },
+    {
+      hosts: alike(4, failsWhenAsked),
+      drive: async (scene) => {
+        await scene.send({ path: '/fail', headers: { 'x-key': 'key 0' } });
+        const failed = scene.tries.at(-1)!.host;
+        await scene.untilEjected(failed);
+        if (comesBack) await scene.untilEjected(failed, false);
+        await sendKeys(scene);
+      },
+    },
+  );
+}
 
 export const hashing: Topic = {
   name: 'consistent hashing',
@@ -210,5 +238,8 @@ export const hashing: Topic = {
         },
       },
     ),
+    ejects('ring hash: keys of an ejected host go to others', 'RING_HASH', 100, false),
+    ejects('Maglev: keys of an ejected host go to others', 'MAGLEV', 100, false),
+    ejects('ring hash: keys go back to a host that was ejected', 'RING_HASH', 0.3, true),
   ],
 };
