@@ -163,7 +163,7 @@ export class FilterManager
 
   // ---- response path ----
 
-  /** What the upstream said goes to the logs only. */
+  /** What the upstream said goes to the logs only. A local reply may have been first. */
   recreateStream(response: ResponseHeaders, body: readonly Buffer[]): void {
     if (this.isDestroyed || this.responseHeaders !== null) return;
     this.responseHeaders = response;

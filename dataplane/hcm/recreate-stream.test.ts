@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fakeRoute, HcmScenario, type HcmScenarioOptions } from '../../test/fakes/hcm.ts';
 import { ResponseHeaders } from '../api/headers.ts';
-import { FilterHeadersStatus } from '../api/http-filter.ts';
+import { FilterDataStatus, FilterHeadersStatus } from '../api/http-filter.ts';
 
 function answer(scenario: HcmScenario): void {
   scenario.router.encodeHeaders(new ResponseHeaders(200, []), true, 'via_upstream');
@@ -163,7 +163,12 @@ test('a filter that waits in the first stream hears nothing of the second', () =
 
 test('a redirect that comes behind a local reply is too late', () => {
   const scenario = new HcmScenario({
-    filters: { slow: { encodeHeaders: FilterHeadersStatus.StopIteration } },
+    filters: {
+      slow: {
+        encodeHeaders: FilterHeadersStatus.StopIteration,
+        encodeData: FilterDataStatus.StopIterationAndBuffer,
+      },
+    },
   });
   scenario.get('/a');
   scenario.router.sendLocalReply(503, 'no', null, 'ours');
