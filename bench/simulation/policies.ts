@@ -40,6 +40,7 @@ export function clusterOf(policy: string): ClusterConfig {
 name: service
 type: EDS
 eds_cluster_config: {eds_config: {ads: {}, resource_api_version: V3}}
+metadata: {filter_metadata: {remora.retry_budget: {percent: 20}}}
 ${choice}
 circuit_breakers:
   thresholds:

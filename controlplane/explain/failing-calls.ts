@@ -101,7 +101,7 @@ function furtherTries({ policy, protocol }: ServiceNode, documents: PolicyDocume
   sentences.push(
     maxRetries === null
       ? {
-          text: `at most ${budgetPercent} % of the calls under way are further tries (${MIN_RETRY_CONCURRENCY[protocol]} are always allowed); beyond that the caller gets the failure, flag UO`,
+          text: `further tries are at most ${budgetPercent} % of the calls of the last 10s, and of those under way (${MIN_RETRY_CONCURRENCY[protocol]} at a time and 1 per second are always allowed); beyond that the caller gets the failure, flag UO`,
           source: sourceOf(documents, 'retries', 'budgetPercent'),
         }
       : {

@@ -9,6 +9,7 @@ import type {
   OutlierDetectionProto,
   UpstreamsHttpHttpProtocolOptionsProto,
 } from '../../proto/gen/types.ts';
+import type { JsonValue } from '../../proto/plain.ts';
 import type { ProxyNode, ServiceNode } from '../graph/graph.ts';
 import type { OutlierSettings, TrafficPolicySettings } from '../model/defaults.ts';
 import { translateHealthCheck } from './health-check.ts';
@@ -49,7 +50,7 @@ function outbound(service: ServiceNode, version: string | null): ClusterProto {
     ...(policy.outlierDetection === null
       ? {}
       : { outlier_detection: outlierDetection(policy.outlierDetection) }),
-    ...(policy.outlierDetection?.grpcStatusFromTrailers === true ? { metadata: fromTrailers } : {}),
+    ...ownOptions(policy),
     ...(service.healthCheck === null
       ? {}
       : {
@@ -138,10 +139,27 @@ function circuitBreakers({ policy, protocol }: ServiceNode): CircuitBreakersProt
   };
 }
 
-/** Ours: Envoy has no such option and ignores it (docs/differences.md, gRPC). */
-const fromTrailers: MetadataProto = {
-  filter_metadata: { 'remora.outlier_detection': { grpc_status_from_trailers: true } },
-};
+/** Of what is allowed however little goes on. */
+const MIN_RETRIES_PER_SECOND = 1;
+const RETRY_INTERVAL_S = 10;
+
+/** Ours: Envoy has no such options and ignores them (docs/differences.md). */
+function ownOptions({ retries, circuitBreakers, outlierDetection }: TrafficPolicySettings): {
+  metadata?: MetadataProto;
+} {
+  const options: Record<string, Readonly<Record<string, JsonValue>>> = {};
+  if (circuitBreakers.maxRetries === null) {
+    options['remora.retry_budget'] = {
+      percent: retries.budgetPercent,
+      interval_s: RETRY_INTERVAL_S,
+      min_retries_per_second: MIN_RETRIES_PER_SECOND,
+    };
+  }
+  if (outlierDetection?.grpcStatusFromTrailers === true) {
+    options['remora.outlier_detection'] = { grpc_status_from_trailers: true };
+  }
+  return Object.keys(options).length === 0 ? {} : { metadata: { filter_metadata: options } };
+}
 
 function outlierDetection(settings: OutlierSettings): OutlierDetectionProto {
   const { failurePercentage, successRate } = settings;

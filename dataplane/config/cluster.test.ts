@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { assignmentOf, defaultOutlierDetection, leastRequestOf } from '../../test/fakes/cluster-config.ts';
+import {
+  assignmentOf,
+  defaultOutlierDetection,
+  leastRequestOf,
+} from '../../test/fakes/cluster-config.ts';
 import { compiledData, resourceErrors } from '../../test/fakes/config.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import { systemDnsResolver } from '../api/config/dns.ts';
@@ -46,6 +50,7 @@ describe('compileCluster', () => {
         overrideHostStatuses: ['UNKNOWN', 'HEALTHY', 'DEGRADED'],
       },
       circuitBreakers: [thresholds, thresholds],
+      retryRate: null,
       outlierDetection: null,
       breaker: null,
       hostBreaker: null,

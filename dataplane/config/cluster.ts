@@ -33,6 +33,7 @@ import { compileHealthChecks } from './health-check.ts';
 import { compileLoadBalancing } from './load-balancing.ts';
 import { compileOutlierDetection } from './outlier-detection.ts';
 import { grpcStatusFromTrailers } from './outlier-options.ts';
+import { compileRetryRate } from './retry-rate.ts';
 import { compileUpstreamHttp } from './upstream-http.ts';
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
@@ -93,6 +94,7 @@ export function compileCluster(
       at('circuit_breakers'),
       compilation,
     ),
+    retryRate: compileRetryRate(cluster.metadata, name, path, compilation),
     outlierDetection: compileOutlierDetection(
       cluster.outlier_detection,
       at('outlier_detection'),

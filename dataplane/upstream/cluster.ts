@@ -48,6 +48,7 @@ import { idleMonitor, SharedOutlierMonitor } from './outlier/monitor.ts';
 import type { OutlierReport } from './outlier/outlier-event.ts';
 import type { PoolConnection, PoolContext, PoolHost, PoolProtocol } from './pool/pool-context.ts';
 import { PriorityResources } from './resource-manager.ts';
+import { RetryRate } from './retry-rate.ts';
 import {
   breakerWords,
   ClusterWord,
@@ -150,9 +151,10 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
       config.breaker === null
         ? null
         : new ErrorRatioBreaker(breakerWords(this.#slot), config.breaker);
+    const rate = config.retryRate === null ? null : new RetryRate(config.retryRate, parts.clock);
     this.#resources = [
-      new PriorityResources(this.#slot, 0, circuitBreakers[0], parts.clock),
-      new PriorityResources(this.#slot, 1, circuitBreakers[1], parts.clock),
+      new PriorityResources(this.#slot, 0, circuitBreakers[0], parts.clock, rate),
+      new PriorityResources(this.#slot, 1, circuitBreakers[1], parts.clock, rate),
     ];
     this.breakerStats = new CircuitBreakerStats(this.#resources, circuitBreakers);
     this.hashPolicy = compileHashPolicy(config.http.hashPolicy);

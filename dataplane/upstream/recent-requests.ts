@@ -42,6 +42,17 @@ export class RecentRequests {
     }
   }
 
+  /** Takes back what add() of this thread counted just now. */
+  remove(): void {
+    const part = this.#part();
+    const words = this.#words;
+    const at = part % words.length;
+    const word = Atomics.load(words, at);
+    // A new tenth has begun between the two: then it is counted, and leaves with the old one.
+    if (word >>> COUNT_BITS !== (part & TAG_MASK) || (word & MAX_COUNT) === 0) return;
+    Atomics.sub(words, at, 1);
+  }
+
   /** Of this tenth and the nine before it. */
   count(): number {
     const part = this.#part();

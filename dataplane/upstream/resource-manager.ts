@@ -7,6 +7,7 @@ import { tryAcquireBelow } from '../../common/shared-memory.ts';
 import type { Resource, ResourceManager, ResourcePriority } from '../api/cluster.ts';
 import type { RetryBudgetConfig, ThresholdsConfig } from '../api/config/cluster.ts';
 import { RecentRequests } from './recent-requests.ts';
+import type { RetryRate } from './retry-rate.ts';
 import { poolsWord, ResourceWord, resourceWord, type SlotRef } from './shared-state.ts';
 
 /** A counter in shared memory; a subclass says where its ceiling is. */
@@ -54,22 +55,22 @@ class FixedResource extends SharedResource {
 
 /** Requests whose number in the last time matters, too. */
 class CountedRequests extends FixedResource {
-  readonly #recent: RecentRequests;
+  readonly #recent: readonly RecentRequests[];
 
-  constructor(slot: SlotRef, word: number, max: number, recent: RecentRequests) {
+  constructor(slot: SlotRef, word: number, max: number, recent: readonly RecentRequests[]) {
     super(slot, word, max);
     this.#recent = recent;
   }
 
   override tryAcquire(): boolean {
     if (!super.tryAcquire()) return false;
-    this.#recent.add();
+    for (const recent of this.#recent) recent.add();
     return true;
   }
 
   override acquire(): void {
     super.acquire();
-    this.#recent.add();
+    for (const recent of this.#recent) recent.add();
   }
 }
 
@@ -101,6 +102,40 @@ class RetryBudget extends SharedResource {
   }
 }
 
+/** Retries that a budget by rate has to allow, too. */
+class RatedRetries implements Resource {
+  readonly #retries: Resource;
+  readonly #rate: RetryRate;
+
+  constructor(retries: Resource, rate: RetryRate) {
+    this.#retries = retries;
+    this.#rate = rate;
+  }
+
+  tryAcquire(): boolean {
+    if (!this.#retries.tryAcquire()) return false;
+    if (this.#rate.tryTake()) return true;
+    this.#retries.release();
+    return false;
+  }
+
+  acquire(): void {
+    this.#retries.acquire();
+  }
+
+  release(): void {
+    this.#retries.release();
+  }
+
+  count(): number {
+    return this.#retries.count();
+  }
+
+  max(): number {
+    return this.#retries.max();
+  }
+}
+
 /** What is not counted, as there is no ceiling. */
 const unlimited: Resource = {
   tryAcquire: () => true,
@@ -124,6 +159,7 @@ export class PriorityResources implements ResourceManager {
     priority: ResourcePriority,
     thresholds: ThresholdsConfig,
     clock: Clock,
+    rate: RetryRate | null = null,
   ) {
     const { maxConnectionPools, maxRequests, retryBudget } = thresholds;
     const at = (word: ResourceWord): number => resourceWord(priority, word);
@@ -139,11 +175,12 @@ export class PriorityResources implements ResourceManager {
         : new FixedResource(slot, poolsWord(priority), maxConnectionPools);
     this.maxConnectionsPerHost = thresholds.maxConnectionsPerHost ?? Number.POSITIVE_INFINITY;
     this.pendingRequests = fixed(ResourceWord.Pending, thresholds.maxPendingRequests);
+    const counts = [recent, rate?.requests ?? null].filter((count) => count !== null);
     this.requests =
-      recent === null
+      counts.length === 0
         ? fixed(ResourceWord.Requests, maxRequests)
-        : new CountedRequests(slot, at(ResourceWord.Requests), maxRequests, recent);
-    this.retries =
+        : new CountedRequests(slot, at(ResourceWord.Requests), maxRequests, counts);
+    const retries =
       retryBudget === null
         ? fixed(ResourceWord.Retries, thresholds.maxRetries)
         : new RetryBudget(
@@ -153,5 +190,6 @@ export class PriorityResources implements ResourceManager {
             [this.requests, this.pendingRequests],
             recent,
           );
+    this.retries = rate === null ? retries : new RatedRetries(retries, rate);
   }
 }

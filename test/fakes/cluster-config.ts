@@ -104,6 +104,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
       overrideHostStatuses: ['UNKNOWN', 'HEALTHY', 'DEGRADED'],
     },
     circuitBreakers: [defaultThresholds, defaultThresholds],
+    retryRate: null,
     outlierDetection: null,
     breaker: null,
     hostBreaker: null,

@@ -49,6 +49,8 @@ export interface ClusterConfig {
   };
   /** Index by ResourcePriority. */
   readonly circuitBreakers: readonly [ThresholdsConfig, ThresholdsConfig];
+  /** Not Envoy's: null = only the ceilings of circuitBreakers. */
+  readonly retryRate: RetryRateConfig | null;
   readonly outlierDetection: OutlierDetectionConfig | null;
   /** Of all requests, and of those to each host; null = none. Not Envoy's. */
   readonly breaker: ErrorRatioBreakerData | null;
@@ -106,8 +108,21 @@ export interface ThresholdsConfig {
   readonly trackRemaining: boolean;
 }
 
-/** Memory of RetryBudgetConfig.recentRequests: a word for each tenth of the interval. */
+/** Memory of one count of recent requests: a word for each tenth of the interval. */
 export const RECENT_REQUESTS_BYTES = 40;
+
+/** A retry budget by rate (config/retry-rate.ts), for both priorities together. */
+export interface RetryRateConfig {
+  /** 0..100, of the first tries. */
+  readonly percent: number;
+  /** > 0: what began in that last time counts. */
+  readonly intervalMs: number;
+  /** So many are allowed however little goes on. */
+  readonly minRetriesPerSecond: number;
+  /** What counts them over all workers: RECENT_REQUESTS_BYTES each. */
+  readonly requests: SharedArrayBuffer;
+  readonly retries: SharedArrayBuffer;
+}
 
 /** CircuitBreakers.Thresholds.RetryBudget: so many retries at a time as the requests of the moment allow. */
 export interface RetryBudgetConfig {

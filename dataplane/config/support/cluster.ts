@@ -76,7 +76,7 @@ export const clusterSupport: SupportGroup = {
       preconnect_policy: 'yes',
       wait_for_warm_on_init: only(true),
       metadata: {
-        note: 'acted upon: filter_metadata["remora.outlier_detection"].grpc_status_from_trailers, which makes outlier detection count gRPC responses by the grpc-status in their trailers; typed_filter_metadata["remora.error_ratio_breaker"] and ["remora.host_error_ratio_breaker"], circuit breakers of our own',
+        note: 'acted upon: filter_metadata["remora.outlier_detection"].grpc_status_from_trailers, which makes outlier detection count gRPC responses by the grpc-status in their trailers; ["remora.retry_budget"] (percent, interval_s, min_retries_per_second), a retry budget by rate; typed_filter_metadata["remora.error_ratio_breaker"] and ["remora.host_error_ratio_breaker"], circuit breakers of our own',
       },
     },
     [`${cluster}.Cluster.PreconnectPolicy`]: {
