@@ -503,7 +503,7 @@ test('the route may lower the limit', () => {
 });
 
 test('previous_hosts sends retries elsewhere', () => {
-  const scenario = retrying({ previousHosts: true, numRetries: 2 });
+  const scenario = retrying({ hostPredicates: [{ kind: 'previous_hosts' }], numRetries: 2 });
   const [first, second] = scenario.cluster.hosts;
   scenario.cluster.hosts = [first!, first!, second!];
   scenario.request().attempt.ready().respond(503);

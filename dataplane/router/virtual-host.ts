@@ -48,7 +48,7 @@ export class VirtualHost {
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
-  /** Null = none. */
+  /** per_request_buffer_limit_bytes; null = none. */
   readonly bufferLimitBytes: number | null;
   /** request_body_buffer_limit; null = none. */
   readonly bodyBufferLimitBytes: number | null;
