@@ -169,7 +169,12 @@ export const policyCases: readonly PolicyCase[] = [
     name: 'cluster-policy',
     hashPolicy: [byHeader],
     action: { cluster: 'with-policy' },
-    requests: many(60, { query: '?q={i}', headers: ['x-key: z'] }, { query: '?q={i}' }),
+    requests: many(
+      60,
+      { query: '?q={i}', headers: ['x-key: z'] },
+      { query: '?q={i}' },
+      { headers: ['x-key: {i}'] },
+    ),
   },
 ];
 
