@@ -71,6 +71,10 @@ test('metadata goes before the header, the header before the connection; what is
   assert.equal(choose({ ...all, ...info('10.0.0.3:80') }), '10.0.0.3:80');
   assert.equal(choose({ ...all, ...info(['10.0.0.4:80', 'x']) }), '10.0.0.4:80');
   assert.equal(choose({ ...all, ...info(7) }), '10.0.0.2:80');
+  const tagged = Object.assign(restored('10.0.0.1', 80), {
+    dynamicMetadata: { ns: { to: '10.0.0.5:80' } },
+  });
+  assert.equal(choose({ ...header, downstreamConnection: tagged }), '10.0.0.5:80');
   assert.equal(stats.originalDstHostInvalid, 0);
   assert.equal(choose({ ...all, ...info('orders:80') }), '10.0.0.2:80');
   assert.equal(stats.originalDstHostInvalid, 1);

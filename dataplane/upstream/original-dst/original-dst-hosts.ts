@@ -107,7 +107,10 @@ export class OriginalDstHosts implements HostProvider {
   #destination(context: LoadBalancerContext): SocketAddress | null {
     const { metadataPath, httpHeaderName } = this.#data;
     if (metadataPath !== null) {
-      const text = textAt(context.streamInfo?.dynamicMetadata ?? null, metadataPath);
+      // The request's, then the connection's (Envoy).
+      const text =
+        textAt(context.streamInfo?.dynamicMetadata, metadataPath) ??
+        textAt(context.downstreamConnection?.dynamicMetadata, metadataPath);
       const address = text === null ? null : this.#parse(text);
       if (address !== null) return address;
     }

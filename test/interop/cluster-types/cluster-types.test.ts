@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { findPeer, skipWithout } from '../peers.ts';
 import { freePort, type RunningProxy, startProxy } from '../proxies.ts';
-import { bootstrap, get, Scene } from './scene.ts';
+import { bootstrap, get, proxyHeader, Scene } from './scene.ts';
 
 const kinds = ['envoy', 'remora'] as const;
 type Kind = (typeof kinds)[number];
@@ -48,10 +48,11 @@ class Side {
     headers: Readonly<Record<string, string>> = {},
     listener: keyof Side['ports'] = 'http',
     restored = '',
+    tlv = '',
   ): Promise<string> {
     const id = `n${++this.#asked}`;
-    const proxy =
-      restored === '' ? '' : `PROXY TCP4 1.2.3.4 ${restored} 4096 ${this.scene.port}\r\n`;
+    const { port } = this.scene;
+    const proxy = restored === '' ? '' : proxyHeader(restored, port, this.#real(tlv));
     const named = Object.entries(headers).map(([name, value]) => [name, this.#real(value)]);
     const fields = { ...Object.fromEntries(named), 'x-n': id };
     const { status, body } = await get(this.ports[listener], path, fields, proxy);
@@ -183,6 +184,7 @@ describe('cluster types beside Envoy', { skip: skipWithout('envoy') }, () => {
       await side.ask('/header', { 'x-to': 'localhost:PORT' }, 'restored', '127.0.0.2'),
       await side.ask('/moved', { 'x-envoy-original-dst-host': '127.0.0.4:1' }),
       await side.ask('/metadata', {}, 'restored', '127.0.0.3'),
+      await side.ask('/metadata', {}, 'restored', '127.0.0.3', '127.0.0.4:PORT'),
       await side.ask('/', {}, 'tcp', '127.0.0.3'),
       ...(await side.stats(
         'cluster.header.original_dst_host_invalid',
@@ -191,8 +193,9 @@ describe('cluster types beside Envoy', { skip: skipWithout('envoy') }, () => {
     ]);
     assert.equal(log[0], '503 UH no_healthy_upstream original -');
     assert.equal(log[1], '200 - via_upstream original 127.0.0.4:PORT');
-    assert.equal(seen[9], '200 127.0.0.3 a.test');
-    assert.deepEqual(seen.slice(10), [
+    assert.equal(seen[9], '200 127.0.0.4 a.test');
+    assert.equal(seen[10], '200 127.0.0.3 a.test');
+    assert.deepEqual(seen.slice(11), [
       'cluster.header.original_dst_host_invalid: 3',
       'cluster.header.upstream_cx_none_healthy: 3',
     ]);

@@ -125,7 +125,7 @@ export function bootstrap({ dns, port }: Scene, ports: ListenerPorts, log: strin
     `{name: hcm, typed_config: {"@type": ${HCM}, stat_prefix: ${statPrefix}, delayed_close_timeout: 0s, ${accessLog}, route_config: {name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [${routeTexts.join(', ')}]}]}, http_filters: [{name: dfp, typed_config: {"@type": ${DFP_FILTER}, dns_cache_config: ${cache}}}, {name: router, typed_config: {"@type": ${ROUTER}}}]}}`;
   const listener = (name: string, listenPort: number, filter: string, more = ''): string =>
     `{name: ${name}, address: {socket_address: {address: 127.0.0.1, port_value: ${listenPort}}}, filter_chains: [{filters: [${filter}]}]${more}}`;
-  const proxied = `, listener_filters: [{name: pp, typed_config: {"@type": ${PROXY_PROTOCOL}}}]`;
+  const proxied = `, listener_filters: [{name: pp, typed_config: {"@type": ${PROXY_PROTOCOL}, rules: [{tlv_type: 224, on_tlv_present: {metadata_namespace: ns, key: to}}]}}]`;
   const tcp = `{name: tcp, typed_config: {"@type": ${TCP_PROXY}, stat_prefix: tcp, cluster: original}}`;
   const clusters = [
     `{name: strict, type: STRICT_DNS, ${fast}, ${resolver}, ${assignment(endpoint('strict.test'))}}`,
@@ -163,7 +163,7 @@ export function get(
   port: number,
   path: string,
   headers: Readonly<Record<string, string>>,
-  proxy = '',
+  proxy: string | Buffer = '',
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, '127.0.0.1');
@@ -179,8 +179,20 @@ export function get(
     });
     const lines = Object.entries({ host: 'a.test', ...headers, connection: 'close' });
     const fields = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-    socket.write(`${proxy}GET ${path} HTTP/1.1\r\n${fields}\r\n`);
+    socket.write(proxy);
+    socket.write(`GET ${path} HTTP/1.1\r\n${fields}\r\n`);
   });
+}
+
+/** A version 2 PROXY header from 1.2.3.4 to `ip`:`port`, with one TLV of type 224. */
+export function proxyHeader(ip: string, port: number, tlv: string): Buffer {
+  const value = Buffer.from(tlv);
+  const head = Buffer.from('0d0a0d0a000d0a515549540a21110000010203040000000010000000e00000', 'hex');
+  head.writeUInt16BE(12 + 3 + value.length, 14);
+  Buffer.from(ip.split('.').map(Number)).copy(head, 20);
+  head.writeUInt16BE(port, 26);
+  head.writeUInt16BE(value.length, 29);
+  return Buffer.concat([head, value]);
 }
 
 function unchunked(head: string, body: string): string {
