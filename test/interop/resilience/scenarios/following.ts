@@ -5,6 +5,7 @@ import {
   always,
   type Fragment,
   hang,
+  http2Upstream,
   inTurn,
   ok,
   type Scenario,
@@ -348,6 +349,67 @@ const hedges: readonly Scenario[] = [
   ),
 ];
 
+/** The same over HTTP/2, on both sides. */
+const overHttp2: readonly Scenario[] = [
+  {
+    name: 'a mirror gets body and all over HTTP/2',
+    hosts: [always(ok, { kind: 'http2' })],
+    cluster: http2Upstream,
+    clusters: {
+      mirror: { hosts: [always({ status: 404 }, { kind: 'http2' })], cluster: http2Upstream },
+    },
+    route: { request_mirror_policies: [{ cluster: '@mirror@' }] },
+    drive: async (scene) => {
+      await scene.send({ method: 'POST', body: 'some body', over: 'http2' });
+      await scene.untilTries(2);
+      await untilAnswered(scene, 1);
+      noteTries(scene, ':authority', 'x-envoy-internal');
+    },
+    requests: 'any',
+    picks: { within: 0 },
+  },
+  {
+    name: 'redirects are followed stream by stream',
+    hosts: [
+      always(
+        { status: 307, headers: { location: 'http://a.com/to' }, body: 'moved' },
+        { kind: 'http2' },
+      ),
+    ],
+    cluster: http2Upstream,
+    virtualHost: {
+      routes: [
+        {
+          match: { prefix: '/from' },
+          route: {
+            cluster: '@main@',
+            internal_redirect_policy: { redirect_response_codes: [307] },
+          },
+        },
+        { match: { prefix: '/to' }, direct_response: { status: 200 } },
+      ],
+    },
+    drive: async (scene) => {
+      await scene.send({ path: '/from', method: 'POST', body: 'x', count: 3, over: 'http2' });
+    },
+    picks: 'exact',
+  },
+  {
+    name: 'the stream of the try that lost is reset',
+    hosts: [inTurn([hang, ok], { kind: 'http2' })],
+    cluster: http2Upstream,
+    route: {
+      hedge_policy: { hedge_on_per_try_timeout: true },
+      retry_policy: { retry_on: '5xx', per_try_timeout: '0.2s' },
+    },
+    drive: async (scene) => {
+      await scene.send({ over: 'http2' });
+    },
+    picks: 'exact',
+  },
+];
+
 export const mirroringTopic: Topic = { name: 'mirrors', scenarios: mirrors };
 export const redirectingTopic: Topic = { name: 'internal redirects', scenarios: redirects };
 export const hedgingTopic: Topic = { name: 'hedging', scenarios: hedges };
+export const overHttp2Topic: Topic = { name: 'the same over HTTP/2', scenarios: overHttp2 };
