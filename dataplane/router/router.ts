@@ -220,6 +220,10 @@ export class RouterFilter
     return this.perTryIdleMs;
   }
 
+  streamDurationMs(): number {
+    return this.streamMs;
+  }
+
   onHostAttempted(host: Host): void {
     if (this.retryState !== null) this.retryState.onHostAttempted(host);
   }

@@ -59,6 +59,7 @@ export class RouterState implements Timeouts {
   isFromGrpc: boolean;
   perTryMs: number;
   perTryIdleMs: number;
+  streamMs: number;
   hedgesOnPerTryTimeout: boolean;
   readonly config: RouterConfig;
   callbacks!: RouterCallbacks;
@@ -117,6 +118,7 @@ export class RouterState implements Timeouts {
     this.isFromGrpc = false;
     this.perTryMs = 0;
     this.perTryIdleMs = 0;
+    this.streamMs = -1;
     this.hedgesOnPerTryTimeout = false;
     this.config = config;
     this.headers = null;

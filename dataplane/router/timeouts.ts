@@ -18,6 +18,8 @@ export interface Timeouts {
   isFromGrpc: boolean;
   perTryMs: number;
   perTryIdleMs: number;
+  /** Of a try as a whole; -1 = what the cluster says (max_stream_duration). */
+  streamMs: number;
   /** A try that exceeds the per-try timeouts goes on beside the next one. */
   hedgesOnPerTryTimeout: boolean;
 }
@@ -37,6 +39,7 @@ function takeField(fields: HeaderFields, name: string, at: number): string {
 
 const GLOBAL = 'x-envoy-upstream-rq-timeout-ms';
 const PER_TRY = 'x-envoy-upstream-rq-per-try-timeout-ms';
+const STREAM = 'x-envoy-upstream-stream-duration-ms';
 const EXPECTED = 'x-envoy-expected-rq-timeout-ms';
 
 /**
@@ -51,6 +54,7 @@ export function finalTimeouts(
   const { fields } = headers;
   let global: string | null = null;
   let perTry: string | null = null;
+  let stream: string | null = null;
   let expected: string | null = null;
   for (let i = 0; i < fields.length; ) {
     const name = fields[i]!;
@@ -58,6 +62,8 @@ export function finalTimeouts(
       global = takeField(fields, name, i);
     } else if (name === PER_TRY) {
       perTry = takeField(fields, name, i);
+    } else if (name === STREAM) {
+      stream = takeField(fields, name, i);
     } else {
       if (name === EXPECTED && respectExpected) expected = fields[i + 1]!;
       i += 2;
@@ -67,6 +73,7 @@ export function finalTimeouts(
   if (globalMs !== -1) timeouts.globalMs = globalMs;
   const perTryMs = headerMs(perTry);
   if (perTryMs !== -1) timeouts.perTryMs = perTryMs;
+  timeouts.streamMs = headerMs(stream);
   if (timeouts.globalMs !== 0 && timeouts.perTryMs >= timeouts.globalMs) timeouts.perTryMs = 0;
 }
 

@@ -42,6 +42,8 @@ export interface UpstreamRequestParent {
   /** 0 = none. */
   perTryTimeoutMs(): number;
   perTryIdleTimeoutMs(): number;
+  /** Of the try as a whole, asked for by the request; -1 = it does not say. */
+  streamDurationMs(): number;
   /** The try has a connection to that host, or none could be made. */
   onHostAttempted(host: Host): void;
   /** A connection is there; the last chance to change the head (auto_host_rewrite). */
@@ -260,10 +262,11 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     for (let i = 0; i < this.#readDisabled; i++) encoder.readDisable(true);
     parent.onHostAttempted(host);
     parent.onUpstreamHostReady(host);
-    const { maxStreamDurationMs } = this.cluster.config.http;
-    if (maxStreamDurationMs > 0 && this.#durationTimer === null) {
+    const asked = parent.streamDurationMs();
+    const durationMs = asked === -1 ? this.cluster.config.http.maxStreamDurationMs : asked;
+    if (durationMs > 0 && this.#durationTimer === null) {
       this.#durationTimer = parent.timers.createTimer(onDurationTimer, this);
-      this.#durationTimer.start(maxStreamDurationMs);
+      this.#durationTimer.start(durationMs);
     }
     const nowMs = parent.clock.nowMs();
     streamInfo.firstUpstreamTxByteMs = nowMs;
