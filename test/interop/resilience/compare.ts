@@ -74,9 +74,9 @@ function pickDifferences(picks: Picks, envoy: Observed, remora: Observed): reado
   return found;
 }
 
-/** Labels renumbered in the cyclic order of the scenario's hosts, from the first pick on. */
+/** Labels renumbered in the cyclic order of the hosts that were picked at all, from the first pick on. */
 function rotated({ picks, sequence }: Observed): readonly string[] {
-  const labels = Object.keys(picks);
+  const labels = Object.keys(picks).filter((label) => (picks[label] ?? 0) > 0);
   const first = labels.indexOf(sequence[0] ?? '');
   return sequence.map((label) => {
     const index = (labels.indexOf(label) - first + labels.length) % labels.length;

@@ -19,6 +19,9 @@ const hostAddress: Record<Kind, string> = { envoy: '127.0.7.1', remora: '127.0.8
 const SETTLE_MS = 3000;
 const POLL_MS = 100;
 
+/** Scenarios have hosts, clusters and listeners of their own; they share processes, so a few run at a time. */
+export const CONCURRENCY = 8;
+
 export interface Outcome {
   readonly scenario: Scenario;
   /** Those that no ExpectedDifference names. */

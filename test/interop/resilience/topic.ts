@@ -4,11 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { skipWithout } from '../peers.ts';
 import type { Difference } from './compare.ts';
-import { type Pair, startPair, unexplained } from './driver.ts';
+import { CONCURRENCY, type Pair, startPair, unexplained } from './driver.ts';
 import type { Topic } from './scenario.ts';
-
-/** Scenarios have hosts, clusters and listeners of their own; they share processes, so a few run at a time. */
-const CONCURRENCY = 4;
 
 export function testTopic(topic: Topic): void {
   describe(`beside Envoy: ${topic.name}`, {

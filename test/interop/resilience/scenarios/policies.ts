@@ -1,6 +1,75 @@
-// Scenarios: the simplest policies.
+// Scenarios: which host each policy picks.
 
-import { alike, always, inTurn, ok, type Topic } from '../scenario.ts';
+import {
+  type Action,
+  alike,
+  always,
+  type Fragment,
+  type HostScript,
+  hang,
+  ok,
+  type Scenario,
+  type Scene,
+  type Topic,
+} from '../scenario.ts';
+
+/** Hangs for /hold. */
+const holder: HostScript = { script: (_count, { path }): Action => (path === '/hold' ? hang : ok) };
+const byWeight = [1, 2, 5].map((load_balancing_weight) =>
+  always(ok, { endpoint: { load_balancing_weight } }),
+);
+const types = 'type.googleapis.com/envoy.extensions.load_balancing_policies';
+
+function extension(name: string, type: string, config: Fragment): Fragment {
+  return {
+    lb_policy: 'LOAD_BALANCING_POLICY_CONFIG',
+    load_balancing_policy: {
+      policies: [
+        {
+          typed_extension_config: {
+            name: `envoy.load_balancing_policies.${name}`,
+            typed_config: { '@type': `${types}.${name}.v3.${type}`, ...config },
+          },
+        },
+      ],
+    },
+  };
+}
+
+/** Keeps h0 busy with `count` requests, whatever they met before, then sends `then`. */
+async function busy(scene: Scene, count: number, then: () => Promise<unknown>): Promise<void> {
+  const held: Promise<unknown>[] = [];
+  const isHeld = () => scene.tries.filter(({ host, path }) => host === 'h0' && path === '/hold');
+  while (isHeld().length < count) {
+    const tries = scene.tries.length;
+    held.push(scene.send({ path: '/hold' }));
+    await scene.untilTries(tries + 1);
+    // h1 has let it go, or h0 holds it.
+    await Promise.race([
+      held.at(-1),
+      scene.until('a held request', async () => isHeld().length > 0),
+    ]);
+  }
+  scene.tries.length = 0;
+  await then();
+  scene.release(ok);
+  await Promise.all(held);
+}
+
+/** h0 is busy with one request, h1 is idle. */
+function oneBusy(name: string, cluster: Fragment, shares: readonly number[]): Scenario {
+  return {
+    name,
+    hosts: [holder, always(ok)],
+    cluster,
+    drive: (scene) => busy(scene, 1, () => scene.send({ count: 300 })),
+    picks: { chiSquared: true, shares },
+    requests: 'any',
+    ignoreStats: [/./],
+  };
+}
+
+const leastRequest = { lb_policy: 'LEAST_REQUEST' };
 
 export const policies: Topic = {
   name: 'round robin, random, least request',
@@ -14,10 +83,120 @@ export const policies: Topic = {
       picks: 'rotated',
     },
     {
+      name: 'round robin as an extension',
+      hosts: alike(3, always(ok)),
+      cluster: extension('round_robin', 'RoundRobin', {}),
+      drive: async (scene) => {
+        await scene.send({ count: 30 });
+      },
+      picks: 'rotated',
+    },
+    {
+      name: 'the first policy that is known counts',
+      hosts: alike(3, always(ok)),
+      cluster: {
+        lb_policy: 'LOAD_BALANCING_POLICY_CONFIG',
+        load_balancing_policy: {
+          policies: [
+            {
+              typed_extension_config: {
+                name: 'unheard.of',
+                typed_config: {
+                  '@type': 'type.googleapis.com/xds.type.v3.TypedStruct',
+                  type_url: 'type.googleapis.com/un.heard.Of',
+                },
+              },
+            },
+            {
+              typed_extension_config: {
+                name: 'envoy.load_balancing_policies.round_robin',
+                typed_config: { '@type': `${types}.round_robin.v3.RoundRobin` },
+              },
+            },
+          ],
+        },
+      },
+      drive: async (scene) => {
+        await scene.send({ count: 12 });
+      },
+      picks: 'rotated',
+    },
+    {
+      name: 'least request of equal idle hosts is chance',
+      hosts: alike(3, always(ok)),
+      cluster: leastRequest,
+      drive: async (scene) => {
+        await scene.send({ count: 300 });
+      },
+      picks: { chiSquared: true, shares: [1 / 3, 1 / 3, 1 / 3] },
+      ignoreStats: [/cx_|pending_total/],
+    },
+    {
+      name: 'least request of idle hosts by weight gives 1:2:5',
+      hosts: byWeight,
+      cluster: leastRequest,
+      drive: async (scene) => {
+        await scene.send({ count: 80 });
+      },
+      picks: { within: 1 },
+    },
+    // Both of two draws must be h0.
+    oneBusy('least request: two draws find the busy host once in four', leastRequest, [0.25, 0.75]),
+    oneBusy(
+      'least request: five draws find the busy host once in 32',
+      { ...leastRequest, least_request_lb_config: { choice_count: 5 } },
+      [1 / 32, 31 / 32],
+    ),
+    oneBusy(
+      'least request: a full scan never finds the busy host',
+      extension('least_request', 'LeastRequest', { selection_method: 'FULL_SCAN' }),
+      [0, 1],
+    ),
+    {
+      name: 'least request by weight: a busy host counts less',
+      hosts: [
+        { ...holder, endpoint: { load_balancing_weight: 3 } },
+        always(ok, { endpoint: { load_balancing_weight: 2 } }),
+      ],
+      cluster: leastRequest,
+      drive: (scene) => busy(scene, 2, () => scene.send({ count: 120 })),
+      // 1 to 2 with two active of three.
+      picks: { within: 2 },
+      requests: 'any',
+      ignoreStats: [/./],
+    },
+    {
+      name: 'active_request_bias 0: only weights count',
+      hosts: [
+        { ...holder, endpoint: { load_balancing_weight: 3 } },
+        always(ok, { endpoint: { load_balancing_weight: 1 } }),
+      ],
+      cluster: {
+        ...leastRequest,
+        least_request_lb_config: {
+          active_request_bias: { default_value: 0, runtime_key: 'least.bias' },
+        },
+      },
+      drive: (scene) => busy(scene, 2, () => scene.send({ count: 120 })),
+      picks: { within: 2 },
+      requests: 'any',
+      ignoreStats: [/./],
+    },
+    {
+      name: 'slow start: hosts that are equally new share equally',
+      hosts: [always(ok), always(ok)],
+      cluster: {
+        round_robin_lb_config: { slow_start_config: { slow_start_window: '300s' } },
+      },
+      drive: async (scene) => {
+        // Both are as new, so their shares are equal all the time.
+        await scene.send({ count: 60 });
+      },
+      picks: { within: 2 },
+    },
+    {
       name: 'round robin by weight gives 1:2:5',
-      hosts: [1, 2, 5].map((load_balancing_weight) =>
-        always(ok, { endpoint: { load_balancing_weight } }),
-      ),
+      hosts: byWeight,
       drive: async (scene) => {
         await scene.send({ count: 80 });
       },
@@ -25,50 +204,13 @@ export const policies: Topic = {
     },
     {
       name: 'random gives each host its share, whatever it weighs',
-      hosts: [1, 2, 5].map((load_balancing_weight) =>
-        always(ok, { endpoint: { load_balancing_weight } }),
-      ),
+      hosts: byWeight,
       cluster: { lb_policy: 'RANDOM' },
       drive: async (scene) => {
         await scene.send({ count: 600, concurrent: 4 });
       },
       picks: { chiSquared: true, shares: [1 / 3, 1 / 3, 1 / 3] },
       ignoreStats: [/cx_|pending_total/],
-    },
-    {
-      name: 'a failing answer is tried again',
-      hosts: [{ script: (count) => (count % 2 === 0 ? { status: 503, body: 'no\n' } : ok) }],
-      route: {
-        retry_policy: {
-          retry_on: '5xx',
-          num_retries: 2,
-          retry_back_off: { base_interval: '0.001s' },
-        },
-      },
-      drive: async (scene) => {
-        await scene.send({ count: 8 });
-      },
-      picks: 'exact',
-    },
-    {
-      name: 'three failures in a row eject a host',
-      hosts: [inTurn([{ status: 500 }, { status: 500 }, { status: 500 }, ok])],
-      cluster: {
-        outlier_detection: {
-          consecutive_5xx: 3,
-          interval: '0.1s',
-          base_ejection_time: '0.3s',
-          max_ejection_percent: 100,
-        },
-      },
-      drive: async (scene) => {
-        await scene.send({ count: 3 });
-        await scene.untilEjected('h0');
-        await scene.send({ count: 1 });
-        await scene.untilEjected('h0', false);
-        await scene.send({ count: 2 });
-      },
-      picks: 'exact',
     },
   ],
 };

@@ -235,8 +235,8 @@ const limits: readonly Scenario[] = [
     name: 'the route timeout holds over all tries',
     hosts: [always(hang)],
     route: {
-      timeout: '0.4s',
-      ...retryPolicy({ retry_on: '5xx', num_retries: 10, per_try_timeout: '0.16s' }),
+      timeout: '1.1s',
+      ...retryPolicy({ retry_on: '5xx', num_retries: 10, per_try_timeout: '0.4s' }),
     },
     drive: async (scene) => {
       await scene.send();

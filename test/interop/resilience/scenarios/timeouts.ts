@@ -123,11 +123,33 @@ export const timeouts: Topic = {
       hostStatus: () => '*',
     },
     one(
+      'x-envoy-upstream-stream-duration-ms that is no number is passed on nowhere',
+      ok,
+      {},
+      { headers: { 'x-envoy-upstream-stream-duration-ms': 'soon' } },
+    ),
+    one(
+      'x-envoy-upstream-stream-duration-ms of 0 is no bound',
+      ok,
+      {},
+      { headers: { 'x-envoy-upstream-stream-duration-ms': '0' } },
+    ),
+    one(
+      'x-envoy-upstream-stream-duration-ms of a client that is not trusted',
+      hang,
+      { timeout: '0.5s' },
+      { headers: { 'x-envoy-upstream-stream-duration-ms': '200' } },
+      {
+        manager: {
+          internal_address_config: { cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
+        },
+      },
+    ),
+    one(
       'x-envoy-upstream-stream-duration-ms bounds the try',
       hang,
       {},
       { headers: { 'x-envoy-upstream-stream-duration-ms': '200' } },
-      { todo: 'the header is passed on and has no effect' },
     ),
     one(
       'grpc-timeout bounds the stream where the route says so',
