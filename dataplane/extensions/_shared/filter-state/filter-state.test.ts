@@ -4,14 +4,10 @@ import { xxhash64Text } from '../../../../common/xxhash64.ts';
 import {
   httpFilterData,
   httpFilterErrors,
-  readFilterData,
   readFilterErrors,
 } from '../../../../test/fakes/config.ts';
-import { FakeConnection } from '../../../../test/fakes/connection.ts';
-import { NetworkFilterScenario } from '../../../../test/fakes/network-filter.ts';
 import { FakeStreamInfo } from '../../../../test/fakes/stream-info.ts';
 import { connectionLogContext } from '../../../api/access-log.ts';
-import { setConnectionFilterState } from '../../network/set-filter-state/filter.ts';
 import type { FilterStateValueData } from './data.ts';
 import { FilterStateValues } from './values.ts';
 
@@ -60,20 +56,6 @@ test('an empty text is skipped where that is asked for; a later value wins', () 
   );
   assert.deepEqual(texts, ['b=', 'c=second']);
   assert.equal(stateOf(value('a', 'envoy.string', '', ', skip_if_empty: true')), null);
-});
-
-test('a connection gets its values before tcp_proxy reads them', () => {
-  const data = readFilterData(
-    NETWORK,
-    `on_new_connection: [${value('envoy.tcp_proxy.cluster', '""', '%REQUESTED_SERVER_NAME%')}]`,
-  );
-  const connection = new FakeConnection();
-  connection.requestedServerName = 'orders';
-  const { filter, streamInfo } = new NetworkFilterScenario(setConnectionFilterState, data).open(
-    connection,
-  );
-  filter.onNewConnection();
-  assert.equal(streamInfo.filterState?.get('envoy.tcp_proxy.cluster'), 'orders');
 });
 
 test('objects that nobody makes, bad formats and what is not there are refused by name', () => {
