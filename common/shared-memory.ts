@@ -24,6 +24,15 @@ export class SharedMemory {
     return memory;
   }
 
+  /** What is still in use of that kind: the rest of each key that begins so. */
+  *named(prefix: string): Generator<readonly [name: string, memory: SharedArrayBuffer]> {
+    for (const [name, reference] of this.#named) {
+      const key = name.slice(name.indexOf(' ') + 1);
+      const memory = reference.deref();
+      if (memory !== undefined && key.startsWith(prefix)) yield [key.slice(prefix.length), memory];
+    }
+  }
+
   #forgetDead(): void {
     for (const [name, memory] of this.#named) {
       if (memory.deref() === undefined) this.#named.delete(name);

@@ -11,6 +11,7 @@ import { createClusterTls } from '../upstream/cluster-tls.ts';
 import { type NameResolver, systemNameResolver } from '../upstream/discovery/name-resolver.ts';
 import type { DnsCacheRequest } from '../upstream/dynamic-forward-proxy/cache-messages.ts';
 import { MainDnsCaches } from '../upstream/dynamic-forward-proxy/main-dns-caches.ts';
+import type { NamedBreaker } from '../upstream/error-ratio-breaker.ts';
 import { ReportIndex } from '../upstream/host-report.ts';
 import type { OutlierReport } from '../upstream/outlier/outlier-event.ts';
 import type { OutlierStatus } from '../upstream/outlier/status.ts';
@@ -151,6 +152,11 @@ export class ClusterDirectory {
       if (status !== null) all.set(cluster.config.name, status);
     }
     return all;
+  }
+
+  /** For /breakers. `nowMs`: Clock.machineMs. */
+  breakers(nowMs: number): NamedBreaker[] {
+    return [...this.#supervision.clusters()].flatMap((cluster) => cluster.breakers(nowMs));
   }
 
   close(): void {

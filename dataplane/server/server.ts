@@ -12,6 +12,7 @@ import { TimerWheel } from '../../common/timer.ts';
 import { LogSinks } from '../access-log/sinks.ts';
 import type { BootstrapConfig } from '../api/config/bootstrap.ts';
 import type { Locality } from '../api/config/cluster.ts';
+import { ROUTE_BREAKER_MEMORY } from '../api/config/error-ratio-breaker.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { SocketAddress } from '../api/connection.ts';
 import type { DrainStrategy } from '../api/drain.ts';
@@ -22,6 +23,7 @@ import { connectionCountMemory } from '../listener/connection-limit.ts';
 import { listenerManagerScope } from '../listener/listener-stats.ts';
 import { mergeSnapshots, type StatEntry, takeSnapshot } from '../stats/snapshot.ts';
 import { HolderStore } from '../stats/store.ts';
+import { breakerSlot, type NamedBreaker, readBreaker } from '../upstream/error-ratio-breaker.ts';
 import { adminPages } from './admin/pages.ts';
 import { AdminServer } from './admin/router.ts';
 import type { AdminSources, DrainRequest, ServerState } from './admin/sources.ts';
@@ -292,6 +294,18 @@ export class Server implements ResourceSink, AdminSources {
 
   outliers(): ReturnType<AdminSources['outliers']> {
     return this.#clusters.outliers();
+  }
+
+  breakers(): ReturnType<AdminSources['breakers']> {
+    const nowMs = this.#clock.machineMs();
+    const { sharedMemory } = this.#options.inputs;
+    const routes = [...sharedMemory.named(ROUTE_BREAKER_MEMORY)].map(
+      ([name, memory]): NamedBreaker => {
+        const status = readBreaker(breakerSlot(memory), nowMs);
+        return { scope: 'route', name, address: '', status };
+      },
+    );
+    return [...this.#clusters.breakers(nowMs), ...routes];
   }
 
   listeners(): ReturnType<AdminSources['listeners']> {

@@ -192,6 +192,16 @@ export interface BreakerStatus {
   readonly reason: { readonly requests: number; readonly failures: number } | null;
 }
 
+/** One of the process. */
+export interface NamedBreaker {
+  readonly scope: 'cluster' | 'host' | 'route';
+  /** Of the cluster; of a route its route configuration, then its own (or where it stands). */
+  readonly name: string;
+  /** Of a host; '' otherwise. */
+  readonly address: string;
+  readonly status: BreakerStatus;
+}
+
 const stateNames = ['closed', 'open', 'half_open'] as const;
 
 /** Main: what the words of a breaker say, whatever its config. `nowMs`: Clock.machineMs. */

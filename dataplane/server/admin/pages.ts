@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { pemBlocks } from '../../../common/der.ts';
 import { type LogLevel, logLevels } from '../../../common/logger.ts';
 import { subjectAltNames } from '../../tls/subject-alt-names.ts';
+import { breakerPage } from './breakers.ts';
 import { clusterPages } from './clusters.ts';
 import { outlierPage } from './outliers.ts';
 import { type AdminPage, json, text } from './router.ts';
@@ -18,6 +19,7 @@ export function adminPages(sources: AdminSources, wallMs: () => number): readonl
     ...statsPages(sources),
     ...clusterPages(sources),
     outlierPage(sources, wallMs),
+    breakerPage(sources),
     {
       path: '/ready',
       method: 'GET',

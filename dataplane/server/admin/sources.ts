@@ -4,6 +4,7 @@ import type { LogLevel } from '../../../common/logger.ts';
 import type { ClusterConfig } from '../../api/config/cluster.ts';
 import type { SocketAddress } from '../../api/connection.ts';
 import type { StatEntry } from '../../stats/snapshot.ts';
+import type { NamedBreaker } from '../../upstream/error-ratio-breaker.ts';
 import type { HostSummary } from '../../upstream/host-report.ts';
 import type { OutlierStatus } from '../../upstream/outlier/status.ts';
 
@@ -53,6 +54,8 @@ export interface AdminSources {
   clusters(): Promise<readonly ClusterStatus[]>;
   /** By cluster name; clusters without outlier detection are not there. */
   outliers(): ReadonlyMap<string, OutlierStatus>;
+  /** Error-ratio breakers. */
+  breakers(): readonly NamedBreaker[];
   listeners(): readonly ListenerStatus[];
   /** Sections of /config_dump in JSON form, secrets already redacted. */
   configDump(includeEds: boolean): readonly Readonly<Record<string, unknown>>[];
