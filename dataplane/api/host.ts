@@ -37,12 +37,14 @@ export interface HostMeter {
 }
 
 /**
- * Per host and worker. Pools count cxTotal, cxConnectFail, rqTotal and active; the router counts rqSuccess,
+ * Per host and worker. Pools count cxTotal, cxConnectFail, rqPendingActive, rqTotal and active; the router counts rqSuccess,
  * rqError and rqTimeout.
  */
 export interface HostStats {
   cxTotal: number;
   cxConnectFail: number;
+  /** Waiting for a connection. */
+  rqPendingActive: number;
   rqTotal: number;
   rqSuccess: number;
   rqError: number;

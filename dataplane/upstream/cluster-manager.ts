@@ -102,6 +102,7 @@ export class WorkerClusterManager implements ClusterManager {
             : null,
           cxTotal: stats.cxTotal,
           cxConnectFail: stats.cxConnectFail,
+          rqPendingActive: stats.rqPendingActive,
           rqTotal: stats.rqTotal,
           rqSuccess: stats.rqSuccess,
           rqError: stats.rqError,

@@ -22,6 +22,7 @@ export interface OwnHostReport {
 export interface HostCounts {
   readonly cxTotal: number;
   readonly cxConnectFail: number;
+  readonly rqPendingActive: number;
   readonly rqTotal: number;
   readonly rqSuccess: number;
   readonly rqError: number;
@@ -45,6 +46,7 @@ export const unrated: HostRates = Object.freeze({ successRate: -1, localOriginSu
 const none: HostCounts = {
   cxTotal: 0,
   cxConnectFail: 0,
+  rqPendingActive: 0,
   rqTotal: 0,
   rqSuccess: 0,
   rqError: 0,
@@ -104,6 +106,7 @@ function sum(a: HostCounts, b: HostCounts): HostCounts {
   return {
     cxTotal: a.cxTotal + b.cxTotal,
     cxConnectFail: a.cxConnectFail + b.cxConnectFail,
+    rqPendingActive: a.rqPendingActive + b.rqPendingActive,
     rqTotal: a.rqTotal + b.rqTotal,
     rqSuccess: a.rqSuccess + b.rqSuccess,
     rqError: a.rqError + b.rqError,

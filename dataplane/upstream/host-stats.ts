@@ -8,6 +8,7 @@ import { HostWord, type SlotRef } from './shared-state.ts';
 export class SharedHostStats implements HostStats {
   cxTotal = 0;
   cxConnectFail = 0;
+  rqPendingActive = 0;
   rqTotal = 0;
   rqSuccess = 0;
   rqError = 0;

@@ -70,6 +70,7 @@ export class FakeHost implements Host {
   readonly stats = {
     cxTotal: 0,
     cxConnectFail: 0,
+    rqPendingActive: 0,
     rqTotal: 0,
     rqSuccess: 0,
     rqError: 0,

@@ -8,12 +8,14 @@ import { ConnectionCloseType } from '../../api/connection.ts';
 import type { HttpConnectionPool } from './http-pool.ts';
 
 test('a request waits for its connection, is sent, answered, and the connection becomes ready', () => {
-  const { connections, stats, request, counts } = poolScenario();
+  const { connections, stats, host, request, counts } = poolScenario();
   const caller = request();
   assert.equal(connections.length, 1);
   assert.deepEqual(counts(), [1, 1, 0, 0]);
   assert.equal(stats.upstreamRqPendingActive, 1);
+  assert.equal(host.stats.rqPendingActive, 1);
   connections[0]!.connect();
+  assert.equal(host.stats.rqPendingActive, 0);
   assert.deepEqual(counts(), [1, 0, 1, 1]);
   assert.match(connections[0]!.written, /^GET \/ HTTP\/1\.1\r\nhost: a\r\n/);
   connections[0]!.receive(OK);

@@ -128,6 +128,7 @@ export abstract class ConnectionPool<
     else this.pending.push(pending);
     stats.upstreamRqPendingTotal++;
     stats.upstreamRqPendingActive++;
+    this.host.stats.rqPendingActive++;
     this.connectForPending();
     return pending.isQueued ? pending : null;
   }
@@ -151,6 +152,7 @@ export abstract class ConnectionPool<
 
   #leavePending(): void {
     this.stats.upstreamRqPendingActive--;
+    this.host.stats.rqPendingActive--;
     this.resources.pendingRequests.release();
   }
 
