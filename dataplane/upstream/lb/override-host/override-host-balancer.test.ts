@@ -32,7 +32,8 @@ function policyOf(given: Partial<OverrideHostData> = {}) {
     balancerParts(),
     index,
   );
-  return (context: LoadBalancerContext) => policy.choose(context, 0)?.addressText ?? null;
+  return (context: LoadBalancerContext, attempt = 0) =>
+    policy.choose(context, attempt)?.addressText ?? null;
 }
 
 function request(header: string | null, metadata: Record<string, unknown> | null = null) {
@@ -51,6 +52,14 @@ test('each try takes the next host that was named, then the fallback chooses', (
   assert.equal(choose(context), '1.1.1.1:1');
   const others = new Set([choose(context), choose(context)]);
   assert.deepEqual(others, new Set(['1.1.1.1:1', '[::1]:3']));
+});
+
+test('a named host cannot be refused: the next name is for the next try', () => {
+  const choose = policyOf();
+  const context = request('2.2.2.2:2,1.1.1.1:1');
+  assert.equal(choose(context), '2.2.2.2:2');
+  assert.equal(choose(context, 1), '2.2.2.2:2');
+  assert.equal(choose(context), '1.1.1.1:1');
 });
 
 test('what names nobody leaves it to the fallback', () => {

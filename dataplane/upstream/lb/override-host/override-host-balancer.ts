@@ -20,6 +20,8 @@ const STATE_KEY = 'envoy.extensions.load_balancing_policies.override_host.filter
 class NamedHosts implements FilterStateObject {
   readonly addresses: readonly string[];
   next = 0;
+  /** Of this try; null = the fallback chose. */
+  chosen: UpstreamHost | null = null;
 
   constructor(addresses: readonly string[]) {
     this.addresses = addresses;
@@ -54,7 +56,8 @@ export class OverrideHostBalancer implements LoadBalancer {
   choose(context: LoadBalancerContext, attempt: number): UpstreamHost | null {
     const { streamInfo } = context;
     if (streamInfo === null) return this.#fallback.choose(context, attempt);
-    const host = this.#nextNamed(context, streamInfo) ?? this.#fallback.choose(context, attempt);
+    const host =
+      this.#named(context, streamInfo, attempt) ?? this.#fallback.choose(context, attempt);
     const { selectedHostKey } = this.#data;
     if (host !== null && selectedHostKey !== null) {
       tellChosen(streamInfo, selectedHostKey, host.addressText);
@@ -62,9 +65,19 @@ export class OverrideHostBalancer implements LoadBalancer {
     return host;
   }
 
-  /** Names that are no host of the cluster are passed over. */
-  #nextNamed(context: LoadBalancerContext, streamInfo: StreamInfo): UpstreamHost | null {
+  /** Names that are no host of the cluster are passed over. A named host cannot be refused (retry predicates). */
+  #named(
+    context: LoadBalancerContext,
+    streamInfo: StreamInfo,
+    attempt: number,
+  ): UpstreamHost | null {
     const named = this.#namedHosts(context, streamInfo);
+    if (attempt > 0) return named.chosen;
+    named.chosen = this.#nextOf(named);
+    return named.chosen;
+  }
+
+  #nextOf(named: NamedHosts): UpstreamHost | null {
     while (named.next < named.addresses.length) {
       const address = named.addresses[named.next++]!;
       const host = this.#index.byAddress(address);

@@ -66,7 +66,8 @@ export class SubsetBalancer implements LoadBalancer {
       selector.keys.length === wanted.length ? wanted : projected(wanted, selector.keys);
     const subset = this.#index.find(entries);
     if (subset !== null) {
-      this.#parts.stats.lbSubsetsSelected++;
+      // Once for a try, however often the context refuses a host.
+      if (attempt === 0) this.#parts.stats.lbSubsetsSelected++;
       if (subset.isSingleHost) return subset.members[0]!; // whatever its health, as in Envoy
       return this.#policyOf(subset).choose(context, attempt);
     }
@@ -104,12 +105,12 @@ export class SubsetBalancer implements LoadBalancer {
     const policy = fallbackPolicy === 'ANY_ENDPOINT' ? this.#anyPolicy() : this.#defaultPolicy();
     const host = policy.choose(context, attempt);
     if (host !== null) {
-      this.#parts.stats.lbSubsetsFallback++;
+      if (attempt === 0) this.#parts.stats.lbSubsetsFallback++;
       return host;
     }
     if (!panicModeAny) return null;
     const panicHost = this.#anyPolicy().choose(context, attempt);
-    if (panicHost !== null) this.#parts.stats.lbSubsetsFallbackPanic++;
+    if (panicHost !== null && attempt === 0) this.#parts.stats.lbSubsetsFallbackPanic++;
     return panicHost;
   }
 
