@@ -29,6 +29,9 @@ export interface OverrideHost {
   readonly statusIfMissing: number;
 }
 
+/** -1 = in none of them. */
+export type PriorityOf = (host: Host) => number;
+
 /** Envoy: LoadBalancerContext. Reused objects are fine: it is read during chooseHost only. */
 export interface LoadBalancerContext {
   /** xxHash64 of what the hash policies name; null = none of them gave one. */
@@ -41,8 +44,11 @@ export interface LoadBalancerContext {
   /** Null = no HTTP request. */
   readonly requestHeaders: RequestHeaders | null;
   readonly streamInfo: StreamInfo | null;
-  /** The loads that hold for this try (retry_priority); `original` itself = no other. */
-  priorityLoad(original: PriorityLoad): PriorityLoad;
+  /**
+   * The loads that hold for this try (retry_priority); `original` itself = no other. `priorityOf`: what a host's priority
+   * is among these loads; default Host.priority.
+   */
+  priorityLoad(original: PriorityLoad, priorityOf?: PriorityOf): PriorityLoad;
   /** True = try another host (retry predicates such as previous_hosts). */
   shouldSelectAnotherHost(host: Host): boolean;
   /** How often to re-pick while shouldSelectAnotherHost says so. */

@@ -18,7 +18,12 @@ import {
   FilterTrailersStatus,
   type StreamDecoderFilter,
 } from '../api/http-filter.ts';
-import type { LoadBalancerContext, OverrideHost, PriorityLoad } from '../api/load-balancing.ts';
+import type {
+  LoadBalancerContext,
+  OverrideHost,
+  PriorityLoad,
+  PriorityOf,
+} from '../api/load-balancing.ts';
 import type { MetadataMatch } from '../api/metadata-match.ts';
 import type { CookieIssuer } from '../api/request-hasher.ts';
 import { ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
@@ -290,9 +295,10 @@ export class RouterFilter
     return this.headers;
   }
 
-  priorityLoad(original: PriorityLoad): PriorityLoad {
+  priorityLoad(original: PriorityLoad, priorityOf?: PriorityOf): PriorityLoad {
     const { retryState } = this;
-    return this.attempts > 1 && retryState !== null ? retryState.priorityLoad(original) : original;
+    if (this.attempts <= 1 || retryState === null) return original;
+    return retryState.priorityLoad(original, priorityOf);
   }
 
   shouldSelectAnotherHost(host: Host): boolean {

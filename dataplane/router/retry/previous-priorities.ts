@@ -2,13 +2,13 @@
 // is left. One object per retried request. Arithmetic: Envoy's PreviousPrioritiesRetryPriority.
 
 import type { Host } from '../../api/host.ts';
-import type { PriorityLoad } from '../../api/load-balancing.ts';
+import type { PriorityLoad, PriorityOf } from '../../api/load-balancing.ts';
 
 /** See the file head. */
 export class PreviousPriorities {
   readonly #updateFrequency: number;
-  /** Priorities of the hosts tried since all priorities were allowed again. */
-  #attempted: number[] = [];
+  /** Hosts tried since all priorities were allowed again. */
+  #attempted: Host[] = [];
   readonly #excluded = new Set<number>();
   #load: PriorityLoad | null = null;
 
@@ -18,15 +18,15 @@ export class PreviousPriorities {
   }
 
   onHostAttempted(host: Host): void {
-    this.#attempted.push(host.priority);
+    this.#attempted.push(host);
   }
 
   /** `original` itself = no other load. */
-  load(original: PriorityLoad): PriorityLoad {
+  load(original: PriorityLoad, priorityOf: PriorityOf = ownPriority): PriorityLoad {
     const attempts = this.#attempted.length;
     if (attempts < this.#updateFrequency) return original;
     if (attempts % this.#updateFrequency === 0) {
-      for (const priority of this.#attempted) this.#excluded.add(priority);
+      for (const host of this.#attempted) this.#excluded.add(priorityOf(host));
       this.#load = this.#adjust(original);
     }
     return this.#load ?? original;
@@ -42,6 +42,10 @@ export class PreviousPriorities {
     }
     return load;
   }
+}
+
+function ownPriority({ priority }: Host): number {
+  return priority;
 }
 
 function distribute(original: PriorityLoad, excluded: ReadonlySet<number>): PriorityLoad | null {

@@ -14,7 +14,7 @@ import {
   removeField,
 } from '../../api/headers.ts';
 import type { Host } from '../../api/host.ts';
-import type { PriorityLoad } from '../../api/load-balancing.ts';
+import type { PriorityLoad, PriorityOf } from '../../api/load-balancing.ts';
 import { HeaderMatcher } from '../../matcher/header-matcher.ts';
 import { isRejected } from './host-predicates.ts';
 import {
@@ -243,8 +243,9 @@ export class RetryState {
   }
 
   /** retry_priority. */
-  priorityLoad(original: PriorityLoad): PriorityLoad {
-    return this.#previousPriorities === null ? original : this.#previousPriorities.load(original);
+  priorityLoad(original: PriorityLoad, priorityOf?: PriorityOf): PriorityLoad {
+    const previous = this.#previousPriorities;
+    return previous === null ? original : previous.load(original, priorityOf);
   }
 
   get hostSelectionRetryCount(): number {

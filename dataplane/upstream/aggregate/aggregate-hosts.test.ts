@@ -130,15 +130,18 @@ test('no cluster, or none with hosts: no host', () => {
 });
 
 test('a retry priority of the request is asked with the loads of all clusters', () => {
-  const { aggregate } = spread([new FakeCluster('a', [1, 1]), new FakeCluster('b', [1, 1])]);
+  const b = new FakeCluster('b', [1, 1], [1, 1]);
+  const { aggregate } = spread([new FakeCluster('a', [1, 1]), b]);
+  const hostOf = (cluster: unknown, priority: number) =>
+    ({ cluster, placed: { priority } }) as unknown as UpstreamHost;
   const seen: unknown[] = [];
   const chosen = aggregate.choose({
     ...anyHost,
-    priorityLoad: (original) => {
-      seen.push(original.healthy);
-      return { ...original, healthy: [0, 100] };
+    priorityLoad: (original, priorityOf) => {
+      seen.push(original.healthy, priorityOf!(hostOf(b, 1)), priorityOf!(hostOf('gone', 0)));
+      return { ...original, healthy: [0, 100, 0] };
     },
   });
-  assert.deepEqual(seen, [[100, 0]]);
+  assert.deepEqual(seen, [[100, 0, 0], 2, -1]);
   assert.equal(chosen?.addressText, 'b');
 });

@@ -6,7 +6,12 @@ import type { Random } from '../../../common/clock.ts';
 import type { Connection } from '../../api/connection.ts';
 import type { RequestHeaders } from '../../api/headers.ts';
 import type { Host } from '../../api/host.ts';
-import type { LoadBalancerContext, OverrideHost, PriorityLoad } from '../../api/load-balancing.ts';
+import type {
+  LoadBalancerContext,
+  OverrideHost,
+  PriorityLoad,
+  PriorityOf,
+} from '../../api/load-balancing.ts';
 import type { MetadataMatch } from '../../api/metadata-match.ts';
 import type { StreamInfo } from '../../api/stream-info.ts';
 import type { UpstreamHost } from '../host.ts';
@@ -38,6 +43,8 @@ export interface AggregateParts {
 /** One priority of one cluster. */
 interface LinearPriority {
   readonly cluster: AggregatedCluster;
+  /** In that cluster. */
+  readonly priority: number;
   readonly toHealthy: PriorityLoad;
   readonly toDegraded: PriorityLoad;
 }
@@ -55,6 +62,8 @@ export class AggregateHosts implements HostProvider {
   readonly #clusters: (AggregatedCluster | null)[];
   readonly #versions: number[];
   #linear: Linear | null = null;
+  /** Made once: a pick must not make a function. */
+  readonly #priorityOf: PriorityOf = (host) => this.#linearPriority(host as UpstreamHost);
 
   constructor(names: readonly string[], parts: AggregateParts) {
     this.#names = names;
@@ -66,7 +75,7 @@ export class AggregateHosts implements HostProvider {
   choose(context: LoadBalancerContext): UpstreamHost | null {
     const { priorities, load: own } = this.#current();
     if (priorities.length === 0) return null;
-    const load = context.priorityLoad(own);
+    const load = context.priorityLoad(own, this.#priorityOf);
     const hash = ((this.#parts.random() * 100) | 0) + 1;
     let cumulative = 0;
     for (let i = 0; i < priorities.length; i++) {
@@ -97,6 +106,16 @@ export class AggregateHosts implements HostProvider {
     const host = cluster.pick(this.#context);
     this.#context.unwrap();
     return host;
+  }
+
+  /** Of a host of one of the clusters: whoever retries has got it from here. */
+  #linearPriority(host: UpstreamHost): number {
+    const { priorities } = this.#current();
+    return priorities.findIndex(
+      // An UpstreamCluster is both.
+      ({ cluster, priority }) =>
+        (cluster as unknown) === host.cluster && priority === host.placed.priority,
+    );
   }
 
   #current(): Linear {
@@ -130,6 +149,7 @@ export class AggregateHosts implements HostProvider {
         const rest = { panic: none.map(() => false), availability: { healthy: at, degraded: at } };
         priorities.push({
           cluster,
+          priority,
           toHealthy: { healthy: at, degraded: none, ...rest },
           toDegraded: { healthy: none, degraded: at, ...rest },
         });
