@@ -25,7 +25,7 @@ import {
   defaultZoneAware,
   type ZoneAwareData,
 } from '../api/config/load-balancing.ts';
-import { RequestHeaders } from '../api/headers.ts';
+import { RequestHeaders, ResponseHeaders } from '../api/headers.ts';
 import type { Host } from '../api/host.ts';
 import { anyHost } from '../api/load-balancing.ts';
 import type { Protocol } from '../api/stream-info.ts';
@@ -228,6 +228,24 @@ test('an ejected host is seen at the next pick, and its return as well', () => {
   assert.equal(stat('lb_healthy_panic'), 20);
 });
 
+test('membership counts who is not unhealthy, as it is now', () => {
+  const { manager, add, eject } = setUp();
+  const cluster = add();
+  assert.deepEqual(cluster.membership(), { total: 0, usable: 0 });
+  manager.applyAssignment(
+    assignment(
+      placedHost('10.0.0.1', 1),
+      placedHost('10.0.0.2', 2, { health: 'degraded' }),
+      placedHost('10.0.0.3', 3, { health: 'unhealthy' }),
+    ),
+  );
+  assert.deepEqual(cluster.membership(), { total: 3, usable: 2 });
+  eject(1, 1);
+  assert.deepEqual(cluster.membership(), { total: 3, usable: 1 });
+  eject(1, 0);
+  assert.deepEqual(cluster.membership(), { total: 3, usable: 2 });
+});
+
 test('degraded hosts of the only priority share the load with too few healthy ones', () => {
   const { manager, add } = setUp();
   const cluster = add();
@@ -316,6 +334,36 @@ test('reports a run of failures with cluster and address', () => {
   assert.deepEqual(events, [
     { cluster: 'orders', address: '10.0.0.1:80', kind: 'consecutive_5xx' },
   ]);
+});
+
+test('outlier detection of a cluster heeds its error matcher, and degraded hosts where it is to', () => {
+  const { manager, add, events } = setUp();
+  const notFound = {
+    name: ':status',
+    match: {
+      kind: 'string' as const,
+      matcher: { kind: 'exact' as const, value: '404', ignoreCase: false },
+    },
+    invert: false,
+    treatMissingAsEmpty: false,
+  };
+  const cluster = add({
+    outlierDetection: { ...defaultOutlierDetection, consecutive5xx: 2, detectDegradedHosts: true },
+    http: {
+      ...clusterConfig().http,
+      errorMatcher: { kind: 'headers', headers: [notFound] },
+    },
+  });
+  manager.applyAssignment(assignment(placedHost('10.0.0.1', 1)));
+  const { outlier } = cluster.chooseHost(anyHost)!;
+  outlier.putResponse(404, new ResponseHeaders(404, ['x-envoy-degraded', '']));
+  outlier.putResponse(503, new ResponseHeaders(503, ['x-envoy-degraded', '']));
+  outlier.putResponse(404, new ResponseHeaders(404, []));
+  outlier.putResponse(404, new ResponseHeaders(404, []));
+  assert.deepEqual(
+    events.map(({ kind }) => kind),
+    ['degraded', 'consecutive_5xx'],
+  );
 });
 
 test('a changed config replaces the cluster at once and loses no request', async () => {

@@ -262,6 +262,11 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   }
 
   membership(): { readonly total: number; readonly usable: number } {
+    if (this.ownHostStats !== null) {
+      // Nobody checks or ejects them.
+      const { total } = this.ownHostStats;
+      return { total, usable: total };
+    }
     const version = this.hostsVersion();
     if (version !== this.#membershipVersion) {
       this.#membershipVersion = version;
