@@ -59,6 +59,18 @@ function ejecting(
   };
 }
 
+const onOtherHosts = {
+  retry_on: '5xx',
+  num_retries: 3,
+  retry_host_predicate: [
+    {
+      name: 'envoy.retry_host_predicates.previous_hosts',
+      typed_config: { '@type': `${types}.retry.host.previous_hosts.v3.PreviousHostsPredicate` },
+    },
+  ],
+  host_selection_retry_max_attempts: '10',
+};
+
 const failing = [fails, fails, fails, ok];
 
 const subsets: readonly Scenario[] = [
@@ -140,6 +152,19 @@ const subsets: readonly Scenario[] = [
       await scene.send({ count: 2 });
     },
     picks: 'exact',
+    differences,
+  },
+  {
+    name: 'retries on other hosts of the subset',
+    hosts: [version('v1', [fails]), version('v2'), version('v1', [fails])],
+    cluster: { lb_subset_config: { subset_selectors: byVersion } },
+    route: asks({ version: 'v1' }, { retry_policy: { ...onOtherHosts, num_retries: 1 } }),
+    drive: async (scene) => {
+      await scene.send({ count: 6 });
+    },
+    // Round robin begins anywhere.
+    picks: 'any',
+    requests: 'sorted',
     differences,
   },
   {
@@ -232,17 +257,7 @@ const named: readonly Scenario[] = [
   session('a session goes to its host, and elsewhere once that is ejected', false),
   session('a strict session is refused while its host is ejected', true),
   session('a retry leaves the host of a session', false, {
-    retry_policy: {
-      retry_on: '5xx',
-      num_retries: 3,
-      retry_host_predicate: [
-        {
-          name: 'envoy.retry_host_predicates.previous_hosts',
-          typed_config: { '@type': `${types}.retry.host.previous_hosts.v3.PreviousHostsPredicate` },
-        },
-      ],
-      host_selection_retry_max_attempts: '10',
-    },
+    retry_policy: onOtherHosts,
   }),
   {
     name: 'each try takes the next named host',
@@ -251,6 +266,16 @@ const named: readonly Scenario[] = [
     route: { retry_policy: { retry_on: '5xx', num_retries: 5 } },
     drive: async (scene) => {
       await scene.send({ count: 3, headers: { 'x-hosts': '@h2@, 127.0.0.1:1 ,@h0@,@h3@,@h1@' } });
+    },
+    picks: 'exact',
+  },
+  {
+    name: 'a named host is used again, whatever the retry predicates say',
+    hosts: [always(fails), always(ok)],
+    cluster: overrideHost(),
+    route: { retry_policy: onOtherHosts },
+    drive: async (scene) => {
+      await scene.send({ count: 3, headers: { 'x-hosts': '@h0@,@h0@,@h1@' } });
     },
     picks: 'exact',
   },
