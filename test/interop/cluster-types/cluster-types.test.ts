@@ -241,6 +241,18 @@ describe('cluster types beside Envoy', { skip: skipWithout('envoy') }, () => {
     ]);
   });
 
+  test('retries over an aggregate pass over the priorities that were tried', async () => {
+    const { seen } = await same(async (side) => [
+      await side.ask('/again/fail'),
+      ...(await side.stats('cluster.again.upstream_rq_retry', 'cluster.third.upstream_rq_total')),
+    ]);
+    assert.deepEqual(seen, [
+      '503 127.0.0.4 a.test',
+      'cluster.again.upstream_rq_retry: 2',
+      'cluster.third.upstream_rq_total: 2',
+    ]);
+  });
+
   test('a dynamic forward proxy resolves what a request asks for', async () => {
     const { seen, log } = await same(async (side) => {
       const { dns } = side.scene;

@@ -16,6 +16,7 @@ const HCM = `${types}.filters.network.http_connection_manager.v3.HttpConnectionM
 const ROUTER = `${types}.filters.http.router.v3.Router`;
 const PROXY_PROTOCOL = `${types}.filters.listener.proxy_protocol.v3.ProxyProtocol`;
 const TCP_PROXY = `${types}.filters.network.tcp_proxy.v3.TcpProxy`;
+const PRIORITIES = `${types}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig`;
 const STDOUT = `${types}.access_loggers.file.v3.FileAccessLog`;
 
 /** Hosts that answer with `<own address> <host header>`; `/fail` with 503. */
@@ -93,6 +94,7 @@ export function bootstrap({ dns, port }: Scene, ports: ListenerPorts, log: strin
   const cache = `{name: names, dns_lookup_family: V4_ONLY, dns_refresh_rate: 0.5s, dns_min_refresh_rate: 1s, dns_query_timeout: 2s, max_hosts: 5, dns_cache_circuit_breaker: {max_pending_requests: 2}, ${resolver}}`;
   const ejecting =
     'outlier_detection: {consecutive_5xx: 1, interval: 600s, max_ejection_percent: 100}';
+  const retries = `retry_policy: {retry_on: 5xx, num_retries: 2, retry_priority: {name: p, typed_config: {"@type": ${PRIORITIES}, update_frequency: 1}}}`;
   const routes: readonly (readonly [string, string, string?])[] = [
     ['strict', '{cluster: strict}'],
     ['logical', '{cluster: logical, auto_host_rewrite: true}'],
@@ -104,6 +106,7 @@ export function bootstrap({ dns, port }: Scene, ports: ListenerPorts, log: strin
     ['metadata', '{cluster: metadata}'],
     ['aggregate', '{cluster: aggregate}'],
     ['gone', '{cluster: gone}'],
+    ['again', `{cluster: again, ${retries}}`],
     ['dfp', '{cluster: dfp}'],
     [
       'literal',
@@ -118,7 +121,7 @@ export function bootstrap({ dns, port }: Scene, ports: ListenerPorts, log: strin
   ];
   const routeTexts = routes.map(
     ([name, action, more]) =>
-      `{match: {prefix: "/${name}"}, route: ${action.replace('}', ', prefix_rewrite: "/"}')}${more === undefined ? '' : `, ${more}`}}`,
+      `{match: {prefix: "/${name}"}, route: ${action.replace('{cluster', '{prefix_rewrite: "/", cluster')}${more === undefined ? '' : `, ${more}`}}`,
   );
   const accessLog = `access_log: [{name: l, typed_config: {"@type": ${STDOUT}, path: "${log}", log_format: {text_format_source: {inline_string: "%REQ(X-N)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_CLUSTER% %UPSTREAM_HOST%\\n"}}}}]`;
   const hcm = (statPrefix: string): string =>
@@ -139,6 +142,8 @@ export function bootstrap({ dns, port }: Scene, ports: ListenerPorts, log: strin
     `{name: first, common_lb_config: {update_merge_window: 0s}, ${ejecting}, ${priorities('127.0.0.2', '127.0.0.3')}}`,
     `{name: second, ${assignment(endpoint('127.0.0.4'))}}`,
     `{name: aggregate, ${aggregate('first', 'second')}}`,
+    `{name: third, ${priorities('127.0.0.2', '127.0.0.3')}}`,
+    `{name: again, ${aggregate('third', 'second')}}`,
     `{name: gone, ${aggregate('no such cluster')}}`,
     `{name: dfp, lb_policy: CLUSTER_PROVIDED, cluster_type: {name: envoy.clusters.dynamic_forward_proxy, typed_config: {"@type": ${DFP_CLUSTER}, dns_cache_config: ${cache}}}}`,
   ];
