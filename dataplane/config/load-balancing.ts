@@ -48,7 +48,7 @@ export function compileLoadBalancing(
   const policy = compileLbPolicy(cluster, path, compilation);
   const subsets = cluster.lb_subset_config;
   // As in Envoy, without selectors there are no subsets, whatever else it says.
-  if ((subsets?.subset_selectors ?? []).length === 0 || subsets === undefined) return policy;
+  if (subsets === undefined || (subsets.subset_selectors ?? []).length === 0) return policy;
   const subsetPath = joinPath(path, 'lb_subset_config');
   const weighted = cluster.common_lb_config?.locality_weighted_lb_config;
   if (subsets.locality_weight_aware === true && weighted === undefined) {
