@@ -2,6 +2,7 @@
 
 import {
   type Action,
+  type Answer,
   always,
   type Fragment,
   hang,
@@ -270,83 +271,95 @@ const redirects: readonly Scenario[] = [
   ),
 ];
 
-/** One host; its requests are the tries. */
-function hedging(
-  name: string,
-  actions: readonly Action[],
-  policy: Fragment = {},
-  more: Partial<Scenario> & { readonly headers?: Readonly<Record<string, string>> } = {},
-): Scenario {
-  const { headers = {}, ...rest } = more;
+interface Hedging extends Partial<Scenario> {
+  /** Of the retry policy. */
+  readonly policy?: Fragment;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** While the request is under way. */
+  readonly meanwhile?: (scene: Scene) => Promise<void>;
+}
+
+/** One host; its requests are the tries. Each has 600 ms, so that what is to happen within them does on a busy machine. */
+function hedging(name: string, actions: readonly Action[], options: Hedging = {}): Scenario {
+  const { policy = {}, headers = {}, meanwhile, ...more } = options;
   return {
     name,
     hosts: [inTurn(actions)],
     route: {
-      timeout: '1s',
+      timeout: '5s',
       hedge_policy: { hedge_on_per_try_timeout: true },
-      retry_policy: {
-        retry_on: '5xx',
-        num_retries: 1,
-        per_try_timeout: '0.2s',
-        retry_back_off: { base_interval: '0.001s', max_interval: '0.001s' },
-        ...policy,
-      },
+      retry_policy: retryOnTimeout(policy),
     },
     drive: async (scene) => {
-      await scene.send({ headers });
+      const answered = scene.send({ headers });
+      await meanwhile?.(scene);
+      await answered;
     },
     picks: 'exact',
-    ...rest,
+    ...more,
   };
 }
 
-/** Answers well after its own time, long before that of the try behind it. */
-const LATE_MS = 300;
+function retryOnTimeout(policy: Fragment = {}): Fragment {
+  return {
+    retry_on: '5xx',
+    num_retries: 1,
+    per_try_timeout: '0.6s',
+    retry_back_off: { base_interval: '0.001s', max_interval: '0.001s' },
+    ...policy,
+  };
+}
+
+/** The try that hangs answers once the second one is there. */
+function thenFirst(answer: Answer) {
+  return async (scene: Scene): Promise<void> => {
+    await scene.untilTries(2);
+    scene.release(answer);
+  };
+}
+
+/** The try that hangs answers once no retries are left. */
+async function whenSpent(scene: Scene): Promise<void> {
+  await scene.untilStat('upstream_rq_retry_limit_exceeded', (count) => count > 0);
+  scene.release(ok);
+}
+
+const slow: Answer = { ...ok, afterMs: 3000 };
 
 const hedges: readonly Scenario[] = [
   hedging('the second try wins', [hang, ok]),
-  hedging('the first try wins after all', [{ ...ok, afterMs: LATE_MS }, hang]),
-  hedging('a bad second answer waits for the first', [
-    { ...ok, afterMs: LATE_MS },
-    { status: 503 },
-  ]),
-  hedging('a bad first answer waits for the second', [
-    { status: 503, afterMs: LATE_MS },
-    { ...ok, afterMs: 150 },
-  ]),
-  hedging('an answer that nobody would retry wins', [{ status: 404, afterMs: LATE_MS }, hang]),
-  hedging('a reset waits for the other try', [
-    { ...ok, afterMs: LATE_MS },
-    { reset: 'before headers' },
-  ]),
-  hedging('the whole time ends all tries', [hang], { num_retries: 2 }),
-  hedging('no retries left: the try merely goes on', [{ ...ok, afterMs: LATE_MS }], {
-    num_retries: 0,
+  hedging('the first try wins after all', [hang, slow], { meanwhile: thenFirst(ok) }),
+  hedging('a bad second answer waits for the first', [hang, { status: 503 }], {
+    meanwhile: whenSpent,
   }),
-  hedging('whatever retry_on says', [hang, ok], { retry_on: 'connect-failure' }),
-  hedging(
-    'the header switches it off',
-    [hang, ok],
-    {},
-    {
-      headers: { 'x-envoy-hedge-on-per-try-timeout': 'false' },
+  hedging('a bad first answer waits for the second', [hang, { ...ok, afterMs: 300 }], {
+    meanwhile: thenFirst({ status: 503 }),
+  }),
+  hedging('an answer that nobody would retry wins', [hang, slow], {
+    meanwhile: thenFirst({ status: 404 }),
+  }),
+  hedging('a reset waits for the other try', [hang, { reset: 'before headers' }], {
+    meanwhile: whenSpent,
+  }),
+  hedging('the whole time ends all tries', [hang], {
+    route: {
+      timeout: '2s',
+      hedge_policy: { hedge_on_per_try_timeout: true },
+      retry_policy: retryOnTimeout({ num_retries: 2, per_try_timeout: '0.3s' }),
     },
-  ),
-  hedging(
-    'a virtual host says it for its routes',
-    [hang, ok],
-    {},
-    {
-      route: {
-        retry_policy: {
-          retry_on: '5xx',
-          per_try_timeout: '0.2s',
-          retry_back_off: { base_interval: '0.001s', max_interval: '0.001s' },
-        },
-      },
-      virtualHost: { hedge_policy: { hedge_on_per_try_timeout: true } },
-    },
-  ),
+  }),
+  hedging('no retries left: the try merely goes on', [hang], {
+    policy: { num_retries: 0 },
+    meanwhile: whenSpent,
+  }),
+  hedging('whatever retry_on says', [hang, ok], { policy: { retry_on: 'connect-failure' } }),
+  hedging('the header switches it off', [hang, ok], {
+    headers: { 'x-envoy-hedge-on-per-try-timeout': 'false' },
+  }),
+  hedging('a virtual host says it for its routes', [hang, ok], {
+    route: { timeout: '5s', retry_policy: retryOnTimeout() },
+    virtualHost: { hedge_policy: { hedge_on_per_try_timeout: true } },
+  }),
 ];
 
 /** The same over HTTP/2, on both sides. */
@@ -400,7 +413,7 @@ const overHttp2: readonly Scenario[] = [
     cluster: http2Upstream,
     route: {
       hedge_policy: { hedge_on_per_try_timeout: true },
-      retry_policy: { retry_on: '5xx', per_try_timeout: '0.2s' },
+      retry_policy: retryOnTimeout(),
     },
     drive: async (scene) => {
       await scene.send({ over: 'http2' });
