@@ -1,6 +1,6 @@
 // IP literals as bytes. Used where ranges are compared, in config and in workers (network/cidr.ts).
 
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 
 /** Bytes of an IP literal, 4 or 16, in network order; null = not one. A zone (`%eth0`) is ignored. */
 export function ipBytes(text: string): Uint8Array | null {
@@ -8,6 +8,15 @@ export function ipBytes(text: string): Uint8Array | null {
   const zone = text.indexOf('%');
   const plain = zone === -1 ? text : text.slice(0, zone);
   return isIPv6(plain) ? ipv6Bytes(plain) : null;
+}
+
+/**
+ * The one spelling of an IP literal: `2001:DB8:0::1` -> `2001:db8::1`, as inet_ntop has it. Hashes, logs and host names
+ * are made of texts. A text that is no literal, or one with a zone, stays.
+ */
+export function canonicalIp(text: string): string {
+  if (!text.includes(':') || text.includes('%') || !isIPv6(text)) return text;
+  return new SocketAddress({ address: text, family: 'ipv6' }).address;
 }
 
 /** A copy whose bits behind the first `prefixLength` are zero. */

@@ -2,6 +2,7 @@
 // static clusters.
 
 import { isIP } from 'node:net';
+import { canonicalIp } from '../../common/ip-bytes.ts';
 import { joinPath } from '../../common/result.ts';
 import type {
   ClusterLoadAssignmentPolicyDropOverloadProto,
@@ -118,7 +119,7 @@ function compileHost(
     );
   }
   return {
-    address,
+    address: canonicalIp(address),
     port,
     hostname: proto.endpoint?.hostname ?? '',
     weight: wrapperOr(proto.load_balancing_weight, 1),

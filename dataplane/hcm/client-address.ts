@@ -1,13 +1,14 @@
 // Addresses in x-forwarded-for and sets of them. Shared by forwarded.ts and original-ip.ts.
 
 import { isIP } from 'node:net';
+import { canonicalIp } from '../../common/ip-bytes.ts';
 import type { SocketAddress } from '../api/connection.ts';
 import { CidrMap, parseCidr, parseIp } from '../network/cidr.ts';
 
 /** A literal with blanks around it; null = it is none. */
 export function addressOf(text: string): SocketAddress | null {
   const ip = text.trim();
-  return isIP(ip) === 0 ? null : { ip, port: 0 };
+  return isIP(ip) === 0 ? null : { ip: canonicalIp(ip), port: 0 };
 }
 
 /**

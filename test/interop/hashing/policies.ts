@@ -145,9 +145,12 @@ export const policyCases: readonly PolicyCase[] = [
     name: 'source-ip',
     hashPolicy: [{ connection_properties: { source_ip: true } }],
     requests: many(
-      30,
+      60,
       { headers: ['x-forwarded-for: 10.1.{i}.7'] },
       { headers: ['x-forwarded-for: 2001:db8::{i}'] },
+      { headers: ['x-forwarded-for: 2001:DB8:0:0::{i}'] },
+      { headers: ['x-forwarded-for: ::ffff:10.0.0.{i}'] },
+      { headers: ['x-forwarded-for: 10.0.0.{i}:80'] },
       {},
     ),
   },

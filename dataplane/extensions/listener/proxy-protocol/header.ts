@@ -6,6 +6,7 @@
 //       TLV: type(1)  length(2)  value
 
 import { isIPv4, isIPv6 } from 'node:net';
+import { canonicalIp } from '../../../../common/ip-bytes.ts';
 import type { ProxyProtocolTlv, SocketAddress } from '../../../api/connection.ts';
 import { parseIp } from '../../../network/cidr.ts';
 
@@ -65,8 +66,8 @@ function parseV1(data: Buffer): ProxyHeaderOutcome {
   const [family, sourceIp = '', destinationIp = '', sourcePort = '', destinationPort = ''] = parts;
   const isIp = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isIPv6 : null;
   if (isIp === null || parts.length !== 5) return malformed;
-  const source = { ip: sourceIp, port: parsePort(sourcePort) };
-  const destination = { ip: destinationIp, port: parsePort(destinationPort) };
+  const source = { ip: canonicalIp(sourceIp), port: parsePort(sourcePort) };
+  const destination = { ip: canonicalIp(destinationIp), port: parsePort(destinationPort) };
   if (!isIp(sourceIp) || !isIp(destinationIp) || source.port < 0 || destination.port < 0) {
     return malformed;
   }
