@@ -24,7 +24,11 @@ export class HashTables {
 
   /** All hosts of the cluster, after a change. */
   setHosts(hosts: readonly UpstreamHost[]): void {
-    if (this.#keys !== null) this.#keys.retain(hosts);
+    if (this.#keys === null) return;
+    this.#keys.retain(hosts);
+    let priorities = 0;
+    for (const { placed } of hosts) priorities = Math.max(priorities, placed.priority + 1);
+    if (this.#made.length > priorities) this.#made.length = priorities;
   }
 
   /** The table over these hosts; the last one of that priority if it was over the same. */
