@@ -1,6 +1,7 @@
 // What a try owes the error-ratio breakers that let it through: those of its route, cluster and host. Made by tries.ts,
 // told by whoever learns how the try ended; the first word counts.
 
+import type { Clock } from '../../common/clock.ts';
 import type { Cluster } from '../api/cluster.ts';
 import type { Breaker, Host } from '../api/host.ts';
 import type { RouteEntry } from './route-entry.ts';
@@ -45,9 +46,10 @@ export function passBreakers(
   route: RouteEntry,
   cluster: Cluster,
   host: Host,
-  nowMs: number,
+  clock: Clock,
 ): BreakerPass | BreakerScope | null {
   if (route.breaker === null && cluster.breaker === null && host.breaker === null) return null;
+  const nowMs = clock.machineMs();
   const scopes: readonly (readonly [BreakerScope, Breaker | null])[] = [
     ['route', route.breaker],
     ['cluster', cluster.breaker],

@@ -48,7 +48,7 @@ export function startTry(
     replyNoHealthyUpstream(stream);
     return;
   }
-  const pass = passBreakers(stream.route!, cluster, host, stream.clock.machineMs());
+  const pass = passBreakers(stream.route!, cluster, host, stream.clock);
   if (typeof pass === 'string') {
     // A hedged request still has another try.
     const { hedged } = stream;
