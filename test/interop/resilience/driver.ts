@@ -17,10 +17,10 @@ type Kind = 'envoy' | 'remora';
 const hostAddress: Record<Kind, string> = { envoy: '127.0.7.1', remora: '127.0.8.1' };
 /** How long stats, logs and flags may take until both say the same. Our access log is flushed after 1 s. */
 const SETTLE_MS = 3000;
-const POLL_MS = 100;
+const POLL_MS = 250;
 
 /** Scenarios have hosts, clusters and listeners of their own; they share processes, so a few run at a time. */
-export const CONCURRENCY = 8;
+export const CONCURRENCY = 6;
 
 export interface Outcome {
   readonly scenario: Scenario;

@@ -22,6 +22,8 @@ interface Row {
 const { values } = parseArgs({ options: { date: { type: 'string' } } });
 if (values.date === undefined) throw new Error('say --date YYYY-MM-DD');
 
+// Each proxy that is started wants to hear of the end.
+process.setMaxListeners(0);
 const sections: string[] = [];
 let [same, expected, open, broken] = [0, 0, 0, 0];
 for (const topic of await topics()) {

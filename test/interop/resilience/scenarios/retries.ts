@@ -207,7 +207,7 @@ const limits: readonly Scenario[] = [
   {
     name: 'per_try_timeout gives up a try and begins another',
     hosts: [inTurn([hang, hang, ok])],
-    route: retryPolicy({ retry_on: '5xx', per_try_timeout: '0.15s' }),
+    route: retryPolicy({ retry_on: '5xx', per_try_timeout: '0.6s' }),
     drive: async (scene) => {
       await scene.send();
     },
@@ -225,7 +225,7 @@ const limits: readonly Scenario[] = [
   {
     name: 'per_try_idle_timeout gives up a silent try',
     hosts: [inTurn([hang, ok])],
-    route: retryPolicy({ retry_on: '5xx', per_try_idle_timeout: '0.15s' }),
+    route: retryPolicy({ retry_on: '5xx', per_try_idle_timeout: '0.6s' }),
     drive: async (scene) => {
       await scene.send();
     },
@@ -235,8 +235,8 @@ const limits: readonly Scenario[] = [
     name: 'the route timeout holds over all tries',
     hosts: [always(hang)],
     route: {
-      timeout: '1.1s',
-      ...retryPolicy({ retry_on: '5xx', num_retries: 10, per_try_timeout: '0.4s' }),
+      timeout: '2.1s',
+      ...retryPolicy({ retry_on: '5xx', num_retries: 10, per_try_timeout: '0.8s' }),
     },
     drive: async (scene) => {
       await scene.send();

@@ -165,7 +165,7 @@ export const timeouts: Topic = {
     {
       name: 'a timeout with hosts on the same connection: the connection is not used again',
       hosts: [inTurn([hang, ok])],
-      route: { timeout: '0.15s' },
+      route: { timeout: '0.6s' },
       drive: async (scene) => {
         await scene.send({ count: 2 });
         scene.note(
