@@ -621,10 +621,10 @@ test('TLS: checks wait for the secret that they need', async () => {
 });
 
 test('the codec has its stats where traffic has them, while there are checks', async () => {
-  const seen = await http2Server((stream) => serve(stream, 1));
+  const seen = await http2Server((stream) => stream.close(http2.constants.NGHTTP2_CANCEL));
   const host = checked(seen.port, { checker: grpcCheck }, { http: clusterConfig().http });
   await host.results(1);
-  assert.equal(host.stat('http2.trailers'), 1);
+  assert.equal(host.stat('http2.rx_reset'), 1);
   host.checker.close();
-  assert.equal(host.stat('http2.trailers'), undefined);
+  assert.equal(host.stat('http2.rx_reset'), undefined);
 });
