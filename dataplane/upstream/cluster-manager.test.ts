@@ -13,6 +13,7 @@ import {
   seededRandom,
 } from '../../test/fakes/cluster-config.ts';
 import { FakeConnection } from '../../test/fakes/connection.ts';
+import { FakeTimers } from '../../test/fakes/timers.ts';
 import { type Cluster, ConnectionUse } from '../api/cluster.ts';
 import type {
   ClusterConfig,
@@ -199,6 +200,25 @@ test('a host that stays keeps its object and counters; a changed weight shows in
   assert.equal(now.get('10.0.0.1'), before.get('10.0.0.1'));
   assert.equal(now.get('10.0.0.1')!.weight(), 3);
   assert.equal(manager.hostReports().find(({ address }) => address === '10.0.0.1:80')!.rqTotal, 7);
+});
+
+test('very many hosts that leave at once are let go of in turns', () => {
+  const timers = new FakeTimers();
+  const { manager, add, users } = setUp({ timers, clock: timers.clock });
+  add();
+  const hosts = Array.from({ length: 1001 }, (_, i) => placedHost(`10.1.${i >> 8}.${i & 255}`, i + 1));
+  const inUse = () => hosts.filter(({ slot }) => users(slot) > 0).length;
+  manager.applyAssignment(assignment(...hosts));
+  assert.equal(inUse(), 1001);
+  manager.applyAssignment(assignment());
+  assert.equal(inUse(), 501);
+  timers.advance(0);
+  assert.equal(inUse(), 0);
+  manager.applyAssignment(assignment(...hosts));
+  manager.applyAssignment(assignment());
+  manager.remove('orders');
+  timers.advance(0);
+  assert.equal(users(0), 0, 'a removed cluster ends with the last of them');
 });
 
 test('an address that comes back with another slot is another host', () => {

@@ -3,7 +3,7 @@
 // it through api/cluster.ts; cluster-manager.ts makes and ends it.
 
 import type { Clock, Random } from '../../common/clock.ts';
-import type { TimerService } from '../../common/timer.ts';
+import type { Timer, TimerService } from '../../common/timer.ts';
 import type {
   Cluster,
   HttpPool,
@@ -87,6 +87,8 @@ export interface ClusterParts {
 /** Envoy's. */
 const MAX_PRECONNECTS_PER_REQUEST = 3;
 const PPM = 1_000_000;
+/** Below a millisecond. */
+const RETIRED_PER_TURN = 500;
 
 /** See the file head. */
 export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
@@ -123,6 +125,9 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   #hostsVersion = 0;
   /** Made, and not in the host set yet. */
   #prepared = new Map<number, UpstreamHost>();
+  /** Among the retiring ones, those that were not told yet. */
+  readonly #leaving: UpstreamHost[] = [];
+  readonly #retireTimer: Timer;
   /** Of requests, those to be refused at the moment. */
   #dropPpm = 0;
 
@@ -180,6 +185,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     this.#tls = parts.createTls(config);
     const { errorMatcher } = config.http;
     this.#errors = errorMatcher === null ? null : createResponsePredicate(errorMatcher);
+    this.#retireTimer = parts.timers.createTimer(retireSome, this);
     this.#healthEpoch = this.#readEpoch();
     this.#context = this.#makeContext();
     const { provided } = config;
@@ -407,7 +413,11 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     this.#dropPpm = assignment.dropOverload?.dropPpm ?? 0;
     this.#balancer.setHosts([...hosts.values()], assignment);
     isChanged ||= former.size > 0;
-    for (const host of former.values()) this.#retire(host);
+    for (const host of former.values()) {
+      this.#retiring.add(host);
+      this.#leaving.push(host);
+    }
+    this.retireSome();
     if (isChanged && this.config.commonLb.closeConnectionsOnHostSetChange) {
       for (const host of hosts.values()) host.pools.drainConnections();
     }
@@ -425,6 +435,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
 
   /** The worker ends: nothing is waited for. */
   closeAll(): void {
+    this.#retireTimer.stop();
     for (const host of this.hosts()) host.pools.closeAll();
     for (const host of this.#retiring) host.pools.closeAll();
   }
@@ -434,6 +445,12 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     const hosts = this.#prepared;
     this.#prepared = new Map();
     for (const host of hosts.values()) this.#retire(host);
+  }
+
+  /** Timer: lets some of the hosts that left drain; when very many left at once, requests are served in between. */
+  retireSome(): void {
+    for (const host of this.#leaving.splice(0, RETIRED_PER_TURN)) this.#retire(host);
+    if (this.#leaving.length > 0) this.#retireTimer.start(0);
   }
 
   #retire(host: UpstreamHost): void {
