@@ -206,7 +206,9 @@ test('very many hosts that leave at once are let go of in turns', () => {
   const timers = new FakeTimers();
   const { manager, add, users } = setUp({ timers, clock: timers.clock });
   add();
-  const hosts = Array.from({ length: 1001 }, (_, i) => placedHost(`10.1.${i >> 8}.${i & 255}`, i + 1));
+  const hosts = Array.from({ length: 1001 }, (_, i) =>
+    placedHost(`10.1.${i >> 8}.${i & 255}`, i + 1),
+  );
   const inUse = () => hosts.filter(({ slot }) => users(slot) > 0).length;
   manager.applyAssignment(assignment(...hosts));
   assert.equal(inUse(), 1001);

@@ -531,3 +531,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     return readWord(this.#slot, ClusterWord.HealthEpoch);
   }
 }
+
+function retireSome(cluster: UpstreamCluster): void {
+  cluster.retireSome();
+}
