@@ -321,5 +321,7 @@ describe('cluster types beside Envoy', { skip: skipWithout('envoy') }, () => {
     await remora.ask('/logical');
     const [line] = await remora.stats('cluster.logical.upstream_cx_total');
     assert.ok(Number(line!.split(': ')[1]) <= Number(before) + 1);
+    remora.scene.closeConnections();
+    assert.equal(await remora.ask('/logical'), '200 127.0.0.3 logical.test');
   });
 });
