@@ -100,38 +100,38 @@ export const tableCases: readonly TableCase[] = [
   { name: 'maglev', keys: 10_000, cluster: maglev, localities: oneLocality(shuffled) },
   {
     name: 'ring-murmur-weights',
-    keys: 10_000,
+    keys: 4000,
     cluster: { ...ring, ring_hash_lb_config: { hash_function: 'MURMUR_HASH_2' } },
     localities: oneLocality(weighted),
   },
   { name: 'maglev-weights', keys: 4000, cluster: maglev, localities: oneLocality(weighted) },
   {
     name: 'ring-40-hosts-large',
-    keys: 2000,
+    keys: 1000,
     cluster: { ...ring, ring_hash_lb_config: { minimum_ring_size: 100_000 } },
     localities: oneLocality(range(0, HOSTS)),
   },
   {
     name: 'ring-cut-off',
-    keys: 2000,
+    keys: 1000,
     cluster: { ...ring, ring_hash_lb_config: { minimum_ring_size: 1, maximum_ring_size: 30 } },
     localities: oneLocality(weighted),
   },
   {
     name: 'ring-keys',
-    keys: 2000,
+    keys: 1000,
     cluster: { ...ring, ...byHostname },
     localities: oneLocality(keyed),
   },
   {
     name: 'maglev-keys',
-    keys: 2000,
+    keys: 1000,
     cluster: { ...maglev, maglev_lb_config: { table_size: 1009 } },
     localities: oneLocality(keyed),
   },
   {
     name: 'maglev-hostnames',
-    keys: 2000,
+    keys: 1000,
     cluster: { ...maglev, ...byHostname },
     localities: oneLocality(weighted),
   },
@@ -143,7 +143,7 @@ export const tableCases: readonly TableCase[] = [
   },
   {
     name: 'ring-zones',
-    keys: 2000,
+    keys: 1000,
     cluster: policyExtension('ring_hash.v3.RingHash', {
       minimum_ring_size: 3000,
       locality_weighted_lb_config: {},
@@ -158,7 +158,7 @@ export const tableCases: readonly TableCase[] = [
   },
   {
     name: 'maglev-zones',
-    keys: 2000,
+    keys: 1000,
     cluster: policyExtension('maglev.v3.Maglev', { locality_weighted_lb_config: {} }),
     localities: zones,
   },
@@ -193,7 +193,7 @@ export const tableCases: readonly TableCase[] = [
   },
   {
     name: 'ring-spills-over',
-    keys: 2000,
+    keys: 1000,
     cluster: ring,
     localities: twoPriorities(5, 'UNHEALTHY'),
   },
