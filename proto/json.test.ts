@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { formatFieldError } from '../common/result.ts';
-import { encodeMessage } from './encode.ts';
+import { encodeMessage, packAny } from './encode.ts';
 import type { BootstrapProto, HttpConnectionManagerProto } from './gen/types.ts';
 import { messageFromJson, messageToJson } from './json.ts';
 import { validateMessage } from './validate.ts';
@@ -324,6 +324,14 @@ describe('messageFromJson', () => {
 });
 
 describe('messageToJson', () => {
+  it('prints a TypedStruct that was made, not read, as itself', () => {
+    const struct = { type_url: 'type.googleapis.com/a.B', value: { x: 1 } };
+    const made = { typed_config: packAny<string>('xds.type.v3.TypedStruct', struct) };
+    assert.deepEqual(messageToJson('envoy.config.core.v3.TypedExtensionConfig', made), {
+      typed_config: { '@type': 'type.googleapis.com/xds.type.v3.TypedStruct', ...struct },
+    });
+  });
+
   it('prints proto names, durations, bare wrappers and @type', () => {
     const json = messageToJson(bootstrap, read(adsProxy));
     assert.deepEqual(JSON.parse(JSON.stringify(json)), parse(adsProxy));

@@ -137,6 +137,9 @@ function anyToJson(any: unknown, redaction: Redaction): JsonValue {
     return { ...head, value: Buffer.from(bytes).toString('base64') };
   }
   const json = convert(typeName, isNoRecord(typeName) ? message['value'] : message, redaction);
-  if (isTypedStruct(typeNameOf(url))) return { ...head, type_url: typeUrl(typeName), value: json };
+  // Read, it is the message inside; made by packAny, it is the TypedStruct itself.
+  if (isTypedStruct(typeNameOf(url)) && !isTypedStruct(typeName)) {
+    return { ...head, type_url: typeUrl(typeName), value: json };
+  }
   return hasBareJson(typeName) || !isObject(json) ? { ...head, value: json } : { ...head, ...json };
 }

@@ -3,7 +3,12 @@
 
 import type { ServiceNode } from '../graph/graph.ts';
 import { localityKey } from '../graph/locality.ts';
-import type { HealthCheckSettings, OutlierSettings, StatisticalBounds } from '../model/defaults.ts';
+import type {
+  ErrorRatioSettings,
+  HealthCheckSettings,
+  OutlierSettings,
+  StatisticalBounds,
+} from '../model/defaults.ts';
 import type { HashOn } from '../model/kinds/traffic-policy.ts';
 import { counted, durationText, type Section, type Sentence } from './explanation.ts';
 import { type PolicyDocuments, sourceOf } from './sources.ts';
@@ -57,6 +62,13 @@ export function explainFailingInstances(
   documents: PolicyDocuments,
 ): Section {
   const sentences: Sentence[] = [];
+  const { errorRatio } = policy.circuitBreakers;
+  if (errorRatio !== null) {
+    sentences.push({
+      text: breakerText(errorRatio),
+      source: sourceOf(documents, 'circuitBreakers', 'errorRatio'),
+    });
+  }
   if (policy.outlierDetection === null) {
     sentences.push({
       text: 'is not noticed by its answers: outlier detection is off',
@@ -77,6 +89,15 @@ export function explainFailingInstances(
     { text: 'when there is none at all, calls are answered with 503, flag UH', source: 'default' },
   );
   return { title: 'An instance that fails', sentences };
+}
+
+function breakerText(settings: ErrorRatioSettings): string {
+  const { scope, thresholdPercent, minimumRequests, windowMs, openForMs, probes } = settings;
+  const [whose, what] =
+    scope === 'SERVICE'
+      ? ['the calls', 'calls are answered with 503 at once, flag ERB,']
+      : ['its calls', 'it gets no calls'];
+  return `when ${thresholdPercent} % of ${whose} fail within ${durationText(windowMs)} (of ${minimumRequests} at least), ${what} for ${durationText(openForMs)}; then ${counted(probes, 'call')} must go well`;
 }
 
 function explainEjection(outlier: OutlierSettings, documents: PolicyDocuments): Sentence[] {

@@ -105,6 +105,7 @@ metadata: {name: all}
 spec:
   targetRef: {kind: Service, name: orders}
   retries: {perTryTimeout: 200ms, hedge: true, backoff: {retryAfterUpTo: 5s}}
+  circuitBreakers: {errorRatio: {threshold: 40}}
   outlierDetection: {dryRun: true, failurePercentage: {threshold: 60}, successRate: {}}
   loadBalancing: {policy: CONSISTENT_HASH, hashOn: [{header: x-user}, {cookie: {name: id, ttl: 1h}}]}
 `;
@@ -118,6 +119,10 @@ spec:
   assert.match(instances, /leaves when 60 % of its calls fail .*5 instances had 50 calls each/);
   assert.match(instances, /1\.9 standard deviations below the mean/);
   assert.match(instances, /dry run/);
+  assert.match(
+    instances,
+    /^when 40 % of the calls fail within 10s \(of 20 at least\), .* for 5s; then 3 calls/,
+  );
 });
 
 test('the xDS is that of the Service, in Envoy’s spelling', () => {

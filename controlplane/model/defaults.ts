@@ -46,6 +46,8 @@ export interface TrafficPolicySettings {
     readonly maxConnectionsPerInstance: number | null;
     /** null = the retry budget decides. */
     readonly maxRetries: number | null;
+    /** null = no breaker. */
+    readonly errorRatio: ErrorRatioSettings | null;
   };
   readonly outlierDetection: OutlierSettings | null;
   readonly loadBalancing: {
@@ -123,6 +125,16 @@ export interface RetrySettings {
   readonly hedge: boolean;
 }
 
+export interface ErrorRatioSettings {
+  /** 1..100 */
+  readonly thresholdPercent: number;
+  readonly minimumRequests: number;
+  readonly windowMs: number;
+  readonly openForMs: number;
+  readonly probes: number;
+  readonly scope: 'SERVICE' | 'INSTANCE';
+}
+
 /** Of outlier detection that compares instances. */
 export interface StatisticalBounds {
   readonly minimumInstances: number;
@@ -184,6 +196,7 @@ export function trafficPolicySettings(
       maxRequests: breakers.maxRequests ?? 1024,
       maxConnectionsPerInstance: breakers.maxConnectionsPerInstance ?? null,
       maxRetries: breakers.maxRetries ?? null,
+      errorRatio: errorRatioSettings(breakers.errorRatio),
     },
     outlierDetection:
       outlier.enabled === false
@@ -223,6 +236,20 @@ export function trafficPolicySettings(
       locality: balancing.locality ?? 'FAILOVER',
     },
     http2: http2Settings(meshDefaults?.http2, policy?.http2),
+  };
+}
+
+function errorRatioSettings(
+  given: NonNullable<TrafficSettings['circuitBreakers']>['errorRatio'],
+): ErrorRatioSettings | null {
+  if (given === undefined) return null;
+  return {
+    thresholdPercent: given.threshold ?? 50,
+    minimumRequests: given.minimumRequests ?? 20,
+    windowMs: ms(given.window, 10_000),
+    openForMs: ms(given.openFor, 5000),
+    probes: given.probes ?? 3,
+    scope: given.scope ?? 'SERVICE',
   };
 }
 

@@ -72,6 +72,7 @@ export function checkTrafficSettings(
   checkLoadBalancing(settings.loadBalancing ?? {}, [...path, 'loadBalancing'], report);
   checkRetries(settings.retries ?? {}, [...path, 'retries'], report);
   const { timeouts, outlierDetection, http2 } = settings;
+  const errorRatio = settings.circuitBreakers?.errorRatio;
   const times = {
     timeouts: { connect: timeouts?.connect },
     outlierDetection: {
@@ -80,6 +81,10 @@ export function checkTrafficSettings(
       maxEjectionTime: outlierDetection?.maxEjectionTime,
     },
     'http2.keepalive': { timeout: http2?.keepalive?.timeout },
+    'circuitBreakers.errorRatio': {
+      window: errorRatio?.window,
+      openFor: errorRatio?.openFor,
+    },
   };
   for (const [section, fields] of Object.entries(times)) {
     for (const [field, text] of Object.entries(fields)) {

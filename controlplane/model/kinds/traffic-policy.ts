@@ -105,6 +105,20 @@ const settings = {
       maxConnectionsPerInstance: Type.Optional(Count),
       /** A fixed ceiling instead of the retry budget. */
       maxRetries: Type.Optional(Count),
+      /** Stop calling for a while when so many calls fail; off unless given. Envoys ignore it. */
+      errorRatio: Type.Optional(
+        closedObject({
+          /** Percent of the calls in `window`. */
+          threshold: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
+          minimumRequests: Type.Optional(Count),
+          window: Type.Optional(DurationText),
+          /** No call goes out for so long; then some try whether it is better. */
+          openFor: Type.Optional(DurationText),
+          probes: Type.Optional(Type.Integer({ minimum: 1, maximum: 255 })),
+          /** Of all calls to the Service (default), or of each instance for itself. */
+          scope: Type.Optional(Type.Enum(['SERVICE', 'INSTANCE'])),
+        }),
+      ),
     }),
   ),
   outlierDetection: Type.Optional(
