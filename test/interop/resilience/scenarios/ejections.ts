@@ -314,7 +314,7 @@ const limits: readonly Scenario[] = [
     picks: 'exact',
   },
   {
-    name: 'a host that flaps by a schedule is ejected at the same requests',
+    name: 'a host that flaps by a schedule is detected at the same requests',
     hosts: [flapping(20261121, fails, { good: 4, bad: 4 })],
     cluster: detection({ consecutive_5xx: 3, ...never, enforcing_consecutive_5xx: 0 }),
     drive: async (scene) => {
