@@ -45,6 +45,7 @@ export function chart(title: string, rows: readonly Row[], fromMs: number, toMs:
   }
   const height = bottom + 10;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="12" fill="#777">
+<title>${title}</title>
 <style>.grid{stroke:#999;stroke-opacity:.35}.range{stroke:#999;stroke-width:2}.p50{fill:#3a8f5c}.p99{fill:#d39b22}.p999{fill:#c0483c}</style>
 <text x="8" y="16" font-weight="bold">${title}</text>
 ${lines.join('\n')}

@@ -8,8 +8,8 @@ import { noValidation, type UpstreamTlsConfig } from '../api/config/tls.ts';
 import { formatAddress } from '../api/connection.ts';
 import type { Compilation } from '../compile/compilation.ts';
 import { readText } from '../compile/data-source.ts';
-import { clusterTypeOf } from './cluster-type.ts';
 import { compileUpstreamSocket } from './cluster.ts';
+import { clusterTypeOf } from './cluster-type.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { upstreamHttpOptions } from './upstream-http.ts';
 
