@@ -170,7 +170,7 @@ async function blackHole(
     if (counts.failed > 0) failures.push(`${counts.failed} of ${answers.length} failed`);
     if (counts.p99FirstMs >= 1500) failures.push(`first p99 ${counts.p99FirstMs} ms`);
     // Nothing waits for a timeout any more.
-    if (counts.p99ThenMs >= 900) failures.push(`then p99 ${counts.p99ThenMs} ms`);
+    if (counts.p99ThenMs >= 500) failures.push(`then p99 ${counts.p99ThenMs} ms`);
     return { counts, failures };
   } finally {
     await scene.stop();
