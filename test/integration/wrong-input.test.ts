@@ -252,10 +252,10 @@ for (const protocol of ['DELTA_GRPC', 'GRPC'] as const) {
 
     test('a resource that asks for something that is not supported', async () => {
       await isCounted('cluster_manager.cds.update_rejected', async () => {
-        const cluster_type = { name: 'envoy.clusters.nosuch' };
-        const wrong = resourceOf('cluster', 'odd', { name: 'odd', cluster_type });
+        const transport_socket_matches = [{ name: 'any' }];
+        const wrong = resourceOf('cluster', 'odd', { name: 'odd', transport_socket_matches });
         ads.send(CLUSTER_TYPE, [edsCluster('blue'), wrong]);
-        assert.match(await ads.nack(), /^cluster "odd": cluster_type: not supported/);
+        assert.match(await ads.nack(), /^cluster "odd": transport_socket_matches: not supported/);
       });
     });
 

@@ -3,13 +3,11 @@
 
 import { join } from 'node:path';
 import type { ProxyPorts } from '../proxies.ts';
+import type { Fragment } from './fragment.ts';
+import { logFormat, outlierLog } from './log-line.ts';
+import { withNames } from './names.ts';
 import type { Scenario, ScenarioCluster, Topic } from './scenario.ts';
 import type { ScriptedHost } from './scripted-host.ts';
-
-/** A part of a message as JSON, fields named as in the proto. */
-export interface Fragment {
-  readonly [field: string]: unknown;
-}
 
 const types = 'type.googleapis.com/envoy.extensions';
 
@@ -17,50 +15,6 @@ const types = 'type.googleapis.com/envoy.extensions';
 export function scenarioName(index: number): string {
   return `c${index}`;
 }
-
-/** Behind what an access-log line says there is a newline only. */
-const logFormat = [
-  '%REQ(X-SCENARIO-REQUEST)%',
-  '%RESPONSE_CODE%',
-  '%RESPONSE_FLAGS%',
-  '%RESPONSE_CODE_DETAILS%',
-  '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
-  '%UPSTREAM_CLUSTER%',
-  '%UPSTREAM_HOST%',
-  '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
-  '%GRPC_STATUS%',
-];
-
-/** As many fields as logFormat has, in its order. */
-export interface LogLine {
-  readonly request: string;
-  readonly code: string;
-  readonly flags: string;
-  readonly details: string;
-  readonly attempts: string;
-  readonly cluster: string;
-  readonly host: string;
-  readonly failureReason: string;
-  readonly grpcStatus: string;
-}
-
-export function parseLogLine(line: string): LogLine {
-  const fields = line.split('\t');
-  const at = (index: number) => fields[index] ?? '';
-  return {
-    request: at(0),
-    code: at(1),
-    flags: at(2),
-    details: at(3),
-    attempts: at(4),
-    cluster: at(5),
-    host: at(6),
-    failureReason: at(7),
-    grpcStatus: at(8),
-  };
-}
-
-export const outlierLog = 'outlier.log';
 
 /** `hosts`: of each scenario in turn, all of its clusters. */
 export function topicBootstrap(
@@ -168,24 +122,10 @@ function scenarioParts(
       ),
     ),
   ];
+  const suffixes = Object.keys(scenario.clusters ?? {});
   const named = (fragment: Fragment): Fragment =>
-    JSON.parse(withNames(JSON.stringify(fragment), scenario, name, hosts));
+    JSON.parse(withNames(JSON.stringify(fragment), suffixes, name, hosts));
   return { listener: named(listener), clusters: clusters.map(named) };
-}
-
-/** Puts names of clusters and addresses of hosts in the place of `@main@`, `@suffix@` and `@h0@`. */
-export function withNames(
-  text: string,
-  scenario: Scenario,
-  name: string,
-  hosts: readonly ScriptedHost[],
-): string {
-  let replaced = text.replaceAll('@main@', name);
-  for (const suffix of Object.keys(scenario.clusters ?? {}))
-    replaced = replaced.replaceAll(`@${suffix}@`, `${name}_${suffix}`);
-  for (const host of hosts)
-    replaced = replaced.replaceAll(`@${host.label}@`, `${host.address}:${host.port}`);
-  return replaced;
 }
 
 function clusterPart(name: string, one: ScenarioCluster, hosts: readonly ScriptedHost[]): Fragment {

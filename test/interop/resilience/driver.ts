@@ -116,10 +116,11 @@ async function runScenario(
   remora: Side,
 ): Promise<Outcome> {
   const name = scenarioName(index);
+  const suffixes = Object.keys(scenario.clusters ?? {});
   const scenes = [envoy, remora].map(({ proxy, hosts, ports }) => {
     const port = ports.get(name);
     if (port === undefined) throw new Error(`no listener for: ${scenario.name}`);
-    return new Scene(scenario, name, proxy, port, hosts[index] ?? []);
+    return new Scene(suffixes, name, proxy, port, hosts[index] ?? []);
   });
   const drive = async (scene: Scene) => {
     for (const host of scene.hosts) host.begin((seen) => scene.tries.push(seen));

@@ -1,20 +1,11 @@
 // What there is to compare of one proxy after a scenario: picks, answers, tries, access log, ejections, state of hosts,
 // stats. Addresses become labels, cluster names lose the scenario's number, what is made up per run becomes `*`.
 
-import { type LogLine, parseLogLine } from './bootstrap.ts';
+import { clusterStatus, type HostStatus, readStats } from './admin-view.ts';
 import type { ClientAnswer } from './client.ts';
+import { type LogLine, parseLogLine } from './log-line.ts';
 import type { Scenario } from './scenario.ts';
 import type { Scene } from './scene.ts';
-
-/** Of /clusters?format=json. */
-export interface HostStatus {
-  readonly weight: number;
-  readonly priority: number;
-  readonly locality: unknown;
-  readonly hostname: string;
-  readonly health: Readonly<Record<string, unknown>>;
-  readonly stats: Readonly<Record<string, number>>;
-}
 
 export interface Observed {
   /** Tries by host, labels in the order of the scenario. */
@@ -112,56 +103,4 @@ function requestViews(scene: Scene, exact: boolean): readonly RequestView[] {
         host: host === '-' ? host : hostOf(host),
       })),
   }));
-}
-
-export async function clusterStatus(scene: Scene): Promise<Readonly<Record<string, HostStatus>>> {
-  const filter = encodeURIComponent(`^${scene.name}(_.*)?$`);
-  const { cluster_statuses: statuses = [] } = JSON.parse(
-    await scene.proxy.admin(`/clusters?format=json&filter=${filter}`),
-  );
-  const found: Record<string, HostStatus> = {};
-  for (const cluster of statuses) {
-    if (!scene.owns(cluster.name)) continue;
-    for (const host of cluster.host_statuses ?? []) {
-      const { address, port_value: port } = host.address.socket_address;
-      found[scene.withLabels(`${address}:${port}`)] = {
-        weight: host.weight ?? 0,
-        priority: host.priority ?? 0,
-        locality: host.locality ?? null,
-        hostname: host.hostname ?? '',
-        health: host.health_status ?? {},
-        stats: Object.fromEntries(
-          (host.stats ?? []).map((stat: { name: string; value?: string }) => [
-            stat.name,
-            Number(stat.value ?? 0),
-          ]),
-        ),
-      };
-    }
-  }
-  return found;
-}
-
-/** Bytes differ with the headers of the hop; that such a stat is there is compared. */
-const measured = /bytes/;
-/**
- * Not compared: Envoy's matcher of transport sockets, which a cluster without transport_socket_matches has no use for, the
- * name of its HTTP/2 library, and what lies in buffers at the moment.
- */
-const leftOut = /\.default\.total_match_count$|\.nghttp2_upstream_connections$|_bytes_buffered$/;
-
-/**
- * Counters and gauges of the scenario's clusters that are not 0: `cluster.x` of the main one, `cluster_suffix.x` of a
- * further one. Histograms are times, and are published at intervals.
- */
-export async function readStats(scene: Scene): Promise<Readonly<Record<string, string>>> {
-  const filter = encodeURIComponent(`^cluster\\.${scene.name}(_[a-z]+)?\\.`);
-  const text = await scene.proxy.admin(`/stats?usedonly&filter=${filter}`);
-  const stats: Record<string, string> = {};
-  for (const line of text.split('\n')) {
-    const [, name = '', value = ''] = /^(\S+): (\d+)$/.exec(line) ?? [];
-    if (name === '' || value === '0' || leftOut.test(name)) continue;
-    stats[name.replace(`cluster.${scene.name}`, 'cluster')] = measured.test(name) ? '*' : value;
-  }
-  return stats;
 }

@@ -1,12 +1,12 @@
 // What a differential scenario is: hosts that act by script, config fragments, and the requests to send. README.md
 // tells how to write one. Scenario files (scenarios/<topic>.ts) import from here only; driver.ts runs them.
 
-import type { Fragment } from './bootstrap.ts';
-import type { HostStatus } from './observe.ts';
+import type { HostStatus } from './admin-view.ts';
+import type { Fragment } from './fragment.ts';
 import type { Scene } from './scene.ts';
 import type { HostScript } from './scripts.ts';
 
-export type { Fragment } from './bootstrap.ts';
+export type { Fragment } from './fragment.ts';
 export type { Scene } from './scene.ts';
 export * from './scripts.ts';
 

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunningProxy } from '../proxies.ts';
-import { outlierLog, withNames } from './bootstrap.ts';
+import { clusterStatus, type HostStatus, readStats } from './admin-view.ts';
 import {
   type Client,
   type ClientAnswer,
@@ -12,8 +12,8 @@ import {
   http2Client,
   type Outgoing,
 } from './client.ts';
-import { clusterStatus, type HostStatus, readStats } from './observe.ts';
-import type { Scenario } from './scenario.ts';
+import { outlierLog } from './log-line.ts';
+import { withNames } from './names.ts';
 import type { ScriptedHost, Try } from './scripted-host.ts';
 import type { Action, Answer } from './scripts.ts';
 
@@ -31,7 +31,8 @@ const DEADLINE_MS = 10_000;
 const POLL_MS = 20;
 
 export class Scene {
-  readonly #scenario: Scenario;
+  /** Of further clusters. */
+  readonly #suffixes: readonly string[];
   readonly #client: Client;
   #http2: Client | null = null;
   readonly #port: number;
@@ -44,13 +45,13 @@ export class Scene {
   readonly notes: Record<string, unknown> = {};
 
   constructor(
-    scenario: Scenario,
+    suffixes: readonly string[],
     name: string,
     proxy: RunningProxy,
     port: number,
     hosts: readonly ScriptedHost[],
   ) {
-    this.#scenario = scenario;
+    this.#suffixes = suffixes;
     this.name = name;
     this.proxy = proxy;
     this.hosts = hosts;
@@ -83,7 +84,7 @@ export class Scene {
 
   /** With names and addresses in the place of `@main@`, `@h0@`, ... */
   text(template: string): string {
-    return withNames(template, this.#scenario, this.name, this.hosts);
+    return withNames(template, this.#suffixes, this.name, this.hosts);
   }
 
   host(label: string): ScriptedHost {
