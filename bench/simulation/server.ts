@@ -65,7 +65,7 @@ export class Server {
     if (elapsedMs < REPORT_WINDOW_MS) return;
     const rps = (1000 * this.#served) / elapsedMs;
     const utilization = this.#busyMs / (elapsedMs * this.#concurrency);
-    this.report = `rps_fractional:${rps},application_utilization:${utilization}`;
+    this.report = `TEXT rps_fractional:${rps},application_utilization:${utilization}`;
     this.#served = 0;
     this.#busyMs = 0;
     this.#windowFromMs = nowMs;

@@ -25,7 +25,7 @@ function setUp(count: number) {
   const report = (index: number, rps: number, utilization: number) =>
     meters[index]!.onResponseHeaders(200, [
       'endpoint-load-metrics',
-      `rps_fractional:${rps},application_utilization:${utilization}`,
+      `TEXT rps_fractional:${rps},application_utilization:${utilization}`,
     ]);
   const shares = (times: number): number[] => {
     const counts = meters.map(() => 0);
@@ -65,8 +65,8 @@ test('reports count after the blackout, until they are too old; who has none wei
   report(0, 300, 1);
   report(1, 100, 1);
   timers.advance(2000);
-  // 300, 100, and the median of both, which is the upper one.
-  assert.deepEqual(shares(700), [3 / 7, 1 / 7, 3 / 7]);
+  // 300, 100, and the median of both.
+  assert.deepEqual(shares(600), [3 / 6, 1 / 6, 2 / 6]);
   timers.advance(181_000);
   assert.deepEqual(shares(300), [1 / 3, 1 / 3, 1 / 3], 'expired');
   report(0, 300, 1);
@@ -92,7 +92,7 @@ test('reports in trailers count, and nonsense does not', () => {
   const timers = new FakeTimers();
   const meter = new WeightMeter(data, timers.clock);
   meter.onResponseHeaders(200, ['endpoint-load-metrics', 'nonsense']);
-  meter.onResponseTrailers(['endpoint-load-metrics', 'rps_fractional:10,cpu_utilization:0.5']);
+  meter.onResponseTrailers(['endpoint-load-metrics', 'TEXT rps_fractional:10,cpu_utilization:0.5']);
   timers.advance(20_000);
   assert.equal(meter.validWeight(timers.clock.nowMs()), 20);
 });

@@ -131,11 +131,18 @@ function weightOfHost(host: UpstreamHost): number {
   return meterOf(host).weight;
 }
 
+/** Of two middle ones their mean, rounded down (Envoy); 1 = there is none. */
+function medianOf(sorted: readonly number[]): number {
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? 1;
+  return sorted.length % 2 === 1 ? upper : Math.floor((upper + (sorted[middle - 1] ?? upper)) / 2);
+}
+
 /** True = some host's changed. */
 function setWeights(hosts: readonly UpstreamHost[], nowMs: number): boolean {
   const valid = hosts.map((host) => meterOf(host).validWeight(nowMs));
   const sorted = valid.filter((weight) => weight > 0).sort((left, right) => left - right);
-  const median = sorted[sorted.length >> 1] ?? 1;
+  const median = medianOf(sorted);
   let isChanged = false;
   for (let i = 0; i < hosts.length; i++) {
     const meter = meterOf(hosts[i]!);

@@ -53,25 +53,25 @@ function check(fields: string[]): void {
 test('every form of a report says the same', () => {
   check(['endpoint-load-metrics-bin', binary.toString('base64')]);
   check(['endpoint-load-metrics', `BIN ${binary.toString('base64')}`]);
-  check(['endpoint-load-metrics-json', JSON.stringify(full)]);
+  check(['endpoint-load-metrics', `JSON ${JSON.stringify(full)}`]);
   const camel = { ...full, cpuUtilization: 0.5, cpu_utilization: undefined };
   check(['endpoint-load-metrics', `JSON ${JSON.stringify(camel)}`]);
   const text =
     'cpu_utilization:0.5,mem_utilization=0.25, application_utilization = 1.5,rps_fractional:1000.5,eps:2,' +
     'named_metrics.queue:7,utilization.disk:0.75,request_cost.bytes:3487,named_metrics.a b:1e-9';
-  check(['endpoint-load-metrics', text]);
   check(['endpoint-load-metrics', `TEXT ${text}`]);
 });
 
 test('what makes no sense is no report', () => {
   const wrong = [
-    'cpu_utilization',
-    'cpu_utilization:',
-    'cpu_utilization:nan',
-    'cpu_utilization:Infinity',
-    'cpu_utilization:1,cpu_utilization:1',
-    'unheard_of:1',
-    'named_metrics.:1',
+    'cpu_utilization:1',
+    'TEXT cpu_utilization',
+    'TEXT cpu_utilization:',
+    'TEXT cpu_utilization:nan',
+    'TEXT cpu_utilization:Infinity',
+    'TEXT cpu_utilization:1,cpu_utilization:1',
+    'TEXT unheard_of:1',
+    'TEXT named_metrics.:1',
     'JSON {',
     'JSON []',
     'JSON {"cpu_utilization": "0.5"}',
@@ -81,19 +81,20 @@ test('what makes no sense is no report', () => {
   for (const value of wrong)
     assert.equal(orcaReportIn(['endpoint-load-metrics', value]), null, value);
   assert.equal(orcaReportIn(['x', 'y']), null);
-  const twice = ['endpoint-load-metrics', 'eps:1', 'endpoint-load-metrics-json', '{"eps":1}'];
+  const bin = ['endpoint-load-metrics-bin', binary.toString('base64')];
+  const twice = ['endpoint-load-metrics', 'TEXT eps:1', ...bin];
   assert.equal(orcaReportIn(twice), null);
 });
 
 test('a report has at most so many named metrics and bytes', () => {
   const named = (count: number) =>
-    Array.from({ length: count }, (_, i) => `named_metrics.m${i}:1`).join();
+    `TEXT ${Array.from({ length: count }, (_, i) => `named_metrics.m${i}:1`).join()}`;
   assert.equal(
     orcaReportIn(['endpoint-load-metrics', named(MAX_METRICS)])?.metrics?.size,
     MAX_METRICS,
   );
   assert.equal(orcaReportIn(['endpoint-load-metrics', named(MAX_METRICS + 1)]), null);
-  const long = `named_metrics.${'a'.repeat(16 * 1024)}:1`;
+  const long = `TEXT named_metrics.${'a'.repeat(16 * 1024)}:1`;
   assert.equal(orcaReportIn(['endpoint-load-metrics', long]), null);
 });
 

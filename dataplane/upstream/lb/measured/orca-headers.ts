@@ -1,8 +1,8 @@
 // ORCA load reports (xds.data.orca.v3.OrcaLoadReport) out of a response's headers or trailers, in each form that Envoy
 // takes:
 //
-//   endpoint-load-metrics-bin: <base64 of the protobuf>      endpoint-load-metrics-json: {...}
-//   endpoint-load-metrics: [TEXT ]cpu_utilization:0.5,named_metrics.queue=0.2  |  JSON {...}  |  BIN <base64>
+//   endpoint-load-metrics-bin: <base64 of the protobuf>
+//   endpoint-load-metrics: TEXT cpu_utilization=0.5, named_metrics.queue:0.2  |  JSON {...}  |  BIN <base64>
 //
 // A report that makes no sense is null: what an upstream says of itself must not cost the response.
 
@@ -18,17 +18,14 @@ const HEADER = 'endpoint-load-metrics';
 export function orcaReportIn(fields: HeaderFields): OrcaReport | null {
   const text = getField(fields, HEADER);
   const bin = getField(fields, `${HEADER}-bin`);
-  const json = getField(fields, `${HEADER}-json`);
-  const forms = (text === null ? 0 : 1) + (bin === null ? 0 : 1) + (json === null ? 0 : 1);
-  // Envoy: of several nobody knows which is meant.
-  if (forms !== 1) return null;
-  const value = text ?? bin ?? json ?? '';
+  // Envoy: of two nobody knows which is meant.
+  if ((text === null) === (bin === null)) return null;
+  const value = text ?? bin ?? '';
   if (value.length > MAX_BYTES) return null;
   if (bin !== null) return parseBinary(bin);
-  if (json !== null) return parseJson(json);
-  if (value.startsWith('BIN ')) return parseBinary(value.slice(4));
+  if (value.startsWith('TEXT ')) return parseText(value.slice(5));
   if (value.startsWith('JSON ')) return parseJson(value.slice(5));
-  return parseText(value.startsWith('TEXT ') ? value.slice(5) : value);
+  return value.startsWith('BIN ') ? parseBinary(value.slice(4)) : null;
 }
 
 function parseBinary(base64: string): OrcaReport | null {

@@ -71,6 +71,42 @@ function oneBusy(name: string, cluster: Fragment, shares: readonly number[]): Sc
 
 const leastRequest = { lb_policy: 'LEAST_REQUEST' };
 
+/** Answers with an ORCA load report in that header. */
+const reporting = (name: string, value: string): HostScript =>
+  always({ ...ok, headers: { [`endpoint-load-metrics${name}`]: value } });
+
+/** 100 requests per second at that use, as protobuf: rps_fractional = 6, application_utilization = 9. */
+function binaryReport(utilization: number): string {
+  const bytes = Buffer.alloc(18);
+  bytes[0] = (6 << 3) | 1;
+  bytes.writeDoubleLE(100, 1);
+  bytes[9] = (9 << 3) | 1;
+  bytes.writeDoubleLE(utilization, 10);
+  return bytes.toString('base64');
+}
+
+/** Hosts weigh 200, 100, and the median of both. */
+function clientSideWeights(form: string, hosts: readonly HostScript[]): Scenario {
+  return {
+    name: `client-side weighted round robin by reports in ${form}`,
+    hosts: [...hosts, always(ok)],
+    cluster: extension('client_side_weighted_round_robin', 'ClientSideWeightedRoundRobin', {
+      blackout_period: '0.1s',
+      weight_update_period: '0.1s',
+    }),
+    drive: async (scene) => {
+      // Until reports have come for longer than the blackout, and weights were made of them.
+      await scene.send({ count: 40, paceMs: 20 });
+      scene.tries.length = 0;
+      await scene.send({ count: 300 });
+    },
+    picks: { chiSquared: true, shares: [4 / 9, 2 / 9, 3 / 9] },
+    requests: 'any',
+    ignoreStats: [/cx_|pending_total|max_host_weight/],
+    differences: [{ at: /^hosts\/h\d\/weight/, reason: '**Client-side weights**' }],
+  };
+}
+
 export const policies: Topic = {
   name: 'round robin, random, least request',
   scenarios: [
@@ -212,5 +248,25 @@ export const policies: Topic = {
       picks: { chiSquared: true, shares: [1 / 3, 1 / 3, 1 / 3] },
       ignoreStats: [/cx_|pending_total/],
     },
+    clientSideWeights('protobuf', [
+      reporting('-bin', binaryReport(0.5)),
+      reporting('-bin', binaryReport(1)),
+    ]),
+    clientSideWeights('BIN', [
+      reporting('', `BIN ${binaryReport(0.5)}`),
+      reporting('', `BIN ${binaryReport(1)}`),
+    ]),
+    clientSideWeights('JSON', [
+      reporting('', 'JSON {"rps_fractional": 100, "application_utilization": 0.5}'),
+      reporting('', 'JSON {"rpsFractional": 100, "applicationUtilization": 1}'),
+    ]),
+    clientSideWeights('text =', [
+      reporting('', 'TEXT rps_fractional=100,application_utilization=0.5'),
+      reporting('', 'TEXT rps_fractional=100, cpu_utilization=1'),
+    ]),
+    clientSideWeights('text :', [
+      reporting('', 'TEXT rps_fractional:100,application_utilization:0.5'),
+      reporting('', 'TEXT rps_fractional:100, cpu_utilization:1'),
+    ]),
   ],
 };
