@@ -3,7 +3,7 @@
 // it through api/cluster.ts; cluster-manager.ts makes and ends it.
 
 import type { Clock, Random } from '../../common/clock.ts';
-import type { Timer, TimerService } from '../../common/timer.ts';
+import type { TimerService } from '../../common/timer.ts';
 import type {
   Cluster,
   HttpPool,
@@ -30,6 +30,7 @@ import { compileHashPolicy } from '../matcher/hash-policy.ts';
 import { createResponsePredicate, type ResponsePredicate } from '../matcher/response-predicate.ts';
 import { proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
 import type { AggregatedCluster } from './aggregate/aggregate-hosts.ts';
+import { ClusterHosts, type ClusterHostsOwner } from './cluster-hosts.ts';
 import { CircuitBreakerStats, ClusterStats } from './cluster-stats.ts';
 import { type ClusterTls, serverNameOf } from './cluster-tls.ts';
 import { http1ClientOptions, http2ClientOptions } from './codec-options.ts';
@@ -58,7 +59,6 @@ import {
   type SharedChunks,
   type SlotAddress,
   type SlotRef,
-  slotKey,
   writeWord,
 } from './shared-state.ts';
 
@@ -87,11 +87,9 @@ export interface ClusterParts {
 /** Envoy's. */
 const MAX_PRECONNECTS_PER_REQUEST = 3;
 const PPM = 1_000_000;
-/** Below a millisecond. */
-const RETIRED_PER_TURN = 500;
 
 /** See the file head. */
-export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
+export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, ClusterHostsOwner {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   readonly breaker: ErrorRatioBreaker | null;
@@ -113,21 +111,13 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   /** What outlier detection takes for an error, null = a 5xx. */
   readonly #errors: ResponsePredicate | null;
   readonly #context: PoolContext;
-  /** By slotKey: a slot is one host's as long as anybody uses it, whatever its address (LOGICAL_DNS). */
-  #hosts = new Map<number, UpstreamHost>();
-  /** In no host set any more, with connections left. */
-  readonly #retiring = new Set<UpstreamHost>();
+  readonly #hosts: ClusterHosts;
   #isDraining = false;
   #healthEpoch: number;
   #membership = { total: 0, usable: 0 };
   /** The hostsVersion() that #membership is of. */
   #membershipVersion = -1;
   #hostsVersion = 0;
-  /** Made, and not in the host set yet. */
-  #prepared = new Map<number, UpstreamHost>();
-  /** Among the retiring ones, those that were not told yet. */
-  readonly #leaving: UpstreamHost[] = [];
-  readonly #retireTimer: Timer;
   /** Of requests, those to be refused at the moment. */
   #dropPpm = 0;
 
@@ -185,7 +175,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     this.#tls = parts.createTls(config);
     const { errorMatcher } = config.http;
     this.#errors = errorMatcher === null ? null : createResponsePredicate(errorMatcher);
-    this.#retireTimer = parts.timers.createTimer(retireSome, this);
+    this.#hosts = new ClusterHosts(this, parts.timers);
     this.#healthEpoch = this.#readEpoch();
     this.#context = this.#makeContext();
     const { provided } = config;
@@ -211,7 +201,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   }
 
   hosts(): Iterable<UpstreamHost> {
-    return this.#provider === null ? this.#hosts.values() : this.#provider.hosts();
+    return this.#provider === null ? this.#hosts.current() : this.#provider.hosts();
   }
 
   chooseHost(context: LoadBalancerContext): Host | null {
@@ -244,7 +234,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     const stats = this.ownHostStats!; // as above
     stats.total--;
     stats.membershipChange++;
-    this.#retire(host);
+    this.#hosts.retire(host);
   }
 
   /** Another number whenever firstPriority() may have changed. */
@@ -277,8 +267,8 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     if (version !== this.#membershipVersion) {
       this.#membershipVersion = version;
       let usable = 0;
-      for (const host of this.#hosts.values()) if (host.health() !== 'unhealthy') usable++;
-      this.#membership = { total: this.#hosts.size, usable };
+      for (const host of this.#hosts.current()) if (host.health() !== 'unhealthy') usable++;
+      this.#membership = { total: this.#hosts.count(), usable };
     }
     return this.#membership;
   }
@@ -353,11 +343,9 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   }
 
   /** From main: the host was ejected, or failed its checks. Unknown ones are ignored (it left the set meanwhile). */
-  onHostHealthFailure({ chunk, slot }: SlotAddress): void {
-    for (const host of this.#hosts.values()) {
-      if (host.placed.chunk !== chunk || host.placed.slot !== slot) continue;
-      host.pools.onHealthFailure(this.config.closeConnectionsOnHostHealthFailure);
-    }
+  onHostHealthFailure(slot: SlotAddress): void {
+    const host = this.#hosts.at(slot);
+    host?.pools.onHealthFailure(this.config.closeConnectionsOnHostHealthFailure);
   }
 
   tcpPool(host: Host, priority: ResourcePriority, downstream: Connection | null = null): TcpPool {
@@ -380,46 +368,21 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
     return this.#parts.random() * PPM < ppm ? 'drop_overload' : null;
   }
 
-  /** These will be in the next host set: the new ones among them are made now. */
+  /** These will be in the next host set. */
   prepareHosts(hosts: readonly PlacedHost[]): void {
-    for (const placed of hosts) {
-      const key = slotKey(placed);
-      if (this.#hosts.has(key) || this.#prepared.has(key)) continue;
-      this.#prepared.set(key, this.#createHost(placed));
-    }
+    this.#hosts.prepare(hosts);
   }
 
   /** The full host set: hosts that stay keep object, counters and connections. */
   applyAssignment(assignment: PlacedAssignment): void {
-    const former = this.#hosts;
-    const prepared = this.#prepared;
-    const hosts = new Map<number, UpstreamHost>();
-    let isChanged = false;
-    for (const placed of assignment.hosts) {
-      const key = slotKey(placed);
-      let host = former.get(key);
-      if (host === undefined) {
-        host = prepared.get(key) ?? this.#createHost(placed);
-        prepared.delete(key);
-        isChanged = true;
-      } else former.delete(key);
-      if (host.placed !== placed) host.update(placed);
-      hosts.set(key, host);
-    }
-    this.#retirePrepared();
-    // Before anybody is told: what drains may retry, and must then see the new set.
-    this.#hosts = hosts;
+    const hosts = this.#hosts;
+    const isChanged = hosts.replace(assignment.hosts);
     this.#hostsVersion++;
     this.#dropPpm = assignment.dropOverload?.dropPpm ?? 0;
-    this.#balancer.setHosts([...hosts.values()], assignment);
-    isChanged ||= former.size > 0;
-    for (const host of former.values()) {
-      this.#retiring.add(host);
-      this.#leaving.push(host);
-    }
-    this.retireSome();
+    this.#balancer.setHosts([...hosts.current()], assignment);
+    hosts.retireSome();
     if (isChanged && this.config.commonLb.closeConnectionsOnHostSetChange) {
-      for (const host of hosts.values()) host.pools.drainConnections();
+      for (const host of hosts.current()) host.pools.drainConnections();
     }
   }
 
@@ -427,49 +390,30 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   drain(): void {
     this.#isDraining = true;
     // Requests under way may still retry on these hosts: they stay in the balancer.
-    for (const host of this.#hosts.values()) this.#retire(host);
-    this.#retirePrepared();
+    this.#hosts.retireAll();
     this.#provider?.close();
     this.#endIfDrained();
   }
 
   /** The worker ends: nothing is waited for. */
   closeAll(): void {
-    this.#retireTimer.stop();
-    for (const host of this.hosts()) host.pools.closeAll();
-    for (const host of this.#retiring) host.pools.closeAll();
+    if (this.#provider !== null) for (const host of this.#provider.hosts()) host.pools.closeAll();
+    this.#hosts.closeAll();
   }
 
-  /** What was to come did not. */
-  #retirePrepared(): void {
-    const hosts = this.#prepared;
-    this.#prepared = new Map();
-    for (const host of hosts.values()) this.#retire(host);
-  }
-
-  /** Timer: lets some of the hosts that left drain; when very many left at once, requests are served in between. */
-  retireSome(): void {
-    for (const host of this.#leaving.splice(0, RETIRED_PER_TURN)) this.#retire(host);
-    if (this.#leaving.length > 0) this.#retireTimer.start(0);
-  }
-
-  #retire(host: UpstreamHost): void {
-    this.#retiring.add(host);
-    host.retire((retired) => {
-      this.#retiring.delete(retired);
-      this.#endIfDrained();
-    });
+  onHostRetired(): void {
+    this.#endIfDrained();
   }
 
   #endIfDrained(): void {
-    if (!this.#isDraining || this.#retiring.size > 0) return;
+    if (!this.#isDraining || !this.#hosts.isQuiet()) return;
     this.#isDraining = false;
     this.#balancer.close();
     changeUsers(this.#slot, -1);
     this.#tls?.close();
   }
 
-  #createHost(placed: PlacedHost): UpstreamHost {
+  createHost(placed: PlacedHost): UpstreamHost {
     const slot = this.#parts.chunks.ref(placed);
     const { outlierDetection, name, loadBalancing } = this.config;
     const meter = createMeter(loadBalancing, this.#parts.clock);
@@ -530,8 +474,4 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts {
   #readEpoch(): number {
     return readWord(this.#slot, ClusterWord.HealthEpoch);
   }
-}
-
-function retireSome(cluster: UpstreamCluster): void {
-  cluster.retireSome();
 }
