@@ -71,6 +71,21 @@ if (!isMainThread) {
     assert.equal(later.request(true), false);
   });
 
+  test('a config with fewer probes than went well already closes it', () => {
+    const { breaker, memory, open, advance, now, status } = scenario({ maxProbes: 5 });
+    open();
+    advance(500);
+    const probes = [1, 2, 3].map(() => breaker.acquire(now()));
+    for (const probe of probes.slice(1)) breaker.end(probe, false, now());
+    const lower = new ErrorRatioBreaker(breakerSlot(memory), { ...data, maxProbes: 2 });
+    assert.equal(lower.allows(now()), false, 'one is still under way');
+    assert.equal(lower.acquire(now()), REFUSED);
+    breaker.end(probes[0]!, false, now());
+    assert.equal(lower.allows(now()), true);
+    assert.notEqual(lower.acquire(now()), REFUSED);
+    assert.equal(status().state, 'closed');
+  });
+
   test('lets max_probes through after open_time, and closes when all of them went well', () => {
     const { breaker, open, advance, now, status } = scenario();
     open();

@@ -57,7 +57,7 @@ export class ErrorRatioBreaker implements Breaker {
       case State.Open:
         return this.#isOpenTimeOver(nowMs);
       default:
-        return ((word >>> STARTED_AT) & COUNT_MASK) < this.#data.maxProbes;
+        return startedOf(word) < this.#data.maxProbes || isAllWell(word);
     }
   }
 
@@ -73,7 +73,11 @@ export class ErrorRatioBreaker implements Breaker {
         this.#store(Word.Since, nowMs);
         return generationOf(next) + 1;
       }
-      if (((word >>> STARTED_AT) & COUNT_MASK) >= this.#data.maxProbes) return REFUSED;
+      if (startedOf(word) >= this.#data.maxProbes) {
+        if (!isAllWell(word)) return REFUSED;
+        this.#close(word, nowMs);
+        continue;
+      }
       if (this.#swap(word, word + (1 << STARTED_AT))) return generationOf(word) + 1;
     }
   }
@@ -124,12 +128,16 @@ export class ErrorRatioBreaker implements Breaker {
         if (this.#swap(word, word + (1 << SUCCEEDED_AT))) return false;
         continue;
       }
-      // Nobody counts while it is not closed.
-      for (let i = 0; i < 2 * QUARTERS; i++) this.#store(Word.Window + i, 0);
-      if (!this.#swap(word, stateWord(State.Closed, generationOf(word) + 1, 0))) continue;
-      this.#store(Word.Since, nowMs);
-      return false;
+      if (this.#close(word, nowMs)) return false;
     }
+  }
+
+  #close(word: number, nowMs: number): boolean {
+    // Nobody counts while it is not closed.
+    for (let i = 0; i < 2 * QUARTERS; i++) this.#store(Word.Window + i, 0);
+    if (!this.#swap(word, stateWord(State.Closed, generationOf(word) + 1, 0))) return false;
+    this.#store(Word.Since, nowMs);
+    return true;
   }
 
   /** The time first: who sees it open must not see an old one. */
@@ -226,6 +234,15 @@ export function breakerSlot(memory: SharedArrayBuffer): SlotRef {
 
 function stateWord(state: number, generation: number, started: number): number {
   return state | (started << STARTED_AT) | ((generation & GENERATION_MASK) << GENERATION_AT);
+}
+
+function startedOf(word: number): number {
+  return (word >>> STARTED_AT) & COUNT_MASK;
+}
+
+/** No probe is under way, and all went well: as many as a former config, with a higher max_probes, wanted at a time. */
+function isAllWell(word: number): boolean {
+  return startedOf(word) === ((word >>> SUCCEEDED_AT) & COUNT_MASK);
 }
 
 function generationOf(word: number): number {
