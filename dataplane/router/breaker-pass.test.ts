@@ -113,6 +113,25 @@ test('a gRPC call is judged by its status, in the head or in the trailers', () =
   }
 });
 
+test('a gRPC call that a proxy answers with a 5xx and a body has failed', () => {
+  const { scenario, breaker } = watched();
+  scenario.request(['content-type', 'application/grpc']).attempt.ready().respond(503, [], 'no');
+  assert.deepEqual(breaker.ends, [true]);
+});
+
+test('a refused try asks for no pool', () => {
+  const { scenario, breaker } = watched();
+  breaker.isOpen = true;
+  let pools = 0;
+  const httpPool = scenario.cluster.httpPool.bind(scenario.cluster);
+  scenario.cluster.httpPool = (...given) => {
+    pools++;
+    return httpPool(...given);
+  };
+  scenario.request();
+  assert.equal(pools, 0, 'it would count among max_connection_pools and never become empty');
+});
+
 test('each try counts, and a retry that meets an open breaker is answered', () => {
   const { scenario, breaker } = watched({ retryPolicy: retryPolicy({ numRetries: 3 }) });
   scenario.request().attempt.ready().respond(503);

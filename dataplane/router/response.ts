@@ -52,7 +52,8 @@ export function handleHeaders(
   const hasStatus = grpcStatus !== NO_GRPC_STATUS;
   stream.isOutlierDeferred =
     isGrpc && !hasStatus && !endStream && status === 200 && countsTrailers(request);
-  if (request.breakers !== null && (!isGrpc || hasStatus || endStream)) {
+  // A 5xx without a status is a proxy's: no trailers will tell more.
+  if (request.breakers !== null && (!isGrpc || hasStatus || endStream || status >= 500)) {
     const isError = hasStatus ? httpStatusOfGrpc(grpcStatus) >= 500 : status >= 500;
     request.breakers.end(isError, stream.clock.machineMs());
   }

@@ -41,19 +41,20 @@ export function startTry(
   endStream: boolean,
   isAgain = false,
 ): void {
-  const { priority } = stream.route!.forward!;
-  const pool = poolOf(stream, cluster, host, priority);
-  if (pool === null) {
-    // max_connection_pools; as Envoy answers.
-    replyNoHealthyUpstream(stream);
-    return;
-  }
+  // Before there is a pool: one that gets no request would count among max_connection_pools for ever.
   const pass = passBreakers(stream.route!, cluster, host, stream.clock);
   if (typeof pass === 'string') {
     // A hedged request still has another try.
     const { hedged } = stream;
     if (hedged === null || hedged.length === 0) replyBreakerOpen(stream, cluster, pass);
     else cluster.stats.upstreamRqErrorRatioBreakerOpen++;
+    return;
+  }
+  const pool = poolOf(stream, cluster, host, stream.route!.forward!.priority);
+  if (pool === null) {
+    if (pass !== null) pass.cancel();
+    // max_connection_pools; as Envoy answers.
+    replyNoHealthyUpstream(stream);
     return;
   }
   const request = new UpstreamRequest(stream, cluster, host, stream.headers!, pass);

@@ -66,3 +66,11 @@ test('a pool whose only request overflowed is not counted', () => {
   host.pools.http(0, 'HTTP/1.1')!.newStream(...caller(), ConnectionUse.Any);
   assert.equal(resources[0].connectionPools.count(), 0);
 });
+
+test('a pool that never got a request makes room for another', () => {
+  const { host, resources, stats } = poolScenario({ maxConnectionPools: 1 });
+  assert.notEqual(host.pools.http(0, 'HTTP/1.1'), null);
+  assert.notEqual(host.pools.http(0, 'HTTP/2'), null);
+  assert.equal(stats.upstreamCxPoolOverflow, 0);
+  assert.equal(resources[0].connectionPools.count(), 1);
+});

@@ -58,6 +58,8 @@ export class HostPools implements PoolOwner<AnyPool> {
     for (const pool of this.#all()) {
       if (!pool.isCounted || !pool.hasResources(resources) || !pool.isIdle()) continue;
       pool.closeAll();
+      // One without connections has nothing that could end.
+      this.#uncount(pool);
       if (connectionPools.tryAcquire()) return true;
     }
     this.#context.stats.upstreamCxPoolOverflow++;
