@@ -379,3 +379,25 @@ test('what an earlier detector left in the slots does not count', () => {
   assert.equal(readWord(subject.slot(2), HostWord.Failures), 0);
   assert.equal(readWord(subject.slot(2), HostWord.SaidDegraded), 0);
 });
+
+test('runs of failures that a former config left are forgotten', () => {
+  const { detector, config, slot, hosts } = detection({ consecutive5xx: 5 });
+  writeWord(slot(1), HostWord.Consecutive5xx, 4);
+  detector.updateConfig({ ...config, consecutive5xx: 3 });
+  assert.equal(readWord(slot(1), HostWord.Consecutive5xx), 0, 'it would never be equal to 3');
+  detector.close();
+  writeWord(slot(1), HostWord.ConsecutiveGatewayFailure, 4);
+  detector.setHosts(hosts(1));
+  assert.equal(readWord(slot(1), HostWord.ConsecutiveGatewayFailure), 0);
+});
+
+test('updates that change nothing here do not put off the tick', () => {
+  const { detector, config, timers, slot, address, flags } = detection({});
+  writeWord(slot(1), HostWord.Consecutive5xx, 5);
+  detector.onReport(address(1), 'consecutive_5xx');
+  for (let i = 0; i < 9; i++) {
+    timers.advance(5_000);
+    detector.updateConfig({ ...config });
+  }
+  assert.equal(flags(1), 0, 'its time was over at 30 s');
+});

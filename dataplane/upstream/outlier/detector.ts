@@ -6,6 +6,7 @@
 //   not degraded --a response said so--> degraded --tick after its time--> not degraded      (beside the above)
 
 import type { Clock, Random } from '../../../common/clock.ts';
+import { isSameJson } from '../../../common/same-json.ts';
 import type { Timer, TimerService } from '../../../common/timer.ts';
 import type { OutlierDetectionConfig } from '../../api/config/outlier-detection.ts';
 import { HealthFlag, HostWord, type SlotRef, setHealthFlag, writeWord } from '../shared-state.ts';
@@ -76,7 +77,11 @@ export class OutlierDetector {
 
   /** New settings for the hosts that are watched; ejections go on. */
   updateConfig(config: OutlierDetectionConfig): void {
+    // Another part of the cluster's config changed: updates in quick succession must not put the tick off for ever.
+    if (isSameJson(config, this.#config)) return;
     this.#config = config;
+    // A run that is longer than a lower threshold would never be equal to it.
+    for (const { slot } of this.#hosts.values()) forgetRuns(slot);
     this.#startInterval();
   }
 
@@ -91,6 +96,7 @@ export class OutlierDetector {
       if (this.#hosts.has(address)) continue;
       // What a former detector of these hosts left.
       forgetIntervals(slot);
+      forgetRuns(slot);
       writeWord(slot, HostWord.SaidDegraded, 0);
       const rates = { successRate: -1, localOriginSuccessRate: -1 };
       const states = { state: neverEjected, degraded: neverEjected };
@@ -236,7 +242,7 @@ export class OutlierDetector {
     const logged = this.#logged(host);
     host.state = next;
     this.#options.stats.ejectionsActive--;
-    for (const word of Object.values(counterWord)) writeWord(host.slot, word, 0);
+    forgetRuns(host.slot);
     setHealthFlag(host.slot, HealthFlag.FailedOutlierCheck, false);
     this.#options.onHealthChanged(null);
     this.#note(host, 'uneject', reason);
@@ -322,6 +328,11 @@ export class OutlierDetector {
     this.#nextTickMs = this.#options.clock.nowMs() + intervalMs;
     this.#timer.start(intervalMs);
   }
+}
+
+/** All runs of failures begin anew. */
+function forgetRuns(slot: SlotRef): void {
+  for (const word of Object.values(counterWord)) writeWord(slot, word, 0);
 }
 
 function onInterval(detector: OutlierDetector): void {
