@@ -152,6 +152,23 @@ test('an IP address is its own answer', async () => {
   assert.deepEqual(waiter.got, [{ hostname: '::1', ip: '::1', port: 81, failure: '' }]);
 });
 
+test('what names no port has no address', async () => {
+  const { first, questions } = setUp();
+  const waiter = new Waiter();
+  for (const authority of ['127.0.0.1:99999', 'a.test:https']) {
+    first.load(authority, 80, waiter);
+    await settle();
+  }
+  assert.equal(questions.length, 0);
+  assert.deepEqual(
+    waiter.got.map((entry) => [entry?.ip, entry?.failure]),
+    [
+      ['', 'cares_norecords'],
+      ['', 'cares_norecords'],
+    ],
+  );
+});
+
 test('one waiter more than dns_cache_circuit_breaker is refused; one who goes makes room', () => {
   const { first, second, stat, pending } = setUp();
   const waiters = [new Waiter(), new Waiter(), new Waiter()];

@@ -7,6 +7,7 @@ import type { TimerService } from '../../../common/timer.ts';
 import type { DnsCacheData, DnsResolverConfig, LookupFamily } from '../../api/config/dns.ts';
 import type { DnsCacheEntry } from '../../api/dns-cache.ts';
 import type { StatsStore } from '../../api/stats.ts';
+import { parsePort } from '../../network/address.ts';
 import type { NameResolver, ResolvedAddress } from '../discovery/name-resolver.ts';
 import { type LookupOutcome, ResolvedName } from '../discovery/resolved-name.ts';
 import {
@@ -131,9 +132,10 @@ class MainDnsCache {
     const { timers, random, clock } = this.#parts;
     const colon = host.lastIndexOf(':');
     const hostname = host.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-    const port = Number(host.slice(colon + 1));
+    // Untrusted, as the name is: no connection may be tried to what is no port.
+    const port = parsePort(host.slice(colon + 1));
     const name = new ResolvedName(hostname, this.#data.dns, {
-      resolver: this.#resolver,
+      resolver: port === -1 ? nobody : this.#resolver,
       timers,
       random,
       onAsk: () => {
@@ -189,6 +191,9 @@ class MainDnsCache {
 function settingsOf({ shared: _, ...settings }: DnsCacheData): string {
   return JSON.stringify(settings);
 }
+
+/** Knows no address. */
+const nobody: NameResolver = { resolve: () => Promise.resolve([]) };
 
 /** c-ares' words for its errors, which node:dns gives as codes; '_' for the spaces of RESPONSE_CODE_DETAILS. */
 const caresText: Readonly<Record<string, string>> = {
