@@ -13,19 +13,15 @@ import {
   setField,
 } from '../../../api/headers.ts';
 import {
-  FilterDataStatus,
   FilterHeadersStatus,
-  FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
-  type StreamEncoderFilter,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import type { FractionData } from '../../../api/matcher-data.ts';
 import type { StatField, StatsStore } from '../../../api/stats.ts';
 import { httpStatScope } from '../../../hcm/stats.ts';
 import { compileStringMatcher, type StringMatcher } from '../../../matcher/string-matcher.ts';
+import { PassThroughFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import type { CorsPolicyData } from './data.ts';
 
 /** `http.<stat_prefix>.cors.*`. */
@@ -83,37 +79,24 @@ class CorsConfig implements HttpFilterConfig {
   }
 }
 
-class CorsFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilter {
-  readonly decoder: StreamDecoderFilter;
-  readonly encoder: StreamEncoderFilter;
+class CorsFilter extends PassThroughFilter {
   readonly #config: CorsConfig;
-  #callbacks: StreamDecoderFilterCallbacks | null;
   /** CorsPolicy objects, most specific first. */
   #policies: readonly CorsPolicy[];
   /** Of a request whose response may be read there; '' = none. */
   #origin: string;
 
   constructor(config: CorsConfig) {
-    this.decoder = this;
-    this.encoder = this;
+    super();
     this.#config = config;
-    this.#callbacks = null;
     this.#policies = [];
     this.#origin = '';
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#callbacks = callbacks;
-  }
-
-  setEncoderFilterCallbacks(): void {
-    // Those of the decoder do.
-  }
-
-  decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
+  override decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
     const origin = getJoinedField(headers.fields, 'origin') ?? '';
     if (origin === '') return FilterHeadersStatus.Continue;
-    const callbacks = this.#callbacks!;
+    const callbacks = this.decoderCallbacks!;
     if (callbacks.route()?.kind !== 'route') return FilterHeadersStatus.Continue;
     // What createRouteConfig made.
     this.#policies = callbacks.allRouteSpecificConfigs() as readonly CorsPolicy[];
@@ -137,15 +120,7 @@ class CorsFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilt
     return FilterHeadersStatus.StopIteration;
   }
 
-  decodeData(): FilterDataStatus {
-    return FilterDataStatus.Continue;
-  }
-
-  decodeTrailers(): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  encodeHeaders({ fields }: ResponseHeaders): FilterHeadersStatus {
+  override encodeHeaders({ fields }: ResponseHeaders): FilterHeadersStatus {
     if (this.#origin === '') return FilterHeadersStatus.Continue;
     setField(fields, 'access-control-allow-origin', this.#origin);
     this.#allowCredentials(fields);
@@ -153,15 +128,7 @@ class CorsFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilt
     return FilterHeadersStatus.Continue;
   }
 
-  encodeData(): FilterDataStatus {
-    return FilterDataStatus.Continue;
-  }
-
-  encodeTrailers(): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  onDestroy(): void {
+  override onDestroy(): void {
     this.#policies = [];
   }
 
@@ -177,7 +144,7 @@ class CorsFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilt
       fields.push('access-control-allow-private-network', 'true');
     }
     // encodeHeaders adds what every response to an allowed origin has.
-    this.#callbacks!.encodeHeaders(new ResponseHeaders(200, fields), true, 'cors_response');
+    this.decoderCallbacks!.encodeHeaders(new ResponseHeaders(200, fields), true, 'cors_response');
   }
 
   #allowCredentials(fields: HeaderFields): void {

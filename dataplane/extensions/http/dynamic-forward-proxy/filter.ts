@@ -9,16 +9,13 @@ import type { DnsCache, DnsCacheEntry, DnsCacheWaiter } from '../../../api/dns-c
 import type { HttpFilterContext, HttpFilterFactory } from '../../../api/factory.ts';
 import { getField, type RequestHeaders } from '../../../api/headers.ts';
 import {
-  FilterDataStatus,
   FilterHeadersStatus,
-  FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import type { Route } from '../../../api/route.ts';
 import { ResponseFlag } from '../../../api/stream-info.ts';
+import { PassThroughDecoderFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import type { DynamicForwardProxyFilterData, DynamicForwardProxyRouteData } from './data.ts';
 
 const HTTP_PORT = 80;
@@ -34,30 +31,26 @@ class DynamicForwardProxyConfig implements HttpFilterConfig {
   }
 
   createFilter(): StreamFilter {
-    return { decoder: new DynamicForwardProxyFilter(this), encoder: null };
+    return new DynamicForwardProxyFilter(this);
   }
 }
 
-class DynamicForwardProxyFilter implements StreamDecoderFilter, DnsCacheWaiter {
+class DynamicForwardProxyFilter extends PassThroughDecoderFilter implements DnsCacheWaiter {
   readonly #config: DynamicForwardProxyConfig;
-  #callbacks!: StreamDecoderFilterCallbacks;
   #isWaiting = false;
 
   constructor(config: DynamicForwardProxyConfig) {
+    super();
     this.#config = config;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#callbacks = callbacks;
-  }
-
-  decodeHeaders(headers: RequestHeaders, _endStream: boolean): FilterHeadersStatus {
-    const cluster = this.#proxyCluster(this.#callbacks.route());
+  override decodeHeaders(headers: RequestHeaders, _endStream: boolean): FilterHeadersStatus {
+    const cluster = this.#proxyCluster(this.decoderCallbacks!.route());
     if (cluster === null) return FilterHeadersStatus.Continue;
     this.#rewriteHost(headers);
     const { authority } = headers;
     if (authority === '') {
-      this.#callbacks.sendLocalReply(400, 'Empty host header', null, 'empty_host_header');
+      this.decoderCallbacks!.sendLocalReply(400, 'Empty host header', null, 'empty_host_header');
       return FilterHeadersStatus.StopIteration;
     }
     const { cache } = this.#config;
@@ -77,7 +70,7 @@ class DynamicForwardProxyFilter implements StreamDecoderFilter, DnsCacheWaiter {
         this.#replyFull();
         return FilterHeadersStatus.StopIteration;
       case 'too-many-pending':
-        this.#callbacks.sendLocalReply(
+        this.decoderCallbacks!.sendLocalReply(
           503,
           'Dynamic forward proxy pending request overflow',
           null,
@@ -89,15 +82,7 @@ class DynamicForwardProxyFilter implements StreamDecoderFilter, DnsCacheWaiter {
     }
   }
 
-  decodeData(): FilterDataStatus {
-    return FilterDataStatus.Continue;
-  }
-
-  decodeTrailers(): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  onDestroy(): void {
+  override onDestroy(): void {
     if (this.#isWaiting) this.#config.cache.cancel(this);
   }
 
@@ -105,7 +90,7 @@ class DynamicForwardProxyFilter implements StreamDecoderFilter, DnsCacheWaiter {
     this.#isWaiting = false;
     if (entry === null) this.#replyFull();
     else if (entry.ip === '') this.#replyUnresolvable(entry);
-    else this.#callbacks.continueDecoding();
+    else this.decoderCallbacks!.continueDecoding();
   }
 
   /** Null = the request goes elsewhere, or nowhere. */
@@ -117,7 +102,8 @@ class DynamicForwardProxyFilter implements StreamDecoderFilter, DnsCacheWaiter {
 
   #rewriteHost(headers: RequestHeaders): void {
     // createRouteConfig is not needed: the data is what config.ts made.
-    const override = this.#callbacks.routeSpecificConfig() as DynamicForwardProxyRouteData | null;
+    const override =
+      this.decoderCallbacks!.routeSpecificConfig() as DynamicForwardProxyRouteData | null;
     if (override === null) return;
     const { hostRewriteLiteral: literal, hostRewriteHeader: name } = override;
     if (literal !== '') headers.authority = literal;
@@ -126,11 +112,11 @@ class DynamicForwardProxyFilter implements StreamDecoderFilter, DnsCacheWaiter {
   }
 
   #replyFull(): void {
-    this.#callbacks.sendLocalReply(503, 'DNS cache overflow', null, 'dns_cache_overflow');
+    this.decoderCallbacks!.sendLocalReply(503, 'DNS cache overflow', null, 'dns_cache_overflow');
   }
 
   #replyUnresolvable({ failure }: DnsCacheEntry): void {
-    const callbacks = this.#callbacks;
+    const callbacks = this.decoderCallbacks!;
     callbacks.streamInfo.responseFlags |= ResponseFlag.DnsResolutionFailed;
     const details = `dns_resolution_failure{${failure}}`;
     callbacks.sendLocalReply(503, 'DNS resolution failure', null, details);

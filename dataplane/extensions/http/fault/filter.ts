@@ -12,8 +12,6 @@ import {
   FilterHeadersStatus,
   FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import type { FractionData } from '../../../api/matcher-data.ts';
@@ -27,6 +25,7 @@ import type {
 import { ResponseFlag } from '../../../api/stream-info.ts';
 import { httpStatScope } from '../../../hcm/stats.ts';
 import { HeaderMatcher, matchesAllHeaders } from '../../../matcher/header-matcher.ts';
+import { PassThroughDecoderFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import type { FaultAbortData, FaultData } from './data.ts';
 
 const MAX_DELAY_DIGITS = 9;
@@ -123,11 +122,8 @@ class FaultFilterConfig implements HttpFilterConfig {
   }
 }
 
-class FaultFilter implements StreamFilter, StreamDecoderFilter {
-  readonly decoder: StreamDecoderFilter;
-  readonly encoder: null;
+class FaultFilter extends PassThroughDecoderFilter {
   readonly #config: FaultFilterConfig;
-  #callbacks: StreamDecoderFilterCallbacks | null;
   #settings: FaultSettings;
   #headers: RequestHeaders | null;
   #delayTimer: Timer | null;
@@ -136,10 +132,8 @@ class FaultFilter implements StreamFilter, StreamDecoderFilter {
   #isActive: boolean;
 
   constructor(config: FaultFilterConfig) {
-    this.decoder = this;
-    this.encoder = null;
+    super();
     this.#config = config;
-    this.#callbacks = null;
     this.#settings = config.settings;
     this.#headers = null;
     this.#delayTimer = null;
@@ -147,12 +141,8 @@ class FaultFilter implements StreamFilter, StreamDecoderFilter {
     this.#isActive = false;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#callbacks = callbacks;
-  }
-
-  decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
-    const callbacks = this.#callbacks!;
+  override decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
+    const callbacks = this.decoderCallbacks!;
     const route = callbacks.routeSpecificConfig();
     if (route instanceof FaultSettings) this.#settings = route;
     const settings = this.#settings;
@@ -166,17 +156,17 @@ class FaultFilter implements StreamFilter, StreamDecoderFilter {
     return this.#maybeAbort() ? FilterHeadersStatus.StopIteration : FilterHeadersStatus.Continue;
   }
 
-  decodeData(): FilterDataStatus {
+  override decodeData(): FilterDataStatus {
     return this.#isDelaying
       ? FilterDataStatus.StopIterationAndWatermark
       : FilterDataStatus.Continue;
   }
 
-  decodeTrailers(): FilterTrailersStatus {
+  override decodeTrailers(): FilterTrailersStatus {
     return this.#isDelaying ? FilterTrailersStatus.StopIteration : FilterTrailersStatus.Continue;
   }
 
-  onDestroy(): void {
+  override onDestroy(): void {
     this.#delayTimer?.stop();
     this.#isDelaying = false;
     if (this.#isActive) this.#config.stats.activeFaults--;
@@ -187,7 +177,7 @@ class FaultFilter implements StreamFilter, StreamDecoderFilter {
   onDelayElapsed(): void {
     if (!this.#isDelaying) return;
     this.#isDelaying = false;
-    if (!this.#maybeAbort()) this.#callbacks!.continueDecoding();
+    if (!this.#maybeAbort()) this.decoderCallbacks!.continueDecoding();
   }
 
   #isTarget(settings: FaultSettings, headers: RequestHeaders): boolean {
@@ -202,7 +192,7 @@ class FaultFilter implements StreamFilter, StreamDecoderFilter {
   }
 
   #leadsTo(cluster: string): boolean {
-    const route = this.#callbacks!.route();
+    const route = this.decoderCallbacks!.route();
     return route !== null && route.clusterName === cluster;
   }
 
@@ -221,7 +211,7 @@ class FaultFilter implements StreamFilter, StreamDecoderFilter {
   #startDelay(delayMs: number): void {
     this.#config.stats.delaysInjected++;
     this.#countForCluster('delays');
-    this.#callbacks!.streamInfo.responseFlags |= ResponseFlag.DelayInjected;
+    this.decoderCallbacks!.streamInfo.responseFlags |= ResponseFlag.DelayInjected;
     this.#isDelaying = true;
     this.#delayTimer = this.#config.timers.createTimer(onDelayElapsed, this);
     this.#delayTimer.start(delayMs);
@@ -243,7 +233,7 @@ class FaultFilter implements StreamFilter, StreamDecoderFilter {
     if (!this.#enterFault()) return false;
     this.#config.stats.abortsInjected++;
     this.#countForCluster('aborts');
-    const callbacks = this.#callbacks!;
+    const callbacks = this.decoderCallbacks!;
     callbacks.streamInfo.responseFlags |= ResponseFlag.FaultInjected;
     const status = http ?? 200;
     if (grpc === null) {

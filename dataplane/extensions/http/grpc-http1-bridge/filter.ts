@@ -18,13 +18,10 @@ import {
   FilterHeadersStatus,
   FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
-  type StreamEncoderFilter,
-  type StreamEncoderFilterCallbacks,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import { FRAME_HEADER_BYTES, frameHeader } from '../../_shared/grpc/frame-scanner.ts';
+import { PassThroughFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import type { GrpcHttp1BridgeData } from './data.ts';
 
 class GrpcHttp1BridgeConfig implements HttpFilterConfig {
@@ -39,12 +36,8 @@ class GrpcHttp1BridgeConfig implements HttpFilterConfig {
   }
 }
 
-class GrpcHttp1BridgeFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilter {
-  readonly decoder: StreamDecoderFilter;
-  readonly encoder: StreamEncoderFilter;
+class GrpcHttp1BridgeFilter extends PassThroughFilter {
   readonly #data: GrpcHttp1BridgeData;
-  #decoderCallbacks: StreamDecoderFilterCallbacks | null;
-  #encoderCallbacks: StreamEncoderFilterCallbacks | null;
   #isBridging: boolean;
   /** The request was protobuf: its message is packed, that of the response unpacked. */
   #isFraming: boolean;
@@ -55,11 +48,8 @@ class GrpcHttp1BridgeFilter implements StreamFilter, StreamDecoderFilter, Stream
   #headerLeft: number;
 
   constructor(data: GrpcHttp1BridgeData) {
-    this.decoder = this;
-    this.encoder = this;
+    super();
     this.#data = data;
-    this.#decoderCallbacks = null;
-    this.#encoderCallbacks = null;
     this.#isBridging = false;
     this.#isFraming = false;
     this.#messageBytes = -1;
@@ -67,16 +57,8 @@ class GrpcHttp1BridgeFilter implements StreamFilter, StreamDecoderFilter, Stream
     this.#headerLeft = 0;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#decoderCallbacks = callbacks;
-  }
-
-  setEncoderFilterCallbacks(callbacks: StreamEncoderFilterCallbacks): void {
-    this.#encoderCallbacks = callbacks;
-  }
-
-  decodeHeaders(headers: RequestHeaders, endStream: boolean): FilterHeadersStatus {
-    const callbacks = this.#decoderCallbacks!;
+  override decodeHeaders(headers: RequestHeaders, endStream: boolean): FilterHeadersStatus {
+    const callbacks = this.decoderCallbacks!;
     if (!callbacks.streamInfo.protocol.startsWith('HTTP/1')) return FilterHeadersStatus.Continue;
     const contentType = getField(headers.fields, 'content-type');
     this.#isFraming = this.#data.upgradeProtobufToGrpc && contentType === 'application/x-protobuf';
@@ -93,9 +75,9 @@ class GrpcHttp1BridgeFilter implements StreamFilter, StreamDecoderFilter, Stream
   }
 
   /** The length stands in front of the message, so all of it is waited for (413 past the limit). */
-  decodeData(data: Buffer, endStream: boolean): FilterDataStatus {
+  override decodeData(data: Buffer, endStream: boolean): FilterDataStatus {
     if (!this.#isFraming) return FilterDataStatus.Continue;
-    const callbacks = this.#decoderCallbacks!;
+    const callbacks = this.decoderCallbacks!;
     if (this.#messageBytes === -1) {
       this.#messageBytes = data.length;
       callbacks.replaceDecodedData(Buffer.concat([frameHeader(0, data.length), data]));
@@ -106,14 +88,14 @@ class GrpcHttp1BridgeFilter implements StreamFilter, StreamDecoderFilter, Stream
     return endStream ? FilterDataStatus.Continue : FilterDataStatus.StopIterationAndBuffer;
   }
 
-  decodeTrailers(): FilterTrailersStatus {
+  override decodeTrailers(): FilterTrailersStatus {
     if (!this.#isFraming) return FilterTrailersStatus.Continue;
-    if (this.#messageBytes === -1) this.#decoderCallbacks!.addDecodedData(frameHeader(0, 0));
+    if (this.#messageBytes === -1) this.decoderCallbacks!.addDecodedData(frameHeader(0, 0));
     else this.#correctLength();
     return FilterTrailersStatus.Continue;
   }
 
-  encodeHeaders(headers: ResponseHeaders, endStream: boolean): FilterHeadersStatus {
+  override encodeHeaders(headers: ResponseHeaders, endStream: boolean): FilterHeadersStatus {
     // A trailers-only response has its grpc-status in the head already; Envoy leaves it a 200.
     if (!this.#isBridging || endStream) return FilterHeadersStatus.Continue;
     this.#responseHeaders = headers;
@@ -126,18 +108,18 @@ class GrpcHttp1BridgeFilter implements StreamFilter, StreamDecoderFilter, Stream
     return FilterHeadersStatus.StopIteration;
   }
 
-  encodeData(data: Buffer, endStream: boolean): FilterDataStatus {
+  override encodeData(data: Buffer, endStream: boolean): FilterDataStatus {
     if (!this.#isBridging) return FilterDataStatus.Continue;
     if (this.#headerLeft > 0) {
       const taken = Math.min(this.#headerLeft, data.length);
       this.#headerLeft -= taken;
       if (taken === data.length && !endStream) return FilterDataStatus.StopIterationNoBuffer;
-      this.#encoderCallbacks!.replaceEncodedData(data.subarray(taken));
+      this.encoderCallbacks!.replaceEncodedData(data.subarray(taken));
     }
     return endStream ? FilterDataStatus.Continue : FilterDataStatus.StopIterationAndBuffer;
   }
 
-  encodeTrailers(trailers: Trailers): FilterTrailersStatus {
+  override encodeTrailers(trailers: Trailers): FilterTrailersStatus {
     const headers = this.#responseHeaders;
     if (!this.#isBridging || headers === null) return FilterTrailersStatus.Continue;
     const status = getJoinedField(trailers, 'grpc-status');
@@ -149,19 +131,19 @@ class GrpcHttp1BridgeFilter implements StreamFilter, StreamDecoderFilter, Stream
     if (message !== null) setField(headers.fields, 'grpc-message', message);
     // All of it is there: with a length the client sees whether all of it arrived.
     let bytes = 0;
-    const body = this.#encoderCallbacks!.encodingBuffer();
+    const body = this.encoderCallbacks!.encodingBuffer();
     for (let i = 0; i < body.length; i++) bytes += body[i]!.length;
     setField(headers.fields, 'content-length', String(bytes));
     return FilterTrailersStatus.Continue;
   }
 
-  onDestroy(): void {
+  override onDestroy(): void {
     this.#responseHeaders = null;
   }
 
   /** In the frame that went before the first piece, which lies in the buffer ever since. */
   #correctLength(): void {
-    this.#decoderCallbacks!.decodingBuffer()[0]!.writeUInt32BE(this.#messageBytes, 1);
+    this.decoderCallbacks!.decodingBuffer()[0]!.writeUInt32BE(this.#messageBytes, 1);
   }
 }
 

@@ -26,15 +26,12 @@ import {
   FilterHeadersStatus,
   FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
-  type StreamEncoderFilter,
-  type StreamEncoderFilterCallbacks,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import type { StatField, StatsStore } from '../../../api/stats.ts';
 import { isGrpcRequest } from '../../../hcm/local-reply.ts';
 import { httpStatScope } from '../../../hcm/stats.ts';
+import { PassThroughFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import type { GrpcJsonTranscoderData } from './data.ts';
 import { statusJson } from './grpc-error.ts';
 import { JsonReader } from './json-reader.ts';
@@ -119,13 +116,9 @@ class TranscoderFilterConfig implements HttpFilterConfig {
   }
 }
 
-class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilter {
-  readonly decoder: StreamDecoderFilter;
-  readonly encoder: StreamEncoderFilter;
+class TranscoderFilter extends PassThroughFilter {
   readonly #stats: TranscoderStats;
   #transcoder: Transcoder;
-  #decoderCallbacks: StreamDecoderFilterCallbacks | null;
-  #encoderCallbacks: StreamEncoderFilterCallbacks | null;
   /** Null = the stream passes through as it is. */
   #match: MatchedRequest | null;
   #requestBody: RequestBody | null;
@@ -138,12 +131,9 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
   #responseBytes: number;
 
   constructor(config: TranscoderFilterConfig) {
-    this.decoder = this;
-    this.encoder = this;
+    super();
     this.#stats = config.stats;
     this.#transcoder = config.transcoder;
-    this.#decoderCallbacks = null;
-    this.#encoderCallbacks = null;
     this.#match = null;
     this.#requestBody = null;
     this.#responseBody = null;
@@ -153,23 +143,15 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
     this.#responseBytes = 0;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#decoderCallbacks = callbacks;
-  }
-
-  setEncoderFilterCallbacks(callbacks: StreamEncoderFilterCallbacks): void {
-    this.#encoderCallbacks = callbacks;
-  }
-
-  onDestroy(): void {
+  override onDestroy(): void {
     this.#countRequest(0);
     this.#countResponse(0);
   }
 
   // ---- request path ----
 
-  decodeHeaders(headers: RequestHeaders, endStream: boolean): FilterHeadersStatus {
-    const callbacks = this.#decoderCallbacks!;
+  override decodeHeaders(headers: RequestHeaders, endStream: boolean): FilterHeadersStatus {
+    const callbacks = this.decoderCallbacks!;
     const route = callbacks.routeSpecificConfig();
     if (route instanceof Transcoder) this.#transcoder = route;
     const { data, matcher, reader } = this.#transcoder;
@@ -207,7 +189,7 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
     return body.isStreaming ? FilterHeadersStatus.Continue : FilterHeadersStatus.StopIteration;
   }
 
-  decodeData(data: Buffer, endStream: boolean): FilterDataStatus {
+  override decodeData(data: Buffer, endStream: boolean): FilterDataStatus {
     const body = this.#requestBody;
     if (body === null) return FilterDataStatus.Continue;
     if (!body.push(data) || (endStream && !body.finish())) {
@@ -217,11 +199,11 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
     this.#countRequest(endStream ? 0 : body.bytes);
     const frames = body.takeFrames();
     if (frames.length === 0 && !endStream) return FilterDataStatus.StopIterationNoBuffer;
-    this.#decoderCallbacks!.replaceDecodedData(frames);
+    this.decoderCallbacks!.replaceDecodedData(frames);
     return FilterDataStatus.Continue;
   }
 
-  decodeTrailers(): FilterTrailersStatus {
+  override decodeTrailers(): FilterTrailersStatus {
     const body = this.#requestBody;
     if (body === null) return FilterTrailersStatus.Continue;
     this.#countRequest(0);
@@ -230,7 +212,7 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
       return FilterTrailersStatus.StopIteration;
     }
     const frames = body.takeFrames();
-    if (frames.length > 0) this.#decoderCallbacks!.addDecodedData(frames);
+    if (frames.length > 0) this.decoderCallbacks!.addDecodedData(frames);
     return FilterTrailersStatus.Continue;
   }
 
@@ -238,7 +220,7 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
     this.#match = null;
     this.#requestBody = null;
     this.#countRequest(0);
-    const callbacks = this.#decoderCallbacks!;
+    const callbacks = this.decoderCallbacks!;
     if (body.failure === RequestFailure.TooLarge) {
       const details = `${FAILURE}{request_buffer_size_limit_reached}`;
       callbacks.sendLocalReply(413, REQUEST_TOO_LARGE, null, details);
@@ -247,7 +229,7 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
 
   // ---- response path ----
 
-  encodeHeaders(headers: ResponseHeaders, endStream: boolean): FilterHeadersStatus {
+  override encodeHeaders(headers: ResponseHeaders, endStream: boolean): FilterHeadersStatus {
     const match = this.#match;
     if (match === null || !isGrpcResponse(headers, endStream)) {
       // A local reply, or an upstream that does not speak gRPC.
@@ -264,7 +246,7 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
       schema.message(method.output),
       writer,
       data.print.streamStyle,
-      data.maxResponseBodySize ?? this.#decoderCallbacks!.decoderBufferLimit(),
+      data.maxResponseBodySize ?? this.decoderCallbacks!.decoderBufferLimit(),
     );
     if (!endStream || isStreaming) {
       const isSse = isStreaming && data.print.streamStyle === 'sse';
@@ -280,7 +262,7 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
       : FilterHeadersStatus.StopIteration;
   }
 
-  encodeData(data: Buffer, endStream: boolean): FilterDataStatus {
+  override encodeData(data: Buffer, endStream: boolean): FilterDataStatus {
     const match = this.#match;
     const body = this.#responseBody;
     if (match === null || body === null) return FilterDataStatus.Continue;
@@ -296,11 +278,11 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
     }
     const text = body.take();
     if (text.length === 0 && !endStream) return FilterDataStatus.StopIterationNoBuffer;
-    this.#encoderCallbacks!.replaceEncodedData(text);
+    this.encoderCallbacks!.replaceEncodedData(text);
     return FilterDataStatus.Continue;
   }
 
-  encodeTrailers(trailers: Trailers): FilterTrailersStatus {
+  override encodeTrailers(trailers: Trailers): FilterTrailersStatus {
     if (this.#match === null || this.#responseBody === null) return FilterTrailersStatus.Continue;
     return this.#finishResponse(trailers, false)
       ? FilterTrailersStatus.Continue
@@ -320,7 +302,7 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
       return false;
     }
     const text = body.take();
-    if (text.length > 0) this.#encoderCallbacks!.addEncodedData(text);
+    if (text.length > 0) this.encoderCallbacks!.addEncodedData(text);
     // The head of a stream is on its way already.
     if (isStreaming && !isTrailersOnly) return true;
     headers.status = grpcStatus < 0 ? 503 : httpStatusOfGrpc(grpcStatus);
@@ -348,13 +330,13 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
     this.#removeTrailerHeader(headers);
     setField(headers.fields, 'content-type', 'application/json');
     setField(headers.fields, 'content-length', String(json.length));
-    this.#encoderCallbacks!.addEncodedData(json);
+    this.encoderCallbacks!.addEncodedData(json);
     return true;
   }
 
   /** HTTP/1 clients get no trailers of ours. */
   #removeTrailerHeader(headers: ResponseHeaders): void {
-    if (this.#encoderCallbacks!.streamInfo.protocol !== 'HTTP/2') {
+    if (this.encoderCallbacks!.streamInfo.protocol !== 'HTTP/2') {
       removeField(headers.fields, 'trailer');
     }
   }
@@ -367,7 +349,7 @@ class TranscoderFilter implements StreamFilter, StreamDecoderFilter, StreamEncod
   #rejectResponse(body: ResponseBody): void {
     this.#match = null;
     this.#countResponse(0);
-    const callbacks = this.#encoderCallbacks!;
+    const callbacks = this.encoderCallbacks!;
     switch (body.failure) {
       case ResponseFailure.TooLarge: {
         const details = `${FAILURE}{response_buffer_size_limit_reached}`;

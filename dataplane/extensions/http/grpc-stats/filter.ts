@@ -17,14 +17,12 @@ import {
   FilterHeadersStatus,
   FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
-  type StreamEncoderFilter,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import { FilterStateKey, type FilterStateObject } from '../../../api/stream-info.ts';
 import { FrameScanner } from '../../_shared/grpc/frame-scanner.ts';
 import { type MethodPath, parseMethodPath } from '../../_shared/grpc/method-path.ts';
+import { PassThroughFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import type { GrpcStatsData } from './data.ts';
 
 class GrpcStatsConfig implements HttpFilterConfig {
@@ -81,11 +79,8 @@ class MessageCounts implements FilterStateObject {
   }
 }
 
-class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilter {
-  readonly decoder: StreamDecoderFilter;
-  readonly encoder: StreamEncoderFilter;
+class GrpcStatsFilter extends PassThroughFilter {
   readonly #config: GrpcStatsConfig;
-  #callbacks: StreamDecoderFilterCallbacks | null;
   /** Of a gRPC request with a path that gRPC knows, else null: nothing is counted. */
   #method: MethodPath | null;
   #calls: GrpcCallStats | null;
@@ -97,10 +92,8 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
   #counts: MessageCounts | null;
 
   constructor(config: GrpcStatsConfig) {
-    this.decoder = this;
-    this.encoder = this;
+    super();
     this.#config = config;
-    this.#callbacks = null;
     this.#method = null;
     this.#calls = null;
     this.#request = null;
@@ -109,15 +102,7 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
     this.#counts = null;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#callbacks = callbacks;
-  }
-
-  setEncoderFilterCallbacks(): void {
-    // Those of the decoder do.
-  }
-
-  decodeHeaders(headers: RequestHeaders, endStream: boolean): FilterHeadersStatus {
+  override decodeHeaders(headers: RequestHeaders, endStream: boolean): FilterHeadersStatus {
     if (!isGrpcContentType(getField(headers.fields, 'content-type'))) {
       return FilterHeadersStatus.Continue;
     }
@@ -127,7 +112,7 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
     return FilterHeadersStatus.Continue;
   }
 
-  decodeData(data: Buffer): FilterDataStatus {
+  override decodeData(data: Buffer): FilterDataStatus {
     if (this.#request !== null && this.#request.scan(data) > 0) {
       this.#chargeRequestMessages();
       if (this.#config.emitFilterState) this.#emittedCounts().request = this.#request.messages;
@@ -135,11 +120,7 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
     return FilterDataStatus.Continue;
   }
 
-  decodeTrailers(): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  encodeHeaders(headers: ResponseHeaders, endStream: boolean): FilterHeadersStatus {
+  override encodeHeaders(headers: ResponseHeaders, endStream: boolean): FilterHeadersStatus {
     // Envoy's filter state has the messages of every gRPC response, whatever the request was.
     if (this.#method === null && !this.#config.emitFilterState) return FilterHeadersStatus.Continue;
     this.#chargeRequestMessages();
@@ -155,7 +136,7 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
     return FilterHeadersStatus.Continue;
   }
 
-  encodeData(data: Buffer): FilterDataStatus {
+  override encodeData(data: Buffer): FilterDataStatus {
     if (this.#response === null) return FilterDataStatus.Continue;
     const messages = this.#response.scan(data);
     if (messages === 0) return FilterDataStatus.Continue;
@@ -164,21 +145,21 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
     return FilterDataStatus.Continue;
   }
 
-  encodeTrailers(trailers: Trailers): FilterTrailersStatus {
+  override encodeTrailers(trailers: Trailers): FilterTrailersStatus {
     if (this.#method === null) return FilterTrailersStatus.Continue;
     this.#chargeStatus(trailers);
     this.#chargeUpstreamTime();
     return FilterTrailersStatus.Continue;
   }
 
-  onDestroy(): void {
+  override onDestroy(): void {
     this.#method = null;
   }
 
   /** By the route, or by what the router took where a header decides; until then messages wait. */
   #resolve(): GrpcCallStats | null {
     if (this.#calls !== null || this.#method === null) return this.#calls;
-    const callbacks = this.#callbacks!;
+    const callbacks = this.decoderCallbacks!;
     const ofRoute = callbacks.route()?.clusterName ?? '';
     const clusterName = ofRoute === '' ? callbacks.streamInfo.upstreamCluster : ofRoute;
     if (clusterName !== '') this.#calls = this.#config.callsOf(clusterName, this.#method);
@@ -195,7 +176,7 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
   #emittedCounts(): MessageCounts {
     if (this.#counts === null) {
       this.#counts = new MessageCounts();
-      const { streamInfo } = this.#callbacks!;
+      const { streamInfo } = this.decoderCallbacks!;
       streamInfo.filterState ??= new Map();
       streamInfo.filterState.set(FilterStateKey.GrpcStats, this.#counts);
     }
@@ -209,7 +190,7 @@ class GrpcStatsFilter implements StreamFilter, StreamDecoderFilter, StreamEncode
 
   #chargeUpstreamTime(): void {
     if (!this.#config.upstreamStats) return;
-    const { lastUpstreamTxByteMs, lastUpstreamRxByteMs } = this.#callbacks!.streamInfo;
+    const { lastUpstreamTxByteMs, lastUpstreamRxByteMs } = this.decoderCallbacks!.streamInfo;
     if (lastUpstreamTxByteMs === -1 || lastUpstreamRxByteMs === -1) return;
     this.#resolve()?.recordRqTime(Math.floor(lastUpstreamRxByteMs - lastUpstreamTxByteMs));
   }

@@ -24,15 +24,12 @@ import {
   FilterHeadersStatus,
   FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
-  type StreamEncoderFilter,
-  type StreamEncoderFilterCallbacks,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import { grpcStatusOf, percentEncode } from '../../../hcm/local-reply.ts';
 import { frameHeader } from '../../_shared/grpc/frame-scanner.ts';
 import { parseMethodPath } from '../../_shared/grpc/method-path.ts';
+import { PassThroughFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import { Base64Decoder, Base64Encoder } from './base64.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -52,12 +49,8 @@ class GrpcWebConfig implements HttpFilterConfig {
   }
 }
 
-class GrpcWebFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilter {
-  readonly decoder: StreamDecoderFilter;
-  readonly encoder: StreamEncoderFilter;
+class GrpcWebFilter extends PassThroughFilter {
   readonly #clusterManager: ClusterManager;
-  #decoderCallbacks: StreamDecoderFilterCallbacks | null;
-  #encoderCallbacks: StreamEncoderFilterCallbacks | null;
   /** Of a gRPC-Web request; '' = it is none, and nothing is done. */
   #path: string;
   /** Of a request in base64. */
@@ -70,11 +63,8 @@ class GrpcWebFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderF
   #plainBytes: number;
 
   constructor(clusterManager: ClusterManager) {
-    this.decoder = this;
-    this.encoder = this;
+    super();
     this.#clusterManager = clusterManager;
-    this.#decoderCallbacks = null;
-    this.#encoderCallbacks = null;
     this.#path = '';
     this.#textRequest = null;
     this.#isTextResponse = false;
@@ -84,17 +74,9 @@ class GrpcWebFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderF
     this.#plainBytes = 0;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#decoderCallbacks = callbacks;
-  }
-
-  setEncoderFilterCallbacks(callbacks: StreamEncoderFilterCallbacks): void {
-    this.#encoderCallbacks = callbacks;
-  }
-
   // ---- request ----
 
-  decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
+  override decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
     const { fields } = headers;
     const contentType = getField(fields, 'content-type');
     const isText = isTextType(contentType);
@@ -112,18 +94,18 @@ class GrpcWebFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderF
     return FilterHeadersStatus.Continue;
   }
 
-  decodeData(data: Buffer, endStream: boolean): FilterDataStatus {
+  override decodeData(data: Buffer, endStream: boolean): FilterDataStatus {
     const text = this.#textRequest;
     if (text === null) return FilterDataStatus.Continue;
     const bytes = text.decode(data);
     if (bytes === null) return this.#refuse('grpc_base_64_decode_failed');
     if (endStream && text.isIncomplete) return this.#refuse('grpc_base_64_decode_failed_bad_size');
     if (bytes.length === 0 && !endStream) return FilterDataStatus.StopIterationNoBuffer;
-    this.#decoderCallbacks!.replaceDecodedData(bytes);
+    this.decoderCallbacks!.replaceDecodedData(bytes);
     return FilterDataStatus.Continue;
   }
 
-  decodeTrailers(): FilterTrailersStatus {
+  override decodeTrailers(): FilterTrailersStatus {
     if (this.#textRequest === null || !this.#textRequest.isIncomplete) {
       return FilterTrailersStatus.Continue;
     }
@@ -133,13 +115,13 @@ class GrpcWebFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderF
 
   #refuse(details: string): FilterDataStatus {
     const message = 'Bad gRPC-web request, invalid base64 data.';
-    this.#decoderCallbacks!.sendLocalReply(400, message, null, details);
+    this.decoderCallbacks!.sendLocalReply(400, message, null, details);
     return FilterDataStatus.StopIterationNoBuffer;
   }
 
   // ---- response ----
 
-  encodeHeaders(headers: ResponseHeaders, endStream: boolean): FilterHeadersStatus {
+  override encodeHeaders(headers: ResponseHeaders, endStream: boolean): FilterHeadersStatus {
     if (this.#path === '') return FilterHeadersStatus.Continue;
     const { fields } = headers;
     this.#chargeStatus(fields);
@@ -156,12 +138,12 @@ class GrpcWebFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderF
     return FilterHeadersStatus.Continue;
   }
 
-  encodeData(data: Buffer, endStream: boolean): FilterDataStatus {
+  override encodeData(data: Buffer, endStream: boolean): FilterDataStatus {
     if (this.#plainHeaders !== null) {
       this.#keepPlain(data);
       if (!endStream) return FilterDataStatus.StopIterationNoBuffer;
       this.#translatePlain(this.#plainHeaders);
-      this.#encoderCallbacks!.replaceEncodedData(EMPTY);
+      this.encoderCallbacks!.replaceEncodedData(EMPTY);
       return FilterDataStatus.Continue;
     }
     const encoder = this.#textResponse;
@@ -169,11 +151,11 @@ class GrpcWebFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderF
     let text = encoder.encode(data);
     if (endStream) text += encoder.flush();
     else if (text === '') return FilterDataStatus.StopIterationNoBuffer;
-    this.#encoderCallbacks!.replaceEncodedData(Buffer.from(text, 'latin1'));
+    this.encoderCallbacks!.replaceEncodedData(Buffer.from(text, 'latin1'));
     return FilterDataStatus.Continue;
   }
 
-  encodeTrailers(trailers: Trailers): FilterTrailersStatus {
+  override encodeTrailers(trailers: Trailers): FilterTrailersStatus {
     if (this.#path === '') return FilterTrailersStatus.Continue;
     this.#chargeStatus(trailers);
     if (this.#plainHeaders !== null) {
@@ -182,7 +164,7 @@ class GrpcWebFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderF
     }
     const frame = trailersFrame(trailers);
     trailers.length = 0;
-    this.#encoderCallbacks!.addEncodedData(
+    this.encoderCallbacks!.addEncodedData(
       this.#textResponse === null
         ? frame
         : Buffer.from(this.#textResponse.flush() + frame.toString('base64'), 'latin1'),
@@ -190,7 +172,7 @@ class GrpcWebFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderF
     return FilterTrailersStatus.Continue;
   }
 
-  onDestroy(): void {
+  override onDestroy(): void {
     this.#plainBody = [];
   }
 
@@ -214,7 +196,7 @@ class GrpcWebFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderF
     const status = getJoinedField(fields, 'grpc-status');
     const method = status === null ? null : parseMethodPath(this.#path);
     if (status === null || method === null) return;
-    const callbacks = this.#decoderCallbacks!;
+    const callbacks = this.decoderCallbacks!;
     const ofRoute = callbacks.route()?.clusterName ?? '';
     const clusterName = ofRoute === '' ? callbacks.streamInfo.upstreamCluster : ofRoute;
     const stats = this.#clusterManager.getCluster(clusterName)?.stats;

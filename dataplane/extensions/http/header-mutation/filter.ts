@@ -6,18 +6,12 @@ import type { LogContext } from '../../../api/access-log.ts';
 import type { HttpFilterContext, HttpFilterFactory } from '../../../api/factory.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../../../api/headers.ts';
 import {
-  FilterDataStatus,
   FilterHeadersStatus,
-  FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
-  type StreamEncoderFilter,
-  type StreamEncoderFilterCallbacks,
   type StreamFilter,
-  type StreamFilterCallbacks,
 } from '../../../api/http-filter.ts';
 import type { StreamInfo } from '../../../api/stream-info.ts';
+import { PassThroughFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import type {
   HeaderMutationFilterData,
   HeaderMutationRouteData,
@@ -50,45 +44,29 @@ class HeaderMutationConfig implements HttpFilterConfig {
 }
 
 /** Is its own LogContext: what the formats see. */
-class HeaderMutationFilter
-  implements StreamFilter, StreamDecoderFilter, StreamEncoderFilter, LogContext
-{
-  readonly decoder: StreamDecoderFilter;
-  readonly encoder: StreamEncoderFilter;
+class HeaderMutationFilter extends PassThroughFilter implements LogContext {
   requestHeaders: RequestHeaders | null;
   responseHeaders: ResponseHeaders | null;
   readonly responseTrailers: Trailers | null;
   readonly localReplyBody: string;
   readonly #config: HeaderMutationConfig;
-  /** Both halves are given the same kind of callbacks; either comes before any headers. */
-  #callbacks: StreamFilterCallbacks | null;
   #routeSets: readonly unknown[] | null;
 
   constructor(config: HeaderMutationConfig) {
-    this.decoder = this;
-    this.encoder = this;
+    super();
     this.requestHeaders = null;
     this.responseHeaders = null;
     this.responseTrailers = null;
     this.localReplyBody = '';
     this.#config = config;
-    this.#callbacks = null;
     this.#routeSets = null;
   }
 
   get streamInfo(): StreamInfo {
-    return this.#callbacks!.streamInfo;
+    return this.decoderCallbacks!.streamInfo;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#callbacks = callbacks;
-  }
-
-  setEncoderFilterCallbacks(callbacks: StreamEncoderFilterCallbacks): void {
-    this.#callbacks ??= callbacks;
-  }
-
-  decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
+  override decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
     this.requestHeaders = headers;
     this.#config.mutations.request.apply(headers.fields, this);
     const sets = this.#routeConfigs();
@@ -99,7 +77,7 @@ class HeaderMutationFilter
     return FilterHeadersStatus.Continue;
   }
 
-  encodeHeaders(headers: ResponseHeaders): FilterHeadersStatus {
+  override encodeHeaders(headers: ResponseHeaders): FilterHeadersStatus {
     this.responseHeaders = headers;
     this.#config.mutations.response.apply(headers.fields, this);
     const sets = this.#routeConfigs();
@@ -112,33 +90,13 @@ class HeaderMutationFilter
 
   /** Chosen once: what this filter does to the request must not change what it does to the response. */
   #routeConfigs(): readonly unknown[] {
-    this.#routeSets ??= this.#callbacks!.allRouteSpecificConfigs();
+    this.#routeSets ??= this.decoderCallbacks!.allRouteSpecificConfigs();
     return this.#routeSets;
   }
 
   /** The last one applied wins. The contract gives the most specific first. */
   #place(i: number, count: number): number {
     return this.#config.mostSpecificWins ? count - 1 - i : i;
-  }
-
-  decodeData(): FilterDataStatus {
-    return FilterDataStatus.Continue;
-  }
-
-  decodeTrailers(): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  encodeData(): FilterDataStatus {
-    return FilterDataStatus.Continue;
-  }
-
-  encodeTrailers(): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  onDestroy(): void {
-    // Holds nothing.
   }
 }
 

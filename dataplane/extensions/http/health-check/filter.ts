@@ -19,13 +19,11 @@ import {
   FilterHeadersStatus,
   FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
-  type StreamEncoderFilter,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import { ResponseFlag } from '../../../api/stream-info.ts';
 import { HeaderMatcher, matchesAllHeaders } from '../../../matcher/header-matcher.ts';
+import { PassThroughFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import { DEGRADED_BIT, type HealthCheckCacheData, type HealthCheckFilterData } from './data.ts';
 
 const DEGRADED = 'x-envoy-degraded';
@@ -131,55 +129,42 @@ class HealthCheckConfig implements HttpFilterConfig {
   }
 }
 
-class HealthCheckFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilter {
-  readonly decoder: StreamDecoderFilter;
-  readonly encoder: StreamEncoderFilter;
+class HealthCheckFilter extends PassThroughFilter {
   readonly #config: HealthCheckConfig;
-  #callbacks: StreamDecoderFilterCallbacks | null;
   #isHealthCheck: boolean;
   /** It is answered here, once it was read; by then there may be a newer answer. */
   #pending: Answer | null;
 
   constructor(config: HealthCheckConfig) {
-    this.decoder = this;
-    this.encoder = this;
+    super();
     this.#config = config;
-    this.#callbacks = null;
     this.#isHealthCheck = false;
     this.#pending = null;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#callbacks = callbacks;
-  }
-
-  setEncoderFilterCallbacks(): void {
-    // Those of the decoder do.
-  }
-
-  decodeHeaders(headers: RequestHeaders, endStream: boolean): FilterHeadersStatus {
+  override decodeHeaders(headers: RequestHeaders, endStream: boolean): FilterHeadersStatus {
     if (!this.#config.isHealthCheck(headers)) return FilterHeadersStatus.Continue;
     this.#isHealthCheck = true;
-    this.#callbacks!.streamInfo.isHealthCheck = true;
+    this.decoderCallbacks!.streamInfo.isHealthCheck = true;
     this.#pending = this.#config.answer();
     if (this.#pending === null) return FilterHeadersStatus.Continue;
     if (endStream) this.#send(this.#pending);
     return FilterHeadersStatus.StopIteration;
   }
 
-  decodeData(_data: Buffer, endStream: boolean): FilterDataStatus {
+  override decodeData(_data: Buffer, endStream: boolean): FilterDataStatus {
     if (this.#pending === null) return FilterDataStatus.Continue;
     if (endStream) this.#send(this.#config.answer() ?? this.#pending);
     return FilterDataStatus.StopIterationNoBuffer;
   }
 
-  decodeTrailers(): FilterTrailersStatus {
+  override decodeTrailers(): FilterTrailersStatus {
     if (this.#pending === null) return FilterTrailersStatus.Continue;
     this.#send(this.#config.answer() ?? this.#pending);
     return FilterTrailersStatus.StopIteration;
   }
 
-  encodeHeaders(headers: ResponseHeaders): FilterHeadersStatus {
+  override encodeHeaders(headers: ResponseHeaders): FilterHeadersStatus {
     const { worker, cache } = this.#config;
     if (this.#isHealthCheck) {
       // Our own answers too, as Envoy does: what was true a moment ago is, for a moment.
@@ -192,20 +177,12 @@ class HealthCheckFilter implements StreamFilter, StreamDecoderFilter, StreamEnco
     return FilterHeadersStatus.Continue;
   }
 
-  encodeData(): FilterDataStatus {
-    return FilterDataStatus.Continue;
-  }
-
-  encodeTrailers(): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  onDestroy(): void {
-    this.#callbacks = null;
+  override onDestroy(): void {
+    this.decoderCallbacks = null;
   }
 
   #send(answer: Answer): void {
-    const callbacks = this.#callbacks!;
+    const callbacks = this.decoderCallbacks!;
     if (answer.status < 200 || answer.status > 299) {
       callbacks.streamInfo.responseFlags |= ResponseFlag.FailedLocalHealthCheck;
     }

@@ -2,14 +2,10 @@
 // not allow. Acts on the request's head only; never stops and resumes.
 
 import type { HttpFilterContext, HttpFilterFactory } from '../../../api/factory.ts';
-import type { RequestHeaders, Trailers } from '../../../api/headers.ts';
+import type { RequestHeaders } from '../../../api/headers.ts';
 import {
-  FilterDataStatus,
   FilterHeadersStatus,
-  FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import type {
@@ -20,6 +16,7 @@ import type {
   StatsStore,
 } from '../../../api/stats.ts';
 import { httpStatScope } from '../../../hcm/stats.ts';
+import { PassThroughDecoderFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import type { RbacRulesData } from '../../_shared/rbac/data.ts';
 import { NO_POLICY, RbacEngine, type RbacSubject } from '../../_shared/rbac/engine.ts';
 import { deniedDetails, noteLogHint } from '../../_shared/rbac/verdict.ts';
@@ -178,25 +175,16 @@ class RbacFilterConfig implements HttpFilterConfig {
   }
 }
 
-class RbacFilter implements StreamFilter, StreamDecoderFilter {
-  readonly decoder: StreamDecoderFilter;
-  readonly encoder: null;
+class RbacFilter extends PassThroughDecoderFilter {
   readonly #config: RbacFilterConfig;
-  #callbacks: StreamDecoderFilterCallbacks | null;
 
   constructor(config: RbacFilterConfig) {
-    this.decoder = this;
-    this.encoder = null;
+    super();
     this.#config = config;
-    this.#callbacks = null;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#callbacks = callbacks;
-  }
-
-  decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
-    const callbacks = this.#callbacks!;
+  override decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
+    const callbacks = this.decoderCallbacks!;
     const route = callbacks.routeSpecificConfig();
     const policies = route instanceof RbacRoutePolicy ? route.policies : this.#config.policies;
     if (policies === null) return FilterHeadersStatus.Continue;
@@ -228,18 +216,6 @@ class RbacFilter implements StreamFilter, StreamDecoderFilter {
     else this.#config.stats.shadowDenied++;
     shadow.count(policy, isAllowed);
     note(subject, shadow.metadata(policy));
-  }
-
-  decodeData(): FilterDataStatus {
-    return FilterDataStatus.Continue;
-  }
-
-  decodeTrailers(_trailers: Trailers): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  onDestroy(): void {
-    // Holds nothing.
   }
 }
 

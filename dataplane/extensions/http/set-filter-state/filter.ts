@@ -3,16 +3,13 @@
 import type { HttpFilterFactory } from '../../../api/factory.ts';
 import type { RequestHeaders } from '../../../api/headers.ts';
 import {
-  FilterDataStatus,
   FilterHeadersStatus,
-  FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import type { FilterStateValueData } from '../../_shared/filter-state/data.ts';
 import { FilterStateValues } from '../../_shared/filter-state/values.ts';
+import { PassThroughDecoderFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 
 class SetFilterStateConfig implements HttpFilterConfig {
   readonly values: FilterStateValues;
@@ -22,43 +19,27 @@ class SetFilterStateConfig implements HttpFilterConfig {
   }
 
   createFilter(): StreamFilter {
-    return { decoder: new SetFilterStateFilter(this.values), encoder: null };
+    return new SetFilterStateFilter(this.values);
   }
 }
 
-class SetFilterStateFilter implements StreamDecoderFilter {
+class SetFilterStateFilter extends PassThroughDecoderFilter {
   readonly #values: FilterStateValues;
-  #callbacks!: StreamDecoderFilterCallbacks;
 
   constructor(values: FilterStateValues) {
+    super();
     this.#values = values;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#callbacks = callbacks;
-  }
-
-  decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
+  override decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
     this.#values.set({
       requestHeaders: headers,
       responseHeaders: null,
       responseTrailers: null,
-      streamInfo: this.#callbacks.streamInfo,
+      streamInfo: this.decoderCallbacks!.streamInfo,
       localReplyBody: '',
     });
     return FilterHeadersStatus.Continue;
-  }
-
-  decodeData(): FilterDataStatus {
-    return FilterDataStatus.Continue;
-  }
-
-  decodeTrailers(): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  onDestroy(): void {
-    // nothing to let go of
   }
 }
 

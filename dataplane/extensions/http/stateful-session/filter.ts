@@ -7,18 +7,14 @@ import { formatAddress } from '../../../api/connection.ts';
 import type { HttpFilterContext, HttpFilterFactory } from '../../../api/factory.ts';
 import type { RequestHeaders, ResponseHeaders } from '../../../api/headers.ts';
 import {
-  FilterDataStatus,
   FilterHeadersStatus,
-  FilterTrailersStatus,
   type HttpFilterConfig,
-  type StreamDecoderFilter,
-  type StreamDecoderFilterCallbacks,
-  type StreamEncoderFilter,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import type { StatField, StatScope, StatsStore } from '../../../api/stats.ts';
 import { ResponseFlag } from '../../../api/stream-info.ts';
 import { httpStatScope } from '../../../hcm/stats.ts';
+import { PassThroughFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import type { StatefulSessionData, StatefulSessionRouteData } from './data.ts';
 import { createSessionState, type SessionState } from './session-state.ts';
 
@@ -110,11 +106,8 @@ function below({ prefix, promPrefix, labels }: StatScope, statPrefix: string): S
   };
 }
 
-class StatefulSessionFilter implements StreamFilter, StreamDecoderFilter, StreamEncoderFilter {
-  readonly decoder: StreamDecoderFilter;
-  readonly encoder: StreamEncoderFilter;
+class StatefulSessionFilter extends PassThroughFilter {
   readonly #config: StatefulSessionConfig;
-  #callbacks: StreamDecoderFilterCallbacks | null;
   /** Null = none for this request. */
   #session: Session | null;
   /** The request is one that sessions are for. */
@@ -123,25 +116,15 @@ class StatefulSessionFilter implements StreamFilter, StreamDecoderFilter, Stream
   #address: string | null;
 
   constructor(config: StatefulSessionConfig) {
-    this.decoder = this;
-    this.encoder = this;
+    super();
     this.#config = config;
-    this.#callbacks = null;
     this.#session = null;
     this.#applies = false;
     this.#address = null;
   }
 
-  setDecoderFilterCallbacks(callbacks: StreamDecoderFilterCallbacks): void {
-    this.#callbacks = callbacks;
-  }
-
-  setEncoderFilterCallbacks(): void {
-    // Those of the decoder do.
-  }
-
-  decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
-    const callbacks = this.#callbacks!;
+  override decodeHeaders(headers: RequestHeaders): FilterHeadersStatus {
+    const callbacks = this.decoderCallbacks!;
     // What createRouteConfig made, or null.
     const ofRoute = callbacks.routeSpecificConfig() as Session | typeof DISABLED | null;
     if (ofRoute === DISABLED) return FilterHeadersStatus.Continue;
@@ -158,11 +141,11 @@ class StatefulSessionFilter implements StreamFilter, StreamDecoderFilter, Stream
     return FilterHeadersStatus.Continue;
   }
 
-  encodeHeaders({ fields }: ResponseHeaders): FilterHeadersStatus {
+  override encodeHeaders({ fields }: ResponseHeaders): FilterHeadersStatus {
     const session = this.#session;
     if (session === null) return FilterHeadersStatus.Continue;
     const stats = this.#config.statsOf(session);
-    const { upstreamHost, responseFlags } = this.#callbacks!.streamInfo;
+    const { upstreamHost, responseFlags } = this.decoderCallbacks!.streamInfo;
     if (!this.#applies || session.state === null) {
       if (stats !== null && upstreamHost !== null) stats.noSession++;
     } else if (upstreamHost === null) {
@@ -178,26 +161,6 @@ class StatefulSessionFilter implements StreamFilter, StreamDecoderFilter, Stream
       }
     }
     return FilterHeadersStatus.Continue;
-  }
-
-  decodeData(): FilterDataStatus {
-    return FilterDataStatus.Continue;
-  }
-
-  decodeTrailers(): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  encodeData(): FilterDataStatus {
-    return FilterDataStatus.Continue;
-  }
-
-  encodeTrailers(): FilterTrailersStatus {
-    return FilterTrailersStatus.Continue;
-  }
-
-  onDestroy(): void {
-    // Holds nothing.
   }
 
   /** Seconds since 1970, which cookies are good until. */
