@@ -5,7 +5,7 @@ import { FakeClock } from '../../test/fakes/clock.ts';
 import { defaultThresholds } from '../../test/fakes/cluster-config.ts';
 import type { ThresholdsConfig } from '../api/config/cluster.ts';
 import { PriorityResources } from './resource-manager.ts';
-import { CHUNK_SLOTS, clearSlot, SharedChunks } from './shared-state.ts';
+import { CHUNK_SLOTS, ClusterWord, clearSlot, readWord, SharedChunks } from './shared-state.ts';
 
 const TAKEN_BY_EACH = 20_000;
 const CEILING = 3;
@@ -89,6 +89,20 @@ else {
     assert.equal(connections.count(), 2, 'a refusal takes nothing');
     connections.release();
     assert.equal(connections.tryAcquire(), true);
+  });
+
+  test('a retry keeps the slot of a cluster that was removed meanwhile', () => {
+    const chunks = newChunks();
+    const users = () => readWord(chunks.ref({ chunk: 0, slot: 7 }), ClusterWord.Users);
+    const { retries } = resources(chunks, { maxRetries: 1 });
+    assert.deepEqual([retries.tryAcquire(), retries.tryAcquire()], [true, false]);
+    assert.equal(
+      users(),
+      1,
+      'another cluster in that slot would have -1 retries after the release',
+    );
+    retries.release();
+    assert.equal(users(), 0);
   });
 
   test('acquire goes past the ceiling', () => {

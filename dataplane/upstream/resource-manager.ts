@@ -8,7 +8,13 @@ import type { Resource, ResourceManager, ResourcePriority } from '../api/cluster
 import type { RetryBudgetConfig, ThresholdsConfig } from '../api/config/cluster.ts';
 import { RecentRequests } from './recent-requests.ts';
 import type { RetryRate } from './retry-rate.ts';
-import { poolsWord, ResourceWord, resourceWord, type SlotRef } from './shared-state.ts';
+import {
+  changeUsers,
+  poolsWord,
+  ResourceWord,
+  resourceWord,
+  type SlotRef,
+} from './shared-state.ts';
 
 /** A counter in shared memory; a subclass says where its ceiling is. */
 abstract class SharedResource implements Resource {
@@ -102,6 +108,44 @@ class RetryBudget extends SharedResource {
   }
 }
 
+/**
+ * A retry is held over its back-off, and by a try that may be another cluster's: when this cluster was removed meanwhile,
+ * its slot must not be given to somebody else before that.
+ */
+class HeldRetries implements Resource {
+  readonly #retries: Resource;
+  readonly #slot: SlotRef;
+
+  constructor(retries: Resource, slot: SlotRef) {
+    this.#retries = retries;
+    this.#slot = slot;
+  }
+
+  tryAcquire(): boolean {
+    if (!this.#retries.tryAcquire()) return false;
+    changeUsers(this.#slot, 1);
+    return true;
+  }
+
+  acquire(): void {
+    this.#retries.acquire();
+    changeUsers(this.#slot, 1);
+  }
+
+  release(): void {
+    this.#retries.release();
+    changeUsers(this.#slot, -1);
+  }
+
+  count(): number {
+    return this.#retries.count();
+  }
+
+  max(): number {
+    return this.#retries.max();
+  }
+}
+
 /** Retries that a budget by rate has to allow, too. */
 class RatedRetries implements Resource {
   readonly #retries: Resource;
@@ -190,6 +234,6 @@ export class PriorityResources implements ResourceManager {
             [this.requests, this.pendingRequests],
             recent,
           );
-    this.retries = rate === null ? retries : new RatedRetries(retries, rate);
+    this.retries = new HeldRetries(rate === null ? retries : new RatedRetries(retries, rate), slot);
   }
 }
