@@ -25,7 +25,10 @@ export class PreviousPriorities {
   load(original: PriorityLoad, priorityOf: PriorityOf = ownPriority): PriorityLoad {
     const attempts = this.#attempted.length;
     if (attempts < this.#updateFrequency) return original;
-    if (attempts % this.#updateFrequency === 0) {
+    const former = this.#load;
+    // An update came meanwhile: the load may go to priorities that are no longer there.
+    const isStale = former !== null && former.healthy.length !== original.healthy.length;
+    if (isStale || attempts % this.#updateFrequency === 0) {
       for (const host of this.#attempted) this.#excluded.add(priorityOf(host));
       this.#load = this.#adjust(original);
     }

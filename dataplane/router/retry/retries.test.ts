@@ -230,6 +230,14 @@ test('the load of a priority that is left out goes to the others by what they ca
   );
 });
 
+test('an update that takes priorities away ends the load that went to them', () => {
+  const priorities = new PreviousPriorities(2);
+  for (let i = 0; i < 2; i++) priorities.onHostAttempted(hostOf({ priority: 0 }));
+  assert.deepEqual(priorities.load(loads([100, 100])).healthy, [0, 100]);
+  priorities.onHostAttempted(hostOf({ priority: 1 }));
+  assert.deepEqual(priorities.load(loads([100])).healthy, [100]);
+});
+
 test('update_frequency: so many tries go by one load', () => {
   const original = loads([100, 100, 100]);
   const priorities = new PreviousPriorities(2);
