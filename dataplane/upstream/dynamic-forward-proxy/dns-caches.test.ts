@@ -169,6 +169,16 @@ test('what names no port has no address', async () => {
   );
 });
 
+test('who goes while others are told hears nothing', async () => {
+  const { first, questions, pending } = setUp();
+  const gone = new Waiter();
+  first.load('a.test', 80, { onDnsLoaded: () => first.cancel(gone) });
+  first.load('a.test', 80, gone);
+  await questions[0]!.answer('10.0.0.1');
+  assert.deepEqual(gone.got, []);
+  assert.equal(pending(), 0);
+});
+
 test('one waiter more than dns_cache_circuit_breaker is refused; one who goes makes room', () => {
   const { first, second, stat, pending } = setUp();
   const waiters = [new Waiter(), new Waiter(), new Waiter()];

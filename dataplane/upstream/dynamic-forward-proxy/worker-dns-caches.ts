@@ -170,6 +170,8 @@ export class WorkerDnsCache implements DnsCache {
     if (waiting === undefined) return;
     this.#waiting.delete(host);
     for (const waiter of waiting) {
+      // Gone, because of what one before it did.
+      if (!this.#hostOf.has(waiter)) continue;
       this.cancel(waiter);
       waiter.onDnsLoaded(entry === 'refused' ? null : entry);
     }
