@@ -71,6 +71,30 @@ if (!isMainThread) {
     assert.equal(later.request(true), false);
   });
 
+  test('probes that hang make room for others after open_time, and say nothing any more', () => {
+    const { breaker, open, advance, now, status } = scenario();
+    open();
+    advance(500);
+    const hanging = [breaker.acquire(now()), breaker.acquire(now())];
+    advance(499);
+    assert.equal(breaker.allows(now()), false);
+    assert.equal(breaker.acquire(now()), REFUSED);
+    advance(1);
+    assert.equal(breaker.allows(now()), true);
+    const others = [breaker.acquire(now()), breaker.acquire(now())];
+    assert.equal(breaker.acquire(now()), REFUSED, 'no more than max_probes in that time');
+    for (const probe of hanging) breaker.end(probe, true, now());
+    assert.equal(status().state, 'half_open');
+    for (const probe of others) breaker.end(probe, false, now());
+    assert.equal(status().state, 'closed');
+  });
+
+  test('a thread whose clock was read before the breaker opened does not begin to probe', () => {
+    const { breaker, open, now } = scenario();
+    open();
+    assert.equal(breaker.acquire(now() - 1), REFUSED);
+  });
+
   test('a config with fewer probes than went well already closes it', () => {
     const { breaker, memory, open, advance, now, status } = scenario({ maxProbes: 5 });
     open();

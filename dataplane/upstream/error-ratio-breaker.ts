@@ -24,6 +24,9 @@ const GENERATION_AT = 18;
 const COUNT_MASK = 0xff;
 const GENERATION_MASK = 0x3fff;
 
+/** What is more is a time ahead of ours: by less than a minute, whatever a thread is held up by. */
+const MOST_ELAPSED_MS = 2 ** 32 - 60_000;
+
 const Word = { State: 0, Since: 1, OpenTime: 2, Requests: 3, Failures: 4, Window: 5 } as const;
 const QUARTERS = 4;
 const TAG_AT = 20;
@@ -57,7 +60,9 @@ export class ErrorRatioBreaker implements Breaker {
       case State.Open:
         return this.#isOpenTimeOver(nowMs);
       default:
-        return startedOf(word) < this.#data.maxProbes || isAllWell(word);
+        return (
+          startedOf(word) < this.#data.maxProbes || isAllWell(word) || this.#isOpenTimeOver(nowMs)
+        );
     }
   }
 
@@ -68,17 +73,17 @@ export class ErrorRatioBreaker implements Breaker {
       if (state === State.Closed) return PLAIN;
       if (state === State.Open) {
         if (!this.#isOpenTimeOver(nowMs)) return REFUSED;
-        const next = stateWord(State.HalfOpen, generationOf(word) + 1, 1);
-        if (!this.#swap(word, next)) continue;
-        this.#store(Word.Since, nowMs);
-        return generationOf(next) + 1;
+        const token = this.#probeAnew(word, nowMs);
+        if (token !== REFUSED) return token;
+      } else if (startedOf(word) < this.#data.maxProbes) {
+        if (this.#swap(word, word + (1 << STARTED_AT))) return generationOf(word) + 1;
+      } else if (isAllWell(word)) this.#close(word, nowMs);
+      else {
+        if (!this.#isOpenTimeOver(nowMs)) return REFUSED;
+        // A probe may be a stream that lasts for hours: others are asked in its place.
+        const token = this.#probeAnew(word, nowMs);
+        if (token !== REFUSED) return token;
       }
-      if (startedOf(word) >= this.#data.maxProbes) {
-        if (!isAllWell(word)) return REFUSED;
-        this.#close(word, nowMs);
-        continue;
-      }
-      if (this.#swap(word, word + (1 << STARTED_AT))) return generationOf(word) + 1;
     }
   }
 
@@ -95,6 +100,14 @@ export class ErrorRatioBreaker implements Breaker {
       if (!isProbeOf(word, token)) return;
       if (this.#swap(word, word - (1 << STARTED_AT))) return;
     }
+  }
+
+  /** The first probe of another generation; REFUSED = another thread was faster. */
+  #probeAnew(word: number, nowMs: number): number {
+    const next = stateWord(State.HalfOpen, generationOf(word) + 1, 1);
+    // The time first, as in #open.
+    this.#store(Word.Since, nowMs);
+    return this.#swap(word, next) ? generationOf(next) + 1 : REFUSED;
   }
 
   #endPlain(hasFailed: boolean, nowMs: number): boolean {
@@ -253,7 +266,8 @@ function isProbeOf(word: number, token: number): boolean {
   return (word & STATE_MASK) === State.HalfOpen && generationOf(word) + 1 === token;
 }
 
-/** Right for 49 days. */
+/** Right for 49 days. 0 where another thread wrote `since` after this one had read its clock. */
 function elapsedMs(since: number, nowMs: number): number {
-  return ((Math.trunc(nowMs) | 0) - since) >>> 0;
+  const elapsed = ((Math.trunc(nowMs) | 0) - since) >>> 0;
+  return elapsed > MOST_ELAPSED_MS ? 0 : elapsed;
 }
