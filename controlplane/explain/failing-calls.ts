@@ -92,7 +92,7 @@ function furtherTries({ policy, protocol }: ServiceNode, documents: PolicyDocume
     const without = `a try without an answer after ${durationText(perTryTimeoutMs)}`;
     sentences.push({
       text: retries.hedge
-        ? `${without} goes on while a further one begins; the first good answer counts`
+        ? `${without} goes on while a further one begins (of calls that may be acted upon twice); the first good answer counts`
         : `${without} counts as reset`,
       source: sourceOf(documents, 'retries', 'perTryTimeout', 'hedge'),
     });

@@ -26,6 +26,8 @@ export interface RetryVariant {
   readonly policy: RetryPolicyProto | null;
   /** The variant is for safe methods only and stands before the one for all others. */
   readonly safeMethodsOnly: boolean;
+  /** A second try may begin while the first goes on: the request may be acted upon twice. */
+  readonly mayHedge: boolean;
 }
 
 /** One or two variants of a route to `forward`; `method` is what its match already asks for. */
@@ -35,7 +37,7 @@ export function retryVariants(
   method: string | undefined,
 ): RetryVariant[] {
   const attempts = forward?.retry?.attempts ?? settings.attempts;
-  if (attempts === 0) return [{ policy: null, safeMethodsOnly: false }];
+  if (attempts === 0) return [{ policy: null, safeMethodsOnly: false, mayHedge: false }];
   const make = (retryOn: readonly string[], codes: readonly number[]) =>
     retryPolicy({
       attempts,
@@ -48,14 +50,14 @@ export function retryVariants(
     });
   const codes = forward?.retry?.codes ?? settings.retriableStatusCodes;
   if (settings.retryOn !== null)
-    return [{ policy: make(settings.retryOn, codes), safeMethodsOnly: false }];
+    return [{ policy: make(settings.retryOn, codes), safeMethodsOnly: false, mayHedge: true }];
   if (codes.length > 0) {
     // The user named the answers to retry: for all methods.
     const retryOn = [...NEVER_SENT, 'retriable-status-codes'];
-    return [{ policy: make(retryOn, codes), safeMethodsOnly: false }];
+    return [{ policy: make(retryOn, codes), safeMethodsOnly: false, mayHedge: true }];
   }
-  const safe = { policy: make(SAFE, SAFE_STATUS_CODES), safeMethodsOnly: true };
-  const any = { policy: make(NEVER_SENT, []), safeMethodsOnly: false };
+  const safe = { policy: make(SAFE, SAFE_STATUS_CODES), safeMethodsOnly: true, mayHedge: true };
+  const any = { policy: make(NEVER_SENT, []), safeMethodsOnly: false, mayHedge: false };
   if (method === undefined) return [safe, any];
   return [SAFE_METHODS.includes(method) ? { ...safe, safeMethodsOnly: false } : any];
 }

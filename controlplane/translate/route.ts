@@ -81,7 +81,7 @@ function forwardRoutes(route: RouteNode, action: ForwardNode, service: ServiceNo
   // gRPC knows no safe methods: every call is a POST.
   const method = route.match.method ?? (service.protocol === 'GRPC' ? 'POST' : undefined);
   const variants = retryVariants(service.policy.retries, action, method);
-  return variants.map(({ policy, safeMethodsOnly }) => ({
+  return variants.map(({ policy, safeMethodsOnly, mayHedge }) => ({
     name: safeMethodsOnly ? `${route.name}/safe-methods` : route.name,
     match: translateMatch(route, safeMethodsOnly),
     route: {
@@ -94,7 +94,7 @@ function forwardRoutes(route: RouteNode, action: ForwardNode, service: ServiceNo
         : { idle_timeout: duration(service.policy.idleTimeoutMs) }),
       ...maxStreamDuration(service),
       ...(policy === null ? {} : { retry_policy: policy }),
-      ...(policy !== null && service.policy.retries.hedge
+      ...(mayHedge && service.policy.retries.hedge
         ? { hedge_policy: { hedge_on_per_try_timeout: true } }
         : {}),
       ...hashPolicy(service.policy.loadBalancing.hashOn),

@@ -14,7 +14,9 @@ import {
 } from '../../test/fakes/cluster-config.ts';
 import { FakeConnection } from '../../test/fakes/connection.ts';
 import { FakeTimers } from '../../test/fakes/timers.ts';
+import { until } from '../../test/fakes/until.ts';
 import { type Cluster, ConnectionUse } from '../api/cluster.ts';
+import { StreamResetReason } from '../api/codec.ts';
 import type {
   ClusterConfig,
   PlacedAssignment,
@@ -502,3 +504,25 @@ for (const closes of [false, true]) {
     manager.closeAll();
   });
 }
+
+test('a removed cluster keeps its slot until the last host is done, also when another was idle', async () => {
+  const { manager, add, users } = setUp();
+  const cluster = add();
+  const busy = placedHost('127.0.0.1', 2, { port });
+  manager.applyAssignment(assignment(placedHost('10.0.0.1', 1), busy));
+  const host = chosen(cluster).get('127.0.0.1')!;
+  const ended = new Promise<void>((resolve) => {
+    const pool = cluster.httpPool(host, 0)!;
+    // Nothing of a stream is used: it is given back at once, when the connection is there.
+    const decoder = {} as Parameters<typeof pool.newStream>[0];
+    const onPoolReady: Parameters<typeof pool.newStream>[1]['onPoolReady'] = (encoder) => {
+      encoder.resetStream(StreamResetReason.LocalReset);
+      resolve();
+    };
+    pool.newStream(decoder, { onPoolReady, onPoolFailure: () => assert.fail() }, ConnectionUse.Any);
+  });
+  manager.remove('orders');
+  assert.deepEqual([users(0), users(1), users(2)], [1, 0, 1]);
+  await ended;
+  await until('the slots are free', () => users(0) === 0 && users(2) === 0);
+});

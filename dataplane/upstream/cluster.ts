@@ -388,10 +388,11 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
 
   /** The cluster was removed or replaced: serves what is under way, then lets go of its slots. */
   drain(): void {
-    this.#isDraining = true;
     // Requests under way may still retry on these hosts: they stay in the balancer.
     this.#hosts.retireAll();
     this.#provider?.close();
+    // Only now: idle hosts have said already that they are gone, while others had not begun.
+    this.#isDraining = true;
     this.#endIfDrained();
   }
 
