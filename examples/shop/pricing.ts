@@ -110,8 +110,13 @@ export class PricingClient {
     return this.#unary(pricing.SetPrice, price);
   }
 
-  /** Resolves with all of them when the stream has ended well. */
-  watchPrices(item: string, updates: number, timeoutMs = CALL_TIMEOUT_MS): Promise<Price[]> {
+  /** Resolves with all of them when the stream has ended well; `onPrice` hears of each as it comes. */
+  watchPrices(
+    item: string,
+    updates: number,
+    timeoutMs = CALL_TIMEOUT_MS,
+    onPrice: (price: Price) => void = () => {},
+  ): Promise<Price[]> {
     const { path, requestSerialize, responseDeserialize } = pricing.WatchPrices;
     const call = this.#client.makeServerStreamRequest(
       path,
@@ -122,7 +127,10 @@ export class PricingClient {
     );
     return new Promise((resolve, reject) => {
       const prices: Price[] = [];
-      call.on('data', (price: Price) => prices.push(price));
+      call.on('data', (price: Price) => {
+        prices.push(price);
+        onPrice(price);
+      });
       call.on('error', reject);
       call.on('end', () => resolve(prices));
     });

@@ -193,19 +193,22 @@ describe('gRPC between Envoy and Remora in one mesh', { skip: skipWithout('envoy
   test('a stream ends soon after the sidecar that it comes from has frozen', async () => {
     await mesh.rest.apply(keepalive);
     await mesh.rest.apply(allTo('v1'));
+    const begun = new Set<string>();
     const streams = [...clients].map(async ([name, client]) => {
       await mesh.until(`${name} follows`, async () => {
         const price = await client.getPrice('teapot');
         return price.version === 'v1';
       });
       const startedMs = performance.now();
-      const outcome = await client.watchPrices('teapot', 1000).then(
+      const timeoutMs = 5000;
+      const onPrice = () => begun.add(name);
+      const outcome = await client.watchPrices('teapot', 1000, timeoutMs, onPrice).then(
         () => 'it ended well',
         (error: { code: number }) => error.code,
       );
       return { name, outcome, tookMs: performance.now() - startedMs };
     });
-    await callsAtV1(streams.length);
+    await mesh.until('each has its first message', async () => begun.size === streams.length);
     mesh.freeze('remora-v1');
     for (const { name, outcome, tookMs } of await Promise.all(streams)) {
       // After its first message a stream can only be reset; DEADLINE_EXCEEDED would have come after five seconds.
