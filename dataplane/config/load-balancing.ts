@@ -13,6 +13,7 @@ import type {
   RingHashProto,
   RoundRobinProto,
   SubsetProto,
+  WrrLocalityProto,
 } from '../../proto/gen/types.ts';
 import { defaultRoundRobin, type LoadBalancingData } from '../api/config/load-balancing.ts';
 import type { Compilation } from '../compile/compilation.ts';
@@ -29,7 +30,11 @@ import {
   localityOfCluster,
   localityOfExtension,
 } from './list-policies.ts';
-import { compileClientSideWeights, compilePeakEwma } from './measured-policies.ts';
+import {
+  compileClientSideWeights,
+  compilePeakEwma,
+  compileWrrLocality,
+} from './measured-policies.ts';
 import { compileOverrideHost } from './override-host.ts';
 import { compileSubset } from './subset.ts';
 
@@ -156,6 +161,11 @@ function compilePolicy(
     }
     case `${policies}.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin`:
       return compileClientSideWeights(message as ClientSideWeightedRoundRobinProto);
+    case `${policies}.wrr_locality.v3.WrrLocality`: {
+      const { endpoint_picking_policy: list = {} } = message as WrrLocalityProto;
+      const at = `${path}.endpoint_picking_policy`;
+      return compileWrrLocality(compilePolicyList(list, at, compilation), at, compilation);
+    }
     case 'remora.load_balancing_policies.peak_ewma.v1.PeakEwma':
       return compilePeakEwma(message as PeakEwmaProto, path, compilation);
     default:

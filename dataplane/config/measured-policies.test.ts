@@ -2,10 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compiledData, resourceErrors } from '../../test/fakes/config.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
+import { defaultZoneAware } from '../api/config/load-balancing.ts';
 
 const OWN = 'type.googleapis.com/remora.load_balancing_policies.peak_ewma.v1.PeakEwma';
 const CSWRR =
   'type.googleapis.com/envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin';
+const WRR_LOCALITY =
+  'type.googleapis.com/envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality';
+const ROUND_ROBIN =
+  'type.googleapis.com/envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin';
+const wrrLocality = (child: string): string =>
+  `{"@type": ${WRR_LOCALITY}, endpoint_picking_policy: {policies: [{typed_extension_config: {name: y, typed_config: {"@type": ${child}}}}]}}`;
 const typedStruct = (type: string, value: string): string =>
   `{"@type": type.googleapis.com/xds.type.v3.TypedStruct, type_url: ${type}, value: ${value}}`;
 const cluster = (typedConfig: string): string =>
@@ -52,6 +59,7 @@ test('client-side weighted round robin has the defaults of Envoy', () => {
     weightUpdatePeriodMs: 1000,
     errorUtilizationPenalty: 0,
     metricNames: [],
+    locality: defaultZoneAware,
   });
   const body = `{"@type": ${CSWRR}, blackout_period: 1s, weight_update_period: 0.05s, metric_names_for_computing_utilization: [named_metrics.a]}`;
   const policy = policyOf(body);
@@ -63,4 +71,17 @@ test('client-side weighted round robin has the defaults of Envoy', () => {
 test('out-of-band reports are refused by name', () => {
   const body = `{"@type": ${CSWRR}, enable_oob_load_report: true}`;
   assert.match(errorsOf(body).join(), /enable_oob_load_report/);
+});
+
+test('under wrr_locality, localities count by their weights', () => {
+  const policy = policyOf(wrrLocality(CSWRR));
+  assert.ok(policy.kind === 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN');
+  assert.deepEqual(policy.locality, { kind: 'locality-weighted' });
+});
+
+test('wrr_locality takes nothing but client-side weighted round robin, as in Envoy', () => {
+  const expected = /endpoint_picking_policy: must be ClientSideWeightedRoundRobin/;
+  assert.match(errorsOf(wrrLocality(ROUND_ROBIN)).join(), expected);
+  const none = `{"@type": ${WRR_LOCALITY}, endpoint_picking_policy: {}}`;
+  assert.match(errorsOf(none).join(), /endpoint_picking_policy\.policies: has no load balancing/);
 });

@@ -2,9 +2,12 @@
 
 import type { ClientSideWeightedRoundRobinProto, PeakEwmaProto } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
-import type {
-  ClientSideWeightedRoundRobinData,
-  PeakEwmaData,
+import {
+  type ClientSideWeightedRoundRobinData,
+  defaultRoundRobin,
+  defaultZoneAware,
+  type LoadBalancingData,
+  type PeakEwmaData,
 } from '../api/config/load-balancing.ts';
 import type { Compilation } from '../compile/compilation.ts';
 
@@ -25,7 +28,23 @@ export function compileClientSideWeights(
     ),
     errorUtilizationPenalty: wrapperOr(config.error_utilization_penalty, 0),
     metricNames: config.metric_names_for_computing_utilization ?? [],
+    locality: defaultZoneAware,
   };
+}
+
+/** WrrLocality: localities by their weights, then hosts by `child`. Only this one child, as in Envoy. */
+export function compileWrrLocality(
+  child: LoadBalancingData,
+  path: string,
+  compilation: Compilation,
+): LoadBalancingData {
+  if (child.kind === 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN') {
+    return { ...child, locality: { kind: 'locality-weighted' } };
+  }
+  const text =
+    'must be ClientSideWeightedRoundRobin; others have a locality_lb_config of their own';
+  compilation.fail(path, text);
+  return defaultRoundRobin;
 }
 
 export function compilePeakEwma(

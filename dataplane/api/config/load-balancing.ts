@@ -187,6 +187,8 @@ export interface ClientSideWeightedRoundRobinData {
   readonly errorUtilizationPenalty: number;
   /** `named_metrics.<key>` and the like: the utilization where there is no application_utilization. */
   readonly metricNames: readonly string[];
+  /** The default one; locality-weighted under load_balancing_policies.wrr_locality.v3.WrrLocality. */
+  readonly locality: LocalityLbData;
 }
 
 /** remora.load_balancing_policies.peak_ewma.v1.PeakEwma */

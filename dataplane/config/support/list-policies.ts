@@ -28,6 +28,9 @@ export const listPolicies: Readonly<Record<string, MessageSupport>> = {
     ...fields('blackout_period', 'weight_expiration_period', 'weight_update_period'),
     ...fields('error_utilization_penalty', 'metric_names_for_computing_utilization'),
   },
+  [`${policies}.wrr_locality.v3.WrrLocality`]: {
+    endpoint_picking_policy: { note: 'ClientSideWeightedRoundRobin, as in Envoy' },
+  },
   'remora.load_balancing_policies.peak_ewma.v1.PeakEwma': fields(
     'decay_time',
     'default_latency',

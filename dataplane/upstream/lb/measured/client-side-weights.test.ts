@@ -2,9 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../../../../test/fakes/cluster-config.ts';
 import { FakeTimers } from '../../../../test/fakes/timers.ts';
-import type { ClientSideWeightedRoundRobinData } from '../../../api/config/load-balancing.ts';
+import {
+  type ClientSideWeightedRoundRobinData,
+  defaultZoneAware,
+} from '../../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../../host.ts';
-import { ClientSideWeightsPicker, WeightMeter, weightOf } from './client-side-weights.ts';
+import {
+  ClientSideWeightsPicker,
+  ReportedWeights,
+  WeightMeter,
+  weightOf,
+} from './client-side-weights.ts';
 import { emptyReport } from './orca-report.ts';
 
 const data: ClientSideWeightedRoundRobinData = {
@@ -14,6 +22,7 @@ const data: ClientSideWeightedRoundRobinData = {
   weightUpdatePeriodMs: 1000,
   errorUtilizationPenalty: 1,
   metricNames: ['named_metrics.queue', 'mem_utilization'],
+  locality: defaultZoneAware,
 };
 
 function setUp(count: number) {
@@ -21,7 +30,8 @@ function setUp(count: number) {
   const meters = Array.from({ length: count }, () => new WeightMeter(data, timers.clock));
   // A picker looks at the meter only.
   const hosts = meters.map((meter) => ({ meter })) as unknown as UpstreamHost[];
-  const picker = new ClientSideWeightsPicker(hosts, data, timers.clock, seededRandom(1));
+  const weights = new ReportedWeights([hosts], data, timers.clock);
+  const picker = new ClientSideWeightsPicker(hosts, weights, seededRandom(1));
   const report = (index: number, rps: number, utilization: number) =>
     meters[index]!.onResponseHeaders(200, [
       'endpoint-load-metrics',
@@ -32,7 +42,7 @@ function setUp(count: number) {
     for (let i = 0; i < times; i++) counts[hosts.indexOf(picker.pick()!)]!++;
     return counts.map((of) => of / times);
   };
-  return { timers, report, shares };
+  return { timers, hosts, weights, report, shares };
 }
 
 test('the weight is the rate that a host would serve at full use, less for its errors', () => {
@@ -95,4 +105,21 @@ test('reports in trailers count, and nonsense does not', () => {
   meter.onResponseTrailers(['endpoint-load-metrics', 'TEXT rps_fractional:10,cpu_utilization:0.5']);
   timers.advance(20_000);
   assert.equal(meter.validWeight(timers.clock.nowMs()), 20);
+});
+
+test('a host without reports weighs the median of its priority, whichever list it is picked from', () => {
+  const { timers, hosts, weights, report } = setUp(4);
+  report(0, 100, 1);
+  report(1, 300, 1);
+  report(2, 500, 1);
+  timers.advance(11_000);
+  const shareOf = (list: readonly UpstreamHost[], host: UpstreamHost): number => {
+    const picker = new ClientSideWeightsPicker(list, weights, seededRandom(1));
+    let count = 0;
+    for (let i = 0; i < 800; i++) if (picker.pick() === host) count++;
+    return count / 800;
+  };
+  // 300 of all three, not the 100 of the one that it is listed with.
+  assert.equal(shareOf([hosts[0]!, hosts[3]!], hosts[3]!), 3 / 4);
+  assert.equal(shareOf([hosts[2]!, hosts[3]!], hosts[3]!), 3 / 8);
 });

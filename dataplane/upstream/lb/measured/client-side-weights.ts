@@ -83,27 +83,49 @@ export function weightOf(report: OrcaReport, data: ClientSideWeightedRoundRobinD
   return Math.floor(Math.min(MAX_WEIGHT, rps / utilization));
 }
 
-/** Over hosts that have a WeightMeter. */
-export class ClientSideWeightsPicker implements Picker {
-  readonly #hosts: readonly UpstreamHost[];
+/** The weights of hosts that have a WeightMeter, priority by priority, as Envoy weighs them: all lists that are picked from share them. */
+export class ReportedWeights {
+  readonly #priorities: readonly (readonly UpstreamHost[])[];
   readonly #data: ClientSideWeightedRoundRobinData;
   readonly #clock: Clock;
-  readonly #random: Random;
-  #scheduler: EdfScheduler<UpstreamHost>;
-  #updateAtMs: number;
+  #updateAtMs = -1;
+  #version = 0;
 
   constructor(
-    hosts: readonly UpstreamHost[],
+    priorities: readonly (readonly UpstreamHost[])[],
     data: ClientSideWeightedRoundRobinData,
     clock: Clock,
-    random: Random,
   ) {
-    this.#hosts = hosts;
+    this.#priorities = priorities;
     this.#data = data;
     this.#clock = clock;
+  }
+
+  /** Weighs anew when it is time to. Another number than before = some weight has changed. */
+  version(): number {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs < this.#updateAtMs) return this.#version;
+    this.#updateAtMs = nowMs + this.#data.weightUpdatePeriodMs;
+    let isChanged = false;
+    for (const hosts of this.#priorities) isChanged = setWeights(hosts, nowMs) || isChanged;
+    if (isChanged) this.#version++;
+    return this.#version;
+  }
+}
+
+/** Over hosts that `weights` weighs. */
+export class ClientSideWeightsPicker implements Picker {
+  readonly #hosts: readonly UpstreamHost[];
+  readonly #weights: ReportedWeights;
+  readonly #random: Random;
+  #version: number;
+  #scheduler: EdfScheduler<UpstreamHost>;
+
+  constructor(hosts: readonly UpstreamHost[], weights: ReportedWeights, random: Random) {
+    this.#hosts = hosts;
+    this.#weights = weights;
     this.#random = random;
-    this.#updateAtMs = clock.nowMs() + data.weightUpdatePeriodMs;
-    setWeights(hosts, clock.nowMs());
+    this.#version = weights.version();
     this.#scheduler = this.#schedule();
   }
 
@@ -113,11 +135,11 @@ export class ClientSideWeightsPicker implements Picker {
   }
 
   pick(): UpstreamHost | null {
-    const nowMs = this.#clock.nowMs();
-    if (nowMs >= this.#updateAtMs) {
-      this.#updateAtMs = nowMs + this.#data.weightUpdatePeriodMs;
+    const version = this.#weights.version();
+    if (version !== this.#version) {
+      this.#version = version;
       // Deadlines by former weights would give who is next all picks until the others' are over.
-      if (setWeights(this.#hosts, nowMs)) this.#scheduler = this.#schedule();
+      this.#scheduler = this.#schedule();
     }
     return this.#scheduler.pick(weightOfHost);
   }

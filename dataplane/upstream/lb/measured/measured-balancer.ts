@@ -4,7 +4,7 @@ import { defaultZoneAware, type MeasuredPolicyData } from '../../../api/config/l
 import type { PrioritySet } from '../host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from '../load-balancer.ts';
 import { PriorityBalancer } from '../priority-balancer.ts';
-import { ClientSideWeightsPicker } from './client-side-weights.ts';
+import { ClientSideWeightsPicker, ReportedWeights } from './client-side-weights.ts';
 import { PeakEwmaPicker } from './peak-ewma.ts';
 
 /** Over hosts that were made with the meters of `data` (create-meter.ts). */
@@ -14,13 +14,18 @@ export function createMeasuredBalancer(
   parts: LoadBalancerParts,
 ): LoadBalancer {
   const { clock, random } = parts;
+  if (data.kind === 'PEAK_EWMA') {
+    return new PriorityBalancer(hosts, parts, {
+      locality: defaultZoneAware,
+      canPeek: false,
+      createPicker: (list) => new PeakEwmaPicker(list, data, clock, random),
+    });
+  }
+  const priorities = hosts.priorities.map(({ all }) => all);
+  const weights = new ReportedWeights(priorities, data, clock);
   return new PriorityBalancer(hosts, parts, {
-    // Neither has a locality config of its own; Envoy's is the default one, too.
-    locality: defaultZoneAware,
+    locality: data.locality,
     canPeek: false,
-    createPicker: (list) =>
-      data.kind === 'PEAK_EWMA'
-        ? new PeakEwmaPicker(list, data, clock, random)
-        : new ClientSideWeightsPicker(list, data, clock, random),
+    createPicker: (list) => new ClientSideWeightsPicker(list, weights, random),
   });
 }

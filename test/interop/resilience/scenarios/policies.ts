@@ -107,6 +107,29 @@ function clientSideWeights(form: string, hosts: readonly HostScript[]): Scenario
   };
 }
 
+/** Two localities with a reporting host each; the others weigh the median of the whole priority. */
+const weightedLocalities: Scenario = {
+  ...clientSideWeights('headers, localities by their weights', [
+    reporting('', 'TEXT rps_fractional:100,application_utilization:0.5'),
+    always(ok),
+    reporting('', 'TEXT rps_fractional:100,application_utilization:1'),
+  ]),
+  cluster: extension('wrr_locality', 'WrrLocality', {
+    endpoint_picking_policy: extension(
+      'client_side_weighted_round_robin',
+      'ClientSideWeightedRoundRobin',
+      { blackout_period: '0.1s', weight_update_period: '0.1s' },
+    )['load_balancing_policy'],
+  }),
+  endpoints: (all) =>
+    [1, 3].map((load_balancing_weight, i) => ({
+      locality: { region: 'here', zone: `z${i}` },
+      load_balancing_weight,
+      lb_endpoints: all.slice(2 * i, 2 * i + 2),
+    })),
+  picks: { chiSquared: true, shares: [4 / 28, 3 / 28, 6 / 20, 9 / 20] },
+};
+
 export const policies: Topic = {
   name: 'round robin, random, least request',
   scenarios: [
@@ -268,5 +291,6 @@ export const policies: Topic = {
       reporting('', 'TEXT rps_fractional:100,application_utilization:0.5'),
       reporting('', 'TEXT rps_fractional:100, cpu_utilization:1'),
     ]),
+    weightedLocalities,
   ],
 };
