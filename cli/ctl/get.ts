@@ -73,6 +73,15 @@ function statusText(object: MeshObject): string {
   return bad === undefined ? 'ok' : `${bad.type}=False: ${bad.message}`;
 }
 
+/** `orders`, `HTTPRoute orders`, `HTTPRoute orders/cart`. */
+function targetText(spec: MeshObject['spec']): string {
+  const [kind, name, rule] = ['kind', 'name', 'sectionName'].map((field) =>
+    textAt(spec, 'targetRef', field),
+  );
+  const whole = kind === 'Service' ? `${name}` : `${kind} ${name}`;
+  return rule === '' ? whole : `${whole}/${rule}`;
+}
+
 /** One line on the spec; fields are shown as far as they have the shape that their kind gives them. */
 function about({ kind, spec }: MeshObject): string {
   switch (kind) {
@@ -96,7 +105,7 @@ function about({ kind, spec }: MeshObject): string {
         ' ',
       );
     case 'TrafficPolicy':
-      return `of ${textAt(spec, 'targetRef', 'name')}: ${Object.keys(spec)
+      return `of ${targetText(spec)}: ${Object.keys(spec)
         .filter((key) => key !== 'targetRef')
         .join(', ')}`;
     case 'AuthorizationPolicy':

@@ -1,28 +1,13 @@
 // What a caller's sidecar does with a call that fails: the timeouts and retries of a Service's policy in words. They
 // follow translate/retry, which makes the xDS of the same settings.
 
-import type { ForwardNode, RouteNode, ServiceNode } from '../graph/graph.ts';
-import type { RetrySettings } from '../model/defaults.ts';
+import type { ServiceNode } from '../graph/graph.ts';
 import { MIN_RETRY_CONCURRENCY } from '../translate/cluster.ts';
 import { type RetryVariant, retryVariants } from '../translate/retry.ts';
-import { counted, durationText, type Section, type Sentence } from './explanation.ts';
+import { durationText, type Section, type Sentence } from './explanation.ts';
+import { explainRoute } from './routes.ts';
 import { type PolicyDocuments, sourceOf } from './sources.ts';
-
-/** retry_on tokens in words; unknown ones never pass the schema. */
-const reasons: Readonly<Record<string, string>> = {
-  '5xx': 'it is answered with 5xx or not at all',
-  'gateway-error': 'it is answered with 502, 503 or 504, or reset',
-  reset: 'the connection or stream breaks before an answer',
-  'reset-before-request': 'the connection breaks before anything was sent',
-  'connect-failure': 'no connection can be made',
-  'refused-stream': 'the instance refuses it unprocessed',
-  'retriable-4xx': 'it is answered with 409',
-  cancelled: 'grpc-status is CANCELLED',
-  'deadline-exceeded': 'grpc-status is DEADLINE_EXCEEDED',
-  internal: 'grpc-status is INTERNAL',
-  'resource-exhausted': 'grpc-status is RESOURCE_EXHAUSTED',
-  unavailable: 'grpc-status is UNAVAILABLE',
-};
+import { furtherTriesText, reasonsOf } from './words.ts';
 
 export function explainFailingCalls(service: ServiceNode, documents: PolicyDocuments): Section {
   const { policy, routes, protocol } = service;
@@ -35,7 +20,7 @@ export function explainFailingCalls(service: ServiceNode, documents: PolicyDocum
   }));
   if (policy.retries.attempts > 0) sentences.push(...furtherTries(service, documents));
   sentences.push(...ends(service, documents));
-  for (const route of routes ?? []) sentences.push(...ofRoute(route, policy.retries));
+  for (const route of routes ?? []) sentences.push(...explainRoute(route, policy, documents));
   return { title: 'A call that fails', sentences };
 }
 
@@ -48,22 +33,6 @@ function variantText({ policy, safeMethodsOnly }: RetryVariant, hasOthers: boole
       : 'every call';
   const times = policy.num_retries?.value ?? 1;
   return `${calls}: up to ${furtherTriesText(times)} when ${reasonsOf(policy.retry_on ?? '', policy.retriable_status_codes ?? [])}`;
-}
-
-function furtherTriesText(count: number): string {
-  return counted(count, 'further try', 'further tries');
-}
-
-function reasonsOf(retryOn: string, codes: readonly number[]): string {
-  const texts = retryOn
-    .split(',')
-    .map((token) =>
-      token === 'retriable-status-codes'
-        ? `it is answered with ${codes.join(', ')}`
-        : (reasons[token] ?? token),
-    );
-  const last = texts.pop();
-  return texts.length === 0 ? `${last}` : `${texts.join(', ')} or ${last}`;
 }
 
 function furtherTries({ policy, protocol }: ServiceNode, documents: PolicyDocuments): Sentence[] {
@@ -148,30 +117,4 @@ function ends({ policy, protocol }: ServiceNode, documents: PolicyDocuments): Se
     });
   }
   return sentences;
-}
-
-/** Only what a route's own rule says otherwise. */
-function ofRoute({ name, action }: RouteNode, settings: RetrySettings): Sentence[] {
-  if (action.kind !== 'forward') return [];
-  const parts = overrides(action, settings);
-  if (parts.length === 0) return [];
-  const kind = `route ${name.split('/').slice(0, 2).join('/')}`;
-  return [{ text: `rule ${name.split('/')[2]}: ${parts.join('; ')}`, source: kind }];
-}
-
-function overrides(action: ForwardNode, settings: RetrySettings): string[] {
-  const { requestTimeoutMs, perTryTimeoutMs, retry } = action;
-  const limit = (ms: number) => (ms === 0 ? 'no limit' : durationText(ms));
-  const parts: string[] = [];
-  if (requestTimeoutMs !== null) parts.push(`whole call ${limit(requestTimeoutMs)}`);
-  if (perTryTimeoutMs !== null) parts.push(`one try ${limit(perTryTimeoutMs)}`);
-  if (retry === null) return parts;
-  const attempts = retry.attempts ?? settings.attempts;
-  if (attempts === 0) parts.push('not tried again');
-  else {
-    const codes =
-      retry.codes.length === 0 ? '' : `, also when answered with ${retry.codes.join(', ')}`;
-    parts.push(`up to ${furtherTriesText(attempts)}${codes}`);
-  }
-  return parts;
 }

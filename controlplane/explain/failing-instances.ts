@@ -3,15 +3,11 @@
 
 import type { ServiceNode } from '../graph/graph.ts';
 import { localityKey } from '../graph/locality.ts';
-import type {
-  ErrorRatioSettings,
-  HealthCheckSettings,
-  OutlierSettings,
-  StatisticalBounds,
-} from '../model/defaults.ts';
+import type { HealthCheckSettings, OutlierSettings, StatisticalBounds } from '../model/defaults.ts';
 import type { HashOn } from '../model/kinds/traffic-policy.ts';
 import { counted, durationText, type Section, type Sentence } from './explanation.ts';
 import { type PolicyDocuments, sourceOf } from './sources.ts';
+import { breakerText } from './words.ts';
 
 function hashText({ header, cookie, queryParameter }: HashOn): string {
   if (header !== undefined) return `header ${header}`;
@@ -57,6 +53,11 @@ export function explainChoice(
   };
 }
 
+const affected = {
+  SERVICE: ['the calls', 'calls are answered with 503 at once, flag ERB,'],
+  INSTANCE: ['its calls', 'it gets no calls'],
+} as const;
+
 export function explainFailingInstances(
   { policy, healthCheck }: ServiceNode,
   documents: PolicyDocuments,
@@ -64,8 +65,9 @@ export function explainFailingInstances(
   const sentences: Sentence[] = [];
   const { errorRatio } = policy.circuitBreakers;
   if (errorRatio !== null) {
+    const [whose, what] = affected[errorRatio.scope];
     sentences.push({
-      text: breakerText(errorRatio),
+      text: breakerText(errorRatio, whose, what),
       source: sourceOf(documents, 'circuitBreakers', 'errorRatio'),
     });
   }
@@ -89,15 +91,6 @@ export function explainFailingInstances(
     { text: 'when there is none at all, calls are answered with 503, flag UH', source: 'default' },
   );
   return { title: 'An instance that fails', sentences };
-}
-
-function breakerText(settings: ErrorRatioSettings): string {
-  const { scope, thresholdPercent, minimumRequests, windowMs, openForMs, probes } = settings;
-  const [whose, what] =
-    scope === 'SERVICE'
-      ? ['the calls', 'calls are answered with 503 at once, flag ERB,']
-      : ['its calls', 'it gets no calls'];
-  return `when ${thresholdPercent} % of ${whose} fail within ${durationText(windowMs)} (of ${minimumRequests} at least), ${what} for ${durationText(openForMs)}; then ${counted(probes, 'call')} must go well`;
 }
 
 function explainEjection(outlier: OutlierSettings, documents: PolicyDocuments): Sentence[] {

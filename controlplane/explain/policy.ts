@@ -3,6 +3,8 @@
 
 import type { MeshGraph, ServiceNode } from '../graph/graph.ts';
 import { serviceId } from '../graph/ids.ts';
+import { TrafficPolicies } from '../graph/traffic-policies.ts';
+import type { TrafficPolicy } from '../model/kinds/traffic-policy.ts';
 import { type MeshObject, namespaceOf, objectsOfKind } from '../model/object.ts';
 import { type OutboundJson, outboundToJson } from '../translate/to-json.ts';
 import { counted, type Section } from './explanation.ts';
@@ -46,17 +48,21 @@ function documentsOf(
   namespace: string,
   name: string,
 ): PolicyDocuments {
-  const policy = objectsOfKind(documents, 'TrafficPolicy').find(
-    (object) => namespaceOf(object) === namespace && object.spec.targetRef.name === name,
-  );
   const mesh = objectsOfKind(documents, 'MeshConfig')[0];
+  const policies = new TrafficPolicies(
+    mesh?.spec.defaults,
+    objectsOfKind(documents, 'TrafficPolicy'),
+  );
+  const policy = policies.ofService(namespace, name);
   return {
-    policy:
-      policy === undefined
-        ? null
-        : { name: `${namespaceOf(policy)}/${policy.metadata.name}`, spec: policy.spec },
+    policy: policy === null ? null : { name: nameOf(policy), spec: policy.spec },
     mesh: mesh === undefined ? null : { name: mesh.metadata.name, defaults: mesh.spec.defaults },
+    ofRule: (rule) => policies.ofRule(rule).map(nameOf),
   };
+}
+
+function nameOf(object: TrafficPolicy): string {
+  return `${namespaceOf(object)}/${object.metadata.name}`;
 }
 
 function about({ id, protocol, port, endpoints, versions }: ServiceNode): string {

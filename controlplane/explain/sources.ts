@@ -1,11 +1,14 @@
 // Which document a setting of a Service's policy was taken from; the same order as in model/defaults.
 
+import type { RuleNode } from '../graph/graph.ts';
 import type { TrafficSettings } from '../model/kinds/traffic-policy.ts';
 import type { Source } from './explanation.ts';
 
 /** The documents that can say something about one Service. */
 export interface PolicyDocuments {
   readonly policy: { readonly name: string; readonly spec: TrafficSettings } | null;
+  /** Names of the policies of a route and of its rule. */
+  readonly ofRule: (rule: RuleNode) => readonly string[];
   readonly mesh: { readonly name: string; readonly defaults: TrafficSettings | undefined } | null;
 }
 

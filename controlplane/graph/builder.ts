@@ -1,12 +1,7 @@
 // Documents to graph. Expects a set that model/semantics found no problem in; a dangling reference
 // here is a bug and throws. Pure.
 
-import {
-  DEFAULT_OUTBOUND_PORT,
-  healthCheckSettings,
-  meshSettings,
-  trafficPolicySettings,
-} from '../model/defaults.ts';
+import { DEFAULT_OUTBOUND_PORT, healthCheckSettings, meshSettings } from '../model/defaults.ts';
 import type { AuthorizationPolicy } from '../model/kinds/authorization-policy.ts';
 import { protocolOf } from '../model/kinds/service.ts';
 import type { Workload } from '../model/kinds/workload.ts';
@@ -17,6 +12,7 @@ import { grpcRoutesByService } from './grpc-routes.ts';
 import { httpRoutesByService } from './http-routes.ts';
 import { nodeIdOf, portOf, serviceId, spiffeId } from './ids.ts';
 import { localityOf } from './locality.ts';
+import { TrafficPolicies } from './traffic-policies.ts';
 
 /** `documents` without workloads that joined; those come in `joined` (same shape, already checked). */
 export function buildGraph(
@@ -30,11 +26,9 @@ export function buildGraph(
   const workloads = groupBy([...objectsOfKind(documents, 'Workload'), ...joined], (workload) =>
     serviceId(namespaceOf(workload), workload.spec.service),
   );
-  const trafficPolicies = new Map(
-    objectsOfKind(documents, 'TrafficPolicy').map((policy) => [
-      serviceId(namespaceOf(policy), policy.spec.targetRef.name),
-      policy.spec,
-    ]),
+  const trafficPolicies = new TrafficPolicies(
+    config?.spec.defaults,
+    objectsOfKind(documents, 'TrafficPolicy'),
   );
   const authorization = groupBy(objectsOfKind(documents, 'AuthorizationPolicy'), (policy) =>
     serviceId(namespaceOf(policy), policy.spec.targetRef.name),
@@ -56,14 +50,16 @@ export function buildGraph(
         port: portOf(service),
         protocol: protocolOf(service),
         versions: (service.spec.versions ?? []).map((version) => version.name),
-        policy: trafficPolicySettings(
-          config?.spec.defaults,
-          trafficPolicies.get(id),
-          protocolOf(service),
+        policy: trafficPolicies.serviceSettings(service),
+        healthCheck: healthCheckSettings(
+          trafficPolicies.ofService(namespace, name)?.spec.healthCheck,
         ),
-        healthCheck: healthCheckSettings(trafficPolicies.get(id)?.healthCheck),
-        // One kind alone counts: see conflictedParents.
-        routes: grpcRoutes.get(id) ?? httpRoutes.get(id) ?? null,
+        routes:
+          // One kind alone counts: see conflictedParents.
+          (grpcRoutes.get(id) ?? httpRoutes.get(id))?.map((route) => ({
+            ...route,
+            policy: trafficPolicies.routeSettings(service, route.rule),
+          })) ?? null,
         allow: policies === undefined ? null : allowRules(policies, settings.trustDomain),
         endpoints: endpointsOf(workloads.get(id) ?? []),
       };

@@ -4,6 +4,7 @@
 import type {
   HealthCheckSettings,
   MeshSettings,
+  RoutePolicySettings,
   TrafficPolicySettings,
 } from '../model/defaults.ts';
 import type { HttpRouteMatch, RequestRedirect, UrlRewrite } from '../model/kinds/http-route.ts';
@@ -80,11 +81,23 @@ export interface RouteNode {
   /** `<namespace>/<route>/<rule index>/<match index>`. */
   readonly name: string;
   readonly match: HttpRouteMatch;
+  readonly rule: RuleNode;
   /** Matches gRPC requests only (by content type). */
   readonly isGrpc: boolean;
   readonly action: ForwardNode | RedirectNode;
   readonly requestHeaders: HeaderModifier | null;
   readonly responseHeaders: HeaderModifier | null;
+  /** Of its Service, of TrafficPolicies of the route and of its rule. What `action` says itself goes before it. */
+  readonly policy: RoutePolicySettings;
+}
+
+/** Whose rule a route is made of. */
+export interface RuleNode {
+  readonly kind: 'HTTPRoute' | 'GRPCRoute';
+  readonly namespace: string;
+  readonly route: string;
+  /** null = the rule has no name. */
+  readonly name: string | null;
 }
 
 export interface ForwardNode {
@@ -92,12 +105,12 @@ export interface ForwardNode {
   /** Weights are > 0. */
   readonly backends: readonly BackendNode[];
   readonly urlRewrite: UrlRewrite | null;
-  /** null = the service's policy; 0 = none. */
+  /** null = the route's policy; 0 = none. */
   readonly requestTimeoutMs: number | null;
   readonly perTryTimeoutMs: number | null;
   /** Each gets copies; their answers are dropped. */
   readonly mirrors: readonly MirrorNode[];
-  /** HTTPRoute retry; null = the service's policy. */
+  /** HTTPRoute retry; null = the route's policy. */
   readonly retry: {
     readonly codes: readonly number[];
     readonly attempts: number | null;

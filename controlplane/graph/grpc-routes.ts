@@ -5,7 +5,7 @@ import type { GrpcRoute, GrpcRouteMatch } from '../model/kinds/grpc-route.ts';
 import type { HttpRoute, HttpRouteMatch } from '../model/kinds/http-route.ts';
 import { namespaceOf } from '../model/object.ts';
 import type { ServiceIndex } from '../model/references.ts';
-import type { ForwardNode, RouteNode } from './graph.ts';
+import type { ForwardNode } from './graph.ts';
 import {
   backendNodes,
   headerModifiers,
@@ -13,14 +13,16 @@ import {
   orderRoutes,
   parentIds,
   type RankedRoute,
+  type RouteRule,
   routeName,
+  ruleNode,
 } from './route-nodes.ts';
 
 /** Routes by service id, most specific first. Services without GRPCRoute are absent. */
 export function grpcRoutesByService(
   routes: readonly GrpcRoute[],
   index: ServiceIndex,
-): Map<string, RouteNode[]> {
+): Map<string, RouteRule[]> {
   return orderRoutes(routes, (route) => nodesOf(route, index));
 }
 
@@ -55,6 +57,7 @@ function nodesOf(route: GrpcRoute, index: ServiceIndex): RankedRoute[] {
         name: `${routeName(route)}/${r}/${m}`,
         match: httpMatch(match),
         isGrpc: true,
+        rule: ruleNode(route, rule),
         action,
         ...headers,
       },

@@ -4,21 +4,23 @@ import { durationMs } from '../model/duration.ts';
 import type { HttpRoute, HttpRouteMatch, HttpRouteRule } from '../model/kinds/http-route.ts';
 import { namespaceOf } from '../model/object.ts';
 import type { ServiceIndex } from '../model/references.ts';
-import type { ForwardNode, RedirectNode, RouteNode } from './graph.ts';
+import type { ForwardNode, RedirectNode } from './graph.ts';
 import {
   backendNodes,
   headerModifiers,
   mirrorNodes,
   orderRoutes,
   type RankedRoute,
+  type RouteRule,
   routeName,
+  ruleNode,
 } from './route-nodes.ts';
 
 /** Routes by service id, most specific first. Services without HTTPRoute are absent. */
 export function httpRoutesByService(
   routes: readonly HttpRoute[],
   index: ServiceIndex,
-): Map<string, RouteNode[]> {
+): Map<string, RouteRule[]> {
   return orderRoutes(routes, (route) => nodesOf(route, index));
 }
 
@@ -34,7 +36,14 @@ function nodesOf(route: HttpRoute, index: ServiceIndex): RankedRoute[] {
     const matches: readonly HttpRouteMatch[] = rule.matches ?? [{}];
     return matches.map((match, m) => ({
       rank: rank(match),
-      node: { name: `${routeName(route)}/${r}/${m}`, match, isGrpc: false, action, ...headers },
+      node: {
+        name: `${routeName(route)}/${r}/${m}`,
+        match,
+        isGrpc: false,
+        rule: ruleNode(route, rule),
+        action,
+        ...headers,
+      },
     }));
   });
 }

@@ -10,9 +10,12 @@ import type { ServiceIndex } from '../model/references.ts';
 import type { BackendNode, MirrorNode, RouteNode } from './graph.ts';
 import { portOf, serviceId } from './ids.ts';
 
+/** A route before it is known which of its Services it is for. */
+export type RouteRule = Omit<RouteNode, 'policy'>;
+
 /** A route with its place: the first greater number of two ranks decides. */
 export interface RankedRoute {
-  readonly node: RouteNode;
+  readonly node: RouteRule;
   readonly rank: readonly number[];
 }
 
@@ -20,7 +23,7 @@ export interface RankedRoute {
 export function orderRoutes<R extends HttpRoute | GrpcRoute>(
   routes: readonly R[],
   nodesOf: (route: R) => readonly RankedRoute[],
-): Map<string, RouteNode[]> {
+): Map<string, RouteRule[]> {
   // Ties between routes go to the first in alphabetical order of namespace/name (we keep no age).
   const ordered = [...routes].sort((left, right) => (routeName(left) < routeName(right) ? -1 : 1));
   const ranked = new Map<string, RankedRoute[]>();
@@ -28,7 +31,7 @@ export function orderRoutes<R extends HttpRoute | GrpcRoute>(
     const nodes = nodesOf(route);
     for (const id of parentIds(route)) ranked.set(id, [...(ranked.get(id) ?? []), ...nodes]);
   }
-  const byService = new Map<string, RouteNode[]>();
+  const byService = new Map<string, RouteRule[]>();
   for (const [id, nodes] of ranked) {
     // sort() is stable: equal matches stay in order of route, rule and match.
     nodes.sort(compareRank);
@@ -52,6 +55,14 @@ function compareRank(left: RankedRoute, right: RankedRoute): number {
 export function parentIds(route: HttpRoute | GrpcRoute): Set<string> {
   const namespace = namespaceOf(route);
   return new Set(route.spec.parentRefs.map((parent) => serviceId(namespace, parent.name)));
+}
+
+export function ruleNode(
+  route: HttpRoute | GrpcRoute,
+  { name }: { readonly name?: string },
+): RouteNode['rule'] {
+  const { kind, metadata } = route;
+  return { kind, namespace: namespaceOf(route), route: metadata.name, name: name ?? null };
 }
 
 export function routeName(route: HttpRoute | GrpcRoute): string {

@@ -15,11 +15,13 @@ describe('durations', () => {
 describe('traffic policy settings', () => {
   it('takes each field from the policy, else from the mesh, else from us', () => {
     const settings = trafficPolicySettings(
-      {
-        timeouts: { request: '9s', connect: '2s' },
-        retries: { attempts: 7, backoff: { base: '5ms' } },
-      },
-      { timeouts: { request: '3s' }, retries: { perTryTimeout: '1s' } },
+      [
+        {
+          timeouts: { request: '9s', connect: '2s' },
+          retries: { attempts: 7, backoff: { base: '5ms' } },
+        },
+        { timeouts: { request: '3s' }, retries: { perTryTimeout: '1s' } },
+      ],
       'HTTP',
     );
     assert.equal(settings.requestTimeoutMs, 3000);
@@ -33,10 +35,9 @@ describe('traffic policy settings', () => {
 
   it('switches outlier detection off, and back on for one service', () => {
     const off = { outlierDetection: { enabled: false } };
-    assert.equal(trafficPolicySettings(off, undefined, 'HTTP').outlierDetection, null);
+    assert.equal(trafficPolicySettings([off], 'HTTP').outlierDetection, null);
     const on = trafficPolicySettings(
-      off,
-      { outlierDetection: { enabled: true, consecutive5xx: 2 } },
+      [off, { outlierDetection: { enabled: true, consecutive5xx: 2 } }],
       'HTTP',
     );
     assert.equal(on.outlierDetection?.consecutive5xx, 2);
@@ -44,7 +45,7 @@ describe('traffic policy settings', () => {
 
   it('sets no time limits of ours to gRPC, and those that are asked for', () => {
     const times = (protocol: 'HTTP2' | 'GRPC', timeouts = {}) => {
-      const settings = trafficPolicySettings(undefined, { timeouts }, protocol);
+      const settings = trafficPolicySettings([{ timeouts }], protocol);
       return [settings.requestTimeoutMs, settings.idleTimeoutMs, settings.maxStreamDurationMs];
     };
     assert.deepEqual(times('HTTP2'), [15_000, null, 0]);
@@ -58,8 +59,10 @@ describe('traffic policy settings', () => {
   it('puts keepalive together field by field, and an interval of 0s switches it off', () => {
     const keepalive = (mesh: string, policy?: string) =>
       trafficPolicySettings(
-        { http2: { keepalive: { interval: mesh, timeout: '3s' }, maxConcurrentStreams: 7 } },
-        policy === undefined ? undefined : { http2: { keepalive: { interval: policy } } },
+        [
+          { http2: { keepalive: { interval: mesh, timeout: '3s' }, maxConcurrentStreams: 7 } },
+          ...(policy === undefined ? [] : [{ http2: { keepalive: { interval: policy } } }]),
+        ],
         'HTTP2',
       ).http2;
     assert.deepEqual(keepalive('5s', '9s').keepalive, { intervalMs: 9000, timeoutMs: 3000 });

@@ -155,20 +155,22 @@ export interface OutlierSettings {
 }
 
 /**
- * `policy` over `meshDefaults` over ours, field by field inside each section. A gRPC stream may be long and silent
- * (a watch), so GRPC has no time limits of ours: the caller's grpc-timeout rules, and PINGs find dead peers.
+ * The last of `layers` that says something, over ours, field by field inside each section. A gRPC stream may be long and
+ * silent (a watch), so GRPC has no time limits of ours: the caller's grpc-timeout rules, and PINGs find dead peers.
  */
 export function trafficPolicySettings(
-  meshDefaults: TrafficSettings | undefined,
-  policy: TrafficSettings | undefined,
+  layers: readonly TrafficSettings[],
   protocol: ServiceProtocol,
 ): TrafficPolicySettings {
-  const timeouts = { ...meshDefaults?.timeouts, ...policy?.timeouts };
-  const retries = { ...meshDefaults?.retries, ...policy?.retries };
-  const backoff = { ...meshDefaults?.retries?.backoff, ...policy?.retries?.backoff };
-  const breakers = { ...meshDefaults?.circuitBreakers, ...policy?.circuitBreakers };
-  const outlier = { ...meshDefaults?.outlierDetection, ...policy?.outlierDetection };
-  const balancing = { ...meshDefaults?.loadBalancing, ...policy?.loadBalancing };
+  const timeouts = merged(layers, 'timeouts');
+  const retries = merged(layers, 'retries');
+  const backoff: NonNullable<typeof retries.backoff> = Object.assign(
+    {},
+    ...layers.map((layer) => layer.retries?.backoff),
+  );
+  const breakers = merged(layers, 'circuitBreakers');
+  const outlier = merged(layers, 'outlierDetection');
+  const balancing = merged(layers, 'loadBalancing');
   const backoffBaseMs = ms(backoff.base, 25);
   return {
     connectTimeoutMs: ms(timeouts.connect, 1000),
@@ -235,8 +237,38 @@ export function trafficPolicySettings(
       slowStartMs: ms(balancing.slowStart, 0),
       locality: balancing.locality ?? 'FAILOVER',
     },
-    http2: http2Settings(meshDefaults?.http2, policy?.http2),
+    http2: http2Settings(layers),
   };
+}
+
+/** What a route can have otherwise than its Service. Times in ms, see TrafficPolicySettings. */
+export interface RoutePolicySettings
+  extends Pick<
+    TrafficPolicySettings,
+    'requestTimeoutMs' | 'idleTimeoutMs' | 'maxStreamDurationMs' | 'retries'
+  > {
+  /** Of this route's calls alone, beside that of the Service; null = none. */
+  readonly errorRatio: Omit<ErrorRatioSettings, 'scope'> | null;
+}
+
+/** `ofService` as in trafficPolicySettings, `ofRoute` over them. */
+export function routePolicySettings(
+  ofService: readonly TrafficSettings[],
+  ofRoute: readonly TrafficSettings[],
+  protocol: ServiceProtocol,
+): RoutePolicySettings {
+  const settings = trafficPolicySettings([...ofService, ...ofRoute], protocol);
+  const { requestTimeoutMs, idleTimeoutMs, maxStreamDurationMs, retries } = settings;
+  const errorRatio = errorRatioSettings(merged(ofRoute, 'circuitBreakers').errorRatio);
+  return { requestTimeoutMs, idleTimeoutMs, maxStreamDurationMs, retries, errorRatio };
+}
+
+/** Field by field, the last layer that has it. */
+function merged<S extends keyof TrafficSettings>(
+  layers: readonly TrafficSettings[],
+  section: S,
+): NonNullable<TrafficSettings[S]> {
+  return Object.assign({}, ...layers.map((layer) => layer[section]));
 }
 
 function errorRatioSettings(
@@ -253,12 +285,12 @@ function errorRatioSettings(
   };
 }
 
-function http2Settings(
-  meshDefaults: TrafficSettings['http2'],
-  policy: TrafficSettings['http2'],
-): Http2Settings {
-  const http2 = { ...meshDefaults, ...policy };
-  const keepalive = { ...meshDefaults?.keepalive, ...policy?.keepalive };
+function http2Settings(layers: readonly TrafficSettings[]): Http2Settings {
+  const http2 = merged(layers, 'http2');
+  const keepalive: NonNullable<typeof http2.keepalive> = Object.assign(
+    {},
+    ...layers.map((layer) => layer.http2?.keepalive),
+  );
   const intervalMs = ms(keepalive.interval, DEFAULT_KEEPALIVE_INTERVAL_MS);
   return {
     maxConcurrentStreams: http2.maxConcurrentStreams ?? DEFAULT_CONCURRENT_STREAMS,

@@ -42,7 +42,7 @@ export const Percent = Type.Integer({ minimum: 0, maximum: 100 });
 export const Count = Type.Integer({ minimum: 1, maximum: 4_294_967_295 });
 
 /** The `kind: Service` that a policy is attached to, in its own namespace (Gateway API policy shape). */
-export const TargetRef = closedObject({
+export const ServiceRef = closedObject({
   group: Type.Optional(Type.Enum(['', 'remora.dev'])),
   kind: Type.Literal('Service'),
   name: DnsLabel,

@@ -1,13 +1,18 @@
 // How one document names another: Services by namespace and name, ServiceVersions as
 // `<service>-<version>`. Used by the semantic checks and by the graph builder.
 
+import type { GrpcRoute } from './kinds/grpc-route.ts';
+import type { HttpRoute } from './kinds/http-route.ts';
 import type { BackendRef } from './kinds/route-parts.ts';
 import type { Service } from './kinds/service.ts';
-import { namespaceOf } from './object.ts';
+import type { TrafficPolicy } from './kinds/traffic-policy.ts';
+import { keyOf, namespaceOf, type ObjectKey, objectKey } from './object.ts';
 import type { DocumentPath } from './problem.ts';
 
 /** Reports a problem of the document under check. */
 export type Report = (path: DocumentPath, message: string) => void;
+
+export type RouteKind = (HttpRoute | GrpcRoute)['kind'];
 
 export interface Backend {
   readonly service: Service;
@@ -62,6 +67,26 @@ export class ServiceIndex {
   }
 }
 
+/** HTTPRoutes and GRPCRoutes by name, for what is attached to them. */
+export class RouteIndex {
+  readonly #routes: ReadonlyMap<ObjectKey, HttpRoute | GrpcRoute>;
+
+  constructor(routes: readonly (HttpRoute | GrpcRoute)[]) {
+    this.#routes = new Map(routes.map((route) => [keyOf(route), route]));
+  }
+
+  /** null = there is no such route. */
+  find(kind: RouteKind, namespace: string, name: string): HttpRoute | GrpcRoute | null {
+    return this.#routes.get(objectKey(kind, namespace, name)) ?? null;
+  }
+
+  names(kind: RouteKind, namespace: string): string[] {
+    return [...this.#routes.values()]
+      .filter((route) => route.kind === kind && namespaceOf(route) === namespace)
+      .map(({ metadata }) => metadata.name);
+  }
+}
+
 function namesIn(keys: Iterable<string>, namespace: string): string[] {
   const prefix = `${namespace}/`;
   return [...keys].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
@@ -90,4 +115,13 @@ export function listed(names: readonly string[]): string {
   if (names.length === 0) return 'it has none';
   const shown = names.slice(0, LISTED_NAMES).join(', ');
   return names.length > LISTED_NAMES ? `it has ${shown}, ...` : `it has ${shown}`;
+}
+
+/** What a TrafficPolicy of that namespace is attached to: at most one is attached to each. */
+export function targetKey(
+  namespace: string,
+  { kind, name, sectionName }: TrafficPolicy['spec']['targetRef'],
+): string {
+  const rule = sectionName === undefined ? '' : ` rule ${sectionName}`;
+  return `${kind} ${namespace}/${name}${rule}`;
 }

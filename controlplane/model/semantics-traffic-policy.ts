@@ -5,43 +5,53 @@ import { protocolOf, type Service } from './kinds/service.ts';
 import type { HealthCheck, TrafficPolicy, TrafficSettings } from './kinds/traffic-policy.ts';
 import { namespaceOf, type ObjectKey } from './object.ts';
 import type { DocumentPath } from './problem.ts';
-import { findService, type Report, type ServiceIndex } from './references.ts';
+import { findService, type Report, targetKey } from './references.ts';
+import {
+  checkRouteTarget,
+  checkTargetFields,
+  describeTarget,
+  type PolicyTargets,
+} from './semantics-policy-target.ts';
 
-/** `policyOf`: by `<namespace>/<service>`, the policies that came before; this one is added. */
+/** `policyOf`: by what it is attached to, the policies that came before; this one is added. */
 export function checkTrafficPolicy(
   policy: TrafficPolicy,
   key: ObjectKey,
-  services: ServiceIndex,
+  targets: PolicyTargets,
   policyOf: Map<string, ObjectKey>,
   report: Report,
 ): void {
-  const target = policy.spec.targetRef.name;
-  const service = findService(services, namespaceOf(policy), target, (message) =>
-    report(['spec', 'targetRef', 'name'], message),
-  );
-  const of = `${namespaceOf(policy)}/${target}`;
-  const other = policyOf.get(of);
+  const { targetRef } = policy.spec;
+  const target = targetKey(namespaceOf(policy), targetRef);
+  const other = policyOf.get(target);
   if (other !== undefined) {
-    report(['spec', 'targetRef', 'name'], `Service "${target}" already has ${other}`);
+    report(['spec', 'targetRef', 'name'], `${describeTarget(targetRef)} already has ${other}`);
   } else {
-    policyOf.set(of, key);
+    policyOf.set(target, key);
   }
   checkTrafficSettings(policy.spec, ['spec'], report);
+  if (targetRef.kind !== 'Service') {
+    checkRouteTarget(policy, targetRef.kind, targets.routes, report);
+    return;
+  }
+  checkTargetFields(targetRef, report);
+  const service = findService(targets.services, namespaceOf(policy), targetRef.name, (message) =>
+    report(['spec', 'targetRef', 'name'], message),
+  );
   if (policy.spec.healthCheck !== undefined) {
     checkHealthCheck(policy.spec.healthCheck, service, report);
   }
-  const fromTrailers = policy.spec.outlierDetection?.grpcStatusFromTrailers;
-  if (service !== null && fromTrailers === true && protocolOf(service) !== 'GRPC') {
-    report(
-      ['spec', 'outlierDetection', 'grpcStatusFromTrailers'],
-      `Service "${target}" speaks ${protocolOf(service)}; this goes with protocol GRPC`,
-    );
+  if (service !== null) checkProtocol(policy, service, report);
+}
+
+function checkProtocol({ spec }: TrafficPolicy, service: Service, report: Report): void {
+  const protocol = protocolOf(service);
+  const speaks = `Service "${service.metadata.name}" speaks ${protocol}; this goes with protocol`;
+  if (spec.outlierDetection?.grpcStatusFromTrailers === true && protocol !== 'GRPC') {
+    report(['spec', 'outlierDetection', 'grpcStatusFromTrailers'], `${speaks} GRPC`);
   }
-  if (service !== null && policy.spec.http2 !== undefined && protocolOf(service) === 'HTTP') {
-    report(
-      ['spec', 'http2'],
-      `Service "${target}" speaks HTTP; this goes with protocol HTTP2 or GRPC`,
-    );
+  if (spec.http2 !== undefined && protocol === 'HTTP') {
+    report(['spec', 'http2'], `${speaks} HTTP2 or GRPC`);
   }
 }
 

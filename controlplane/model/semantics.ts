@@ -9,7 +9,7 @@ import type { Service } from './kinds/service.ts';
 import type { Workload } from './kinds/workload.ts';
 import { keyOf, namespaceOf, type ObjectKey, RESERVED_NAMESPACE } from './object.ts';
 import { type DocumentPath, type Problem, problemAt } from './problem.ts';
-import { findService, type Report, ServiceIndex } from './references.ts';
+import { findService, type Report, RouteIndex, ServiceIndex } from './references.ts';
 import { checkGrpcRoute } from './semantics-grpc-route.ts';
 import { checkHttpRoute } from './semantics-http-route.ts';
 import { checkTrafficPolicy, checkTrafficSettings } from './semantics-traffic-policy.ts';
@@ -21,6 +21,11 @@ export function checkMesh(located: readonly LocatedObject[]): Problem[] {
   const problems: Problem[] = [];
   const services = new ServiceIndex(
     located.flatMap(({ object }) => (object.kind === 'Service' ? [object] : [])),
+  );
+  const routes = new RouteIndex(
+    located.flatMap(({ object }) =>
+      object.kind === 'HTTPRoute' || object.kind === 'GRPCRoute' ? [object] : [],
+    ),
   );
   const first = new Map<ObjectKey, LocatedObject>();
   const unique: UniqueChecks = { meshConfig: null, trafficPolicyOf: new Map() };
@@ -48,7 +53,7 @@ export function checkMesh(located: readonly LocatedObject[]): Problem[] {
         checkWorkload(object, services, report);
         break;
       case 'TrafficPolicy':
-        checkTrafficPolicy(object, key, services, unique.trafficPolicyOf, report);
+        checkTrafficPolicy(object, key, { services, routes }, unique.trafficPolicyOf, report);
         break;
       case 'AuthorizationPolicy':
         checkAuthorizationPolicy(object, services, report);

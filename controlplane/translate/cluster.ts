@@ -11,11 +11,8 @@ import type {
 } from '../../proto/gen/types.ts';
 import type { JsonValue } from '../../proto/plain.ts';
 import type { ProxyNode, ServiceNode } from '../graph/graph.ts';
-import type {
-  ErrorRatioSettings,
-  OutlierSettings,
-  TrafficPolicySettings,
-} from '../model/defaults.ts';
+import type { OutlierSettings, TrafficPolicySettings } from '../model/defaults.ts';
+import { errorRatioBreaker } from './error-ratio.ts';
 import { translateHealthCheck } from './health-check.ts';
 import { applicationHttp2, peerHttp2 } from './http2.ts';
 import { inboundCluster, outboundCluster } from './names.ts';
@@ -168,31 +165,11 @@ function ownOptions({ retries, circuitBreakers, outlierDetection }: TrafficPolic
   return {
     metadata: {
       ...(Object.keys(options).length === 0 ? {} : { filter_metadata: options }),
-      ...(errorRatio === null ? {} : { typed_filter_metadata: errorRatioBreaker(errorRatio) }),
+      ...(errorRatio === null
+        ? {}
+        : { typed_filter_metadata: errorRatioBreaker(errorRatio.scope, errorRatio) }),
     },
   };
-}
-
-const BREAKER = 'remora.extensions.error_ratio_breaker.v1.ErrorRatioBreaker';
-
-function errorRatioBreaker(
-  settings: ErrorRatioSettings,
-): NonNullable<MetadataProto['typed_filter_metadata']> {
-  const { scope, thresholdPercent, minimumRequests, windowMs, openForMs, probes } = settings;
-  const key =
-    scope === 'SERVICE' ? 'remora.error_ratio_breaker' : 'remora.host_error_ratio_breaker';
-  // Of a type that it does not know Envoy takes an Any in binary, and a TypedStruct in JSON, too.
-  const breaker = {
-    type_url: `type.googleapis.com/${BREAKER}`,
-    value: {
-      error_percent_threshold: { value: thresholdPercent },
-      minimum_requests: minimumRequests,
-      window: `${windowMs / 1000}s`,
-      open_time: `${openForMs / 1000}s`,
-      max_probes: probes,
-    },
-  };
-  return { [key]: packAny('xds.type.v3.TypedStruct', breaker) };
 }
 
 function outlierDetection(settings: OutlierSettings): OutlierDetectionProto {

@@ -19,7 +19,9 @@ import type {
 import { durationMs } from '../model/duration.ts';
 import type { HttpRouteMatch } from '../model/kinds/http-route.ts';
 import type { HeaderModifier } from '../model/kinds/route-parts.ts';
+import type { ServiceProtocol } from '../model/kinds/service.ts';
 import type { HashOn } from '../model/kinds/traffic-policy.ts';
+import { errorRatioBreaker } from './error-ratio.ts';
 import { domainsOf, OUTBOUND_ROUTES, outboundCluster } from './names.ts';
 import { retryVariants } from './retry.ts';
 import { translateMatch, translatePathRewrite } from './route-match.ts';
@@ -49,13 +51,14 @@ function virtualHost(service: ServiceNode, namespace: string): VirtualHostProto 
 }
 
 /** The route of a service that no HTTPRoute is attached to. */
-function wholeService(service: ServiceNode): RouteNode {
+function wholeService(service: ServiceNode): Omit<RouteNode, 'rule'> {
   return {
     name: 'default',
     match: {},
     isGrpc: false,
     requestHeaders: null,
     responseHeaders: null,
+    policy: { ...service.policy, errorRatio: null },
     action: {
       kind: 'forward',
       backends: [
@@ -77,10 +80,15 @@ function wholeService(service: ServiceNode): RouteNode {
   };
 }
 
-function forwardRoutes(route: RouteNode, action: ForwardNode, service: ServiceNode): RouteProto[] {
+function forwardRoutes(
+  route: Omit<RouteNode, 'rule'>,
+  action: ForwardNode,
+  service: ServiceNode,
+): RouteProto[] {
+  const { retries, requestTimeoutMs, idleTimeoutMs, errorRatio } = route.policy;
   // gRPC knows no safe methods: every call is a POST.
   const method = route.match.method ?? (service.protocol === 'GRPC' ? 'POST' : undefined);
-  const variants = retryVariants(service.policy.retries, action, method);
+  const variants = retryVariants(retries, action, method);
   return variants.map(({ policy, safeMethodsOnly, mayHedge }) => ({
     name: safeMethodsOnly ? `${route.name}/safe-methods` : route.name,
     match: translateMatch(route, safeMethodsOnly),
@@ -88,17 +96,16 @@ function forwardRoutes(route: RouteNode, action: ForwardNode, service: ServiceNo
       ...destination(action.backends),
       ...rewriteOf(action, route.match),
       ...mirrorsOf(action),
-      timeout: duration(action.requestTimeoutMs ?? service.policy.requestTimeoutMs),
-      ...(service.policy.idleTimeoutMs === null
-        ? {}
-        : { idle_timeout: duration(service.policy.idleTimeoutMs) }),
-      ...maxStreamDuration(service),
+      timeout: duration(action.requestTimeoutMs ?? requestTimeoutMs),
+      ...(idleTimeoutMs === null ? {} : { idle_timeout: duration(idleTimeoutMs) }),
+      ...maxStreamDuration(service.protocol, route.policy.maxStreamDurationMs),
       ...(policy === null ? {} : { retry_policy: policy }),
-      ...(mayHedge && service.policy.retries.hedge
-        ? { hedge_policy: { hedge_on_per_try_timeout: true } }
-        : {}),
+      ...(mayHedge && retries.hedge ? { hedge_policy: { hedge_on_per_try_timeout: true } } : {}),
       ...hashPolicy(service.policy.loadBalancing.hashOn),
     },
+    ...(errorRatio === null
+      ? {}
+      : { metadata: { typed_filter_metadata: errorRatioBreaker('ROUTE', errorRatio) } }),
     ...headerMutations(route),
   }));
 }
@@ -128,8 +135,7 @@ function hashPolicy(hashOn: readonly HashOn[]): RouteActionProto {
 }
 
 /** A gRPC call brings its deadline along: the sidecars end it then, also when the callee does not. */
-function maxStreamDuration({ protocol, policy }: ServiceNode): RouteActionProto {
-  const limitMs = policy.maxStreamDurationMs;
+function maxStreamDuration(protocol: ServiceProtocol, limitMs: number): RouteActionProto {
   if (protocol !== 'GRPC' && limitMs === 0) return {};
   return {
     max_stream_duration: {
@@ -195,7 +201,7 @@ const redirectCodes = {
   308: 'PERMANENT_REDIRECT',
 } as const;
 
-function redirectRoute(route: RouteNode, { redirect }: RedirectNode): RouteProto {
+function redirectRoute(route: Omit<RouteNode, 'rule'>, { redirect }: RedirectNode): RouteProto {
   const { scheme, hostname, port, path, statusCode = 302 } = redirect;
   return {
     name: route.name,

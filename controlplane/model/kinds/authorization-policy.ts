@@ -7,7 +7,7 @@ import {
   DnsLabel,
   kindSchema,
   REMORA_API_VERSION,
-  TargetRef,
+  ServiceRef,
 } from '../primitives.ts';
 
 const From = closedObject({
@@ -46,7 +46,7 @@ export const AuthorizationPolicy = kindSchema(
   REMORA_API_VERSION,
   'AuthorizationPolicy',
   closedObject({
-    targetRef: TargetRef,
+    targetRef: ServiceRef,
     /** Any rule that matches allows. Within a rule: one of `from` (default any mesh identity) and one of `to`. */
     rules: Type.Array(
       closedObject({

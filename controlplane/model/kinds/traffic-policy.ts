@@ -1,17 +1,18 @@
-// TrafficPolicy: how callers' sidecars treat one Service. All fields optional; what is left out comes
-// from MeshConfig.spec.defaults, then from model/defaults.ts. Names of meaning as in Envoy.
+// TrafficPolicy: how callers' sidecars treat one Service, or what one route matches. All fields optional; what is left
+// out comes from the policy of the Service, from MeshConfig.spec.defaults, then from model/defaults.ts. Names of meaning as in Envoy.
 
 import Type, { type Static } from 'typebox';
 import {
   CookieName,
   Count,
   closedObject,
+  DnsLabel,
   DurationText,
   HeaderName,
   kindSchema,
+  ObjectName,
   Percent,
   REMORA_API_VERSION,
-  TargetRef,
 } from '../primitives.ts';
 
 /** retry_on tokens that a policy may name (Envoy: x-envoy-retry-on and x-envoy-retry-grpc-on). */
@@ -115,7 +116,7 @@ const settings = {
           /** No call goes out for so long; then some try whether it is better. */
           openFor: Type.Optional(DurationText),
           probes: Type.Optional(Type.Integer({ minimum: 1, maximum: 255 })),
-          /** Of all calls to the Service (default), or of each instance for itself. */
+          /** Of all calls to the Service (default), or of each instance for itself. A route has one for its own calls. */
           scope: Type.Optional(Type.Enum(['SERVICE', 'INSTANCE'])),
         }),
       ),
@@ -217,6 +218,15 @@ const HealthCheck = closedObject({
   healthyThreshold: Type.Optional(Count),
 });
 export type HealthCheck = Static<typeof HealthCheck>;
+
+/** In the policy's own namespace (Gateway API policy shape). */
+const TargetRef = closedObject({
+  group: Type.Optional(Type.Enum(['', 'remora.dev', 'gateway.networking.k8s.io'])),
+  kind: Type.Enum(['Service', 'HTTPRoute', 'GRPCRoute']),
+  name: ObjectName,
+  /** Of a route: the name of one of its rules; default: all of them. */
+  sectionName: Type.Optional(DnsLabel),
+});
 
 export const TrafficPolicy = kindSchema(
   REMORA_API_VERSION,
