@@ -32,6 +32,9 @@ export function explainChoice(
     LEAST_REQUEST: `of ${choiceCount} drawn at random, the one with the fewest calls under way (LEAST_REQUEST)`,
     ROUND_ROBIN: 'one after the other, by weight (ROUND_ROBIN)',
     RANDOM: 'any, at random (RANDOM)',
+    CLIENT_SIDE_WEIGHTED_ROUND_ROBIN:
+      'one after the other, by what their load reports say that they can take; without reports all alike (CLIENT_SIDE_WEIGHTED_ROUND_ROBIN)',
+    PEAK_EWMA: `of ${choiceCount} drawn at random, the one with the least cost by its answer times and calls under way (PEAK_EWMA; Envoys: LEAST_REQUEST)`,
     CONSISTENT_HASH: `always the same for the same ${hashOn.map(hashText).join(', else ')}; without any, one at random (MAGLEV)`,
   };
   return {

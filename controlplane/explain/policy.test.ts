@@ -97,6 +97,33 @@ spec:
   assert.ok(lines.includes(`${said} [route default/orders]`), lines.join('\n'));
 });
 
+test('what holds for one route or rule alone is said, with the policy that says it', () => {
+  const policy = (name: string, rest: string) => `---
+apiVersion: remora.dev/v1
+kind: TrafficPolicy
+metadata: {name: ${name}}
+spec: {targetRef: ${rest}}
+`;
+  const text = `${service}---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: orders}
+spec:
+  parentRefs: [{kind: Service, name: orders}]
+  rules:
+    - {name: search, matches: [{path: {value: /search}}, {path: {value: /find}}], backendRefs: [{name: orders}]}
+    - {backendRefs: [{name: orders}]}
+${policy('slow', '{kind: HTTPRoute, name: orders}, timeouts: {request: 40s}, retries: {retryOn: [5xx]}')}${policy(
+  'search',
+  '{kind: HTTPRoute, name: orders, sectionName: search}, retries: {attempts: 0}, circuitBreakers: {errorRatio: {}}',
+)}`;
+  const lines = section(text, 'A call that fails').filter((line) => line.startsWith('rule '));
+  assert.deepEqual(lines, [
+    'rule 0 (search): whole call 40s; when 50 % of its calls fail within 10s (of 20 at least), they are answered with 503 at once, flag ERB, for 5s; then 3 calls must go well; not tried again; tried again when it is answered with 5xx or not at all [TrafficPolicy default/slow, TrafficPolicy default/search]',
+    'rule 1: whole call 40s; tried again when it is answered with 5xx or not at all [TrafficPolicy default/slow]',
+  ]);
+});
+
 test('balancing, dry runs and hedging are said', () => {
   const text = `${service}---
 apiVersion: remora.dev/v1

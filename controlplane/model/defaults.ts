@@ -3,7 +3,12 @@
 import { durationMs } from './duration.ts';
 import type { MeshConfig } from './kinds/mesh-config.ts';
 import type { ServiceProtocol } from './kinds/service.ts';
-import type { HashOn, HealthCheck, TrafficSettings } from './kinds/traffic-policy.ts';
+import type {
+  balancingPolicies,
+  HashOn,
+  HealthCheck,
+  TrafficSettings,
+} from './kinds/traffic-policy.ts';
 
 export const DEFAULT_TRUST_DOMAIN = 'remora.local';
 export const DEFAULT_OUTBOUND_PORT = 15001;
@@ -51,7 +56,7 @@ export interface TrafficPolicySettings {
   };
   readonly outlierDetection: OutlierSettings | null;
   readonly loadBalancing: {
-    readonly policy: 'LEAST_REQUEST' | 'ROUND_ROBIN' | 'RANDOM' | 'CONSISTENT_HASH';
+    readonly policy: (typeof balancingPolicies)[number];
     readonly choiceCount: number;
     /** Empty unless CONSISTENT_HASH. */
     readonly hashOn: readonly HashOn[];

@@ -76,11 +76,11 @@ describe('reading documents', () => {
     const at = 'TrafficPolicy default/Orders';
     assert.deepEqual(problemsOf(text), [
       `shop.yaml:4:9 ${at} metadata.name: must be a DNS name (labels of a-z, 0-9 and inner -, joined by dots), not "Orders"`,
-      `shop.yaml:6:21 ${at} spec.targetRef.kind: must be Service, not "Servce"`,
+      `shop.yaml:6:21 ${at} spec.targetRef.kind: must be one of Service, HTTPRoute, GRPCRoute; not "Servce"`,
       `shop.yaml:9:13 ${at} spec.timeouts.conect: unknown field; did you mean connect?`,
       `shop.yaml:8:14 ${at} spec.timeouts.request: must be a duration such as 250ms, 15s or 1h30m, not "5 seconds"`,
       `shop.yaml:10:42 ${at} spec.outlierDetection.maxEjectionPercent: must be <= 100 (got 101)`,
-      `shop.yaml:11:27 ${at} spec.loadBalancing.policy: must be one of LEAST_REQUEST, ROUND_ROBIN, RANDOM, CONSISTENT_HASH; not "MAGLEV"`,
+      `shop.yaml:11:27 ${at} spec.loadBalancing.policy: must be one of LEAST_REQUEST, ROUND_ROBIN, RANDOM, CONSISTENT_HASH, CLIENT_SIDE_WEIGHTED_ROUND_ROBIN, PEAK_EWMA; not "MAGLEV"`,
     ]);
   });
 

@@ -123,7 +123,7 @@ function checkLoadBalancing(
     );
   }
   if (slowStart === undefined) return;
-  if (policy === 'RANDOM' || policy === 'CONSISTENT_HASH') {
+  if (policy !== undefined && policy !== 'LEAST_REQUEST' && policy !== 'ROUND_ROBIN') {
     const fitting = 'goes with policy LEAST_REQUEST or ROUND_ROBIN';
     report([...path, 'slowStart'], `${fitting}, not with ${policy}`);
   } else if (durationMs(slowStart) === 0) report([...path, 'slowStart'], 'must be more than 0');

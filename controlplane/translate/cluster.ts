@@ -15,6 +15,7 @@ import type { OutlierSettings, TrafficPolicySettings } from '../model/defaults.t
 import { errorRatioBreaker } from './error-ratio.ts';
 import { translateHealthCheck } from './health-check.ts';
 import { applicationHttp2, peerHttp2 } from './http2.ts';
+import { translateLoadBalancing } from './load-balancing.ts';
 import { inboundCluster, outboundCluster } from './names.ts';
 import { upstreamTls } from './tls.ts';
 import { adsSource, BUFFER_LIMIT_BYTES, duration, socketAddress, wrapped } from './well-known.ts';
@@ -46,7 +47,7 @@ function outbound(service: ServiceNode, version: string | null): ClusterProto {
     eds_cluster_config: { eds_config: adsSource, service_name: name },
     connect_timeout: duration(policy.connectTimeoutMs),
     per_connection_buffer_limit_bytes: wrapped(BUFFER_LIMIT_BYTES),
-    ...loadBalancing(policy),
+    ...translateLoadBalancing(policy.loadBalancing),
     circuit_breakers: circuitBreakers(service),
     ...(policy.outlierDetection === null
       ? {}
@@ -90,28 +91,6 @@ export function translateInboundCluster(proxy: ProxyNode): ClusterProto {
     },
     typed_extension_protocol_options: httpOptions(applicationOptions(proxy.service)),
   };
-}
-
-function loadBalancing(policy: TrafficPolicySettings): Partial<ClusterProto> {
-  const { policy: name, choiceCount, slowStartMs } = policy.loadBalancing;
-  const slowStart =
-    slowStartMs === 0 ? {} : { slow_start_config: { slow_start_window: duration(slowStartMs) } };
-  switch (name) {
-    case 'LEAST_REQUEST':
-      return {
-        lb_policy: name,
-        least_request_lb_config: { choice_count: wrapped(choiceCount), ...slowStart },
-      };
-    case 'ROUND_ROBIN':
-      return {
-        lb_policy: name,
-        ...(slowStartMs === 0 ? {} : { round_robin_lb_config: slowStart }),
-      };
-    case 'CONSISTENT_HASH':
-      return { lb_policy: 'MAGLEV' };
-    default:
-      return { lb_policy: name };
-  }
 }
 
 function circuitBreakers({ policy, protocol }: ServiceNode): CircuitBreakersProto {

@@ -12,10 +12,11 @@ const keyOf = {
   ROUTE: 'remora.error_ratio_breaker',
 };
 
-/** `SERVICE` and `INSTANCE` go into a cluster, `ROUTE` into a route. */
+/** `SERVICE` and `INSTANCE` go into a cluster, `ROUTE` into a route; routes of one `name` have one breaker together. */
 export function errorRatioBreaker(
   scope: keyof typeof keyOf,
   settings: Omit<ErrorRatioSettings, 'scope'>,
+  name?: string,
 ): NonNullable<MetadataProto['typed_filter_metadata']> {
   const { thresholdPercent, minimumRequests, windowMs, openForMs, probes } = settings;
   // Of a type that it does not know Envoy takes an Any in binary, and a TypedStruct in JSON, too.
@@ -27,6 +28,7 @@ export function errorRatioBreaker(
       window: `${windowMs / 1000}s`,
       open_time: `${openForMs / 1000}s`,
       max_probes: probes,
+      ...(name === undefined ? {} : { name }),
     },
   };
   return { [keyOf[scope]]: packAny('xds.type.v3.TypedStruct', breaker) };

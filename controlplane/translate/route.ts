@@ -105,9 +105,18 @@ function forwardRoutes(
     },
     ...(errorRatio === null
       ? {}
-      : { metadata: { typed_filter_metadata: errorRatioBreaker('ROUTE', errorRatio) } }),
+      : {
+          metadata: {
+            typed_filter_metadata: errorRatioBreaker('ROUTE', errorRatio, ruleOf(route.name)),
+          },
+        }),
     ...headerMutations(route),
   }));
+}
+
+/** All matches and methods of a rule have one breaker. */
+function ruleOf(routeName: string): string {
+  return routeName.slice(0, routeName.lastIndexOf('/'));
 }
 
 /** The first that a call has decides. */

@@ -47,3 +47,17 @@ test('a route has one with memory that all workers share', () => {
   const memory = data.virtualHosts[0]?.routes[0]?.breaker?.memory;
   assert.equal(memory?.byteLength, BREAKER_WORDS * 4);
 });
+
+test('routes that say the same name have one together', () => {
+  const routes = ['', 'a', 'a', 'b'].map(
+    (name) =>
+      `{match: {prefix: /}, route: {cluster: c}, ${metadata('remora.error_ratio_breaker', `, name: "${name}"`)}}`,
+  );
+  const text = `{name: r, virtual_hosts: [{name: v, domains: ["*"], routes: [${routes.join()}]}]}`;
+  const data = compiledData('route', text) as RouteConfigData; // as above
+  const memories = data.virtualHosts[0]?.routes.map(({ breaker }) => breaker?.memory);
+  assert.equal(memories?.[1], memories?.[2]);
+  assert.equal(new Set(memories).size, 3);
+  const named = cluster('remora.error_ratio_breaker', ', name: a');
+  assert.match(resourceErrors('cluster', named).join(), /breaker"\]\.name: goes with a route/);
+});

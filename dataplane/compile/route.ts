@@ -8,14 +8,9 @@ import type {
   VirtualHostProto,
 } from '../../proto/gen/types.ts';
 import { wrapperOr } from '../../proto/well-known.ts';
-import {
-  BREAKER_WORDS,
-  ROUTE_BREAKER_MEMORY,
-  type RouteBreakerData,
-} from '../api/config/error-ratio-breaker.ts';
 import type { RouteConfigData, RouteData, VirtualHostData } from '../api/config/route.ts';
 import { type Compilation, mapItems } from './compilation.ts';
-import { BREAKER_KEY, compileErrorRatioBreaker } from './error-ratio-breaker.ts';
+import { compileRouteBreaker } from './error-ratio-breaker.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
 import { compileHedge } from './hedge.ts';
 import { headerName } from './matchers.ts';
@@ -145,7 +140,7 @@ function compileRoute(
   const { compilation } = scope;
   return {
     name: route.name ?? '',
-    breaker: compileBreaker(route, path, compilation, configName),
+    breaker: compileRouteBreaker(route, path, compilation, configName),
     match: compileRouteMatch(route.match, `${path}.match`, compilation),
     action: compileRouteAction(route, path, scope),
     requestHeaders: compileHeaderMutations('request', route, path, compilation),
@@ -164,18 +159,4 @@ function compileRoute(
 /** A UInt64Value, whose plain form is a text where a number does not hold it. */
 function bytesOr(limit: RouteProto['request_body_buffer_limit']): number | null {
   return limit === undefined ? null : Number(limit.value);
-}
-
-function compileBreaker(
-  route: RouteProto,
-  path: string,
-  compilation: Compilation,
-  configName: string,
-): RouteBreakerData | null {
-  const data = compileErrorRatioBreaker(route.metadata, BREAKER_KEY, path, compilation);
-  if (data === null) return null;
-  // A route that stays where it was keeps its breaker's state through updates. The admin interface shows the name.
-  const name = route.name ?? '';
-  const key = `${ROUTE_BREAKER_MEMORY}${configName} ${name === '' ? path : name}`;
-  return { ...data, memory: compilation.context.sharedMemory(BREAKER_WORDS * 4, key) };
 }

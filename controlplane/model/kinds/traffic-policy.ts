@@ -33,6 +33,17 @@ export const retryOnTokens = [
   'unavailable',
 ] as const;
 
+export const balancingPolicies = [
+  'LEAST_REQUEST',
+  'ROUND_ROBIN',
+  'RANDOM',
+  'CONSISTENT_HASH',
+  /** By the ORCA load reports in answers. */
+  'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN',
+  /** By the answer times of late; Envoys take LEAST_REQUEST instead. */
+  'PEAK_EWMA',
+] as const;
+
 /** Bytes of a flow-control window: RFC 9113 6.9.1 and Envoy's lower bound. */
 const WindowSize = Type.Integer({ minimum: 65_535, maximum: 2_147_483_647 });
 
@@ -170,10 +181,8 @@ const settings = {
   ),
   loadBalancing: Type.Optional(
     closedObject({
-      policy: Type.Optional(
-        Type.Enum(['LEAST_REQUEST', 'ROUND_ROBIN', 'RANDOM', 'CONSISTENT_HASH']),
-      ),
-      /** Of LEAST_REQUEST: instances compared per pick. */
+      policy: Type.Optional(Type.Enum([...balancingPolicies])),
+      /** Of LEAST_REQUEST and PEAK_EWMA: instances compared per pick. */
       choiceCount: Type.Optional(Type.Integer({ minimum: 2, maximum: 100 })),
       /** Of CONSISTENT_HASH: the first of them that a call has chooses its instance. */
       hashOn: Type.Optional(Type.Array(HashOn, { minItems: 1, maxItems: 8 })),

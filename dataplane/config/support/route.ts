@@ -149,6 +149,7 @@ export const routeSupport: SupportGroup = {
       'window',
       'open_time',
       'max_probes',
+      'name',
     ),
     [`${route}.RedirectAction`]: fields(
       'https_redirect',
