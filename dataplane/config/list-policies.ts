@@ -97,7 +97,8 @@ function forceLocalZone(zone: LocalityLbConfigZoneAwareLbConfigProto): number | 
   return zone.force_locality_direct_routing === true ? 1 : null;
 }
 
-function compileSlowStart(
+/** Null = there is none. */
+export function compileSlowStart(
   config: ClusterSlowStartConfigProto | undefined,
   compilation: Compilation,
 ): SlowStartData | null {

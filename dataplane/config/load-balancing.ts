@@ -160,7 +160,11 @@ function compilePolicy(
       return compileOverrideHost(config, fallback, path, compilation);
     }
     case `${policies}.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin`:
-      return compileClientSideWeights(message as ClientSideWeightedRoundRobinProto);
+      return compileClientSideWeights(
+        message as ClientSideWeightedRoundRobinProto,
+        path,
+        compilation,
+      );
     case `${policies}.wrr_locality.v3.WrrLocality`: {
       const { endpoint_picking_policy: list = {} } = message as WrrLocalityProto;
       const at = `${path}.endpoint_picking_policy`;

@@ -59,6 +59,8 @@ test('client-side weighted round robin has the defaults of Envoy', () => {
     weightUpdatePeriodMs: 1000,
     errorUtilizationPenalty: 0,
     metricNames: [],
+    slowStart: null,
+    outOfBand: null,
     locality: defaultZoneAware,
   });
   const body = `{"@type": ${CSWRR}, blackout_period: 1s, weight_update_period: 0.05s, metric_names_for_computing_utilization: [named_metrics.a]}`;
@@ -68,9 +70,32 @@ test('client-side weighted round robin has the defaults of Envoy', () => {
   assert.deepEqual(policy.metricNames, ['named_metrics.a']);
 });
 
-test('out-of-band reports are refused by name', () => {
-  const body = `{"@type": ${CSWRR}, enable_oob_load_report: true}`;
-  assert.match(errorsOf(body).join(), /enable_oob_load_report/);
+test('out-of-band reports and slow start have the defaults of Envoy', () => {
+  const of = (rest: string) => {
+    const policy = policyOf(`{"@type": ${CSWRR}, ${rest}}`);
+    return policy.kind === 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN' ? policy : null;
+  };
+  assert.equal(of('enable_oob_load_report: false, oob_reporting_period: 1s')?.outOfBand, null);
+  assert.deepEqual(of('enable_oob_load_report: true')?.outOfBand, {
+    periodMs: 10_000,
+    port: null,
+    authority: '',
+  });
+  const where = 'oob_reporting_period: 2s, oob_reporting_config: {port_value: 9, authority: a}';
+  assert.deepEqual(of(`enable_oob_load_report: true, ${where}`)?.outOfBand, {
+    periodMs: 2000,
+    port: 9,
+    authority: 'a',
+  });
+  assert.deepEqual(of('slow_start_config: {slow_start_window: 5s}')?.slowStart, {
+    windowMs: 5000,
+    aggression: 1,
+    minWeightPercent: 10,
+  });
+  const zero = `{"@type": ${CSWRR}, enable_oob_load_report: true, oob_reporting_period: 0s}`;
+  assert.match(errorsOf(zero).join(), /oob_reporting_period: must be more than 0/);
+  const match = `{"@type": ${CSWRR}, oob_reporting_config: {transport_socket_match_criteria: {a: b}}}`;
+  assert.match(errorsOf(match).join(), /transport_socket_match_criteria/);
 });
 
 test('under wrr_locality, localities count by their weights', () => {

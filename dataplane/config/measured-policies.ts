@@ -7,16 +7,20 @@ import {
   defaultRoundRobin,
   defaultZoneAware,
   type LoadBalancingData,
+  type OutOfBandReportsData,
   type PeakEwmaData,
 } from '../api/config/load-balancing.ts';
 import type { Compilation } from '../compile/compilation.ts';
+import { compileSlowStart } from './list-policies.ts';
 
 /** Envoy: values below are taken for it. */
 const MIN_WEIGHT_UPDATE_MS = 100;
+const DEFAULT_REPORTING_PERIOD_MS = 10_000;
 
-/** Reports out of responses; out-of-band ones were refused by the support table. */
 export function compileClientSideWeights(
   config: ClientSideWeightedRoundRobinProto,
+  path: string,
+  compilation: Compilation,
 ): ClientSideWeightedRoundRobinData {
   return {
     kind: 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN',
@@ -28,8 +32,23 @@ export function compileClientSideWeights(
     ),
     errorUtilizationPenalty: wrapperOr(config.error_utilization_penalty, 0),
     metricNames: config.metric_names_for_computing_utilization ?? [],
+    slowStart: compileSlowStart(config.slow_start_config, compilation),
+    outOfBand: wrapperOr(config.enable_oob_load_report, false)
+      ? compileOutOfBand(config, path, compilation)
+      : null,
     locality: defaultZoneAware,
   };
+}
+
+function compileOutOfBand(
+  { oob_reporting_period: period, oob_reporting_config: where }: ClientSideWeightedRoundRobinProto,
+  path: string,
+  compilation: Compilation,
+): OutOfBandReportsData {
+  const periodMs = durationMsOr(period, DEFAULT_REPORTING_PERIOD_MS);
+  if (periodMs <= 0) compilation.fail(`${path}.oob_reporting_period`, 'must be more than 0');
+  const port = where?.port_value ?? 0;
+  return { periodMs, port: port === 0 ? null : port, authority: where?.authority ?? '' };
 }
 
 /** WrrLocality: localities by their weights, then hosts by `child`. Only this one child, as in Envoy. */

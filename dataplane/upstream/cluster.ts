@@ -417,7 +417,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
   createHost(placed: PlacedHost): UpstreamHost {
     const slot = this.#parts.chunks.ref(placed);
     const { outlierDetection, name, loadBalancing } = this.config;
-    const meter = createMeter(loadBalancing, this.#parts.clock);
+    const meter = createMeter(loadBalancing, slot, this.#parts.clock);
     if (outlierDetection === null)
       return new UpstreamHost(placed, slot, idleMonitor, meter, this.#context);
     const address = placed.identity ?? formatAddress({ ip: placed.address, port: placed.port });

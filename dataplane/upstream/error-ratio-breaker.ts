@@ -14,7 +14,7 @@
 
 import { BREAKER_WORDS, type ErrorRatioBreakerData } from '../api/config/error-ratio-breaker.ts';
 import type { Breaker } from '../api/host.ts';
-import type { SlotRef } from './shared-state.ts';
+import { elapsedMs, type SlotRef, timeWord } from './shared-state.ts';
 
 const State = { Closed: 0, Open: 1, HalfOpen: 2 } as const;
 const STATE_MASK = 3;
@@ -23,9 +23,6 @@ const SUCCEEDED_AT = 10;
 const GENERATION_AT = 18;
 const COUNT_MASK = 0xff;
 const GENERATION_MASK = 0x3fff;
-
-/** What is more is a time ahead of ours: by less than a minute, whatever a thread is held up by. */
-const MOST_ELAPSED_MS = 2 ** 32 - 60_000;
 
 const Word = { State: 0, Since: 1, OpenTime: 2, Requests: 3, Failures: 4, Window: 5 } as const;
 const QUARTERS = 4;
@@ -193,8 +190,7 @@ export class ErrorRatioBreaker implements Breaker {
   }
 
   #store(word: number, value: number): void {
-    // Whole, and its low 32 bits.
-    Atomics.store(this.#words, this.#base + word, Math.trunc(value) | 0);
+    Atomics.store(this.#words, this.#base + word, timeWord(value));
   }
 
   #swap(from: number, to: number): boolean {
@@ -264,10 +260,4 @@ function generationOf(word: number): number {
 
 function isProbeOf(word: number, token: number): boolean {
   return (word & STATE_MASK) === State.HalfOpen && generationOf(word) + 1 === token;
-}
-
-/** Right for 49 days. 0 where another thread wrote `since` after this one had read its clock. */
-function elapsedMs(since: number, nowMs: number): number {
-  const elapsed = ((Math.trunc(nowMs) | 0) - since) >>> 0;
-  return elapsed > MOST_ELAPSED_MS ? 0 : elapsed;
 }

@@ -8,18 +8,20 @@
 //                 | 5 consecutive_local_origin_failure | 6 health flags |
 //                 | 7 successes | 8 failures | 9 local-origin successes | 10 local-origin failures |   this interval
 //                 | 11 said to be degraded | 12, 13 healthy since | 14, 15 unused |
-//                 | 16..31 error-ratio breaker (error-ratio-breaker.ts) |
+//                 | 16..28 error-ratio breaker (error-ratio-breaker.ts) | 29..31 load report (lb/measured/reported-weight.ts) |
 //   cluster slot  | 0 users | 1 health epoch | 2 has had traffic | 3 unused |
 //                 | 4 connections | 5 pending | 6 requests | 7 retries |      priority DEFAULT
 //                 | 8 connections | 9 pending | 10 requests | 11 retries |    priority HIGH
 //                 | 12 connection pools DEFAULT | 13 connection pools HIGH | 14..15 unused |
-//                 | 16..31 error-ratio breaker |
+//                 | 16..28 error-ratio breaker | 29..31 unused |
 //
 // `users` counts the objects of workers that may still write to the slot; main gives a slot to somebody
 // else only when nobody does. The health epoch changes after any flag of the cluster's hosts has changed.
 
 const SLOT_WORDS = 32;
 const BREAKER_AT = 16;
+/** What is more is a time ahead of ours: by less than a minute, whatever a thread is held up by. */
+const MOST_ELAPSED_MS = 2 ** 32 - 60_000;
 /** A half of a time: below what is negative in 32 bits. */
 const WORD_RANGE = 2 ** 31;
 /** 128 KiB per chunk: small meshes have one, and a page that nobody wrote to costs nothing. */
@@ -43,6 +45,9 @@ export const HostWord = {
   /** Two halves of a time in ms: see writeHealthySince. */
   HealthySinceHigh: 12,
   HealthySinceLow: 13,
+  ReportedWeight: 29,
+  ReportedSince: 30,
+  ReportedAt: 31,
 } as const;
 export type HostWord = (typeof HostWord)[keyof typeof HostWord];
 
@@ -156,6 +161,17 @@ export function writeHealthySince(slot: SlotRef, machineMs: number): void {
 export function readHealthySince(slot: SlotRef): number {
   const high = readWord(slot, HostWord.HealthySinceHigh);
   return high * WORD_RANGE + readWord(slot, HostWord.HealthySinceLow);
+}
+
+/** A time in one word, its low 32 bits, for elapsedMs. `nowMs`: Clock.machineMs. */
+export function timeWord(nowMs: number): number {
+  return Math.trunc(nowMs) | 0;
+}
+
+/** Since a timeWord. Right for 49 days; 0 where another thread wrote it after this one had read its clock. */
+export function elapsedMs(since: number, nowMs: number): number {
+  const elapsed = (timeWord(nowMs) - since) >>> 0;
+  return elapsed > MOST_ELAPSED_MS ? 0 : elapsed;
 }
 
 /** Announces (+1) or ends (-1) the use of a slot by one object of this thread. */

@@ -18,7 +18,7 @@ export interface RouteBreakerData extends ErrorRatioBreakerData {
 }
 
 /** 32-bit words of one breaker. */
-export const BREAKER_WORDS = 16;
+export const BREAKER_WORDS = 13;
 
 /** What the keys of routes' memory begin with (CompileContext.sharedMemory). */
 export const ROUTE_BREAKER_MEMORY = 'error-ratio breaker of route ';

@@ -174,7 +174,7 @@ export interface MetadataKeyData {
 /** Policies that measure hosts by their responses (upstream/lb/measured). */
 export type MeasuredPolicyData = ClientSideWeightedRoundRobinData | PeakEwmaData;
 
-/** load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin, by reports in responses. */
+/** load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin. */
 export interface ClientSideWeightedRoundRobinData {
   readonly kind: 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN';
   /** Reports must have come for so long; default 10 000. */
@@ -187,8 +187,21 @@ export interface ClientSideWeightedRoundRobinData {
   readonly errorUtilizationPenalty: number;
   /** `named_metrics.<key>` and the like: the utilization where there is no application_utilization. */
   readonly metricNames: readonly string[];
+  readonly slowStart: SlowStartData | null;
+  /** Null = reports come with responses only. */
+  readonly outOfBand: OutOfBandReportsData | null;
   /** The default one; locality-weighted under load_balancing_policies.wrr_locality.v3.WrrLocality. */
   readonly locality: LocalityLbData;
+}
+
+/** Streams of load reports from each host: OpenRcaService. */
+export interface OutOfBandReportsData {
+  /** What hosts are asked for; > 0, default 10 000. */
+  readonly periodMs: number;
+  /** Null = where the host serves requests. */
+  readonly port: number | null;
+  /** '' = the host's name, or what there is instead. */
+  readonly authority: string;
 }
 
 /** remora.load_balancing_policies.peak_ewma.v1.PeakEwma */

@@ -24,10 +24,16 @@ export const listPolicies: Readonly<Record<string, MessageSupport>> = {
     enable_full_scan: { only: [false], note: 'deprecated: use selection_method' },
   },
   [`${policies}.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin`]: {
-    enable_oob_load_report: { only: [false], note: 'reports come with responses' },
-    ...fields('blackout_period', 'weight_expiration_period', 'weight_update_period'),
+    ...fields('enable_oob_load_report', 'oob_reporting_period', 'oob_reporting_config'),
+    ...fields(
+      'slow_start_config',
+      'blackout_period',
+      'weight_expiration_period',
+      'weight_update_period',
+    ),
     ...fields('error_utilization_penalty', 'metric_names_for_computing_utilization'),
   },
+  [`${policies}.common.v3.OrcaOobReportingConfig`]: fields('port_value', 'authority'),
   [`${policies}.wrr_locality.v3.WrrLocality`]: {
     endpoint_picking_policy: { note: 'ClientSideWeightedRoundRobin, as in Envoy' },
   },

@@ -5,7 +5,7 @@ import type { PrioritySet } from './host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from './load-balancer.ts';
 import { createPicker, type ListPolicyData } from './pickers.ts';
 import { PriorityBalancer } from './priority-balancer.ts';
-import { SlowStart } from './slow-start.ts';
+import { activeSlowStart } from './slow-start.ts';
 
 export function createListBalancer(
   data: ListPolicyData,
@@ -13,13 +13,10 @@ export function createListBalancer(
   parts: LoadBalancerParts,
 ): LoadBalancer {
   const slowStart =
-    data.kind === 'RANDOM' || data.slowStart === null
-      ? null
-      : new SlowStart(data.slowStart, parts.clock);
-  const active = slowStart?.isAnyIn(hosts.priorities) === true ? slowStart : null;
+    data.kind === 'RANDOM' ? null : activeSlowStart(data.slowStart, hosts, parts.clock);
   return new PriorityBalancer(hosts, parts, {
     locality: data.locality,
     canPeek: data.kind !== 'LEAST_REQUEST',
-    createPicker: (list) => createPicker(data, list, parts.random, active),
+    createPicker: (list) => createPicker(data, list, parts.random, slowStart),
   });
 }

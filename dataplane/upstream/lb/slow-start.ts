@@ -4,7 +4,7 @@
 import type { Clock } from '../../../common/clock.ts';
 import type { SlowStartData } from '../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
-import type { HostLists } from './host-set.ts';
+import type { HostLists, PrioritySet } from './host-set.ts';
 
 const MIN_AGE_MS = 1;
 
@@ -37,4 +37,15 @@ export class SlowStart {
     const grown = this.#exponent === 1 ? age : age ** this.#exponent;
     return Math.max(grown, minWeightPercent / 100);
   }
+}
+
+/** Null = no host of the set is in its window: weights are what they are. */
+export function activeSlowStart(
+  data: SlowStartData | null,
+  { priorities }: PrioritySet,
+  clock: Clock,
+): SlowStart | null {
+  if (data === null) return null;
+  const slowStart = new SlowStart(data, clock);
+  return slowStart.isAnyIn(priorities) ? slowStart : null;
 }

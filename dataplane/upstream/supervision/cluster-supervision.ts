@@ -6,6 +6,7 @@
 import type { ClusterConfig, LoadAssignment } from '../../api/config/cluster.ts';
 import type { StatField } from '../../api/stats.ts';
 import { clusterScope } from '../cluster-stats.ts';
+import { outOfBandPolicy } from '../orca/load-reports.ts';
 import type { OutlierReport } from '../outlier/outlier-event.ts';
 import type { SupervisedParts, SupervisionParts } from './parts.ts';
 import { SupervisedCluster } from './supervised-cluster.ts';
@@ -194,11 +195,15 @@ export class ClusterSupervision {
     if (cluster.config.healthCheck !== null) {
       this.#parts.stats.add(scope, cluster.healthCheckStats);
     }
+    if (outOfBandPolicy(cluster.config.loadBalancing) !== null) {
+      this.#parts.stats.add(scope, cluster.loadReportStats);
+    }
   }
 
   #unregister(cluster: SupervisedCluster): void {
     this.#parts.stats.remove(cluster.stats);
     this.#parts.stats.remove(cluster.outlierStats);
     this.#parts.stats.remove(cluster.healthCheckStats);
+    this.#parts.stats.remove(cluster.loadReportStats);
   }
 }

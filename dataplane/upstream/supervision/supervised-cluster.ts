@@ -22,6 +22,8 @@ import { clearOwnFlags, HealthChecker } from '../health/health-checker.ts';
 import type { Transition } from '../health/interval.ts';
 import { healthOf, isExcludedHost } from '../host.ts';
 import { type HostSummary, type ReportIndex, unrated } from '../host-report.ts';
+import { LoadReportStats } from '../orca/load-report-stats.ts';
+import { LoadReports, outOfBandPolicy } from '../orca/load-reports.ts';
 import { OutlierDetector } from '../outlier/detector.ts';
 import type { OutlierReport } from '../outlier/outlier-event.ts';
 import { OutlierStats } from '../outlier/outlier-stats.ts';
@@ -57,12 +59,14 @@ export class SupervisedCluster {
   readonly stats = new MembershipStats(() => this.#membership());
   readonly outlierStats = new OutlierStats();
   readonly healthCheckStats = new HealthCheckStats();
+  readonly loadReportStats = new LoadReportStats();
   #config: ClusterConfig;
   readonly #parts: SupervisedParts;
   readonly #table: HostTable;
   readonly #merger: UpdateMerger;
   #detector: OutlierDetector | null = null;
   #checker: HealthChecker | null = null;
+  #reports: LoadReports | null = null;
   #dns: DnsDiscovery | null = null;
   #isWarm = false;
   /** Host sets on their way to the workers. */
@@ -94,6 +98,7 @@ export class SupervisedCluster {
     this.stats.warmingState = 1;
     this.#updateDetector();
     this.#updateChecker();
+    this.#updateReports();
   }
 
   get config(): ClusterConfig {
@@ -141,9 +146,10 @@ export class SupervisedCluster {
     this.#isCurrent = false;
     this.#updateDetector();
     this.#updateChecker();
+    this.#updateReports();
     this.#watchHosts();
     this.#checkHosts(new Set());
-    this.#checker?.start();
+    this.#startStreams();
   }
 
   /** A host set from discovery: gives every host its slot and sends the set to the workers. */
@@ -167,7 +173,7 @@ export class SupervisedCluster {
     if (isFirst || isOther || !isSame) {
       this.#updateWorkers(!isFirst && !isOther && moved === 0);
     }
-    this.#checker?.start();
+    this.#startStreams();
     this.#becomeWarm();
   }
 
@@ -182,9 +188,9 @@ export class SupervisedCluster {
     this.#checker?.onImmediateFailure(address);
   }
 
-  /** A secret came: checks that waited for it may begin. */
+  /** A secret came: checks and reports that waited for it may begin. */
   onSecret(): void {
-    this.#checker?.start();
+    this.#startStreams();
   }
 
   /** From a worker. */
@@ -235,6 +241,7 @@ export class SupervisedCluster {
     this.#dns?.close();
     this.#detector?.close();
     this.#checker?.close();
+    this.#reports?.close();
     this.#table.close();
     this.#parts.slots.retire(this.slot);
   }
@@ -295,10 +302,25 @@ export class SupervisedCluster {
   }
 
   #checkHosts(added: ReadonlySet<string>): void {
-    if (this.#checker === null) return;
+    if (this.#checker === null && this.#reports === null) return;
     const { chunks } = this.#parts;
     const hosts = this.#table.hosts().map((host) => ({ host, slot: chunks.ref(host) }));
-    this.#checker.setHosts(hosts, added);
+    this.#checker?.setHosts(hosts, added);
+    this.#reports?.setHosts(hosts);
+  }
+
+  #startStreams(): void {
+    this.#checker?.start();
+    this.#reports?.start();
+  }
+
+  #updateReports(): void {
+    this.#reports?.close();
+    const policy = outOfBandPolicy(this.#config.loadBalancing);
+    this.#reports =
+      policy === null
+        ? null
+        : new LoadReports(this.#config, policy, this.loadReportStats, this.#parts);
   }
 
   /** A host that discovery has dropped stays while its checks pass (Envoy: PENDING_DYNAMIC_REMOVAL). */

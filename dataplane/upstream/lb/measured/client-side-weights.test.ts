@@ -7,13 +7,10 @@ import {
   defaultZoneAware,
 } from '../../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../../host.ts';
-import {
-  ClientSideWeightsPicker,
-  ReportedWeights,
-  WeightMeter,
-  weightOf,
-} from './client-side-weights.ts';
+import { privateSlot } from '../../shared-state.ts';
+import { ClientSideWeightsPicker, ReportedWeights, WeightMeter } from './client-side-weights.ts';
 import { emptyReport } from './orca-report.ts';
+import { ReportedWeight, weightOf } from './reported-weight.ts';
 
 const data: ClientSideWeightedRoundRobinData = {
   kind: 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN',
@@ -22,16 +19,21 @@ const data: ClientSideWeightedRoundRobinData = {
   weightUpdatePeriodMs: 1000,
   errorUtilizationPenalty: 1,
   metricNames: ['named_metrics.queue', 'mem_utilization'],
+  slowStart: null,
+  outOfBand: null,
   locality: defaultZoneAware,
 };
 
 function setUp(count: number) {
   const timers = new FakeTimers();
-  const meters = Array.from({ length: count }, () => new WeightMeter(data, timers.clock));
+  const meters = Array.from(
+    { length: count },
+    () => new WeightMeter(data, privateSlot(), timers.clock),
+  );
   // A picker looks at the meter only.
   const hosts = meters.map((meter) => ({ meter })) as unknown as UpstreamHost[];
   const weights = new ReportedWeights([hosts], data, timers.clock);
-  const picker = new ClientSideWeightsPicker(hosts, weights, seededRandom(1));
+  const picker = new ClientSideWeightsPicker(hosts, weights, seededRandom(1), null);
   const report = (index: number, rps: number, utilization: number) =>
     meters[index]!.onResponseHeaders(200, [
       'endpoint-load-metrics',
@@ -100,11 +102,11 @@ test('weights change once per weight_update_period', () => {
 
 test('reports in trailers count, and nonsense does not', () => {
   const timers = new FakeTimers();
-  const meter = new WeightMeter(data, timers.clock);
+  const meter = new WeightMeter(data, privateSlot(), timers.clock);
   meter.onResponseHeaders(200, ['endpoint-load-metrics', 'nonsense']);
   meter.onResponseTrailers(['endpoint-load-metrics', 'TEXT rps_fractional:10,cpu_utilization:0.5']);
   timers.advance(20_000);
-  assert.equal(meter.validWeight(timers.clock.nowMs()), 20);
+  assert.equal(meter.validWeight(), 20);
 });
 
 test('a host without reports weighs the median of its priority, whichever list it is picked from', () => {
@@ -114,7 +116,7 @@ test('a host without reports weighs the median of its priority, whichever list i
   report(2, 500, 1);
   timers.advance(11_000);
   const shareOf = (list: readonly UpstreamHost[], host: UpstreamHost): number => {
-    const picker = new ClientSideWeightsPicker(list, weights, seededRandom(1));
+    const picker = new ClientSideWeightsPicker(list, weights, seededRandom(1), null);
     let count = 0;
     for (let i = 0; i < 800; i++) if (picker.pick() === host) count++;
     return count / 800;
@@ -122,4 +124,31 @@ test('a host without reports weighs the median of its priority, whichever list i
   // 300 of all three, not the 100 of the one that it is listed with.
   assert.equal(shareOf([hosts[0]!, hosts[3]!], hosts[3]!), 3 / 4);
   assert.equal(shareOf([hosts[2]!, hosts[3]!], hosts[3]!), 3 / 8);
+});
+
+test('what one thread hears of a host, all know', () => {
+  const timers = new FakeTimers();
+  const slot = privateSlot();
+  const [worker, main] = [0, 1].map(() => new ReportedWeight(slot, data));
+  const report = { ...emptyReport(), rpsFractional: 4_000_000_000, applicationUtilization: 1 };
+  assert.equal(main!.take(report, timers.clock.machineMs()), true);
+  timers.advance(10_000);
+  assert.equal(worker!.valid(timers.clock.machineMs()), 4_000_000_000, 'of 32 bits');
+  assert.equal(main!.take(emptyReport(), timers.clock.machineMs()), false);
+  assert.equal(worker!.valid(timers.clock.machineMs()), 4_000_000_000, 'nothing was said');
+});
+
+test('a host that is new begins with less than its weight', () => {
+  const { timers, hosts, weights, report } = setUp(2);
+  for (const index of [0, 1]) report(index, 100, 1);
+  timers.advance(11_000);
+  const factor = (host: UpstreamHost) => (host === hosts[1] ? 0.1 : 1);
+  // The picker asks for nothing else.
+  const slowStart = { factor } as unknown as ConstructorParameters<
+    typeof ClientSideWeightsPicker
+  >[3];
+  const picker = new ClientSideWeightsPicker(hosts, weights, seededRandom(1), slowStart);
+  let count = 0;
+  for (let i = 0; i < 1100; i++) if (picker.pick() === hosts[1]) count++;
+  assert.equal(count, 100);
 });

@@ -1,35 +1,27 @@
-// Client-side weighted round robin: hosts weigh what their ORCA reports say they can take. Each worker has what it heard
-// itself. Envoy: client_side_weighted_round_robin_lb.cc.
-//
-//   no report -> blackout --blackoutPeriodMs of reports--> its weight counts --no report for weightExpirationPeriodMs--> no report
-//   A host whose weight does not count gets the median of those that do; when none does, all weigh the same.
+// Client-side weighted round robin: hosts weigh what their ORCA reports say they can take. A host whose weight does not
+// count gets the median of those that do; when none does, all weigh the same. Envoy: client_side_weighted_round_robin_lb.cc.
 
 import type { Clock, Random } from '../../../../common/clock.ts';
 import type { ClientSideWeightedRoundRobinData } from '../../../api/config/load-balancing.ts';
 import type { HeaderFields } from '../../../api/headers.ts';
 import type { HostMeter } from '../../../api/host.ts';
 import type { UpstreamHost } from '../../host.ts';
+import type { SlotRef } from '../../shared-state.ts';
 import { EdfScheduler } from '../edf-scheduler.ts';
 import type { Picker } from '../pickers.ts';
+import type { SlowStart } from '../slow-start.ts';
 import { orcaReportIn } from './orca-headers.ts';
-import { metricOf, type OrcaReport } from './orca-report.ts';
+import { ReportedWeight } from './reported-weight.ts';
 
-/** Envoy's weights are 32 bits wide. */
-const MAX_WEIGHT = 4_294_967_295;
-
-/** What one host says it can take. */
+/** One host's reports, as its responses bring them. */
 export class WeightMeter implements HostMeter {
-  readonly #data: ClientSideWeightedRoundRobinData;
+  readonly #reported: ReportedWeight;
   readonly #clock: Clock;
-  #reported = 0;
-  /** -1 = no report counts. */
-  #reportedSinceMs = -1;
-  #reportedAtMs = 0;
   /** What it is picked by: its own, or the median. */
   weight = 1;
 
-  constructor(data: ClientSideWeightedRoundRobinData, clock: Clock) {
-    this.#data = data;
+  constructor(data: ClientSideWeightedRoundRobinData, slot: SlotRef, clock: Clock) {
+    this.#reported = new ReportedWeight(slot, data);
     this.#clock = clock;
   }
 
@@ -47,40 +39,13 @@ export class WeightMeter implements HostMeter {
 
   #take(fields: HeaderFields): void {
     const report = orcaReportIn(fields);
-    const weight = report === null ? 0 : weightOf(report, this.#data);
-    if (weight < 1) return;
-    const nowMs = this.#clock.nowMs();
-    this.#reported = weight;
-    this.#reportedAtMs = nowMs;
-    if (this.#reportedSinceMs === -1) this.#reportedSinceMs = nowMs;
+    if (report !== null) this.#reported.take(report, this.#clock.machineMs());
   }
 
   /** 0 = it does not count now. */
-  validWeight(nowMs: number): number {
-    const { blackoutPeriodMs, weightExpirationPeriodMs } = this.#data;
-    if (this.#reportedSinceMs === -1) return 0;
-    if (this.#reportedAtMs < nowMs - weightExpirationPeriodMs) {
-      this.#reportedSinceMs = -1;
-      return 0;
-    }
-    return this.#reportedSinceMs > nowMs - blackoutPeriodMs ? 0 : this.#reported;
+  validWeight(): number {
+    return this.#reported.valid(this.#clock.machineMs());
   }
-}
-
-/** Requests per second that it would serve at full use, a whole number; 0 = the report does not say. */
-export function weightOf(report: OrcaReport, data: ClientSideWeightedRoundRobinData): number {
-  const { rpsFractional: rps, eps } = report;
-  if (rps <= 0) return 0;
-  let utilization = report.applicationUtilization;
-  if (utilization <= 0) {
-    for (const name of data.metricNames) {
-      utilization = Math.max(utilization, metricOf(report, name));
-    }
-  }
-  if (utilization <= 0) utilization = report.cpuUtilization;
-  utilization += (data.errorUtilizationPenalty * eps) / rps;
-  if (utilization <= 0) return 0;
-  return Math.floor(Math.min(MAX_WEIGHT, rps / utilization));
 }
 
 /** The weights of hosts that have a WeightMeter, priority by priority, as Envoy weighs them: all lists that are picked from share them. */
@@ -107,7 +72,7 @@ export class ReportedWeights {
     if (nowMs < this.#updateAtMs) return this.#version;
     this.#updateAtMs = nowMs + this.#data.weightUpdatePeriodMs;
     let isChanged = false;
-    for (const hosts of this.#priorities) isChanged = setWeights(hosts, nowMs) || isChanged;
+    for (const hosts of this.#priorities) isChanged = setWeights(hosts) || isChanged;
     if (isChanged) this.#version++;
     return this.#version;
   }
@@ -118,20 +83,29 @@ export class ClientSideWeightsPicker implements Picker {
   readonly #hosts: readonly UpstreamHost[];
   readonly #weights: ReportedWeights;
   readonly #random: Random;
+  readonly #weightOf: (host: UpstreamHost) => number;
   #version: number;
   #scheduler: EdfScheduler<UpstreamHost>;
 
-  constructor(hosts: readonly UpstreamHost[], weights: ReportedWeights, random: Random) {
+  /** `slowStart`: null = none of the cluster's hosts is in its window. */
+  constructor(
+    hosts: readonly UpstreamHost[],
+    weights: ReportedWeights,
+    random: Random,
+    slowStart: SlowStart | null,
+  ) {
     this.#hosts = hosts;
     this.#weights = weights;
     this.#random = random;
+    this.#weightOf =
+      slowStart === null ? weightOfHost : (host) => weightOfHost(host) * slowStart.factor(host);
     this.#version = weights.version();
     this.#scheduler = this.#schedule();
   }
 
   #schedule(): EdfScheduler<UpstreamHost> {
     const hosts = this.#hosts;
-    return new EdfScheduler(hosts, weightOfHost, (this.#random() * hosts.length) | 0);
+    return new EdfScheduler(hosts, this.#weightOf, (this.#random() * hosts.length) | 0);
   }
 
   pick(): UpstreamHost | null {
@@ -141,7 +115,7 @@ export class ClientSideWeightsPicker implements Picker {
       // Deadlines by former weights would give who is next all picks until the others' are over.
       this.#scheduler = this.#schedule();
     }
-    return this.#scheduler.pick(weightOfHost);
+    return this.#scheduler.pick(this.#weightOf);
   }
 }
 
@@ -161,8 +135,8 @@ function medianOf(sorted: readonly number[]): number {
 }
 
 /** True = some host's changed. */
-function setWeights(hosts: readonly UpstreamHost[], nowMs: number): boolean {
-  const valid = hosts.map((host) => meterOf(host).validWeight(nowMs));
+function setWeights(hosts: readonly UpstreamHost[]): boolean {
+  const valid = hosts.map((host) => meterOf(host).validWeight());
   const sorted = valid.filter((weight) => weight > 0).sort((left, right) => left - right);
   const median = medianOf(sorted);
   let isChanged = false;

@@ -4,6 +4,7 @@ import { defaultZoneAware, type MeasuredPolicyData } from '../../../api/config/l
 import type { PrioritySet } from '../host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from '../load-balancer.ts';
 import { PriorityBalancer } from '../priority-balancer.ts';
+import { activeSlowStart } from '../slow-start.ts';
 import { ClientSideWeightsPicker, ReportedWeights } from './client-side-weights.ts';
 import { PeakEwmaPicker } from './peak-ewma.ts';
 
@@ -23,9 +24,10 @@ export function createMeasuredBalancer(
   }
   const priorities = hosts.priorities.map(({ all }) => all);
   const weights = new ReportedWeights(priorities, data, clock);
+  const slowStart = activeSlowStart(data.slowStart, hosts, clock);
   return new PriorityBalancer(hosts, parts, {
     locality: data.locality,
     canPeek: false,
-    createPicker: (list) => new ClientSideWeightsPicker(list, weights, random),
+    createPicker: (list) => new ClientSideWeightsPicker(list, weights, random, slowStart),
   });
 }
