@@ -64,13 +64,8 @@ test('the end of an older stream does not disconnect the newer one', () => {
 test('nodes that are gone are forgotten beyond a limit, the oldest first', () => {
   const world = new AdsWorld();
   for (let i = 0; i < 1005; i++) {
-    const record = world.tracker.open({
-      nodeId: `node-${i}`,
-      snapshotKey: 'k',
-      protocol: 'delta',
-      userAgent: '',
-      address: '',
-    });
+    const facts = { nodeId: `node-${i}`, snapshotKey: 'k', userAgent: '', address: '' };
+    const record = world.tracker.open({ ...facts, protocol: 'delta' }, world.delta().stream);
     record.closed();
   }
   assert.equal(world.tracker.nodes().length, 1000);

@@ -3,6 +3,7 @@
 
 import type { Clock } from '../../common/clock.ts';
 import { type XdsKind, xdsKinds } from '../cache/kinds.ts';
+import type { ResourceSet } from '../cache/snapshot.ts';
 import type { SnapshotCache } from '../cache/snapshot-cache.ts';
 
 /** Envoy's and Istio's words: what the node has, against what it should have. */
@@ -15,6 +16,8 @@ export interface Nack {
   readonly reason: string;
   /** Wall clock, ms. */
   readonly atMs: number;
+  /** Since when it has refused, without an ACK in between. */
+  readonly sinceMs: number;
 }
 
 export interface TypeStatus {
@@ -27,6 +30,10 @@ export interface TypeStatus {
   /** Wall clock, ms; 0 = never. */
   readonly sentAtMs: number;
   readonly answeredAtMs: number;
+  /** Since when `status` is what it is; 0 = unknown. */
+  readonly sinceMs: number;
+  /** All of the kind that the node has accepted; null = nothing yet. */
+  readonly ackedSet: ResourceSet | null;
   /** Remembered until the node ACKs something later. */
   readonly nack: Nack | null;
 }
@@ -43,6 +50,18 @@ export interface NodeStatus {
   readonly types: readonly TypeStatus[];
 }
 
+/** What an open stream can say of itself when somebody asks. */
+export interface StreamView {
+  /** What the node asked for of that kind; null = nothing (yet). */
+  subscription(
+    kind: XdsKind,
+  ): { readonly isWildcard: boolean; readonly names: ReadonlySet<string> } | null;
+  /** Names asked for that there are not, with the wall clock of when that was first seen. */
+  missing(kind: XdsKind): ReadonlyMap<string, number>;
+  /** A response of that kind waits for its answer. */
+  isOutstanding(kind: XdsKind): boolean;
+}
+
 /** The part of a node's record that its stream writes. */
 export interface StreamRecord {
   sent(kind: XdsKind, version: string): void;
@@ -51,8 +70,10 @@ export interface StreamRecord {
   nacked(kind: XdsKind, reason: string): boolean;
   /** Something of that kind was refused, also on an earlier stream, and nothing ACKed since. */
   hasNack(kind: XdsKind): boolean;
-  /** The node has all of that kind's set, and nothing is under way. */
-  settled(kind: XdsKind, version: string): void;
+  /** The node is being brought to a newer snapshot. */
+  began(): void;
+  /** The node has answered for all of that kind's set, and nothing is under way. */
+  settled(kind: XdsKind, set: ResourceSet): void;
   closed(): void;
 }
 
@@ -73,19 +94,30 @@ class TypeRecord {
   syncedVersion = '';
   sentAtMs = 0;
   answeredAtMs = 0;
+  settledAtMs = 0;
   nack: Nack | null = null;
+  ackedSet: ResourceSet | null = null;
 }
 
 class NodeRecord implements StreamRecord {
   readonly facts: StreamFacts;
   readonly types = new Map<XdsKind, TypeRecord>();
+  /** Null when the stream is gone. */
+  view: StreamView | null;
   isConnected = true;
   sinceMs: number;
+  beganAtMs = 0;
   readonly #clock: Clock;
   readonly #onClosed: (record: NodeRecord) => void;
 
-  constructor(facts: StreamFacts, clock: Clock, onClosed: (record: NodeRecord) => void) {
+  constructor(
+    facts: StreamFacts,
+    view: StreamView,
+    clock: Clock,
+    onClosed: (record: NodeRecord) => void,
+  ) {
     this.facts = facts;
+    this.view = view;
     this.#clock = clock;
     this.#onClosed = onClosed;
     this.sinceMs = clock.wallMs();
@@ -117,7 +149,8 @@ class NodeRecord implements StreamRecord {
     const text = reason.slice(0, REASON_LENGTH);
     const isNews = type.nack?.version !== type.sentVersion || type.nack.reason !== text;
     const atMs = this.#clock.wallMs();
-    type.nack = { version: type.sentVersion, reason: text, atMs };
+    const sinceMs = type.nack?.sinceMs ?? atMs;
+    type.nack = { version: type.sentVersion, reason: text, atMs, sinceMs };
     type.answeredAtMs = atMs;
     return isNews;
   }
@@ -126,14 +159,24 @@ class NodeRecord implements StreamRecord {
     return (this.types.get(kind)?.nack ?? null) !== null;
   }
 
-  settled(kind: XdsKind, version: string): void {
+  began(): void {
+    this.beganAtMs = this.#clock.wallMs();
+  }
+
+  settled(kind: XdsKind, set: ResourceSet): void {
     const type = this.#type(kind);
+    const { version } = set;
+    if (type.settledAtMs === 0 || type.syncedVersion !== version) {
+      type.settledAtMs = this.#clock.wallMs();
+    }
     type.syncedVersion = version;
+    if (type.nack === null) type.ackedSet = set;
     if (type.sentVersion === '') type.sentVersion = version;
   }
 
   closed(): void {
     this.isConnected = false;
+    this.view = null;
     this.sinceMs = this.#clock.wallMs();
     this.#onClosed(this);
   }
@@ -152,9 +195,9 @@ export class AckTracker {
   }
 
   /** A node that comes back starts a new record, but keeps its remembered NACKs. */
-  open(facts: StreamFacts): StreamRecord {
+  open(facts: StreamFacts, view: StreamView): StreamRecord {
     const before = this.#nodes.get(facts.nodeId);
-    const record = new NodeRecord(facts, this.#clock, (closed) => this.#onClosed(closed));
+    const record = new NodeRecord(facts, view, this.#clock, (closed) => this.#onClosed(closed));
     if (before !== undefined) {
       if (!before.isConnected) this.#goneCount--;
       for (const [kind, { nack }] of before.types) {
@@ -181,13 +224,20 @@ export class AckTracker {
     return record === undefined ? null : this.#statusOf(record);
   }
 
+  /** Of the node's open stream; null = there is none. */
+  view(nodeId: string): StreamView | null {
+    return this.#nodes.get(nodeId)?.view ?? null;
+  }
+
   #statusOf(record: NodeRecord): NodeStatus {
     const snapshot = this.#cache.get(record.facts.snapshotKey);
     const types = xdsKinds.map((kind): TypeStatus => {
       const type = record.types.get(kind) ?? new TypeRecord();
-      const { sentVersion, syncedVersion, sentAtMs, answeredAtMs, nack } = type;
+      const { sentVersion, syncedVersion, sentAtMs, answeredAtMs, nack, ackedSet } = type;
       const status = statusOf(type, snapshot?.versionOf(kind) ?? syncedVersion);
-      return { kind, status, sentVersion, syncedVersion, sentAtMs, answeredAtMs, nack };
+      const sinceMs = sinceOf(status, type, record);
+      const versions = { sentVersion, syncedVersion };
+      return { kind, status, sinceMs, ...versions, sentAtMs, answeredAtMs, ackedSet, nack };
     });
     const { isConnected, sinceMs } = record;
     return { ...record.facts, isConnected, sinceMs, types };
@@ -206,6 +256,20 @@ export class AckTracker {
       this.#nodes.delete(id);
       this.#goneCount--;
     }
+  }
+}
+
+function sinceOf(status: SyncStatus, type: TypeRecord, record: NodeRecord): number {
+  switch (status) {
+    case 'SYNCED':
+      return type.settledAtMs;
+    case 'NACKED':
+      return type.nack?.sinceMs ?? 0;
+    case 'NOT SENT':
+      return record.sinceMs;
+    case 'STALE':
+      // A node that is away became stale at some time after it went.
+      return record.isConnected ? record.beganAtMs : record.sinceMs;
   }
 }
 

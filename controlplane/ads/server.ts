@@ -20,6 +20,7 @@ import { delta } from './delta.ts';
 import type { Protocol } from './protocol.ts';
 import { sotw } from './sotw.ts';
 import { type AdsStream, Stream, type StreamContext, type StreamPort } from './stream.ts';
+import { StreamTaps } from './stream-taps.ts';
 
 export interface AdsServerOptions {
   readonly cache: SnapshotCache;
@@ -63,6 +64,7 @@ type Call = ServerDuplexStream<Buffer, Buffer>;
 export class AdsServer {
   readonly tracker: AckTracker;
   readonly stats = new AdsStats();
+  readonly taps = new StreamTaps();
   readonly #options: AdsServerOptions;
   readonly #context: StreamContext;
   readonly #streams = new Set<AdsStream>();
@@ -80,7 +82,9 @@ export class AdsServer {
     this.#context = {
       cache: options.cache,
       tracker: this.tracker,
+      taps: this.taps,
       stats: this.stats,
+      clock: options.clock,
       authenticate: options.authenticate,
       timers: options.timers,
       logger: options.logger,

@@ -10,17 +10,19 @@
 // The only writer of its stream: while gRPC pushes back, neither writes nor reads.
 
 import { status as grpcStatus } from '@grpc/grpc-js';
+import type { Clock } from '../../common/clock.ts';
 import { errorText } from '../../common/coded-error.ts';
 import type { Logger } from '../../common/logger.ts';
 import type { Timer, TimerService } from '../../common/timer.ts';
 import type { RequestBase } from '../../proto/discovery.ts';
 import { kindOfTypeUrl, type XdsKind, xdsKinds } from '../cache/kinds.ts';
-import type { Snapshot } from '../cache/snapshot.ts';
+import { ResourceSet, type Snapshot } from '../cache/snapshot.ts';
 import type { SnapshotCache } from '../cache/snapshot-cache.ts';
-import type { AckTracker, StreamRecord } from './ack-tracker.ts';
+import type { AckTracker, StreamRecord, StreamView } from './ack-tracker.ts';
 import type { AdsStats } from './ads-stats.ts';
 import { type Authenticator, decodeNode, type Peer } from './authn.ts';
-import type { Protocol } from './protocol.ts';
+import type { Protocol, RequestMeaning } from './protocol.ts';
+import type { StreamTaps } from './stream-taps.ts';
 import { type Outgoing, TypeState } from './type-state.ts';
 
 /** The gRPC side of a stream; server.ts implements it, tests fake it. */
@@ -38,8 +40,10 @@ export interface StreamPort {
 export interface StreamContext {
   readonly cache: SnapshotCache;
   readonly tracker: AckTracker;
+  readonly taps: StreamTaps;
   readonly stats: AdsStats;
   readonly authenticate: Authenticator;
+  readonly clock: Clock;
   readonly timers: TimerService;
   readonly logger: Logger;
   /** control_plane.identifier of every response. */
@@ -78,10 +82,12 @@ const childrenOf: Readonly<Record<XdsKind, readonly XdsKind[]>> = {
   route: [],
 };
 
+const nothing: ReadonlyMap<string, number> = new Map();
+
 /** The stream, without regard to its protocol. */
 export type AdsStream = Stream<RequestBase>;
 
-export class Stream<Request extends RequestBase> {
+export class Stream<Request extends RequestBase> implements StreamView {
   readonly #protocol: Protocol<Request>;
   readonly #context: StreamContext;
   readonly #port: StreamPort;
@@ -90,6 +96,8 @@ export class Stream<Request extends RequestBase> {
   readonly #answerTimer: Timer;
   #logger: Logger;
   #key: string | null = null;
+  /** '' before the node was admitted. */
+  #nodeId = '';
   #record: StreamRecord | null = null;
   /** The snapshot that the node is being brought to; null between passes. */
   #target: Snapshot | null = null;
@@ -129,8 +137,8 @@ export class Stream<Request extends RequestBase> {
       return;
     }
     const kind = kindOfTypeUrl(request.typeUrl);
-    if (kind === null) this.#refuseUnknown(request);
-    else this.#onRequest(kind, request);
+    if (kind === null) this.#refuseUnknown(request, bytes.length);
+    else this.#onRequest(kind, request, bytes.length);
   }
 
   /** gRPC takes messages again. */
@@ -143,13 +151,13 @@ export class Stream<Request extends RequestBase> {
 
   /** The peer ended the stream, or the connection is gone. */
   onEnd(): void {
-    this.#close();
+    this.#close('');
   }
 
   /** The server ends the stream. */
   end(code: number, details: string): void {
     if (this.#isClosed) return;
-    this.#close();
+    this.#close(details);
     this.#port.end(code, details);
   }
 
@@ -185,19 +193,18 @@ export class Stream<Request extends RequestBase> {
     // Pinned here: what later requests say in `node` is not looked at.
     this.#key = snapshotKey;
     this.#logger = logger.child({ component: `ads ${nodeId}` });
-    this.#record = tracker.open({
-      nodeId,
-      snapshotKey,
-      protocol: this.#protocol.name,
-      userAgent: node.userAgent,
-      address: this.#peer.address,
-    });
+    this.#nodeId = nodeId;
+    const protocol = this.#protocol.name;
+    const { userAgent } = node;
+    const { address } = this.#peer;
+    this.#record = tracker.open({ nodeId, snapshotKey, protocol, userAgent, address }, this);
+    this.#context.taps.of(nodeId)?.({ kind: 'opened', protocol, userAgent, address });
     this.#answerTimer.stop();
     onKeyed(this, snapshotKey);
     return true;
   }
 
-  #onRequest(kind: XdsKind, request: Request): void {
+  #onRequest(kind: XdsKind, request: Request, bytes: number): void {
     const { stats, maxNames } = this.#context;
     let state = this.#types.get(kind);
     if (state === undefined) {
@@ -205,6 +212,8 @@ export class Stream<Request extends RequestBase> {
       this.#types.set(kind, state);
     }
     const meaning = this.#protocol.read(state, request);
+    this.#tapRequest(meaning, request, bytes);
+    if (this.#protocol.namesIn(request) > 0) this.#noteMissing(state);
     // SotW clients use the good part of what they refuse: their version then says less than they hold.
     if (this.#record?.hasNack(kind) === true) state.resumeVersion = '';
     switch (meaning) {
@@ -238,7 +247,19 @@ export class Stream<Request extends RequestBase> {
     }
   }
 
-  #refuseUnknown(request: Request): void {
+  /** For those who ask what the node waits for; a later pass looks again. */
+  #noteMissing(state: TypeState): void {
+    const { cache, clock } = this.#context;
+    const snapshot = this.#key === null ? null : cache.get(this.#key);
+    state.noteMissing(snapshot?.set(state.kind) ?? ResourceSet.empty, clock.wallMs());
+  }
+
+  #tapRequest(meaning: RequestMeaning, request: Request, bytes: number): void {
+    this.#context.taps.of(this.#nodeId)?.({ kind: 'request', meaning, request, bytes });
+  }
+
+  #refuseUnknown(request: Request, bytes: number): void {
+    this.#tapRequest('subscription', request, bytes);
     this.#context.stats.unknownTypeTotal++;
     const { identifier } = this.#context;
     const refusal = this.#protocol.refuseUnknown(request, String(++this.#nonce), identifier);
@@ -261,6 +282,7 @@ export class Stream<Request extends RequestBase> {
     for (const [kind, state] of this.#types) {
       if (!state.needsAttention(snapshot.set(kind))) continue;
       this.#target = snapshot;
+      this.#record?.began();
       return true;
     }
     return false;
@@ -270,7 +292,8 @@ export class Stream<Request extends RequestBase> {
     for (const [kind, state] of this.#types) {
       const set = target.set(kind);
       state.settledSet = set;
-      this.#record?.settled(kind, set.version);
+      this.#noteMissing(state);
+      this.#record?.settled(kind, set);
     }
     this.#target = null;
   }
@@ -282,13 +305,13 @@ export class Stream<Request extends RequestBase> {
       if (state === undefined || state.outstandingNonce !== null || this.#isBlocked) continue;
       const set = target.set(kind);
       if (!state.needsAdditions(set)) continue;
-      if (waitsFor[kind].some((other) => this.#isOutstanding(other))) continue;
+      if (waitsFor[kind].some((other) => this.isOutstanding(other))) continue;
       const outgoing = this.#protocol.additions(state, set);
       if (outgoing === null) state.addedSet = set;
       else this.#send(state, outgoing);
       if (this.#isClosed) return false;
     }
-    return !this.#isBlocked && !xdsKinds.some((kind) => this.#isOutstanding(kind));
+    return !this.#isBlocked && !xdsKinds.some((kind) => this.isOutstanding(kind));
   }
 
   /** Sends the next removal. True when there is none (left). */
@@ -304,7 +327,15 @@ export class Stream<Request extends RequestBase> {
     return true;
   }
 
-  #isOutstanding(kind: XdsKind): boolean {
+  subscription(kind: XdsKind): TypeState['subscription'] | null {
+    return this.#types.get(kind)?.subscription ?? null;
+  }
+
+  missing(kind: XdsKind): ReadonlyMap<string, number> {
+    return this.#types.get(kind)?.missingSince ?? nothing;
+  }
+
+  isOutstanding(kind: XdsKind): boolean {
     const nonce = this.#types.get(kind)?.outstandingNonce;
     return nonce !== undefined && nonce !== null;
   }
@@ -327,6 +358,11 @@ export class Stream<Request extends RequestBase> {
     this.#oweChildren(state.kind, outgoing);
     stats.responsesTotal[state.kind]++;
     this.#record?.sent(state.kind, outgoing.version);
+    const { typeUrl } = state;
+    this.#context.taps.of(this.#nodeId)?.({
+      kind: 'response',
+      ...{ typeUrl, nonce, ...outgoing, bytes: message.length },
+    });
     if (!this.#answerTimer.isArmed()) this.#armAnswerTimer();
     this.#logger.debug(
       { kind: state.kind, nonce, resources: outgoing.resources.length, bytes: message.length },
@@ -400,9 +436,10 @@ export class Stream<Request extends RequestBase> {
     this.end(code, details);
   }
 
-  #close(): void {
+  #close(reason: string): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#context.taps.of(this.#nodeId)?.({ kind: 'closed', reason });
     this.#answerTimer.stop();
     this.#record?.closed();
     this.#context.stats.streamsActive--;

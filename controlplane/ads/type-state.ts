@@ -32,6 +32,8 @@ export class TypeState {
   resumeVersion = '';
   /** SotW: a response of a type that refers to this one was sent since this one's last response. */
   wasParentSent = false;
+  /** Names asked for that the last looked-at set does not have; wall clock of when that was first seen. */
+  readonly missingSince = new Map<string, number>();
 
   constructor(kind: XdsKind) {
     this.kind = kind;
@@ -54,6 +56,20 @@ export class TypeState {
   /** False = `additions` would find nothing. */
   needsAdditions(set: ResourceSet): boolean {
     return this.addedSet !== set || this.isOwed || this.owed.size > 0;
+  }
+
+  /** Brings `missingSince` up to date. Only looks at names when some may be missing. */
+  noteMissing(set: ResourceSet, nowMs: number): void {
+    const { names, isWildcard } = this.subscription;
+    if (this.missingSince.size === 0 && !isWildcard && this.held.size >= names.size) return;
+    for (const name of this.missingSince.keys()) {
+      if (!names.has(name) || set.get(name) !== undefined) this.missingSince.delete(name);
+    }
+    for (const name of names) {
+      if (set.get(name) === undefined && !this.missingSince.has(name)) {
+        this.missingSince.set(name, nowMs);
+      }
+    }
   }
 
   /** The resources of `set` that are wanted; missing names are left out. */

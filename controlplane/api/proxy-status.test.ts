@@ -30,7 +30,9 @@ const type = (kind: TypeStatus['kind'], status: TypeStatus['status']): TypeStatu
   syncedVersion: 'v',
   sentAtMs: 0,
   answeredAtMs: 0,
-  nack: status === 'NACKED' ? { version: 'v', reason: 'no', atMs: 0 } : null,
+  sinceMs: 0,
+  ackedSet: null,
+  nack: status === 'NACKED' ? { version: 'v', reason: 'no', atMs: 0, sinceMs: 0 } : null,
 });
 const node = (isConnected: boolean, protocol: 'sotw' | 'delta'): NodeStatus => ({
   nodeId: 'default/a1',

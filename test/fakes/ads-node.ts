@@ -7,6 +7,7 @@ import type { Authenticator } from '../../controlplane/ads/authn.ts';
 import { delta } from '../../controlplane/ads/delta.ts';
 import { sotw } from '../../controlplane/ads/sotw.ts';
 import { Stream, type StreamContext, type StreamPort } from '../../controlplane/ads/stream.ts';
+import { StreamTaps } from '../../controlplane/ads/stream-taps.ts';
 import { typeUrlOfKind, type XdsKind } from '../../controlplane/cache/kinds.ts';
 import type { SnapshotResource } from '../../controlplane/cache/resource.ts';
 import { Snapshot } from '../../controlplane/cache/snapshot.ts';
@@ -31,6 +32,7 @@ export class AdsWorld {
   readonly cache = new SnapshotCache();
   readonly stats = new AdsStats();
   readonly timers = new FakeTimers();
+  readonly taps = new StreamTaps();
   readonly tracker = new AckTracker(this.cache, this.timers.clock);
   readonly context: StreamContext;
   readonly #nodes: { pump(): void }[] = [];
@@ -42,7 +44,9 @@ export class AdsWorld {
     this.context = {
       cache: this.cache,
       tracker: this.tracker,
+      taps: this.taps,
       stats: this.stats,
+      clock: this.timers.clock,
       authenticate,
       timers: this.timers,
       logger: silentLogger(),
