@@ -69,6 +69,7 @@ const roots: readonly string[] = [
   'envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin',
   'remora.load_balancing_policies.peak_ewma.v1.PeakEwma',
   'remora.extensions.error_ratio_breaker.v1.ErrorRatioBreaker',
+  'remora.extensions.bootstrap.last_good.v1.LastGood',
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash',
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev',
   'envoy.extensions.load_balancing_policies.subset.v3.Subset',

@@ -11,9 +11,17 @@ export const bootstrapSupport: SupportGroup = {
     [`${bootstrap}.Bootstrap`]: {
       ...fields('node', 'static_resources', 'dynamic_resources', 'cluster_manager', 'admin'),
       ...fields('layered_runtime'),
+      bootstrap_extensions: { note: 'remora.extensions.bootstrap.last_good.v1.LastGood only' },
       overload_manager: { note: 'the monitor of downstream connections only' },
       typed_dns_resolver_config: { note: 'c-ares; the default of clusters that name no resolver' },
     },
+    'remora.extensions.bootstrap.last_good.v1.LastGood': fields(
+      'state_directory',
+      'holdoff',
+      'max_bytes',
+      'max_age',
+      'grace',
+    ),
     'envoy.config.overload.v3.OverloadManager': {
       resource_monitors: 'yes',
       refresh_interval: { note: 'without effect: connections are counted as they come' },
