@@ -1,5 +1,7 @@
 // `remora proxy`: the sidecar. Takes Envoy's flags; --join replaces the bootstrap file in our mesh.
 
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LogLevel, logLevels } from '../common/logger.ts';
 import type { ProxyOptions } from '../dataplane/main.ts';
@@ -28,6 +30,7 @@ interface Flags {
   readonly advertiseAddress?: string;
   readonly adminPort?: number;
   readonly tokenFile?: string;
+  readonly stateDir: string | false;
   readonly label: Readonly<Record<string, string>>;
 }
 
@@ -89,6 +92,15 @@ export function register(program: Command): void {
     .option('--advertise-address <ip>', 'with --join: the address others reach this sidecar at')
     .option('--admin-port <port>', 'with --join: admin interface on 127.0.0.1', parsePort)
     .option('--token-file <file>', 'with --join: the one-service token (remora ctl token)')
+    .addOption(
+      new Option(
+        '--state-dir <dir>',
+        'with --join: keep what was good last there, for a restart without a control plane',
+      )
+        .env('REMORA_SIDECAR_STATE_DIR')
+        .default(join(homedir(), '.local/state/remora/sidecar'), '~/.local/state/remora/sidecar'),
+    )
+    .option('--no-state-dir', 'with --join: keep nothing')
     .option(
       '--label <key=value>',
       'with --join: of this instance, such as topology.kubernetes.io/zone=a (again for more)',
@@ -162,6 +174,7 @@ function toOptions(flags: Flags, command: Command): ProxyOptions {
       advertiseAddress: flags.advertiseAddress ?? null,
       adminPort: flags.adminPort ?? 0,
       tokenFile,
+      stateDirectory: flags.stateDir === false ? null : flags.stateDir,
       labels: flags.label,
     },
   };

@@ -106,6 +106,13 @@ describe('a directory of sealed files', () => {
     assert.equal(statSync(join(state, 'key')).size, 32);
   });
 
+  it('has one key, however many processes make it at once', async () => {
+    const all = await Promise.all(Array.from({ length: 8 }, openState));
+    await all[0]!.write('a', content); // there are eight
+    for (const each of all) assert.ok((await each.read('a', 1000)).ok);
+    assert.deepEqual(readdirSync(state).sort(), ['a', 'key']);
+  });
+
   it('is not there where it cannot be made', async () => {
     writeFileSync(join(folder, 'file'), '');
     await assert.rejects(

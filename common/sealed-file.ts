@@ -5,7 +5,16 @@
 //   authenticated with it: magic, format and the purpose, so that no file can be taken for another
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { constants, type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
+import {
+  constants,
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  rename,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorText } from './coded-error.ts';
 import { err, ok, type Result } from './result.ts';
@@ -97,9 +106,10 @@ export class SealedDirectory {
       onKeyReplaced(found.errors.reason);
       await unlink(file);
     }
-    const key = randomBytes(KEY_BYTES);
-    await writeWhole(file, key);
-    return new SealedDirectory(path, key);
+    await createKey(file);
+    const made = await readKey(file);
+    if (made.ok) return new SealedDirectory(path, made.value);
+    throw new Error(`no key ${file}`);
   }
 
   /** At most `maxBytes` of content are read. Never rejects. */
@@ -122,14 +132,30 @@ async function readKey(path: string): Promise<Result<Buffer, ReadFailure>> {
   return err({ reason: `the key ${path} does not have ${KEY_BYTES} bytes` });
 }
 
+/** Of several processes that begin at once, the first one's key is everybody's. */
+async function createKey(path: string): Promise<void> {
+  const beside = `${path}.${randomBytes(8).toString('hex')}`;
+  await writeFile(beside, randomBytes(KEY_BYTES), { mode: OWNER_ONLY, flag: 'wx', flush: true });
+  try {
+    await link(beside, path);
+  } catch (thrown) {
+    if (!hasCode(thrown, 'EEXIST')) throw thrown;
+  } finally {
+    await unlink(beside);
+  }
+}
+
+function hasCode(thrown: unknown, code: string): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === code;
+}
+
 /** A regular file that is ours alone. */
 async function readOwn(path: string, maxBytes: number): Promise<Result<Buffer, ReadFailure>> {
   let file: FileHandle;
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (thrown) {
-    const isAbsent = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
-    return err(isAbsent ? 'absent' : { reason: errorText(thrown) });
+    return err(hasCode(thrown, 'ENOENT') ? 'absent' : { reason: errorText(thrown) });
   }
   try {
     const { size, mode, uid } = await file.stat();

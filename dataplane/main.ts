@@ -52,6 +52,8 @@ export interface JoinSource {
   readonly advertiseAddress: string | null;
   readonly adminPort: number;
   readonly tokenFile: string;
+  /** Where what was good last is kept; null = nowhere. */
+  readonly stateDirectory: string | null;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -111,6 +113,8 @@ async function runJoined(options: ProxyOptions, source: JoinSource): Promise<num
     process.stderr.write('remora: --mode validate needs a bootstrap (-c); --join has none\n');
     return 1;
   }
+  const { membershipFiles } = await import('./join/membership-file.ts');
+  const logger = createLogger(options.logLevel, 'join');
   const client = new JoinClient({
     controlPlane: source.controlPlane,
     service: source.service,
@@ -122,10 +126,12 @@ async function runJoined(options: ProxyOptions, source: JoinSource): Promise<num
     advertiseAddress: source.advertiseAddress,
     labels: source.labels,
     readToken: () => readFileSync(source.tokenFile, 'utf8').trim(),
+    memberships:
+      source.stateDirectory === null ? null : membershipFiles(source.stateDirectory, logger),
     clock: systemClock,
     random: systemRandom,
     timers: new TimerWheel(),
-    logger: createLogger(options.logLevel, 'join'),
+    logger,
   });
   // A signal while it waits for the control plane must end it.
   const giveUp = () => void client.leave();
@@ -154,6 +160,7 @@ async function runJoined(options: ProxyOptions, source: JoinSource): Promise<num
         host,
         port,
         adminPort: source.adminPort,
+        stateDirectory: source.stateDirectory,
       }),
     ),
   });

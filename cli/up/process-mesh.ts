@@ -115,6 +115,8 @@ export class ProcessMesh implements Mesh {
       '127.0.0.1',
       '--token-file',
       join(tokens, `${instance.service}.token`),
+      '--state-dir',
+      join(this.directory, 'sidecars'),
       '--concurrency',
       '1',
     ]);

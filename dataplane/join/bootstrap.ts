@@ -14,11 +14,14 @@ export interface JoinBootstrapInput {
   readonly host: string;
   readonly port: number;
   readonly adminPort: number;
+  /** For what was good last; null = it is not kept. */
+  readonly stateDirectory: string | null;
 }
 
 /** envoy.config.bootstrap.v3.Bootstrap in JSON: delta ADS for everything. */
 export function joinBootstrap(input: JoinBootstrapInput): Readonly<Record<string, unknown>> {
   const { nodeId, service, namespace, version, labels, host, port, adminPort } = input;
+  const { stateDirectory } = input;
   const adsSource = { ads: {}, resource_api_version: 'V3' };
   return {
     node: {
@@ -32,6 +35,19 @@ export function joinBootstrap(input: JoinBootstrapInput): Readonly<Record<string
       },
     },
     admin: { address: { socket_address: { address: '127.0.0.1', port_value: adminPort } } },
+    ...(stateDirectory === null
+      ? {}
+      : {
+          bootstrap_extensions: [
+            {
+              name: 'remora.last_good',
+              typed_config: {
+                '@type': 'type.googleapis.com/remora.extensions.bootstrap.last_good.v1.LastGood',
+                state_directory: stateDirectory,
+              },
+            },
+          ],
+        }),
     dynamic_resources: {
       ads_config: {
         api_type: 'DELTA_GRPC',

@@ -4,7 +4,8 @@
 //
 //   join(): fetch root -> Register --ok--> joined, keepalives every lease/3
 //             ^  away: back-off, again       | NOT_FOUND: register again
-//             `-- refused for good: throws   `--> leave(): Deregister
+//             |  refused for good: throws    `--> leave(): Deregister
+//             `- away, but it joined before (membership-file.ts): what it was, and keepalives until it is again
 
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -21,9 +22,10 @@ import { CodedError, errorText } from '../../common/coded-error.ts';
 import type { Logger } from '../../common/logger.ts';
 import type { Timer, TimerService } from '../../common/timer.ts';
 import { channelOptions, createJoinRpc, type JoinRpc } from './join-rpc.ts';
+import type { Membership, MembershipStore } from './membership-file.ts';
 import { grpcCode, isFinal } from './outcome.ts';
 import { type JoinToken, readJoinToken } from './token.ts';
-import { checkControlPlaneIdentity, fetchTrustAnchor } from './trust-anchor.ts';
+import { checkControlPlaneIdentity, fetchTrustAnchor, hasFingerprint } from './trust-anchor.ts';
 
 export const DEFAULT_INBOUND_PORT = 15006;
 export const DEFAULT_OUTBOUND_PORT = 15001;
@@ -31,6 +33,8 @@ export const DEFAULT_OUTBOUND_PORT = 15001;
 const BACKOFF_BASE_MS = 200;
 const BACKOFF_MAX_MS = 5000;
 const LEAVE_DEADLINE_MS = 1000;
+/** So long a control plane may be silent before a sidecar that joined once goes on as what it was. */
+const RESUME_AFTER_MS = 500;
 const INSTANCE_ID_CHARACTERS = 10;
 
 export interface JoinOptions {
@@ -49,6 +53,8 @@ export interface JoinOptions {
   readonly advertiseAddress: string | null;
   /** Content of the token file; asked again before each join, so that the file can be renewed. */
   readonly readToken: () => string;
+  /** Null = a restarted sidecar knows nothing of before. */
+  readonly memberships: MembershipStore | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: TimerService;
@@ -68,6 +74,10 @@ export interface JoinedMesh {
   readonly channelOptions: ChannelOptions;
   /** Metadata of every call: the bearer token. */
   readonly callMetadata: () => Metadata;
+  /** Of the token: what tells this mesh from others. */
+  readonly caFingerprint: string;
+  /** The control plane did not answer; all this is from before the restart. */
+  readonly isResumed: boolean;
 }
 
 export class JoinClient {
@@ -75,6 +85,8 @@ export class JoinClient {
   readonly #backoff: JitteredBackoff;
   readonly #keepalive: Timer;
   readonly #instanceId: string;
+  /** What the membership is kept under. */
+  readonly #storedAs: string;
   #token: JoinToken | null = null;
   #rpc: JoinRpc | null = null;
   #nodeId: string | null = null;
@@ -86,23 +98,27 @@ export class JoinClient {
     this.#backoff = new JitteredBackoff(BACKOFF_BASE_MS, BACKOFF_MAX_MS, options.random);
     this.#keepalive = options.timers.createTimer(() => void this.#renew(), null);
     this.#instanceId = instanceId(options);
+    const { namespace, service } = options;
+    this.#storedAs = shortHash(`${namespace}/${service}|${this.#instanceId}`);
   }
 
   /**
-   * Registers, waiting for the control plane as long as it takes. Rejects when it refuses for good (token,
-   * CA, wrong arguments), with a text that says what to do.
+   * Registers, waiting for the control plane as long as it takes, unless it joined that mesh before. Rejects when
+   * it is refused for good (token, CA, wrong arguments), with a text that says what to do.
    */
   async join(): Promise<JoinedMesh> {
+    const { logger, controlPlane, memberships } = this.#options;
+    const stored = (await memberships?.load(this.#storedAs)) ?? null;
     for (;;) {
       try {
-        return await this.#tryJoin();
+        if (stored === null) return await this.#tryJoin();
+        return (await this.#tryJoinSoon()) ?? (await this.#resume(stored));
       } catch (thrown) {
         if (this.#hasLeft || isFinal(thrown)) {
           throw new CodedError('join-refused', `cannot join the mesh: ${refusalText(thrown)}`, {
             cause: thrown,
           });
         }
-        const { logger, controlPlane } = this.#options;
         logger.warn({ controlPlane, error: refusalText(thrown) }, 'cannot join yet; trying again');
         await this.#sleep(this.#backoff.nextMs());
       }
@@ -131,27 +147,58 @@ export class JoinClient {
   }
 
   async #tryJoin(): Promise<JoinedMesh> {
-    const { controlPlane, logger } = this.#options;
+    const { controlPlane, logger, memberships } = this.#options;
     const token = this.#readToken();
     const { host, port } = splitTarget(controlPlane);
     const root = await fetchTrustAnchor(host, port, token.caFingerprint);
+    const access = this.#openRpc(root, token);
+    const registered = await this.#register(access.rpc);
+    const { node_id: nodeId, trust_domain: trustDomain } = registered;
+    logger.info({ nodeId, trustDomain, controlPlane }, 'joined the mesh');
+    const keepaliveMs = registered.lease_keepalive_ms;
+    await memberships?.save(this.#storedAs, { nodeId, trustDomain, root, keepaliveMs });
+    return { nodeId, trustDomain, ...access.mesh, isResumed: false };
+  }
+
+  /** Null = the control plane is away. What is under way then goes on. */
+  async #tryJoinSoon(): Promise<JoinedMesh | null> {
+    const attempt = this.#tryJoin().catch((thrown: unknown) => {
+      if (this.#hasLeft || isFinal(thrown)) throw thrown;
+      return null;
+    });
+    // Nobody may be waiting any more when it is refused: the keepalives will tell.
+    attempt.catch(() => {});
+    return Promise.race([attempt, this.#sleep(RESUME_AFTER_MS).then(() => null)]);
+  }
+
+  /** As what it was before; the keepalives join again when they can. */
+  #resume(stored: Membership): JoinedMesh | Promise<JoinedMesh> {
+    const { logger, controlPlane } = this.#options;
+    const token = this.#readToken();
+    // Of another mesh: only the control plane can help.
+    if (!hasFingerprint(stored.root, token.caFingerprint)) return this.#tryJoin();
+    const { nodeId, trustDomain, root, keepaliveMs } = stored;
+    const { mesh } = this.#openRpc(root, token);
+    this.#nodeId = nodeId;
+    this.#keepaliveMs = keepaliveMs;
+    this.#keepalive.start(this.#backoff.nextMs());
+    logger.warn({ nodeId, controlPlane }, 'the control plane is away; going on as before');
+    return { nodeId, trustDomain, ...mesh, isResumed: true };
+  }
+
+  #openRpc(root: string, token: JoinToken) {
+    const { controlPlane, clock } = this.#options;
     const channelCredentials = grpcCredentials.createSsl(Buffer.from(root), null, null, {
       checkServerIdentity: checkControlPlaneIdentity,
     });
     const callMetadata = () => bearer(this.#token ?? token);
     this.#rpc?.close();
-    const rpc = createJoinRpc(controlPlane, channelCredentials, callMetadata, this.#options.clock);
+    const rpc = createJoinRpc(controlPlane, channelCredentials, callMetadata, clock);
     this.#rpc = rpc;
-    const { node_id: nodeId, trust_domain: trustDomain } = await this.#register(rpc);
-    logger.info({ nodeId, trustDomain, controlPlane }, 'joined the mesh');
-    return {
-      nodeId,
-      trustDomain,
-      target: controlPlane,
-      credentials: channelCredentials,
-      channelOptions,
-      callMetadata,
-    };
+    const { caFingerprint } = token;
+    const credentials = channelCredentials;
+    const target = controlPlane;
+    return { rpc, mesh: { target, credentials, channelOptions, callMetadata, caFingerprint } };
   }
 
   async #register(rpc: JoinRpc) {
@@ -239,7 +286,11 @@ export class JoinClient {
 /** The same for a sidecar that restarts in its place, so that it takes over its old lease. */
 function instanceId({ advertiseAddress, inboundPort }: JoinOptions): string {
   const place = `${hostname()}|${advertiseAddress ?? ''}|${inboundPort}`;
-  return createHash('sha256').update(place).digest('hex').slice(0, INSTANCE_ID_CHARACTERS);
+  return shortHash(place);
+}
+
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, INSTANCE_ID_CHARACTERS);
 }
 
 function bearer(token: JoinToken): Metadata {

@@ -38,6 +38,16 @@ export function fetchTrustAnchor(host: string, port: number, fingerprint: string
   });
 }
 
+/** Whether that certificate's public key has the fingerprint. `pem` is one certificate. */
+export function hasFingerprint(pem: string, fingerprint: string): boolean {
+  try {
+    return spkiFingerprint(new X509Certificate(pem)) === fingerprint;
+  } catch {
+    // No certificate at all.
+    return false;
+  }
+}
+
 function chainOf(peer: PeerCertificate | tls.DetailedPeerCertificate): X509Certificate[] {
   const chain: X509Certificate[] = [];
   let current: PeerCertificate | tls.DetailedPeerCertificate | undefined = peer;

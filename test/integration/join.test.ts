@@ -14,12 +14,16 @@ import { silentLogger } from '../../common/logger.ts';
 import { TimerWheel } from '../../common/timer.ts';
 import { type ControlPlane, runControlPlane } from '../../controlplane/main.ts';
 import { JoinClient, type JoinedMesh, type JoinOptions } from '../../dataplane/join/join-client.ts';
+import { type MembershipStore, membershipFiles } from '../../dataplane/join/membership-file.ts';
 import { encodeMessage } from '../../proto/any.ts';
 import {
   adsPath,
   decodeDeltaDiscoveryResponse,
   encodeDeltaDiscoveryRequest,
 } from '../../proto/discovery.ts';
+import { TestCa } from '../fakes/pki.ts';
+import { until } from '../fakes/until.ts';
+import { freePort } from './mesh.ts';
 
 const mesh = `
 apiVersion: remora.dev/v1
@@ -86,6 +90,7 @@ describe('joining the mesh', () => {
       advertiseAddress: null,
       labels: {},
       readToken: () => ordersToken,
+      memberships: null,
       clock: systemClock,
       random: systemRandom,
       timers: new TimerWheel(),
@@ -265,17 +270,63 @@ describe('joining the mesh', () => {
     assert.equal(response.resources.length, 2);
   });
 
+  it('goes on as what it was when it starts while the control plane is away, and joins again', async () => {
+    const memberships = membershipFiles(join(directory, 'sidecar'), silentLogger());
+    const first = client({ memberships });
+    const before = await first.join();
+    assert.equal(before.isResumed, false);
+    await first.leave();
+    const { xdsPort } = controlPlane;
+    await controlPlane.close();
+    const away = `127.0.0.1:${xdsPort}`;
+    const resumed = await client({ memberships, controlPlane: away }).join();
+    assert.equal(resumed.isResumed, true);
+    assert.equal(resumed.nodeId, before.nodeId);
+    assert.equal(resumed.trustDomain, 'a.test');
+    controlPlane = await start(xdsPort);
+    api = new RestClient(`http://127.0.0.1:${controlPlane.restPort}`, null);
+    // It had left, so its keepalive is refused and it registers anew, by itself.
+    await until(
+      'it is registered again',
+      async () => (await api.list('workload', null)).length > 0,
+    );
+    const response = await secretsOf(resumed, resumed.nodeId, resumed.callMetadata());
+    assert.equal(response.resources.length, 2);
+  });
+
+  it('believes no root on disk that its token does not name', async () => {
+    const store = membershipFiles(join(directory, 'sidecar'), silentLogger());
+    let asked = 0;
+    const memberships: MembershipStore = {
+      ...store,
+      load: async () => {
+        asked++;
+        const root = (await TestCa.create()).certificatePem;
+        return { nodeId: 'default/orders.x', trustDomain: 'b.test', root, keepaliveMs: 1000 };
+      },
+    };
+    const lost = client({ memberships, controlPlane: `127.0.0.1:${await freePort()}` });
+    let outcome = 'none';
+    const joining = lost.join().then(
+      () => {
+        outcome = 'joined';
+      },
+      () => {
+        outcome = 'refused';
+      },
+    );
+    await until('it has tried', () => asked === 1);
+    await lost.leave();
+    await joining;
+    assert.equal(outcome, 'refused', 'because it left while it was still waiting');
+  });
+
   it('serves the plaintext port on loopback only, to nodes that say who they are', async () => {
     const target = `127.0.0.1:${controlPlane.plaintextXdsPort}`;
-    const { callMetadata, nodeId } = await client().join();
-    const session = {
-      target,
-      credentials: credentials.createInsecure(),
-      channelOptions: {},
-      callMetadata,
-      nodeId,
-      trustDomain: 'a.test',
-    };
+    const joined = await client().join();
+    const { callMetadata, nodeId } = joined;
+    const insecure = credentials.createInsecure();
+    const session = { ...joined, target, credentials: insecure, channelOptions: {} };
     const response = await secretsOf(session, nodeId, callMetadata());
     assert.equal(response.resources.length, 2);
     await assert.rejects(

@@ -129,6 +129,7 @@ export class TestMesh {
       advertiseAddress: null,
       labels,
       readToken: () => token,
+      memberships: null,
       clock: systemClock,
       random: systemRandom,
       timers: new TimerWheel(),
@@ -144,6 +145,7 @@ export class TestMesh {
       host: '127.0.0.1',
       port: this.#xdsPort,
       adminPort: 0,
+      stateDirectory: null,
     });
     const sidecar = await startSidecar(stringify(bootstrap), {
       membership: { client, mesh: session },

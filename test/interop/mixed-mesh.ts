@@ -112,6 +112,7 @@ export class MixedMesh {
       ...(version === undefined ? [] : ['--version', version]),
       ...['--inbound-port', String(inbound), '--outbound-port', String(outbound)],
       ...['--admin-port', String(admin), '--advertise-address', '127.0.0.1', '--token-file', token],
+      ...['--state-dir', join(this.#directory, 'sidecars')],
       ...['--concurrency', '1', '-l', 'warning'],
     ]);
     this.#sidecars.set(name, { outbound, admin });
