@@ -24,8 +24,9 @@ import { SnapshotCache } from './cache/snapshot-cache.ts';
 import { type FileSnapshot, FileSource, readMeshFiles } from './discovery/files.ts';
 import { explainPolicy } from './explain/policy.ts';
 import { Admission } from './join/admission.ts';
-import { NodeAuthenticator } from './join/authn.ts';
+import { type AdmittedNode, NodeAuthenticator } from './join/authn.ts';
 import type { Denial } from './join/denial.ts';
+import { GrpcClients } from './join/grpc-clients.ts';
 import { joinHandlers } from './join/join-service.ts';
 import { Registry } from './join/registry.ts';
 import { TokenIssuer } from './join/tokens.ts';
@@ -130,9 +131,14 @@ async function start(
     logger: logger.child({ component: 'ca' }),
     onIssued: () => loop.trigger(),
   });
+  const grpcClients = new GrpcClients({
+    onNew: (key, profile) => reconciler.addGrpcProfile(key, profile),
+    onGone: (key) => reconciler.removeGrpcProfile(key),
+  });
   const reconciler = new Reconciler({
     store,
     joined: () => registry.workloads(),
+    grpcProfiles: () => grpcClients.profiles(),
     certificates,
     rootsPem: authority.rootsPem,
     sink: new SnapshotPublisher(cache),
@@ -160,7 +166,7 @@ async function start(
 
   const trustDomain = () => trustDomainOf(store);
   const admission = new Admission(store, registry);
-  const authenticator = new NodeAuthenticator({ tokens, admission, clock });
+  const authenticator = new NodeAuthenticator({ tokens, admission, grpcClients, clock });
   const ads = (authenticate: Authenticator) => {
     const server = new AdsServer({
       cache,
@@ -169,8 +175,8 @@ async function start(
       timers,
       logger: logger.child({ component: 'ads' }),
       identifier: 'remora',
-      onStreamOpened: (nodeId) => registry.streamOpened(nodeId),
-      onStreamClosed: (nodeId) => registry.streamClosed(nodeId),
+      onStreamOpened: (key) => registry.streamOpened(grpcClients.opened(key)),
+      onStreamClosed: (key) => registry.streamClosed(grpcClients.closed(key)),
     });
     cleanups.add(() => server.close());
     return server;
@@ -321,9 +327,9 @@ function serverNames(address: string): { dnsNames: string[]; ipAddresses: string
   };
 }
 
-function toAdmission(outcome: Result<string, Denial>): AdsAdmission {
+function toAdmission(outcome: Result<AdmittedNode, Denial>): AdsAdmission {
   return outcome.ok
-    ? { ok: true, snapshotKey: outcome.value, nodeId: outcome.value }
+    ? { ok: true, ...outcome.value }
     : { ok: false, reason: outcome.errors.details };
 }
 

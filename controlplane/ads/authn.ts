@@ -19,6 +19,8 @@ export interface XdsNode {
   readonly id: string;
   readonly cluster: string;
   readonly userAgent: string;
+  /** Empty strings = not said. */
+  readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
@@ -45,6 +47,11 @@ export function decodeNode(bytes: Uint8Array): XdsNode | null {
     id: message.id ?? '',
     cluster: message.cluster ?? '',
     userAgent: [message.user_agent_name ?? '', version].filter((part) => part !== '').join('/'),
+    locality: {
+      region: message.locality?.region ?? '',
+      zone: message.locality?.zone ?? '',
+      subZone: message.locality?.sub_zone ?? '',
+    },
     metadata: message.metadata ?? {},
   };
 }

@@ -6,10 +6,13 @@
 import { status } from '@grpc/grpc-js';
 import type { Clock } from '../../common/clock.ts';
 import { err, ok, type Result } from '../../common/result.ts';
+import { type LocalityNode, localityOf } from '../graph/locality.ts';
 import type { Workload } from '../model/kinds/workload.ts';
 import { namespaceOf } from '../model/object.ts';
+import { CERTIFICATE_PROVIDER, grpcDialectOf } from '../translate/grpc/profile.ts';
 import { type Admission, splitNodeId } from './admission.ts';
 import type { Denial } from './denial.ts';
+import type { GrpcClients } from './grpc-clients.ts';
 import type { TokenClaims, TokenIssuer } from './tokens.ts';
 
 /** The claims of the bearer token in a call's `authorization` metadata. */
@@ -37,13 +40,24 @@ export function mayBe(claims: TokenClaims, workload: Workload): boolean {
 /** What a stream says of itself in its first request. */
 export interface ClaimedNode {
   readonly id: string;
+  /** `user_agent_name`, whatever follows it: what kind of client it is. */
+  readonly userAgent: string;
+  readonly locality: LocalityNode;
   /** node.metadata as JSON. */
   readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** What a stream may have. */
+export interface AdmittedNode {
+  readonly nodeId: string;
+  /** Proxyless gRPC clients have one for all of the same profile; a sidecar has its own, of its node id. */
+  readonly snapshotKey: string;
 }
 
 export interface NodeAuthenticatorOptions {
   readonly tokens: TokenIssuer;
   readonly admission: Admission;
+  readonly grpcClients: GrpcClients;
   readonly clock: Clock;
 }
 
@@ -54,8 +68,8 @@ export class NodeAuthenticator {
     this.#options = options;
   }
 
-  /** Over TLS: the token must be of the service whose workload the node is. The result is the node id. */
-  authenticate(authorization: unknown, node: ClaimedNode): Result<string, Denial> {
+  /** Over TLS: the token must be of the service whose workload the node is. */
+  authenticate(authorization: unknown, node: ClaimedNode): Result<AdmittedNode, Denial> {
     const { tokens, admission, clock } = this.#options;
     const caller = callerOf(authorization, tokens, clock);
     if (!caller.ok) return caller;
@@ -68,35 +82,74 @@ export class NodeAuthenticator {
         details: `node "${node.id}" is not a registered instance of ${claims.service}.${claims.namespace}`,
       });
     }
-    return ok(node.id);
+    return this.#admitted(node, workload);
   }
 
   /**
    * On the plaintext port: node.id names a Workload, or node.metadata.remora describes one, which is then
-   * registered: {service, version, address, inbound_port, outbound_port, app_port, labels}.
+   * registered: {service, version, address, inbound_port, outbound_port, app_port, labels}. A proxyless gRPC client
+   * that is no server needs none: the namespace of its id is where its short names are looked for.
    */
-  authenticatePlaintext(node: ClaimedNode): Result<string, Denial> {
+  authenticatePlaintext(node: ClaimedNode): Result<AdmittedNode, Denial> {
     const { admission } = this.#options;
-    if (admission.workload(node.id) !== null) return ok(node.id);
-    const described = node.metadata['remora'];
+    const known = admission.workload(node.id);
+    if (known !== null) return this.#admitted(node, known);
+    const described = remoraMetadata(node);
     const id = splitNodeId(node.id);
-    if (id === null || typeof described !== 'object' || described === null) {
+    const isGrpc = grpcDialectOf(node.userAgent) !== null;
+    if (isGrpc && id !== null && described?.['inbound_port'] === undefined) {
+      return this.#admitted(node, null);
+    }
+    if (id === null || described === null) {
       return err({
         code: status.NOT_FOUND,
         details: `no Workload for node.id "${node.id}" (<namespace>/<name>), and no node.metadata.remora to make one from`,
       });
     }
-    const fields = described as Readonly<Record<string, unknown>>; // checked by admit
+    if (isGrpc && !hasCertificates(described)) {
+      return err({
+        code: status.INVALID_ARGUMENT,
+        details: `the proxyless server "${node.id}" has no certificates (remora ctl grpc-bootstrap --certificates), but sidecars call it by mTLS`,
+      });
+    }
     // The schema tells what is none.
-    const labels = (fields['labels'] ?? {}) as Readonly<Record<string, string>>;
+    const labels = (described['labels'] ?? {}) as Readonly<Record<string, string>>;
     const admitted = admission.admit(id.namespace, id.name, labels, {
-      service: fields['service'],
-      ...(fields['version'] === undefined ? {} : { version: fields['version'] }),
-      address: fields['address'] ?? '127.0.0.1',
-      inboundPort: fields['inbound_port'],
-      ...(fields['outbound_port'] === undefined ? {} : { outboundPort: fields['outbound_port'] }),
-      appPort: fields['app_port'],
+      service: described['service'],
+      ...(described['version'] === undefined ? {} : { version: described['version'] }),
+      address: described['address'] ?? '127.0.0.1',
+      inboundPort: described['inbound_port'],
+      ...(described['outbound_port'] === undefined
+        ? {}
+        : { outboundPort: described['outbound_port'] }),
+      // Without a sidecar nothing stands before the application.
+      appPort: described['app_port'] ?? (isGrpc ? described['inbound_port'] : undefined),
     });
-    return admitted.ok ? ok(admitted.value) : err(admitted.errors);
+    return admitted.ok ? this.#admitted(node, admission.workload(node.id)) : err(admitted.errors);
   }
+
+  #admitted(node: ClaimedNode, workload: Workload | null): Result<AdmittedNode, Denial> {
+    const dialect = grpcDialectOf(node.userAgent);
+    if (dialect === null) return ok({ nodeId: node.id, snapshotKey: node.id });
+    const key = this.#options.grpcClients.admit({
+      dialect,
+      namespace: splitNodeId(node.id)?.namespace ?? '',
+      locality: workload === null ? node.locality : localityOf(workload),
+      hasCertificates: hasCertificates(remoraMetadata(node)),
+      nodeId: workload === null ? null : node.id,
+    });
+    return key.ok ? ok({ nodeId: node.id, snapshotKey: key.value }) : key;
+  }
+}
+
+function remoraMetadata(node: ClaimedNode): Readonly<Record<string, unknown>> | null {
+  const { remora } = node.metadata;
+  return typeof remora === 'object' && remora !== null
+    ? (remora as Readonly<Record<string, unknown>>) // each field is checked where it is used
+    : null;
+}
+
+/** Told by the bootstrap of `ctl grpc-bootstrap --certificates`: a cluster that names a provider it lacks is refused. */
+function hasCertificates(metadata: Readonly<Record<string, unknown>> | null): boolean {
+  return metadata?.['certificate_provider'] === CERTIFICATE_PROVIDER;
 }

@@ -34,6 +34,7 @@ describe('a reconcile round', () => {
     certified = new Set(['default/a1', 'default/b1']);
     cache = new SnapshotCache();
     reconciler = new Reconciler({
+      grpcProfiles: () => [],
       store: documents.store,
       joined: () => joined,
       certificates: {

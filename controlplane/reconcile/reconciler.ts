@@ -9,6 +9,8 @@ import type { MeshGraph } from '../graph/graph.ts';
 import type { Workload } from '../model/kinds/workload.ts';
 import type { MeshObject } from '../model/object.ts';
 import type { Store } from '../store/store.ts';
+import { GrpcTranslator } from '../translate/grpc/grpc-translator.ts';
+import type { GrpcProfile } from '../translate/grpc/profile.ts';
 import { type NodeResources, Translator } from '../translate/translate.ts';
 
 /** Where snapshots go: the cache, seen from here. */
@@ -21,6 +23,8 @@ export interface SnapshotSink {
 export interface ReconcilerOptions {
   readonly store: Store;
   readonly joined: () => readonly Workload[];
+  /** Of the proxyless gRPC clients that are connected, by snapshot key. */
+  readonly grpcProfiles: () => Iterable<readonly [string, GrpcProfile]>;
   readonly certificates: Pick<NodeCertificates, 'get' | 'retain'>;
   readonly rootsPem: string;
   readonly sink: SnapshotSink;
@@ -39,6 +43,7 @@ export class Reconciler {
   #documents: readonly MeshObject[] = [];
   #lastError: string | null = null;
   #revision = 0;
+  #grpc: GrpcTranslator | null = null;
   readonly #resources = new Map<string, NodeResources>();
 
   constructor(options: ReconcilerOptions) {
@@ -82,8 +87,25 @@ export class Reconciler {
     }
   }
 
+  /** The first client of a profile came: it gets what the last successful round says. */
+  addGrpcProfile(key: string, profile: GrpcProfile): void {
+    const { sink, logger } = this.#options;
+    if (this.#grpc === null) return;
+    try {
+      const resources = this.#grpc.resourcesOf(profile);
+      sink.prepare(key, resources)();
+      this.#resources.set(key, resources);
+    } catch (thrown) {
+      logger.error({ error: errorText(thrown), key }, 'no snapshot for a proxyless gRPC client');
+    }
+  }
+
+  removeGrpcProfile(key: string): void {
+    if (this.#resources.delete(key)) this.#options.sink.remove(key);
+  }
+
   #publish(): void {
-    const { store, joined, certificates, rootsPem, sink, logger } = this.#options;
+    const { store, joined, grpcProfiles, certificates, rootsPem, sink, logger } = this.#options;
     const documents = store.list().map(({ object }) => object);
     const graph = buildGraph(documents, joined());
     const translator = new Translator(graph);
@@ -105,6 +127,13 @@ export class Reconciler {
       });
       ready.push({ nodeId, resources, publish: sink.prepare(nodeId, resources) });
     }
+    const grpc = new GrpcTranslator(graph);
+    const clients = new Map(grpcProfiles());
+    for (const [key, profile] of clients) {
+      const resources = grpc.resourcesOf(profile);
+      ready.push({ nodeId: key, resources, publish: sink.prepare(key, resources) });
+    }
+    this.#grpc = grpc;
     this.#graph = graph;
     this.#documents = documents;
     certificates.retain(new Set(graph.proxies.keys()));
@@ -113,7 +142,7 @@ export class Reconciler {
       publish();
     }
     for (const nodeId of this.#resources.keys()) {
-      if (graph.proxies.has(nodeId)) continue;
+      if (graph.proxies.has(nodeId) || clients.has(nodeId)) continue;
       this.#resources.delete(nodeId);
       sink.remove(nodeId);
     }

@@ -51,7 +51,7 @@ function virtualHost(service: ServiceNode, namespace: string): VirtualHostProto 
 }
 
 /** The route of a service that no HTTPRoute is attached to. */
-function wholeService(service: ServiceNode): Omit<RouteNode, 'rule'> {
+export function wholeService(service: ServiceNode): Omit<RouteNode, 'rule'> {
   return {
     name: 'default',
     match: {},

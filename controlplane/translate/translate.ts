@@ -77,7 +77,11 @@ export class Translator {
   }
 }
 
-function byName<T>(items: readonly T[], nameOf: (item: T) => string | undefined): Map<string, T> {
+/** By their names; throws when one is missing or twice. */
+export function byName<T>(
+  items: readonly T[],
+  nameOf: (item: T) => string | undefined,
+): Map<string, T> {
   const map = new Map<string, T>();
   for (const item of items) {
     const name = nameOf(item);
