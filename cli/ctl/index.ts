@@ -6,6 +6,7 @@ import * as configDump from './config-dump.ts';
 import * as remove from './delete.ts';
 import * as explain from './explain.ts';
 import * as get from './get.ts';
+import * as grpcBootstrap from './grpc-bootstrap.ts';
 import * as proxyStatus from './proxy-status.ts';
 import * as token from './token.ts';
 
@@ -18,6 +19,6 @@ export function register(program: Command): void {
       `
 Exit codes: 0 done, 1 refused or failed, 2 wrong command line.`,
     );
-  for (const verb of [apply, get, remove, proxyStatus, configDump, explain, token])
+  for (const verb of [apply, get, remove, proxyStatus, configDump, explain, grpcBootstrap, token])
     verb.register(ctl);
 }
