@@ -50,10 +50,10 @@ export class ClusterDirectory {
   constructor(parts: ClusterDirectoryParts) {
     this.#parts = parts;
     const { supervisor, stats, clock, random, timers } = parts;
-    this.#assignments = new AssignmentSender(
-      (part) => supervisor.broadcast({ type: 'assignment', part }),
-      timers,
-    );
+    this.#assignments = new AssignmentSender((id, part) => {
+      supervisor.broadcast({ type: 'assignment', id, part });
+      return supervisor.count;
+    });
     this.#dnsCaches = new MainDnsCaches({
       clock,
       random,
@@ -104,6 +104,11 @@ export class ClusterDirectory {
 
   applyEndpoints(assignment: LoadAssignment): void {
     this.#supervision.applyEndpoints(assignment);
+  }
+
+  /** A worker has taken that part of a host set. */
+  onAssignmentTaken(id: number): void {
+    this.#assignments.onTaken(id);
   }
 
   onOutlierReport(report: OutlierReport): void {
@@ -161,7 +166,6 @@ export class ClusterDirectory {
 
   close(): void {
     this.#supervision.close();
-    this.#assignments.close();
     this.#dnsCaches.close();
   }
 

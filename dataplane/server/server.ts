@@ -456,6 +456,7 @@ export class Server implements ResourceSink, AdminSources {
 
   #onWorkerMessage(message: FromWorker): void {
     if (message.type === 'outlier') this.#clusters.onOutlierReport(message.report);
+    else if (message.type === 'assignment-taken') this.#clusters.onAssignmentTaken(message.id);
     else if (message.type === 'dns-cache') this.#clusters.onDnsCacheRequest(message.request);
     else if (message.type === 'immediate-health-check-fail') {
       this.#clusters.onImmediateHealthCheckFail(message.cluster, message.address);

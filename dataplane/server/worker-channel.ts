@@ -50,7 +50,8 @@ export type ToWorker =
       readonly slot: { readonly chunk: number; readonly slot: number };
     }
   | { readonly type: 'cluster-remove'; readonly name: string }
-  | { readonly type: 'assignment'; readonly part: AssignmentPart }
+  /** Answered by 'assignment-taken' with its id. */
+  | { readonly type: 'assignment'; readonly id: number; readonly part: AssignmentPart }
   /** The host in that slot was ejected, or failed its checks. */
   | {
       readonly type: 'host-health-failure';
@@ -110,6 +111,7 @@ export type FromWorker =
       readonly error: string;
     }
   | { readonly type: 'drained'; readonly request: number }
+  | { readonly type: 'assignment-taken'; readonly id: number }
   | { readonly type: 'reply'; readonly request: number; readonly data: unknown }
   | { readonly type: 'outlier'; readonly report: OutlierReport }
   | { readonly type: 'dns-cache'; readonly request: DnsCacheRequest }

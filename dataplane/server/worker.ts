@@ -4,12 +4,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorText } from '../../common/coded-error.ts';
 import { createLogger, pinoLevel } from '../../common/logger.ts';
-import type { AssignmentPart } from '../api/config/cluster.ts';
 import { ConnectionLimit } from '../listener/connection-limit.ts';
 import { ListenerManager } from '../listener/listener-manager.ts';
 import { takeSnapshot } from '../stats/snapshot.ts';
 import { SecretStore } from '../tls/secret-store.ts';
-import { AssignmentReceiver } from '../upstream/assignment-receiver.ts';
 import { WorkerClusterManager } from '../upstream/cluster-manager.ts';
 import { createClusterTls } from '../upstream/cluster-tls.ts';
 import { SharedChunks } from '../upstream/shared-state.ts';
@@ -27,7 +25,6 @@ class WorkerThread {
   readonly #context: LiveWorkerContext;
   readonly #clusters: WorkerClusterManager;
   readonly #listeners: ListenerManager;
-  readonly #assignments = new AssignmentReceiver();
   #lastConnection = 0;
 
   constructor(data: WorkerData, post: (message: FromWorker) => void) {
@@ -101,10 +98,11 @@ class WorkerThread {
         return;
       case 'cluster-remove':
         this.#clusters.remove(message.name);
-        this.#assignments.forget(message.name);
         return;
       case 'assignment':
-        this.#receiveHosts(message.part);
+        this.#clusters.receive(message.part, () =>
+          this.#post({ type: 'assignment-taken', id: message.id }),
+        );
         return;
       case 'host-health-failure':
         this.#clusters.onHostHealthFailure(message.cluster, message.host);
@@ -154,12 +152,6 @@ class WorkerThread {
       default:
         message satisfies never;
     }
-  }
-
-  #receiveHosts(part: AssignmentPart): void {
-    const assignment = this.#assignments.receive(part);
-    if (assignment === null) this.#clusters.prepareHosts(part.clusterName, part.hosts);
-    else this.#clusters.applyAssignment(assignment);
   }
 
   async #addListener(message: Extract<ToWorker, { readonly type: 'listener' }>): Promise<void> {

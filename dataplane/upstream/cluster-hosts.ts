@@ -1,12 +1,14 @@
 // The hosts of one cluster in one worker, as objects: those of the host set, those that are made for the next one, and
-// those that have left and still serve. Owned by cluster.ts, which tells the balancer.
+// those that have left and still serve. Owned by cluster.ts, which tells the balancer. All that grows with the number of
+// hosts is done in steps.
 //
-//   prepare -> replace: in the set -> replace without it: leaving -> retireSome: retiring -> its connections are gone
+//   prepare -> change: in the set -> change without it: leaving -> retireSome: retiring -> its connections are gone
 
 import type { Timer, TimerService } from '../../common/timer.ts';
 import type { PlacedHost } from '../api/config/cluster.ts';
 import type { UpstreamHost } from './host.ts';
 import { type SlotAddress, slotKey } from './shared-state.ts';
+import { HOSTS_PER_STEP, type Steps } from './steps.ts';
 
 /** Below a millisecond. */
 const RETIRED_PER_TURN = 500;
@@ -23,6 +25,9 @@ export class ClusterHosts {
   #current = new Map<number, UpstreamHost>();
   /** Made, and not in the host set yet. */
   #prepared = new Map<number, UpstreamHost>();
+  /** What hosts of the set will be, index by index; of a host that is there twice, the last counts. */
+  #changing: UpstreamHost[] = [];
+  #changes: PlacedHost[] = [];
   /** In no host set any more, with connections left. */
   readonly #retiring = new Set<UpstreamHost>();
   /** Among them, those that were not told yet. */
@@ -48,46 +53,64 @@ export class ClusterHosts {
     return this.#current.get(slotKey(slot)) ?? null;
   }
 
-  /** These will be in the next host set: the new ones among them are made now. */
-  prepare(hosts: readonly PlacedHost[]): void {
-    for (const placed of hosts) {
+  /** What was announced for the next host set and is not in it yet. */
+  announced(): PlacedHost[] {
+    return [...Array.from(this.#prepared.values(), ({ placed }) => placed), ...this.#changes];
+  }
+
+  /** These will be in the next host set as they are here: the new ones among them are made now. */
+  *prepare(hosts: readonly PlacedHost[]): Steps {
+    for (let i = 0; i < hosts.length; i++) {
+      const placed = hosts[i]!;
       const key = slotKey(placed);
-      if (this.#current.has(key) || this.#prepared.has(key)) continue;
-      this.#prepared.set(key, this.#owner.createHost(placed));
+      const host = this.#current.get(key);
+      const prepared = this.#prepared.get(key);
+      if (host !== undefined) {
+        this.#changing.push(host);
+        this.#changes.push(placed);
+      } else if (prepared !== undefined) prepared.update(placed);
+      else this.#prepared.set(key, this.#owner.createHost(placed));
+      if (i % HOSTS_PER_STEP === HOSTS_PER_STEP - 1) yield;
     }
   }
 
   /**
-   * The full host set: hosts that stay keep object, counters and connections. True = some came or left. Call retireSome
-   * once everybody knows the new set: what drains may retry.
+   * What was prepared holds, and the hosts of these slotKeys leave; those that stay keep object, counters and connections.
+   * True = some came or left. Call retireSome once everybody knows the new set: what drains may retry.
    */
-  replace(hosts: readonly PlacedHost[]): boolean {
-    const former = this.#current;
-    const prepared = this.#prepared;
-    const current = new Map<number, UpstreamHost>();
-    let isChanged = false;
-    for (const placed of hosts) {
-      const key = slotKey(placed);
-      let host = former.get(key);
-      if (host === undefined) {
-        host = prepared.get(key) ?? this.#owner.createHost(placed);
-        prepared.delete(key);
-        isChanged = true;
-      } else former.delete(key);
-      if (host.placed !== placed) host.update(placed);
-      current.set(key, host);
+  *change(removed: readonly number[]): Steps<boolean> {
+    const [changing, changes] = [this.#changing, this.#changes];
+    this.#changing = [];
+    this.#changes = [];
+    for (let i = 0; i < changing.length; i++) {
+      changing[i]!.update(changes[i]!);
+      if (i % HOSTS_PER_STEP === HOSTS_PER_STEP - 1) yield;
     }
-    this.#current = current;
-    isChanged ||= former.size > 0;
-    // What was to come did not.
-    this.#leave(prepared.values());
+    for (let i = 0; i < removed.length; i++) {
+      this.#remove(removed[i]!);
+      if (i % HOSTS_PER_STEP === HOSTS_PER_STEP - 1) yield;
+    }
+    const prepared = this.#prepared;
+    const isChanged = removed.length > 0 || prepared.size > 0;
     this.#prepared = new Map();
-    this.#leave(former.values());
+    if (this.#current.size === 0) {
+      this.#current = prepared;
+      return isChanged;
+    }
+    let added = 0;
+    for (const [key, host] of prepared) {
+      this.#current.set(key, host);
+      if (++added % HOSTS_PER_STEP === 0) yield;
+    }
     return isChanged;
   }
 
-  #leave(hosts: Iterable<UpstreamHost>): void {
-    for (const host of hosts) {
+  #remove(key: number): void {
+    // What was to come, and does not after all, leaves as well.
+    for (const hosts of [this.#current, this.#prepared]) {
+      const host = hosts.get(key);
+      if (host === undefined) continue;
+      hosts.delete(key);
       this.#retiring.add(host);
       this.#leaving.push(host);
     }
@@ -124,8 +147,8 @@ export class ClusterHosts {
   /** The worker ends: nothing is waited for. */
   closeAll(): void {
     this.#retireTimer.stop();
-    for (const host of this.#current.values()) host.pools.closeAll();
-    for (const host of this.#retiring) host.pools.closeAll();
+    for (const host of this.#current.values()) host.closeAll();
+    for (const host of this.#retiring) host.closeAll();
   }
 }
 

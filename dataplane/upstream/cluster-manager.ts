@@ -2,13 +2,14 @@
 // (supervision/cluster-supervision).
 
 import type { Cluster, ClusterManager } from '../api/cluster.ts';
-import type { ClusterConfig, PlacedAssignment, PlacedHost } from '../api/config/cluster.ts';
+import type { AssignmentPart, ClusterConfig, PlacedAssignment } from '../api/config/cluster.ts';
 import type { StatsStore } from '../api/stats.ts';
 import { type ClusterParts, UpstreamCluster } from './cluster.ts';
 import { clusterScope } from './cluster-stats.ts';
 import type { HostReport } from './host-report.ts';
 import type { LocalCluster } from './lb/load-balancer.ts';
 import type { SlotAddress } from './shared-state.ts';
+import { StepRunner, type Steps } from './steps.ts';
 
 /** See the file head. */
 export class WorkerClusterManager implements ClusterManager {
@@ -16,12 +17,13 @@ export class WorkerClusterManager implements ClusterManager {
   readonly #stats: StatsStore;
   readonly #clusters = new Map<string, UpstreamCluster>();
   readonly #localCluster: LocalCluster;
-  /** By cluster name; kept so that a replaced cluster starts with its hosts. */
-  readonly #assignments = new Map<string, PlacedAssignment>();
+  /** Host sets on their way into clusters. */
+  readonly #changes: StepRunner;
 
   constructor(parts: ClusterParts, stats: StatsStore) {
     this.#parts = parts;
     this.#stats = stats;
+    this.#changes = new StepRunner(parts.clock, parts.timers);
     const local = () => this.#clusters.get(parts.localClusterName) ?? null;
     this.#localCluster = {
       version: () => local()?.hostsVersion() ?? -1,
@@ -35,6 +37,7 @@ export class WorkerClusterManager implements ClusterManager {
 
   /** A changed cluster takes the place of the old one at once; requests under way finish on the old one. */
   addOrUpdate(config: ClusterConfig, slot: SlotAddress): void {
+    this.#changes.finish(config.name);
     const former = this.#clusters.get(config.name) ?? null;
     // Before the new one registers: they share the stats objects.
     if (former !== null) this.#unregister(former);
@@ -46,8 +49,7 @@ export class WorkerClusterManager implements ClusterManager {
       this.#localCluster,
       (name) => this.#clusters.get(name) ?? null,
     );
-    const assignment = this.#assignments.get(config.name);
-    if (assignment !== undefined) cluster.applyAssignment(assignment);
+    if (former !== null) cluster.takeHosts(former);
     this.#clusters.set(config.name, cluster);
     const scope = clusterScope(config);
     this.#stats.add(scope, cluster.stats);
@@ -62,24 +64,32 @@ export class WorkerClusterManager implements ClusterManager {
   }
 
   remove(name: string): void {
+    this.#changes.finish(name);
     const cluster = this.#clusters.get(name);
     if (cluster === undefined) return;
     this.#clusters.delete(name);
-    this.#assignments.delete(name);
     this.#unregister(cluster);
     cluster.drain();
   }
 
-  /** These will be in the next host set of the cluster: what takes time is done before it comes. */
-  prepareHosts(clusterName: string, hosts: readonly PlacedHost[]): void {
-    this.#clusters.get(clusterName)?.prepareHosts(hosts);
+  /**
+   * A part of what supervision/assignment-sender sends, taken in over as many turns as it needs; `onTaken` is called after
+   * the last of them, maybe before this returns. With the last part of an update, requests are given its hosts from then on.
+   */
+  receive(part: AssignmentPart, onTaken: () => void): void {
+    this.#changes.run(part.clusterName, this.#take(part), onTaken);
   }
 
-  applyAssignment(assignment: PlacedAssignment): void {
-    const cluster = this.#clusters.get(assignment.clusterName);
+  *#take({ clusterName, hosts, last }: AssignmentPart): Steps {
+    const cluster = this.#clusters.get(clusterName);
     if (cluster === undefined) return;
-    this.#assignments.set(assignment.clusterName, assignment);
-    cluster.applyAssignment(assignment);
+    yield* cluster.prepareHosts(hosts);
+    if (last !== null) yield* cluster.changeHosts(last.policy, last.removed);
+  }
+
+  /** A full host set, at once. */
+  applyAssignment(assignment: PlacedAssignment): void {
+    this.#clusters.get(assignment.clusterName)?.applyAssignment(assignment);
   }
 
   /** A host of a cluster was ejected. */

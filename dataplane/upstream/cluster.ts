@@ -12,6 +12,7 @@ import type {
   TcpPool,
 } from '../api/cluster.ts';
 import type {
+  AssignmentPolicy,
   ClusterConfig,
   Locality,
   PlacedAssignment,
@@ -59,8 +60,10 @@ import {
   type SharedChunks,
   type SlotAddress,
   type SlotRef,
+  slotKey,
   writeWord,
 } from './shared-state.ts';
+import { finish, type Steps } from './steps.ts';
 
 /** What clusters need of their worker. */
 export interface ClusterParts {
@@ -113,6 +116,8 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
   readonly #context: PoolContext;
   readonly #hosts: ClusterHosts;
   #isDraining = false;
+  /** Null = it has had no hosts yet. */
+  #assignment: AssignmentPolicy | null = null;
   #healthEpoch: number;
   #membership = { total: 0, usable: 0 };
   /** The hostsVersion() that #membership is of. */
@@ -345,7 +350,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
   /** From main: the host was ejected, or failed its checks. Unknown ones are ignored (it left the set meanwhile). */
   onHostHealthFailure(slot: SlotAddress): void {
     const host = this.#hosts.at(slot);
-    host?.pools.onHealthFailure(this.config.closeConnectionsOnHostHealthFailure);
+    host?.onHealthFailure(this.config.closeConnectionsOnHostHealthFailure);
   }
 
   tcpPool(host: Host, priority: ResourcePriority, downstream: Connection | null = null): TcpPool {
@@ -369,21 +374,43 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
   }
 
   /** These will be in the next host set. */
-  prepareHosts(hosts: readonly PlacedHost[]): void {
-    this.#hosts.prepare(hosts);
+  prepareHosts(hosts: readonly PlacedHost[]): Steps {
+    return this.#hosts.prepare(hosts);
   }
 
-  /** The full host set: hosts that stay keep object, counters and connections. */
-  applyAssignment(assignment: PlacedAssignment): void {
+  /**
+   * What was prepared holds, and the hosts of these slotKeys are gone; those that stay keep object, counters and
+   * connections. Requests are given hosts of the former set until the last step.
+   */
+  *changeHosts(policy: AssignmentPolicy, removed: readonly number[]): Steps {
     const hosts = this.#hosts;
-    const isChanged = hosts.replace(assignment.hosts);
+    const isChanged = yield* hosts.change(removed);
+    yield* this.#balancer.change([...hosts.current()], policy);
+    this.#assignment = policy;
     this.#hostsVersion++;
-    this.#dropPpm = assignment.dropOverload?.dropPpm ?? 0;
-    this.#balancer.setHosts([...hosts.current()], assignment);
+    this.#dropPpm = policy.dropOverload?.dropPpm ?? 0;
     hosts.retireSome();
     if (isChanged && this.config.commonLb.closeConnectionsOnHostSetChange) {
-      for (const host of hosts.current()) host.pools.drainConnections();
+      for (const host of hosts.current()) host.drainConnections();
     }
+  }
+
+  /** The full host set, at once. */
+  applyAssignment({ hosts, ...policy }: PlacedAssignment): void {
+    const left = new Set(Array.from(this.#hosts.current(), ({ placed }) => slotKey(placed)));
+    for (const host of hosts) left.delete(slotKey(host));
+    finish(this.prepareHosts(hosts));
+    finish(this.changeHosts(policy, [...left]));
+  }
+
+  /** Takes over from one that main has not sent the hosts of again. Nothing of `former` is under way. */
+  takeHosts(former: UpstreamCluster): void {
+    const policy = former.#assignment;
+    if (policy !== null) {
+      const hosts = Array.from(former.#hosts.current(), ({ placed }) => placed);
+      this.applyAssignment({ ...policy, hosts });
+    }
+    finish(this.prepareHosts(former.#hosts.announced()));
   }
 
   /** The cluster was removed or replaced: serves what is under way, then lets go of its slots. */
@@ -398,7 +425,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
 
   /** The worker ends: nothing is waited for. */
   closeAll(): void {
-    if (this.#provider !== null) for (const host of this.#provider.hosts()) host.pools.closeAll();
+    if (this.#provider !== null) for (const host of this.#provider.hosts()) host.closeAll();
     this.#hosts.closeAll();
   }
 

@@ -32,12 +32,15 @@ export class UpstreamHost implements Host {
   readonly outlier: OutlierMonitor;
   readonly meter: HostMeter | null;
   readonly breaker: ErrorRatioBreaker | null;
-  readonly pools: HostPools;
   hostname: string;
   canary: boolean;
   /** As main placed it last. */
   placed: PlacedHost;
   readonly #slot: SlotRef;
+  readonly #context: PoolContext;
+  /** Null until a request needs one: of ten thousand hosts most never do. */
+  #pools: HostPools | null = null;
+  #isRetired = false;
 
   constructor(
     placed: PlacedHost,
@@ -59,8 +62,17 @@ export class UpstreamHost implements Host {
     this.canary = isCanary(placed);
     this.placed = placed;
     this.#slot = slot;
-    this.pools = new HostPools(context, this);
+    this.#context = context;
     changeUsers(slot, 1);
+  }
+
+  get pools(): HostPools {
+    if (this.#pools === null) {
+      this.#pools = new HostPools(this.#context, this);
+      // For a request that chose it before: nobody else will.
+      if (this.#isRetired) this.#pools.drain(() => {});
+    }
+    return this.#pools;
   }
 
   /** What main knows it by: `ip:port` unless that may change. */
@@ -130,10 +142,28 @@ export class UpstreamHost implements Host {
 
   /** It is in no host set any more: drains its pools, then lets go of the slot and calls back. */
   retire(onRetired: (host: UpstreamHost) => void): void {
-    this.pools.drain(() => {
+    this.#isRetired = true;
+    const end = (): void => {
       changeUsers(this.#slot, -1);
       onRetired(this);
-    });
+    };
+    if (this.#pools === null) end();
+    else this.#pools.drain(end);
+  }
+
+  /** It was found unhealthy; see HostPools. */
+  onHealthFailure(closesTcp: boolean): void {
+    this.#pools?.onHealthFailure(closesTcp);
+  }
+
+  /** close_connections_on_host_set_change. */
+  drainConnections(): void {
+    this.#pools?.drainConnections();
+  }
+
+  /** The worker ends. */
+  closeAll(): void {
+    this.#pools?.closeAll();
   }
 }
 

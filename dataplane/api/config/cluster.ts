@@ -256,11 +256,14 @@ export interface AssignmentPart {
   readonly hosts: readonly PlacedHost[];
   /** With the last part the set is valid; null = more parts come. */
   readonly last: {
-    readonly policy: Omit<PlacedAssignment, 'hosts'>;
+    readonly policy: AssignmentPolicy;
     /** slotKey of hosts that left. */
     readonly removed: readonly number[];
   } | null;
 }
+
+/** What an assignment says besides its hosts. */
+export type AssignmentPolicy = Omit<PlacedAssignment, 'hosts'>;
 
 /** The full host set of a cluster, as main computes it (static, DNS, EDS) and workers apply it. */
 export interface PlacedAssignment {

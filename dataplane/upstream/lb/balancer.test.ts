@@ -3,15 +3,49 @@ import { test } from 'node:test';
 import { clusterConfig } from '../../../test/fakes/cluster-config.ts';
 import { balancerParts, StubHost, type StubHostOptions } from '../../../test/fakes/lb.ts';
 import type { HealthStatus } from '../../api/config/cluster.ts';
+import { defaultRoundRobin, type LoadBalancingData } from '../../api/config/load-balancing.ts';
 import { anyHost } from '../../api/load-balancing.ts';
+import { metadataMatchOf } from '../../api/metadata-match.ts';
+import { finish } from '../steps.ts';
 import { Balancer } from './balancer.ts';
 
 const assignment = {
+  clusterName: 'orders',
   overprovisioningFactor: 140,
   weightedPriorityHealth: false,
   dropOverload: null,
   localityWeights: [],
 };
+
+const hashing = {
+  useHostnameForHashing: false,
+  balanceFactor: null,
+  localityWeighted: false,
+  hashPolicy: [],
+};
+const policies: readonly LoadBalancingData[] = [
+  defaultRoundRobin,
+  {
+    ...{ kind: 'RING_HASH', hashFunction: 'XX_HASH', ...hashing },
+    ...{ minimumRingSize: 1024, maximumRingSize: 8_388_608 },
+  },
+  { kind: 'MAGLEV', tableSize: 251, ...hashing },
+  {
+    kind: 'SUBSET',
+    fallbackPolicy: 'ANY_ENDPOINT',
+    defaultSubset: [],
+    selectors: [
+      { keys: ['n'], singleHostPerSubset: false, fallbackPolicy: 'NOT_DEFINED', fallbackKeys: [] },
+    ],
+    localityWeightAware: false,
+    scaleLocalityWeight: false,
+    panicModeAny: false,
+    listAsAny: false,
+    usesFallbackList: false,
+    allowRedundantKeys: false,
+    child: defaultRoundRobin,
+  },
+];
 
 /** Hosts `a`, which requests ask for, and `b`; the address of what a request gets. */
 function balancerOf(asked: StubHostOptions, statuses?: readonly HealthStatus[]) {
@@ -26,7 +60,7 @@ function balancerOf(asked: StubHostOptions, statuses?: readonly HealthStatus[]) 
     null,
   );
   const hosts = [new StubHost('a', asked), new StubHost('b')].map((host) => host.asHost());
-  balancer.setHosts(hosts, assignment);
+  finish(balancer.change(hosts, assignment));
   const ask = (address: string, strict: boolean) => {
     const overrideHost = { address, strict, statusIfMissing: 503 };
     return balancer.choose({ ...anyHost, overrideHost })?.addressText ?? null;
@@ -68,8 +102,47 @@ test('only hosts of some states may be asked for', () => {
 
 test('hosts that come can be asked for, those that go cannot', () => {
   const { balancer, hosts, ask } = balancerOf({});
-  balancer.setHosts(hosts.slice(1), assignment);
+  finish(balancer.change(hosts.slice(1), assignment));
   assert.equal(ask('a', true), null);
-  balancer.setHosts(hosts, assignment);
+  finish(balancer.change(hosts, assignment));
   assert.equal(ask('a', true), 'a');
+});
+
+test('the former hosts are chosen until the policy over the new ones is whole', () => {
+  for (const loadBalancing of policies) {
+    const config = { ...clusterConfig(), loadBalancing };
+    const balancer = new Balancer(config, balancerParts({ panicThresholdPercent: 0 }), null);
+    const named = (name: string) =>
+      Array.from({ length: 200 }, (_, i) => new StubHost(name, { lb: { n: `${i % 3}` } }).asHost());
+    const context = { ...anyHost, metadataMatch: metadataMatchOf({ n: '1' }) };
+    const choose = () => balancer.choose(context)?.addressText ?? null;
+    finish(balancer.change(named('old'), assignment));
+    assert.equal(choose(), 'old');
+    const steps = balancer.change(named('new'), assignment);
+    let pauses = 0;
+    while (steps.next().done !== true) {
+      pauses++;
+      assert.equal(choose(), 'old', loadBalancing.kind);
+    }
+    assert.ok(pauses > 2, loadBalancing.kind);
+    assert.equal(choose(), 'new', loadBalancing.kind);
+  }
+});
+
+test('a host that falls ill while the next policy is made gets nothing of either', () => {
+  for (const loadBalancing of policies) {
+    const config = { ...clusterConfig(), loadBalancing };
+    const balancer = new Balancer(config, balancerParts({ panicThresholdPercent: 0 }), null);
+    const hosts = Array.from({ length: 200 }, (_, i) => new StubHost(`h${i}`, { lb: { n: '1' } }));
+    const context = { ...anyHost, metadataMatch: metadataMatchOf({ n: '1' }) };
+    const all = hosts.map((host) => host.asHost());
+    finish(balancer.change(all.slice(0, 199), assignment));
+    const steps = balancer.change(all, assignment);
+    steps.next();
+    for (const host of hosts.slice(0, 199)) host.healthNow = 'unhealthy';
+    balancer.invalidate();
+    assert.equal(balancer.choose(context), null, loadBalancing.kind);
+    finish(steps);
+    assert.equal(balancer.choose(context), all[199], loadBalancing.kind);
+  }
 });

@@ -1,18 +1,18 @@
-// A cluster's choice of hosts in one worker: its policy over the hosts of the moment. The policy is made anew lazily:
-// an assignment or an ejection only marks it stale. Owned by cluster.ts.
+// A cluster's choice of hosts in one worker: its policy over the hosts of the moment. For another host set the next one is
+// made in steps, and the former serves until it is there; an ejection only marks the policy stale, and the next choice makes
+// it anew. Owned by cluster.ts.
 
-import type { ClusterConfig, Locality, PlacedAssignment } from '../../api/config/cluster.ts';
+import type { AssignmentPolicy, ClusterConfig, Locality } from '../../api/config/cluster.ts';
 import type { LoadBalancerContext } from '../../api/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
+import { finish, type Steps } from '../steps.ts';
 import { createLoadBalancer } from './create-load-balancer.ts';
 import { HostIndex } from './host-index.ts';
-import { createPrioritySet, type PriorityHosts, type PrioritySet } from './host-set.ts';
+import { type PriorityHosts, type PrioritySet, prioritySetSteps } from './host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from './load-balancer.ts';
 
-/** The part of an assignment that is not hosts. */
-type AssignmentPolicy = Omit<PlacedAssignment, 'clusterName' | 'hosts'>;
-
 const noPolicy: AssignmentPolicy = {
+  clusterName: '',
   overprovisioningFactor: 140,
   weightedPriorityHealth: false,
   dropOverload: null,
@@ -31,6 +31,7 @@ export class Balancer {
   #policy: LoadBalancer | null = null;
   /** Of parts.localCluster, when the policy was made. */
   #localVersion = 0;
+  #invalidations = 0;
   /** Picked by peek() for requests to come, in order. */
   readonly #peeked: UpstreamHost[] = [];
 
@@ -41,15 +42,25 @@ export class Balancer {
     this.#localLocality = localLocality;
   }
 
-  setHosts(hosts: readonly UpstreamHost[], assignment: AssignmentPolicy): void {
+  /** Another host set: choices are made of it from the last step on. */
+  *change(hosts: readonly UpstreamHost[], assignment: AssignmentPolicy): Steps {
+    const invalidations = this.#invalidations;
+    const set = yield* this.#setSteps(hosts, assignment);
+    const policy = this.#create(set);
+    yield* policy.prepare();
     this.#hosts = hosts;
-    this.#index.setHosts(hosts);
     this.#assignment = assignment;
-    this.invalidate();
+    this.#index.setHosts(hosts);
+    this.#set = set;
+    this.#policy = policy;
+    this.#peeked.length = 0;
+    // Some were looked at before their health changed, some after.
+    if (invalidations !== this.#invalidations) this.invalidate();
   }
 
   /** Some host's health changed. */
   invalidate(): void {
+    this.#invalidations++;
     this.#set = null;
     this.#policy = null;
     this.#peeked.length = 0;
@@ -99,11 +110,16 @@ export class Balancer {
 
   /** All priorities as they are now. */
   prioritySet(): PrioritySet {
-    this.#set ??= createPrioritySet(this.#hosts, {
-      ...this.#assignment,
-      localLocality: this.#localLocality,
-    });
+    this.#set ??= finish(this.#setSteps(this.#hosts, this.#assignment));
     return this.#set;
+  }
+
+  #setSteps(hosts: readonly UpstreamHost[], assignment: AssignmentPolicy): Steps<PrioritySet> {
+    return prioritySetSteps(hosts, { ...assignment, localLocality: this.#localLocality });
+  }
+
+  #create(set: PrioritySet): LoadBalancer {
+    return createLoadBalancer(this.#config.loadBalancing, set, this.#parts, this.#index);
   }
 
   /** The policy over the hosts as they are now. */
@@ -114,12 +130,7 @@ export class Balancer {
       if (version !== this.#localVersion) this.#policy = null;
       this.#localVersion = version;
     }
-    this.#policy ??= createLoadBalancer(
-      this.#config.loadBalancing,
-      this.prioritySet(),
-      this.#parts,
-      this.#index,
-    );
+    this.#policy ??= this.#create(this.prioritySet());
     return this.#policy;
   }
 }

@@ -4,6 +4,7 @@
 import type { Locality, LocalityWeight } from '../../api/config/cluster.ts';
 import type { PriorityLoad } from '../../api/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
+import { finish, HOSTS_PER_STEP, type Steps } from '../steps.ts';
 
 /** The hosts of a priority, or of one locality in it. */
 export interface HostLists {
@@ -53,11 +54,21 @@ export function createPrioritySet(
   hosts: readonly UpstreamHost[],
   options: PrioritySetOptions,
 ): PrioritySet {
+  return finish(prioritySetSteps(hosts, options));
+}
+
+/** The same; each host's health is read when its turn comes. */
+export function* prioritySetSteps(
+  hosts: readonly UpstreamHost[],
+  options: PrioritySetOptions,
+): Steps<PrioritySet> {
   // Priority 0 exists even when it is empty: then it panics, as in Envoy.
   const groups: PriorityGroup[] = [new PriorityGroup()];
-  for (const host of hosts) {
+  for (let i = 0; i < hosts.length; i++) {
+    const host = hosts[i]!;
     while (groups.length <= host.placed.priority) groups.push(new PriorityGroup());
     groups[host.placed.priority]!.add(host);
+    if (i % HOSTS_PER_STEP === HOSTS_PER_STEP - 1) yield;
   }
   for (const { priority, locality, weight } of options.localityWeights) {
     groups[priority]?.setWeight(locality, weight);

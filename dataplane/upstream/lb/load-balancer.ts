@@ -6,6 +6,7 @@ import type { Clock, Random } from '../../../common/clock.ts';
 import type { LoadBalancerContext } from '../../api/load-balancing.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
 import type { UpstreamHost } from '../host.ts';
+import type { Steps } from '../steps.ts';
 import type { PriorityHosts } from './host-set.ts';
 
 /** See the file head. */
@@ -14,6 +15,8 @@ export interface LoadBalancer {
   choose(context: LoadBalancerContext, attempt: number): UpstreamHost | null;
   /** A host that the next choose() may be given instead of its own; null = none can be told before. */
   peek(): UpstreamHost | null;
+  /** Makes what the first choice would make; a choice before the last step does not wait for it. */
+  prepare(): Steps;
 }
 
 /** What policies need of their cluster and worker. */

@@ -7,6 +7,7 @@
 import type { LocalityLbData } from '../../api/config/load-balancing.ts';
 import { anyHost, type LoadBalancerContext, type PriorityLoad } from '../../api/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
+import type { Steps } from '../steps.ts';
 import { type HostLists, type PriorityHosts, type PrioritySet, priorityLoad } from './host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from './load-balancer.ts';
 import { LocalityWrr } from './locality-wrr.ts';
@@ -38,6 +39,15 @@ export class PriorityBalancer implements LoadBalancer {
     this.#priorities = hosts.priorities.map(
       (lists, priority) => new PrioritySource(lists, priority, hosts, parts, policy),
     );
+  }
+
+  *prepare(): Steps {
+    for (let priority = 0; priority < this.#priorities.length; priority++) {
+      const source = this.#priorities[priority]!;
+      if (this.#load.panic[priority]!) source.preparePanic();
+      else if (this.#load.healthy[priority]! > 0) yield* source.prepare();
+      yield;
+    }
   }
 
   peek(): UpstreamHost | null {
@@ -98,6 +108,20 @@ class PrioritySource {
       isWeighted || localCluster === null || priority > 0
         ? null
         : ZoneRouting.create(locality, hosts, localCluster.localHosts(), parts);
+  }
+
+  preparePanic(): void {
+    this.#lists.all();
+  }
+
+  /** Of the healthy lists that requests may be sent to. */
+  *prepare(): Steps {
+    if (this.#wrr === null) this.#lists.healthy();
+    if (this.#wrr === null && this.#zones === null) return;
+    for (let i = 0; i < this.#hosts.localities.length; i++) {
+      yield;
+      this.#localityAt(i).healthy();
+    }
   }
 
   pickAny(): UpstreamHost | null {

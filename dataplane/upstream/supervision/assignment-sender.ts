@@ -1,11 +1,11 @@
-// Sends host sets to the workers as differences, and large ones in parts, a turn of the event loop each: a worker that
-// reads ten thousand hosts serves requests in between, and so does main. The other end is upstream/assignment-receiver.
+// Sends host sets to the workers as differences, and large ones in parts; the next part goes when every worker has taken the
+// one before, however long that took it: parts that pile up in a port would be read all in one turn. The other end is
+// upstream/cluster-manager.
 //
-//   send() --differs from what was sent--> parts of a cluster --one per turn--> workers; the last one makes them valid
+//   send() --differs from what was sent--> parts of a cluster --one at a time--> workers; with the last one they hold
 //
-// A newer set of a cluster takes the place of its parts that are not sent yet: nothing piles up.
+// A newer set of a cluster takes the place of its parts that are not sent yet: nothing piles up here either.
 
-import type { Timer, TimerService } from '../../../common/timer.ts';
 import type { AssignmentPart, PlacedAssignment, PlacedHost } from '../../api/config/cluster.ts';
 import { slotKey } from '../shared-state.ts';
 
@@ -16,30 +16,51 @@ interface ClusterQueue {
   /** What workers have, or will have with the next last part. By slotKey. */
   readonly sent: Map<number, PlacedHost>;
   parts: AssignmentPart[];
+  /** Who waits for the last of `parts`. */
   onSent: (() => void)[];
+}
+
+/** A part that was posted. */
+interface Posted {
+  readonly queue: ClusterQueue;
+  readonly clusterName: string;
+  /** What it counts among what is under way. */
+  readonly size: number;
+  /** Who waits for it. */
+  readonly onSent: readonly (() => void)[];
+  /** Workers that have not taken it. */
+  missing: number;
 }
 
 /** See the file head. One per process. */
 export class AssignmentSender {
-  readonly #post: (part: AssignmentPart) => void;
-  readonly #timer: Timer;
+  readonly #post: (id: number, part: AssignmentPart) => number;
   readonly #clusters = new Map<string, ClusterQueue>();
-  /** Names of clusters with parts, in turn. */
+  /** Names of clusters that have parts and none under way, in turn. */
   readonly #waiting = new Set<string>();
+  /** By id. */
+  readonly #posted = new Map<number, Posted>();
+  /** Hosts under way; a part without counts as one. */
+  #underWay = 0;
+  #lastId = 0;
 
-  constructor(post: (part: AssignmentPart) => void, timers: TimerService) {
+  /** `post` tells how many workers will answer; each calls onTaken with the id. */
+  constructor(post: (id: number, part: AssignmentPart) => number) {
     this.#post = post;
-    this.#timer = timers.createTimer(postNext, this);
   }
 
-  /** `onSent`: the workers have been sent all of it (or of a newer set); maybe before this returns. */
+  /** `onSent`: every worker has all of it (or of a newer set). */
   send(assignment: PlacedAssignment, onSent: () => void): void {
-    const queue = this.#queueOf(assignment.clusterName);
+    const { clusterName } = assignment;
+    let queue = this.#clusters.get(clusterName);
+    if (queue === undefined) {
+      queue = { sent: new Map(), parts: [], onSent: [] };
+      this.#clusters.set(clusterName, queue);
+    }
     queue.parts = partsOf(assignment, queue.sent);
     queue.onSent.push(onSent);
-    const isFree = this.#waiting.size === 0;
-    this.#waiting.add(assignment.clusterName);
-    if (isFree) this.postNext();
+    if (!this.#isUnderWay(queue)) this.#waiting.add(clusterName);
+    this.#postSome();
   }
 
   /** The cluster was removed; its queue is not sent any more. */
@@ -48,33 +69,45 @@ export class AssignmentSender {
     this.#waiting.delete(clusterName);
   }
 
-  /** Timer: one part more. */
-  postNext(): void {
-    for (const name of this.#waiting) {
-      const queue = this.#queueOf(name);
-      const part = queue.parts.shift()!; // whoever waits has parts
-      this.#waiting.delete(name);
-      if (queue.parts.length > 0) this.#waiting.add(name);
-      for (const host of part.hosts) queue.sent.set(slotKey(host), host);
-      for (const key of part.last?.removed ?? []) queue.sent.delete(key);
-      this.#post(part);
-      if (part.last !== null) for (const onSent of queue.onSent.splice(0)) onSent();
-      break;
+  /** A worker has done what a part asks for. */
+  onTaken(id: number): void {
+    const posted = this.#posted.get(id);
+    if (posted === undefined || --posted.missing > 0) return;
+    this.#posted.delete(id);
+    this.#underWay -= posted.size;
+    const { queue, clusterName } = posted;
+    if (this.#clusters.get(clusterName) === queue) {
+      if (queue.parts.length > 0) this.#waiting.add(clusterName);
+      for (const onSent of posted.onSent) onSent();
     }
-    if (this.#waiting.size > 0) this.#timer.start(0);
+    this.#postSome();
   }
 
-  close(): void {
-    this.#timer.stop();
+  #isUnderWay(queue: ClusterQueue): boolean {
+    for (const posted of this.#posted.values()) if (posted.queue === queue) return true;
+    return false;
   }
 
-  #queueOf(name: string): ClusterQueue {
-    let queue = this.#clusters.get(name);
-    if (queue === undefined) {
-      queue = { sent: new Map(), parts: [], onSent: [] };
-      this.#clusters.set(name, queue);
+  /** Many small sets may be under way together, but of each cluster one part. */
+  #postSome(): void {
+    for (const clusterName of this.#waiting) {
+      if (this.#underWay >= PART_HOSTS) return;
+      this.#waiting.delete(clusterName);
+      const queue = this.#clusters.get(clusterName)!; // whoever is forgotten does not wait
+      this.#postNext(clusterName, queue);
     }
-    return queue;
+  }
+
+  #postNext(clusterName: string, queue: ClusterQueue): void {
+    const part = queue.parts.shift()!; // whoever waits has parts
+    for (const host of part.hosts) queue.sent.set(slotKey(host), host);
+    for (const key of part.last?.removed ?? []) queue.sent.delete(key);
+    const onSent = part.last === null ? [] : queue.onSent.splice(0);
+    const size = Math.max(1, part.hosts.length);
+    const id = ++this.#lastId;
+    this.#underWay += size;
+    this.#posted.set(id, { queue, clusterName, size, onSent, missing: 0 });
+    this.#posted.get(id)!.missing = this.#post(id, part);
   }
 }
 
@@ -100,8 +133,4 @@ function partsOf(
   const rest = changed.slice(parts.length * PART_HOSTS);
   parts.push({ clusterName, hosts: rest, last: { policy, removed } });
   return parts;
-}
-
-function postNext(sender: AssignmentSender): void {
-  sender.postNext();
 }

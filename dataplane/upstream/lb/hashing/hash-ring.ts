@@ -7,6 +7,7 @@
 
 import type { RingHashData } from '../../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../../host.ts';
+import { HOSTS_PER_STEP, type Steps } from '../../steps.ts';
 import type { HashTable, TableSize } from './hash-table.ts';
 import type { HostKey } from './host-keys.ts';
 import type { HostWeights } from './host-weights.ts';
@@ -14,6 +15,7 @@ import type { HostWeights } from './host-weights.ts';
 type RingOptions = Pick<RingHashData, 'minimumRingSize' | 'maximumRingSize' | 'hashFunction'>;
 
 const MAX_BUCKET_BITS = 23;
+const BUCKETS_PER_STEP = 1024;
 
 /** See the file head. */
 export class HashRing implements HashTable, TableSize {
@@ -28,9 +30,18 @@ export class HashRing implements HashTable, TableSize {
   readonly #shift: number;
 
   /** `keys`: of the hosts, index by index. */
-  constructor(weighed: HostWeights, keys: readonly HostKey[], options: RingOptions) {
-    const { hosts } = weighed;
-    const { counts, size } = countPlaces(weighed, options);
+  static *make(
+    weighed: HostWeights,
+    keys: readonly HostKey[],
+    options: RingOptions,
+  ): Steps<HashRing> {
+    const { counts, size } = yield* countPlaces(weighed, options);
+    const ring = new HashRing(weighed.hosts, counts, size);
+    yield* ring.#fill(counts, keys, options.hashFunction === 'MURMUR_HASH_2');
+    return ring;
+  }
+
+  private constructor(hosts: readonly UpstreamHost[], counts: Uint32Array, size: number) {
     let total = 0;
     let min = size;
     let max = 0;
@@ -49,7 +60,6 @@ export class HashRing implements HashTable, TableSize {
     const bits = Math.min(MAX_BUCKET_BITS, Math.max(1, 32 - Math.clz32(total)));
     this.#shift = 32 - bits;
     this.#starts = new Uint32Array(2 ** bits + 1);
-    this.#fill(counts, keys, options.hashFunction === 'MURMUR_HASH_2');
   }
 
   choose(low: number, high: number, attempt: number): UpstreamHost | null {
@@ -67,15 +77,19 @@ export class HashRing implements HashTable, TableSize {
     return this.#hosts[this.#owner[(from + attempt) % total]!]!;
   }
 
-  #fill(counts: Uint32Array, keys: readonly HostKey[], isMurmur: boolean): void {
+  *#fill(counts: Uint32Array, keys: readonly HostKey[], isMurmur: boolean): Steps {
     const starts = this.#starts;
     const shift = this.#shift;
     for (let owner = 0; owner < keys.length; owner++) {
       const places = keys[owner]!.places(counts[owner]!, isMurmur);
       const end = counts[owner]! * 2;
       for (let i = 1; i < end; i += 2) starts[(places[i]! >>> shift) + 1]!++;
+      if (owner % HOSTS_PER_STEP === 0) yield;
     }
-    for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;
+    for (let i = 1; i < starts.length; i++) {
+      starts[i]! += starts[i - 1]!;
+      if (i % BUCKETS_PER_STEP === 0) yield;
+    }
     const next = starts.slice();
     for (let owner = 0; owner < keys.length; owner++) {
       const places = keys[owner]!.places(counts[owner]!, isMurmur);
@@ -87,9 +101,11 @@ export class HashRing implements HashTable, TableSize {
         this.#high[place] = high;
         this.#owner[place] = owner;
       }
+      if (owner % HOSTS_PER_STEP === 0) yield;
     }
     for (let bucket = 0; bucket + 1 < starts.length; bucket++) {
       this.#sortBucket(starts[bucket]!, starts[bucket + 1]!);
+      if (bucket % BUCKETS_PER_STEP === 0) yield;
     }
   }
 
@@ -119,10 +135,10 @@ export class HashRing implements HashTable, TableSize {
 }
 
 /** The lightest host gets a whole number of places; running sums spread what the others' fractions leave. */
-function countPlaces(
+function* countPlaces(
   { hosts, weights, minWeight }: HostWeights,
   { minimumRingSize, maximumRingSize }: RingOptions,
-): { counts: Uint32Array; size: number } {
+): Steps<{ counts: Uint32Array; size: number }> {
   const counts = new Uint32Array(hosts.length);
   if (hosts.length === 0) return { counts, size: 0 };
   const scale = Math.min(Math.ceil(minWeight * minimumRingSize) / minWeight, maximumRingSize);
@@ -134,6 +150,7 @@ function countPlaces(
       counts[i]!++;
       current++;
     }
+    if (i % HOSTS_PER_STEP === 0) yield;
   }
   return { counts, size: Math.ceil(scale) };
 }

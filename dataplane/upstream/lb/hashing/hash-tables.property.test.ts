@@ -4,13 +4,14 @@ import fc from 'fast-check';
 import { xxhash64Text } from '../../../../common/xxhash64.ts';
 import { prioritySetOf, StubHost } from '../../../../test/fakes/lb.ts';
 import type { UpstreamHost } from '../../host.ts';
+import { finish } from '../../steps.ts';
 import { HashRing } from './hash-ring.ts';
 import type { HashTable } from './hash-table.ts';
 import { HostKeys } from './host-keys.ts';
 import { type HostWeights, weighHosts } from './host-weights.ts';
 import { MaglevTable } from './maglev-table.ts';
 
-type RingOptions = ConstructorParameters<typeof HashRing>[2];
+type RingOptions = Parameters<typeof HashRing.make>[2];
 
 const KEYS = 3000;
 const keys = Array.from({ length: KEYS }, (_, i) => xxhash64Text(`key ${i}`));
@@ -25,18 +26,20 @@ const ringOptions: RingOptions = {
 };
 
 function weigh(hosts: readonly StubHost[]): HostWeights {
-  return weighHosts(prioritySetOf(hosts).priorities[0]!, false, false);
+  return finish(weighHosts(prioritySetOf(hosts).priorities[0]!, false, false));
 }
 
 function ringOf(hosts: readonly StubHost[], options: RingOptions): HashRing {
   const weighed = weigh(hosts);
-  return new HashRing(weighed, new HostKeys(byAddress).of(weighed.hosts), options);
+  const keys = finish(new HostKeys(byAddress).of(weighed.hosts));
+  return finish(HashRing.make(weighed, keys, options));
 }
 
 function maglevOf(hosts: readonly StubHost[], tableSize: number): MaglevTable {
   const weighed = weigh(hosts);
   const keys = new HostKeys(byAddress);
-  return new MaglevTable(weighed, keys.of(weighed.hosts), keys.rank(), tableSize);
+  const ofHosts = finish(keys.of(weighed.hosts));
+  return finish(MaglevTable.make(weighed, ofHosts, finish(keys.rank()), tableSize));
 }
 
 function choiceOf(table: HashTable, hash: bigint, attempt = 0): string {

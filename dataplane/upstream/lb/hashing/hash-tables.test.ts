@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { prioritySetOf, type StubHost, stubHosts } from '../../../../test/fakes/lb.ts';
 import type { HashingData } from '../../../api/config/load-balancing.ts';
+import { finish } from '../../steps.ts';
 import { HashTables } from './hash-tables.ts';
 import { weighHosts } from './host-weights.ts';
 
@@ -17,7 +18,7 @@ const data: HashingData = {
 };
 
 function weigh(hosts: readonly StubHost[]) {
-  return weighHosts(prioritySetOf(hosts).priorities[0]!, false, false);
+  return finish(weighHosts(prioritySetOf(hosts).priorities[0]!, false, false));
 }
 
 /** Hosts of many hashes. */

@@ -3,6 +3,7 @@
 
 import type { HashingData } from '../../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../../host.ts';
+import { finish, type Steps } from '../../steps.ts';
 import { HashRing } from './hash-ring.ts';
 import type { HashTable, TableSize } from './hash-table.ts';
 import { type HostKey, HostKeys } from './host-keys.ts';
@@ -33,18 +34,24 @@ export class HashTables {
 
   /** The table over these hosts; the last one of that priority if it was over the same. */
   of(data: HashingData, priority: number, weighed: HostWeights): HashTable & TableSize {
+    return finish(this.steps(data, priority, weighed));
+  }
+
+  /** The same. */
+  *steps(data: HashingData, priority: number, weighed: HostWeights): Steps<HashTable & TableSize> {
     if (this.#data !== data || this.#keys === null) {
       this.#data = data;
       this.#keys = new HostKeys(data);
       this.#made = [];
     }
-    const keys = this.#keys.of(weighed.hosts);
+    const keys = yield* this.#keys.of(weighed.hosts);
     const former = this.#made[priority];
     if (former !== undefined && isSame(former, keys, weighed.weights)) return former.table;
+    yield;
     const table =
       data.kind === 'RING_HASH'
-        ? new HashRing(weighed, keys, data)
-        : new MaglevTable(weighed, keys, this.#keys.rank(), data.tableSize);
+        ? yield* HashRing.make(weighed, keys, data)
+        : yield* MaglevTable.make(weighed, keys, yield* this.#keys.rank(), data.tableSize);
     this.#made[priority] = { keys, weights: weighed.weights, table };
     return table;
   }

@@ -7,6 +7,7 @@ import type { Words } from '../../../../common/uint64.ts';
 import { xxhash64Words } from '../../../../common/xxhash64.ts';
 import type { HashingData } from '../../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../../host.ts';
+import { HOSTS_PER_STEP, type Steps } from '../../steps.ts';
 
 /** Digits of the number of the largest ring's last place. */
 const MAX_DIGITS = 7;
@@ -67,33 +68,42 @@ export class HostKey {
 export class HostKeys {
   readonly #useHostname: boolean;
   readonly #keys = new Map<UpstreamHost, HostKey>();
-  /** Every key has its rank. */
-  #isRanked = true;
+  /** How often keys came or went. */
+  #changes = 0;
+  /** When all keys were ranked last, by #changes. */
+  #rankedAt = 0;
 
   constructor({ useHostnameForHashing }: Pick<HashingData, 'useHostnameForHashing'>) {
     this.#useHostname = useHostnameForHashing;
   }
 
   /** In the order of `hosts`. */
-  of(hosts: readonly UpstreamHost[]): HostKey[] {
+  *of(hosts: readonly UpstreamHost[]): Steps<HostKey[]> {
     const keys = this.#keys;
-    return hosts.map((host) => {
+    const all: HostKey[] = [];
+    for (const host of hosts) {
       const text = hashKeyOf(host, this.#useHostname);
-      const known = keys.get(host);
-      if (known !== undefined && known.text === text) return known;
-      const key = new HostKey(text);
-      keys.set(host, key);
-      this.#isRanked = false;
-      return key;
-    });
+      let key = keys.get(host);
+      if (key === undefined || key.text !== text) {
+        key = new HostKey(text);
+        keys.set(host, key);
+        this.#changes++;
+      }
+      all.push(key);
+      if (all.length % HOSTS_PER_STEP === 0) yield;
+    }
+    return all;
   }
 
   /** Sees to the ranks of all keys; returns how many ranks there are. */
-  rank(): number {
-    if (!this.#isRanked) {
-      const sorted = [...this.#keys.values()].sort(byText);
+  *rank(): Steps<number> {
+    while (this.#rankedAt !== this.#changes) {
+      const changes = this.#changes;
+      const sorted = yield* sortedByText([...this.#keys.values()]);
+      // Somebody else may have come between.
+      if (changes !== this.#changes) continue;
       for (let i = 0; i < sorted.length; i++) sorted[i]!.rank = i;
-      this.#isRanked = true;
+      this.#rankedAt = changes;
     }
     return this.#keys.size;
   }
@@ -103,7 +113,7 @@ export class HostKeys {
     if (this.#keys.size <= hosts.length * 1.25 + 16) return;
     const staying = new Set(hosts);
     for (const host of this.#keys.keys()) if (!staying.has(host)) this.#keys.delete(host);
-    this.#isRanked = false;
+    this.#changes++;
   }
 }
 
@@ -112,6 +122,34 @@ function hashKeyOf(host: UpstreamHost, useHostname: boolean): string {
   const key = host.placed.metadata?.['envoy.lb']?.['hash_key'];
   if (typeof key === 'string' && key !== '') return byteString(key);
   return useHostname ? byteString(host.hostname) : host.addressText;
+}
+
+/** By merging runs. */
+function* sortedByText(keys: readonly HostKey[]): Steps<readonly HostKey[]> {
+  let runs: HostKey[][] = [];
+  for (let at = 0; at < keys.length; at += HOSTS_PER_STEP) {
+    runs.push(keys.slice(at, at + HOSTS_PER_STEP).sort(byText));
+    yield;
+  }
+  while (runs.length > 1) {
+    const merged: HostKey[][] = [];
+    for (let i = 0; i < runs.length; i += 2) {
+      merged.push(yield* mergedRuns(runs[i]!, runs[i + 1] ?? []));
+    }
+    runs = merged;
+  }
+  return runs[0] ?? [];
+}
+
+function* mergedRuns(a: readonly HostKey[], b: readonly HostKey[]): Steps<HostKey[]> {
+  const merged: HostKey[] = [];
+  let [i, j] = [0, 0];
+  while (i < a.length || j < b.length) {
+    const takesA = j === b.length || (i < a.length && byText(a[i]!, b[j]!) <= 0);
+    merged.push(takesA ? a[i++]! : b[j++]!);
+    if (merged.length % HOSTS_PER_STEP === 0) yield;
+  }
+  return merged;
 }
 
 function byText(a: HostKey, b: HostKey): number {

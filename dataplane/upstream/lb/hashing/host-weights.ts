@@ -2,6 +2,7 @@
 // (normalizeWeights of thread_aware_lb_impl), for tables must agree with Envoy's entry by entry.
 
 import type { UpstreamHost } from '../../host.ts';
+import { HOSTS_PER_STEP, type Steps } from '../../steps.ts';
 import type { PriorityHosts } from '../host-set.ts';
 
 /** Index by index. Immutable. */
@@ -14,17 +15,20 @@ export interface HostWeights {
 }
 
 /** `isInPanic`: all hosts instead of the healthy ones. Degraded hosts are in no table, as in Envoy. */
-export function weighHosts(
+export function* weighHosts(
   priority: PriorityHosts,
   isInPanic: boolean,
   isLocalityWeighted: boolean,
-): HostWeights {
-  if (!isLocalityWeighted) return new Weighing().addAll(listOf(priority, isInPanic), 1).result();
+): Steps<HostWeights> {
   const weighing = new Weighing();
+  if (!isLocalityWeighted) {
+    yield* weighing.addAll(listOf(priority, isInPanic), 1);
+    return weighing.result();
+  }
   const total = priority.localities.reduce((sum, { weight }) => sum + weight, 0);
   for (const locality of priority.localities) {
     if (locality.weight === 0) continue;
-    weighing.addAll(listOf(locality, isInPanic), locality.weight / total);
+    yield* weighing.addAll(listOf(locality, isInPanic), locality.weight / total);
   }
   return weighing.result();
 }
@@ -41,14 +45,17 @@ class Weighing {
   readonly #weights: number[] = [];
 
   /** `share`: what these hosts have together. */
-  addAll(hosts: readonly UpstreamHost[], share: number): this {
+  *addAll(hosts: readonly UpstreamHost[], share: number): Steps {
     let sum = 0;
-    for (const host of hosts) sum += host.weight();
-    for (const host of hosts) {
-      this.#hosts.push(host);
-      this.#weights.push((host.weight() * share) / sum);
+    for (let i = 0; i < hosts.length; i++) {
+      sum += hosts[i]!.weight();
+      if (i % HOSTS_PER_STEP === HOSTS_PER_STEP - 1) yield;
     }
-    return this;
+    for (let i = 0; i < hosts.length; i++) {
+      this.#hosts.push(hosts[i]!);
+      this.#weights.push((hosts[i]!.weight() * share) / sum);
+      if (i % HOSTS_PER_STEP === HOSTS_PER_STEP - 1) yield;
+    }
   }
 
   result(): HostWeights {

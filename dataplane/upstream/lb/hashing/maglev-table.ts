@@ -3,9 +3,12 @@
 
 import { moduloWords } from '../../../../common/uint64.ts';
 import type { UpstreamHost } from '../../host.ts';
+import { HOSTS_PER_STEP, type Steps } from '../../steps.ts';
 import type { HashTable, TableSize } from './hash-table.ts';
 import type { HostKey } from './host-keys.ts';
 import type { HostWeights } from './host-weights.ts';
+
+const LOOKS_PER_STEP = 2048;
 
 /** See the file head. */
 export class MaglevTable implements HashTable, TableSize {
@@ -17,13 +20,31 @@ export class MaglevTable implements HashTable, TableSize {
   readonly #slots: Int32Array;
 
   /** `keys`: of the hosts, index by index; their ranks are below `ranks`. `tableSize` is a prime. */
-  constructor(weighed: HostWeights, keys: readonly HostKey[], ranks: number, tableSize: number) {
+  static *make(
+    weighed: HostWeights,
+    keys: readonly HostKey[],
+    ranks: number,
+    tableSize: number,
+  ): Steps<MaglevTable> {
     const { hosts } = weighed;
+    // First: while this waits, others may rank the keys anew.
+    const order = turnOrder(keys, ranks);
+    const slots = new Int32Array(hosts.length === 0 ? 0 : tableSize).fill(-1);
+    yield;
+    const turns = yield* turnsOf(keys, tableSize);
+    const counts = yield* fillSlots(slots, turns, order, weighed);
+    return new MaglevTable(hosts, slots, counts, tableSize);
+  }
+
+  private constructor(
+    hosts: readonly UpstreamHost[],
+    slots: Int32Array,
+    counts: Uint32Array,
+    tableSize: number,
+  ) {
     this.size = tableSize;
     this.#hosts = hosts;
-    this.#slots = new Int32Array(hosts.length === 0 ? 0 : tableSize).fill(-1);
-    const turns = new Turns(keys, tableSize);
-    const counts = fillSlots(this.#slots, turns, turnOrder(keys, ranks), weighed);
+    this.#slots = slots;
     let min = tableSize;
     let max = 0;
     for (const count of counts) {
@@ -47,19 +68,21 @@ export class MaglevTable implements HashTable, TableSize {
 }
 
 /** By host: where it looks next, and how far it goes then. */
-class Turns {
+interface Turns {
   readonly next: Int32Array;
   readonly skip: Int32Array;
+}
 
-  constructor(keys: readonly HostKey[], tableSize: number) {
-    this.next = new Int32Array(keys.length);
-    this.skip = new Int32Array(keys.length);
-    for (let i = 0; i < keys.length; i++) {
-      const seeds = keys[i]!.seeds();
-      this.next[i] = moduloWords(seeds[0]!, seeds[1]!, tableSize);
-      this.skip[i] = moduloWords(seeds[2]!, seeds[3]!, tableSize - 1) + 1;
-    }
+function* turnsOf(keys: readonly HostKey[], tableSize: number): Steps<Turns> {
+  const next = new Int32Array(keys.length);
+  const skip = new Int32Array(keys.length);
+  for (let i = 0; i < keys.length; i++) {
+    const seeds = keys[i]!.seeds();
+    next[i] = moduloWords(seeds[0]!, seeds[1]!, tableSize);
+    skip[i] = moduloWords(seeds[2]!, seeds[3]!, tableSize - 1) + 1;
+    if (i % HOSTS_PER_STEP === HOSTS_PER_STEP - 1) yield;
   }
+  return { next, skip };
 }
 
 /** Hosts take turns in the order of their keys, so that the order of endpoints does not matter. */
@@ -70,17 +93,18 @@ function turnOrder(keys: readonly HostKey[], ranks: number): Uint32Array {
 }
 
 /** Returns how many slots each host has. */
-function fillSlots(
+function* fillSlots(
   slots: Int32Array,
   { next, skip }: Turns,
   order: Uint32Array,
   { weights, maxWeight }: HostWeights,
-): Uint32Array {
+): Steps<Uint32Array> {
   const hostCount = weights.length;
   const { length } = slots;
   const counts = new Uint32Array(hostCount);
   const targets = new Float64Array(hostCount);
   let filled = 0;
+  let looks = 0;
   for (let round = 1; filled < length; round++) {
     for (let turn = 0; turn < hostCount && filled < length; turn++) {
       const i = order[turn]!;
@@ -90,6 +114,7 @@ function fillSlots(
       const step = skip[i]!;
       let slot = next[i]!;
       while (slots[slot] !== -1) {
+        looks++;
         slot += step;
         if (slot >= length) slot -= length;
       }
@@ -98,6 +123,10 @@ function fillSlots(
       next[i] = slot >= length ? slot - length : slot;
       counts[i]!++;
       filled++;
+      // The last free slots take very long to find.
+      if (++looks < LOOKS_PER_STEP) continue;
+      looks = 0;
+      yield;
     }
   }
   return counts;

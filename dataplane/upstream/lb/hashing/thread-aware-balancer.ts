@@ -8,6 +8,7 @@ import type { LoadBalancerContext, PriorityLoad } from '../../../api/load-balanc
 import type { RequestHasher } from '../../../api/request-hasher.ts';
 import { compileHashPolicy } from '../../../matcher/hash-policy.ts';
 import type { UpstreamHost } from '../../host.ts';
+import { finish, type Steps } from '../../steps.ts';
 import { type PrioritySet, priorityLoad } from '../host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from '../load-balancer.ts';
 import { BoundedLoad } from './bounded-load.ts';
@@ -44,6 +45,13 @@ export class ThreadAwareBalancer implements LoadBalancer {
     this.#tables = new Array<HashTable | undefined>(hosts.priorities.length).fill(undefined);
   }
 
+  *prepare(): Steps {
+    for (let priority = 0; priority < this.#tables.length; priority++) {
+      const { healthy, degraded } = this.#load;
+      if (healthy[priority]! > 0 || degraded[priority]! > 0) yield* this.#makeTable(priority);
+    }
+  }
+
   /** Who comes next is not known before the request. */
   peek(): null {
     return null;
@@ -56,14 +64,14 @@ export class ThreadAwareBalancer implements LoadBalancer {
     const high = words[1]!;
     const priority = this.#choosePriority(low, high);
     if (attempt === 0 && this.#load.panic[priority]!) this.#parts.stats.lbHealthyPanic++;
-    this.#tables[priority] ??= this.#makeTable(priority);
+    this.#tables[priority] ??= finish(this.#makeTable(priority));
     return this.#tables[priority].choose(low, high, attempt);
   }
 
   /** Of the last priority that has hosts (Envoy: each table overwrites the gauges); null = none has. */
   tableSize(): { readonly kind: HashingData['kind']; readonly size: TableSize | null } {
     for (let priority = 0; priority < this.#tables.length; priority++) {
-      this.#tables[priority] ??= this.#makeTable(priority);
+      this.#tables[priority] ??= finish(this.#makeTable(priority));
     }
     const size = this.#sizes.findLast((made) => made.maxPerHost > 0) ?? null;
     return { kind: this.#data.kind, size };
@@ -99,14 +107,17 @@ export class ThreadAwareBalancer implements LoadBalancer {
     return 0; // loads add up to 100
   }
 
-  #makeTable(priority: number): HashTable {
+  *#makeTable(priority: number): Steps<HashTable> {
     const data = this.#data;
     const isInPanic = this.#load.panic[priority]!;
     const hosts = this.#hosts.priorities[priority]!;
-    const weighed = weighHosts(hosts, isInPanic, data.localityWeighted);
-    const table = this.#tableCache.of(data, priority, weighed);
+    const weighed = yield* weighHosts(hosts, isInPanic, data.localityWeighted);
+    const table = yield* this.#tableCache.steps(data, priority, weighed);
     this.#sizes[priority] = table;
-    if (data.balanceFactor === null) return table;
-    return new BoundedLoad(table, weighed, data.balanceFactor, this.#parts);
+    this.#tables[priority] =
+      data.balanceFactor === null
+        ? table
+        : new BoundedLoad(table, weighed, data.balanceFactor, this.#parts);
+    return this.#tables[priority];
   }
 }

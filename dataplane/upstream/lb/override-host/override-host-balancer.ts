@@ -11,6 +11,7 @@ import { getField } from '../../../api/headers.ts';
 import type { LoadBalancerContext } from '../../../api/load-balancing.ts';
 import type { FilterStateObject, StreamInfo } from '../../../api/stream-info.ts';
 import type { UpstreamHost } from '../../host.ts';
+import type { Steps } from '../../steps.ts';
 import type { HostIndex } from '../host-index.ts';
 import type { LoadBalancer } from '../load-balancer.ts';
 
@@ -46,6 +47,10 @@ export class OverrideHostBalancer implements LoadBalancer {
     this.#data = data;
     this.#index = index;
     this.#fallback = fallback;
+  }
+
+  prepare(): Steps {
+    return this.#fallback.prepare();
   }
 
   /** The next request may name a host. */

@@ -79,7 +79,11 @@ class Cluster {
   }
 
   #create(hosts: readonly StubHost[], options: StubSetOptions) {
-    return createLoadBalancer(this.data, prioritySetOf(hosts, options), this.parts, this.index);
+    const set = prioritySetOf(hosts, options);
+    const policy = createLoadBalancer(this.data, set, this.parts, this.index);
+    // The first choice makes it current; this one has nothing to choose from.
+    policy.choose({ ...asks({ version: 'none' }), hostSelectionRetryCount: 0 }, 1);
+    return policy;
   }
 }
 

@@ -7,10 +7,11 @@ import type { SubsetData, SubsetSelectorData } from '../../../api/config/load-ba
 import type { LoadBalancerContext } from '../../../api/load-balancing.ts';
 import type { MetadataEntry } from '../../../api/metadata-match.ts';
 import type { UpstreamHost } from '../../host.ts';
+import { finish, type Steps } from '../../steps.ts';
 import { createPrioritySet, localityKey, type PrioritySet } from '../host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from '../load-balancer.ts';
 import { hasValues, projected } from './metadata-keys.ts';
-import type { Subset, SubsetIndex } from './subset-index.ts';
+import type { Subset, SubsetIndex, SubsetUpdate } from './subset-index.ts';
 
 type Entries = readonly MetadataEntry[];
 type CreateChild = (hosts: PrioritySet) => LoadBalancer;
@@ -22,10 +23,13 @@ export class SubsetBalancer implements LoadBalancer {
   readonly #parts: LoadBalancerParts;
   readonly #createChild: CreateChild;
   readonly #index: SubsetIndex;
+  /** What makes the index that of these hosts, until the first choice: former hosts are still chosen from it before. */
+  #update: SubsetUpdate | null = null;
+  #isIndexed = false;
   #any: LoadBalancer | null = null;
   #default: LoadBalancer | null = null;
 
-  /** `createChild` makes the policy that chooses within a subset; `index` is brought up to date. */
+  /** `createChild` makes the policy that chooses within a subset; `index` is brought up to date by the first choice. */
   constructor(
     data: SubsetData,
     hosts: PrioritySet,
@@ -38,7 +42,16 @@ export class SubsetBalancer implements LoadBalancer {
     this.#parts = parts;
     this.#createChild = createChild;
     this.#index = index;
-    index.update(hosts);
+  }
+
+  *prepare(): Steps {
+    this.#update = yield* this.#index.prepare(this.#hosts);
+  }
+
+  #updateIndex(): void {
+    this.#index.commit(this.#update ?? finish(this.#index.prepare(this.#hosts)));
+    this.#update = null;
+    this.#isIndexed = true;
   }
 
   /** The next request may be for any subset. */
@@ -47,6 +60,7 @@ export class SubsetBalancer implements LoadBalancer {
   }
 
   choose(context: LoadBalancerContext, attempt: number): UpstreamHost | null {
+    if (!this.#isIndexed) this.#updateIndex();
     const match = context.metadataMatch;
     if (match === null) return this.#fallBack(context, attempt);
     if (!this.#data.usesFallbackList || match.variants === null) {

@@ -9,12 +9,16 @@ import type { SubsetData } from '../../../api/config/load-balancing.ts';
 import { LB_METADATA, type MetadataEntry, metadataText } from '../../../api/metadata-match.ts';
 import type { ClusterStats } from '../../cluster-stats.ts';
 import type { UpstreamHost } from '../../host.ts';
+import { finish, HOSTS_PER_STEP, type Steps } from '../../steps.ts';
 import type { PrioritySet } from '../host-set.ts';
 import type { LoadBalancer } from '../load-balancer.ts';
 
 /** The hosts of one combination of values. */
 export class Subset {
   members: UpstreamHost[] = [];
+  /** Of the update that `update` is. */
+  next: UpstreamHost[] = [];
+  update: SubsetUpdate | null = null;
   /** single_host_per_subset: of its members the first of the lowest priority is all there is. */
   readonly isSingleHost: boolean;
   /** Over the members; whoever finds that `policyOwner` is not itself makes it anew. */
@@ -51,11 +55,25 @@ class Node {
 
 type Metadata = UpstreamHost['placed']['metadata'];
 
-/** The nodes of a host's combinations; `isSingleHost` by node. */
+/** Nodes of one combination of metadata; `isSingleHost` by node. */
 interface Place {
   readonly metadata: Metadata;
   readonly nodes: Node[];
   readonly isSingleHost: boolean[];
+}
+
+/** The index over other hosts, made and not in use yet. */
+export interface SubsetUpdate {
+  /** The commit that it follows: with another one between, it is void. */
+  readonly follows: number;
+  readonly priorities: PrioritySet['priorities'];
+  readonly hosts: UpstreamHost[];
+  readonly places: Map<UpstreamHost, Place>;
+  /** Hosts that came over the wire together share metadata. */
+  readonly byMetadata: Map<Metadata, Place>;
+  duplicates: number;
+  /** The index is up to date already. */
+  isSame: boolean;
 }
 
 /** See the file head. */
@@ -63,25 +81,57 @@ export class SubsetIndex {
   readonly #data: SubsetData;
   readonly #stats: ClusterStats;
   readonly #root = new Node();
-  #duplicates = 0;
   /** In order. */
   #hosts: UpstreamHost[] = [];
   /** Where each of them is, and by which metadata: hosts are updated in place. */
   #places = new Map<UpstreamHost, Place>();
+  #commits = 0;
 
   constructor(data: SubsetData, stats: ClusterStats) {
     this.#data = data;
     this.#stats = stats;
   }
 
-  /** Brings it up to date. */
-  update({ priorities }: PrioritySet): void {
-    if (!this.#isCurrent(priorities)) this.#rebuild(priorities);
+  /** Makes what it will be over these hosts; find() tells what it is until `commit`. */
+  *prepare({ priorities }: Pick<PrioritySet, 'priorities'>): Steps<SubsetUpdate> {
+    const update: SubsetUpdate = {
+      follows: this.#commits,
+      priorities,
+      hosts: [],
+      places: new Map(),
+      byMetadata: new Map(),
+      duplicates: 0,
+      isSame: true,
+    };
+    const total = priorities.reduce((sum, { all }) => sum + all.length, 0);
+    update.isSame = total === this.#hosts.length && (yield* this.#isCurrent(priorities));
+    if (update.isSame) return update;
+    for (const { all } of priorities) {
+      for (const host of all) {
+        this.#place(host, update);
+        if (update.hosts.length % HOSTS_PER_STEP === 0) yield;
+      }
+    }
+    return update;
+  }
+
+  /** `update` is what holds from now on. */
+  commit(update: SubsetUpdate): void {
+    if (update.follows !== this.#commits) {
+      this.commit(finish(this.prepare(update)));
+      return;
+    }
+    if (update.isSame) return;
+    this.#commits++;
+    this.#hosts = update.hosts;
+    this.#places = update.places;
+    this.#switch(this.#root, update);
+    this.#stats.setSubsetDuplicates(update.duplicates);
   }
 
   /** All of its subsets are gone. */
   close(): void {
-    this.#rebuild([]);
+    this.commit(finish(this.prepare({ priorities: [] })));
   }
 
   /** The subset of exactly these keys and values. */
@@ -93,42 +143,37 @@ export class SubsetIndex {
       if (next === undefined) return null;
       node = next;
     }
-    return node.subset;
+    const { subset } = node;
+    // An update may have made it that does not hold yet.
+    return subset === null || subset.members.length === 0 ? null : subset;
   }
 
-  #isCurrent(priorities: PrioritySet['priorities']): boolean {
+  *#isCurrent(priorities: PrioritySet['priorities']): Steps<boolean> {
     let at = 0;
     for (const { all } of priorities) {
       for (const host of all) {
         if (this.#hosts[at] !== host) return false;
         if (this.#places.get(host)!.metadata !== host.placed.metadata) return false;
-        at++;
+        if (++at % HOSTS_PER_STEP === 0) yield;
       }
     }
-    return at === this.#hosts.length;
+    return true;
   }
 
-  #rebuild(priorities: PrioritySet['priorities']): void {
-    const former = this.#places;
-    forEachSubset(this.#root, emptySubset);
-    this.#hosts = [];
-    this.#places = new Map();
-    this.#duplicates = 0;
-    for (const { all } of priorities) {
-      for (const host of all) {
-        const known = former.get(host);
-        const { metadata } = host.placed;
-        // A place that has a host is in the tree.
-        const place = known?.metadata === metadata ? known : this.#placeOf(metadata);
-        this.#hosts.push(host);
-        this.#places.set(host, place);
-        for (let i = 0; i < place.nodes.length; i++) {
-          this.#addTo(place.nodes[i]!, host, place.isSingleHost[i]!);
-        }
-      }
+  #place(host: UpstreamHost, update: SubsetUpdate): void {
+    const { metadata } = host.placed;
+    let place = update.byMetadata.get(metadata);
+    if (place === undefined) {
+      // A place that has a host is in the tree.
+      const known = this.#places.get(host);
+      place = known?.metadata === metadata ? known : this.#placeOf(metadata);
+      update.byMetadata.set(metadata, place);
     }
-    this.#prune(this.#root);
-    this.#stats.setSubsetDuplicates(this.#duplicates);
+    update.hosts.push(host);
+    update.places.set(host, place);
+    for (let i = 0; i < place.nodes.length; i++) {
+      this.#addTo(place.nodes[i]!, host, place.isSingleHost[i]!, update);
+    }
   }
 
   #placeOf(metadata: Metadata): Place {
@@ -168,31 +213,44 @@ export class SubsetIndex {
     }
   }
 
-  #addTo(node: Node, host: UpstreamHost, isSingleHost: boolean): void {
-    if (node.subset === null) {
-      node.subset = new Subset(isSingleHost);
-      this.#stats.lbSubsetsCreated++;
-      this.#stats.lbSubsetsActive++;
+  #addTo(node: Node, host: UpstreamHost, isSingleHost: boolean, update: SubsetUpdate): void {
+    node.subset ??= new Subset(isSingleHost);
+    const { subset } = node;
+    if (subset.update !== update) {
+      subset.update = update;
+      subset.next = [];
     }
-    const { members } = node.subset;
+    const members = subset.next;
     const last = members.at(-1);
     // Two selectors of the same keys, or a list that has a value twice.
     if (last === host) return;
-    if (!node.subset.isSingleHost) members.push(host);
+    if (!subset.isSingleHost) members.push(host);
     else if (last === undefined) members.push(host);
-    else if (last.placed.priority === host.placed.priority) this.#duplicates++;
+    else if (last.placed.priority === host.placed.priority) update.duplicates++;
   }
 
-  /** True = nothing is left of it. */
-  #prune(node: Node): boolean {
+  /** Subsets get their members of the update; what has none goes. True = nothing is left of the node. */
+  #switch(node: Node, update: SubsetUpdate): boolean {
     for (const [key, values] of node.children) {
-      for (const [value, child] of values) if (this.#prune(child)) values.delete(value);
+      for (const [value, child] of values) if (this.#switch(child, update)) values.delete(value);
       if (values.size === 0) node.children.delete(key);
     }
-    if (node.subset !== null && node.subset.members.length === 0) {
-      node.subset = null;
-      this.#stats.lbSubsetsActive--;
-      this.#stats.lbSubsetsRemoved++;
+    const { subset } = node;
+    if (subset !== null) {
+      const wasActive = subset.members.length > 0;
+      subset.members = subset.update === update ? subset.next : [];
+      subset.next = [];
+      subset.update = null;
+      subset.policy = null;
+      const isActive = subset.members.length > 0;
+      if (isActive && !wasActive) {
+        this.#stats.lbSubsetsCreated++;
+        this.#stats.lbSubsetsActive++;
+      } else if (wasActive && !isActive) {
+        this.#stats.lbSubsetsActive--;
+        this.#stats.lbSubsetsRemoved++;
+      }
+      if (!isActive) node.subset = null;
     }
     return node.subset === null && node.children.size === 0;
   }
@@ -215,15 +273,4 @@ export class SubsetIndexes {
   close(): void {
     for (const index of this.#byData.values()) index.close();
   }
-}
-
-function forEachSubset(node: Node, visit: (subset: Subset) => void): void {
-  if (node.subset !== null) visit(node.subset);
-  for (const values of node.children.values()) {
-    for (const child of values.values()) forEachSubset(child, visit);
-  }
-}
-
-function emptySubset(subset: Subset): void {
-  subset.members = [];
 }
