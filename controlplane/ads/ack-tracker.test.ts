@@ -5,11 +5,11 @@ import { edsCluster } from '../../test/fakes/xds-resources.ts';
 
 const statusOf = (world: AdsWorld) => world.tracker.node(NODE_ID)?.types[0]?.status;
 
-test('a type is NOT SENT before it is asked for, and STALE until all of the pass is answered', () => {
+test('a type is NOT_SENT before it is asked for, and STALE until all of the pass is answered', () => {
   const world = new AdsWorld();
   const node = world.delta();
   node.request('listener');
-  assert.equal(statusOf(world), 'NOT SENT');
+  assert.equal(statusOf(world), 'NOT_SENT');
   world.publish(edsCluster('a'));
   node.take();
   node.request('cluster');

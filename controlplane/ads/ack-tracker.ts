@@ -1,13 +1,14 @@
 // What every node was sent and what it answered: the memory behind `ctl proxy-status` and, later, rollout/.
-// Written by stream.ts. Nodes that are gone are kept for a while, so that the last NACK can still be read.
+// Written by stream.ts. A node may have several streams (one per type): of each type the newest one's word
+// counts. Nodes that are gone are kept for a while, so that the last NACK can still be read.
 
 import type { Clock } from '../../common/clock.ts';
-import { type XdsKind, xdsKinds } from '../cache/kinds.ts';
+import type { XdsKind } from '../cache/kinds.ts';
 import type { ResourceSet } from '../cache/snapshot.ts';
 import type { SnapshotCache } from '../cache/snapshot-cache.ts';
 
-/** Envoy's and Istio's words: what the node has, against what it should have. */
-export type SyncStatus = 'SYNCED' | 'STALE' | 'NOT SENT' | 'NACKED';
+/** CSDS's words: what the node has, against what it should have. */
+export type SyncStatus = 'SYNCED' | 'STALE' | 'NOT_SENT' | 'NACKED';
 
 export interface Nack {
   /** Version of the refused response. */
@@ -159,6 +160,11 @@ class NodeRecord implements StreamRecord {
     return (this.types.get(kind)?.nack ?? null) !== null;
   }
 
+  /** A refusal on another stream of the node. */
+  remember(kind: XdsKind, nack: Nack): void {
+    this.#type(kind).nack = nack;
+  }
+
   began(): void {
     this.beganAtMs = this.#clock.wallMs();
   }
@@ -185,9 +191,10 @@ class NodeRecord implements StreamRecord {
 export class AckTracker {
   readonly #clock: Clock;
   readonly #cache: SnapshotCache;
-  /** The latest stream of each node; of the gone ones the oldest come first. */
-  readonly #nodes = new Map<string, NodeRecord>();
-  #goneCount = 0;
+  /** The open streams of each node, newest first; of a node that is gone the last one. */
+  readonly #nodes = new Map<string, readonly NodeRecord[]>();
+  /** Ids of nodes that are gone, the longest gone first. */
+  readonly #gone = new Set<string>();
 
   constructor(cache: SnapshotCache, clock: Clock) {
     this.#cache = cache;
@@ -196,67 +203,103 @@ export class AckTracker {
 
   /** A node that comes back starts a new record, but keeps its remembered NACKs. */
   open(facts: StreamFacts, view: StreamView): StreamRecord {
-    const before = this.#nodes.get(facts.nodeId);
+    const { nodeId } = facts;
+    const before = this.#nodes.get(nodeId) ?? [];
     const record = new NodeRecord(facts, view, this.#clock, (closed) => this.#onClosed(closed));
-    if (before !== undefined) {
-      if (!before.isConnected) this.#goneCount--;
-      for (const [kind, { nack }] of before.types) {
-        if (nack === null) continue;
-        const type = new TypeRecord();
-        type.nack = nack;
-        record.types.set(kind, type);
-      }
-      this.#nodes.delete(facts.nodeId);
-    }
-    this.#nodes.set(facts.nodeId, record);
+    for (const [kind, { nack }] of mergedTypes(before))
+      if (nack !== null) record.remember(kind, nack);
+    this.#gone.delete(nodeId);
+    this.#nodes.set(nodeId, [record, ...before.filter(({ isConnected }) => isConnected)]);
     return record;
+  }
+
+  /** Nodes that have a stream now. */
+  get connectedCount(): number {
+    return this.#nodes.size - this.#gone.size;
   }
 
   /** Every node that is or was here, by node id. */
   nodes(): NodeStatus[] {
     return [...this.#nodes.values()]
-      .map((record) => this.#statusOf(record))
+      .map((records) => this.#statusOf(records))
+      .filter((status) => status !== null)
       .sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
   }
 
   node(nodeId: string): NodeStatus | null {
-    const record = this.#nodes.get(nodeId);
-    return record === undefined ? null : this.#statusOf(record);
+    return this.#statusOf(this.#nodes.get(nodeId) ?? []);
   }
 
-  /** Of the node's open stream; null = there is none. */
+  /** Of the node's open streams; null = there is none. */
   view(nodeId: string): StreamView | null {
-    return this.#nodes.get(nodeId)?.view ?? null;
+    const views = (this.#nodes.get(nodeId) ?? []).map(({ view }) => view);
+    const open = views.filter((view) => view !== null);
+    const [newest] = open;
+    if (newest === undefined || open.length === 1) return newest ?? null;
+    const of = (kind: XdsKind): StreamView =>
+      open.find((view) => view.subscription(kind) !== null) ?? newest;
+    return {
+      subscription: (kind) => of(kind).subscription(kind),
+      missing: (kind) => of(kind).missing(kind),
+      isOutstanding: (kind) => of(kind).isOutstanding(kind),
+    };
   }
 
-  #statusOf(record: NodeRecord): NodeStatus {
-    const snapshot = this.#cache.get(record.facts.snapshotKey);
-    const types = xdsKinds.map((kind): TypeStatus => {
-      const type = record.types.get(kind) ?? new TypeRecord();
+  /** Newest first; null when there are none. */
+  #statusOf(records: readonly NodeRecord[]): NodeStatus | null {
+    const [newest] = records;
+    if (newest === undefined) return null;
+    const snapshot = this.#cache.get(newest.facts.snapshotKey);
+    const merged = mergedTypes(records);
+    const kinds = new Set<XdsKind>([...alwaysListed, ...merged.keys()]);
+    const types = [...kinds].map((kind): TypeStatus => {
+      const record = records.find(({ types }) => types.has(kind)) ?? newest;
+      const type = merged.get(kind) ?? new TypeRecord();
       const { sentVersion, syncedVersion, sentAtMs, answeredAtMs, nack, ackedSet } = type;
-      const status = statusOf(type, snapshot?.versionOf(kind) ?? syncedVersion);
+      const isOutstanding = record.view?.isOutstanding(kind) ?? false;
+      const status = statusOf(type, snapshot?.versionOf(kind) ?? syncedVersion, isOutstanding);
       const sinceMs = sinceOf(status, type, record);
       const versions = { sentVersion, syncedVersion };
       return { kind, status, sinceMs, ...versions, sentAtMs, answeredAtMs, ackedSet, nack };
     });
-    const { isConnected, sinceMs } = record;
-    return { ...record.facts, isConnected, sinceMs, types };
+    const { isConnected, sinceMs } = newest;
+    return { ...newest.facts, isConnected, sinceMs, types };
   }
 
   #onClosed(record: NodeRecord): void {
     const { nodeId } = record.facts;
-    // An older stream of a node that has come back meanwhile is nobody's concern.
-    if (this.#nodes.get(nodeId) !== record) return;
-    this.#nodes.delete(nodeId);
-    this.#nodes.set(nodeId, record);
-    this.#goneCount++;
-    for (const [id, { isConnected }] of this.#nodes) {
-      if (this.#goneCount <= GONE_NODES_KEPT) break;
-      if (isConnected) continue;
-      this.#nodes.delete(id);
-      this.#goneCount--;
+    const records = this.#nodes.get(nodeId);
+    if (records?.includes(record) !== true) return;
+    const others = records.filter((other) => other !== record);
+    const [newest] = others;
+    if (newest !== undefined) {
+      // One stream of several, or an older one of a node that has come back meanwhile.
+      for (const [kind, { nack }] of record.types) {
+        if (nack !== null && !others.some(({ types }) => types.has(kind)))
+          newest.remember(kind, nack);
+      }
+      this.#nodes.set(nodeId, others);
+      return;
+    }
+    this.#gone.add(nodeId);
+    for (const oldest of this.#gone) {
+      if (this.#gone.size <= GONE_NODES_KEPT) break;
+      this.#gone.delete(oldest);
+      this.#nodes.delete(oldest);
     }
   }
+}
+
+/** What every sidecar asks for; other types are listed once they were asked for. */
+const alwaysListed = ['cluster', 'endpoint', 'secret', 'listener', 'route'] as const;
+
+/** Of each type the newest record's; `records` newest first. */
+function mergedTypes(records: readonly NodeRecord[]): Map<XdsKind, TypeRecord> {
+  const merged = new Map<XdsKind, TypeRecord>();
+  for (const { types } of records) {
+    for (const [kind, type] of types) if (!merged.has(kind)) merged.set(kind, type);
+  }
+  return merged;
 }
 
 function sinceOf(status: SyncStatus, type: TypeRecord, record: NodeRecord): number {
@@ -265,7 +308,7 @@ function sinceOf(status: SyncStatus, type: TypeRecord, record: NodeRecord): numb
       return type.settledAtMs;
     case 'NACKED':
       return type.nack?.sinceMs ?? 0;
-    case 'NOT SENT':
+    case 'NOT_SENT':
       return record.sinceMs;
     case 'STALE':
       // A node that is away became stale at some time after it went.
@@ -273,8 +316,8 @@ function sinceOf(status: SyncStatus, type: TypeRecord, record: NodeRecord): numb
   }
 }
 
-function statusOf(type: TypeRecord, targetVersion: string): SyncStatus {
+function statusOf(type: TypeRecord, targetVersion: string, isOutstanding: boolean): SyncStatus {
   if (type.nack !== null) return 'NACKED';
-  if (type.sentVersion === '') return 'NOT SENT';
-  return type.syncedVersion === targetVersion ? 'SYNCED' : 'STALE';
+  if (type.sentVersion === '') return 'NOT_SENT';
+  return type.syncedVersion === targetVersion && !isOutstanding ? 'SYNCED' : 'STALE';
 }

@@ -3,6 +3,7 @@
 
 import { decodeMessage } from '../../proto/any.ts';
 import type { BuildVersionProto } from '../../proto/gen/types.ts';
+import type { XdsKind } from '../cache/kinds.ts';
 
 /** What gRPC knows of the peer before it has said anything. */
 export interface Peer {
@@ -22,6 +23,8 @@ export interface XdsNode {
   /** Empty strings = not said. */
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** What the client says that it can do, e.g. `xds.config.supports-resource-ttl`. */
+  readonly clientFeatures: readonly string[];
 }
 
 export type Admission =
@@ -33,6 +36,12 @@ export type Admission =
       readonly nodeId: string;
     }
   | { readonly ok: false; readonly reason: string };
+
+/**
+ * Whether a node may ask for that name, which need not exist; null = yes, else why not. Asked for secrets (a
+ * name may be somebody else's identity) and for what a library user serves beside Envoy's types. Must not throw.
+ */
+export type NameGuard = (snapshotKey: string, kind: XdsKind, name: string) => string | null;
 
 /** Decides once per stream, at its first request. Must not throw. */
 export type Authenticator = (peer: Peer, node: XdsNode) => Admission;
@@ -53,6 +62,7 @@ export function decodeNode(bytes: Uint8Array): XdsNode | null {
       subZone: message.locality?.sub_zone ?? '',
     },
     metadata: message.metadata ?? {},
+    clientFeatures: message.client_features ?? [],
   };
 }
 

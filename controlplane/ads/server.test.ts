@@ -46,7 +46,7 @@ test('many streams are told of a snapshot in slices', async () => {
   harness.publish(NODE_ID, edsCluster('a'));
   assert.equal(slices.length, 1);
   slices.shift()?.();
-  const first = harness.ads.stats.responsesTotal.cluster;
+  const first = harness.ads.stats.responsesTotal.of('cluster');
   assert.ok(first > 0 && first < 40, `${first} in the first slice`);
   while (slices.length > 0) slices.shift()?.();
   await until('all were answered', () => responses === 40);

@@ -1,5 +1,5 @@
-// The aggregated discovery service on a grpc-js server: handlers that make streams, and the slices in
-// which many streams are told of a new snapshot. Types and credentials of the server are its owner's.
+// The discovery services on a grpc-js server: aggregated and one per type, in both protocols. It makes streams,
+// tells them of new snapshots, ends those that are old. Types and credentials of the server are its owner's.
 
 import {
   type ChannelOptions,
@@ -7,40 +7,68 @@ import {
   type Server,
   type ServerDuplexStream,
   type ServiceDefinition,
+  type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import type { Clock } from '../../common/clock.ts';
+import { type Clock, type Random, systemRandom } from '../../common/clock.ts';
 import type { Logger } from '../../common/logger.ts';
-import type { TimerService } from '../../common/timer.ts';
+import type { Timer, TimerService } from '../../common/timer.ts';
 import type { RequestBase } from '../../proto/discovery.ts';
+import { isNamedKind, type OtherKind, type XdsKind } from '../cache/kinds.ts';
 import type { SnapshotCache } from '../cache/snapshot-cache.ts';
 import { AckTracker } from './ack-tracker.ts';
 import { AdsStats } from './ads-stats.ts';
-import type { Authenticator, Peer } from './authn.ts';
+import type { Authenticator, NameGuard, Peer } from './authn.ts';
 import { delta } from './delta.ts';
 import type { Protocol } from './protocol.ts';
+import { PushQueue } from './push-queue.ts';
+import { type XdsService, xdsServices } from './services.ts';
 import { sotw } from './sotw.ts';
-import { type AdsStream, Stream, type StreamContext, type StreamPort } from './stream.ts';
+import { Stream } from './stream.ts';
+import { StreamAdmission } from './stream-admission.ts';
+import type { AdsStream, StreamContext, StreamPort } from './stream-context.ts';
 import { StreamTaps } from './stream-taps.ts';
 
-export interface AdsServerOptions {
-  readonly cache: SnapshotCache;
-  readonly authenticate: Authenticator;
-  readonly clock: Clock;
-  readonly timers: TimerService;
-  readonly logger: Logger;
-  /** control_plane.identifier of every response. */
-  readonly identifier: string;
-  /** How long a node may take to say who it is. Default 15 000. */
+/** What one process lets its clients do. Times in ms, 0 = no limit unless said otherwise. */
+export interface AdsLimits {
+  /** How long a node may take to say who it is. Default 15 000; never off. */
   readonly helloTimeoutMs?: number;
   /**
    * How long a node may take to answer a response. Envoy ACKs clusters only when they are warm, which may
-   * take its initial_fetch_timeout or a round of health checks. Default 120 000.
+   * take its initial_fetch_timeout or a round of health checks. Default 120 000; never off.
    */
   readonly answerTimeoutMs?: number;
-  /** Names over all types that one stream may subscribe to. Default 100 000. */
+  /** Names over all types that one stream may subscribe to. Default 100 000; never off. */
   readonly maxNames?: number;
-  /** Default 64 MiB. */
+  /** Default 64 MiB; never off. */
   readonly maxResponseBytes?: number;
+  /** Streams of this server at once. Default 20 000. */
+  readonly maxStreams?: number;
+  /** New streams per second; who comes faster waits. Default 0 (Istio: 25). */
+  readonly streamsPerSecond?: number;
+  /** Requests of one stream per second; above it they are not read for a while. Default 100. */
+  readonly requestsPerSecond?: number;
+  /** Streams that are brought to a changed snapshot per turn of the event loop. Default 32; never off. */
+  readonly pushesPerTurn?: number;
+  /** The same per second. Default 0. */
+  readonly pushesPerSecond?: number;
+  /** Streams end at this age, give or take a tenth, so that replicas stay evenly loaded. Default 30 min (as Istio). */
+  readonly maxStreamAgeMs?: number;
+}
+
+export interface AdsServerOptions extends AdsLimits {
+  readonly cache: SnapshotCache;
+  readonly authenticate: Authenticator;
+  /** Default: everybody may ask for every name, and gets what its snapshot holds. */
+  readonly mayAskFor?: NameGuard;
+  /** Types beside Envoy's own that are served, by type URL, on the aggregated stream. */
+  readonly otherTypes?: readonly OtherKind[];
+  readonly clock: Clock;
+  readonly timers: TimerService;
+  readonly logger: Logger;
+  /** Of the jitter of stream ages. Default Math.random. */
+  readonly random?: Random;
+  /** control_plane.identifier of every response. */
+  readonly identifier: string;
   /** A stream of that node was admitted / has ended (for leases). */
   readonly onStreamOpened?: (snapshotKey: string) => void;
   readonly onStreamClosed?: (snapshotKey: string) => void;
@@ -56,8 +84,11 @@ export const adsChannelOptions: ChannelOptions = {
   'grpc.max_send_message_length': -1,
 };
 
-/** Streams pumped per turn of the event loop: 2,000 must not hold up everything else. */
-const STREAMS_PER_SLICE = 32;
+const MAX_STREAM_AGE_MS = 30 * 60_000;
+/** Of the age, either way. */
+const AGE_JITTER = 0.1;
+/** How often ages and TTLs are looked at: the precision of the former, and the shortest TTL's quarter. */
+const SWEEP_MS = 250;
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
@@ -67,52 +98,89 @@ export class AdsServer {
   readonly taps = new StreamTaps();
   readonly #options: AdsServerOptions;
   readonly #context: StreamContext;
-  readonly #streams = new Set<AdsStream>();
+  /** When each ends by its age, monotonic; the first to be opened comes first. */
+  readonly #streams = new Map<AdsStream, number>();
   readonly #streamsByKey = new Map<string, Set<AdsStream>>();
-  /** Streams whose snapshot changed, in order of the change. */
-  readonly #changed = new Set<AdsStream>();
-  readonly #schedule: (run: () => void) => void;
+  readonly #pushes: PushQueue;
+  readonly #admission: StreamAdmission;
+  readonly #maxAgeMs: number;
+  readonly #random: Random;
+  readonly #sweep: Timer;
   readonly #stopListening: () => void;
-  #isScheduled = false;
 
   constructor(options: AdsServerOptions) {
+    const { cache, clock, timers, otherTypes = [] } = options;
     this.#options = options;
-    this.tracker = new AckTracker(options.cache, options.clock);
-    this.#schedule = options.schedule ?? setImmediate;
+    this.tracker = new AckTracker(cache, clock);
+    this.#maxAgeMs = options.maxStreamAgeMs ?? MAX_STREAM_AGE_MS;
+    this.#random = options.random ?? systemRandom;
+    this.#pushes = new PushQueue({
+      clock,
+      timers,
+      schedule: options.schedule ?? setImmediate,
+      streamsPerTurn: options.pushesPerTurn ?? 32,
+      streamsPerSecond: options.pushesPerSecond ?? 0,
+    });
+    this.#admission = new StreamAdmission({
+      clock,
+      timers,
+      stats: this.stats,
+      maxStreams: options.maxStreams ?? 20_000,
+      streamsPerSecond: options.streamsPerSecond ?? 0,
+    });
+    const others: ReadonlySet<XdsKind> = new Set(otherTypes);
     this.#context = {
-      cache: options.cache,
+      cache,
       tracker: this.tracker,
       taps: this.taps,
       stats: this.stats,
-      clock: options.clock,
+      clock,
       authenticate: options.authenticate,
-      timers: options.timers,
+      mayAskFor: options.mayAskFor ?? (() => null),
+      serves: (kind) => isNamedKind(kind) || others.has(kind),
+      timers,
       logger: options.logger,
       identifier: options.identifier,
       helloTimeoutMs: options.helloTimeoutMs ?? 15_000,
       answerTimeoutMs: options.answerTimeoutMs ?? 120_000,
       maxNames: options.maxNames ?? 100_000,
       maxResponseBytes: options.maxResponseBytes ?? 64 * 1024 * 1024,
+      requestsPerSecond: options.requestsPerSecond ?? 100,
       onKeyed: (stream, key) => this.#onKeyed(stream, key),
       onClosed: (stream, key) => this.#onClosed(stream, key),
     };
-    this.#stopListening = options.cache.listen((key) => this.#onSnapshot(key));
+    this.#sweep = timers.createTimer(() => this.#onSweep(), undefined);
+    this.#stopListening = cache.listen((key) => this.#onSnapshot(key));
   }
 
-  /** Registers StreamAggregatedResources and DeltaAggregatedResources. */
+  /** Registers every discovery service. */
   addTo(server: Server): void {
-    server.addService(adsService, {
-      StreamAggregatedResources: (call: Call) => this.#open(sotw, call),
-      DeltaAggregatedResources: (call: Call) => this.#open(delta, call),
-    });
+    for (const service of xdsServices) {
+      const { kind, sotwMethod, deltaMethod } = service;
+      const handlers: UntypedServiceImplementation = {
+        [deltaMethod]: (call: Call) => this.#open(delta, call, kind),
+      };
+      if (sotwMethod !== null) {
+        handlers[sotwMethod] = (call: Call) => this.#open(sotw, call, kind);
+      }
+      server.addService(definitionOf(service), handlers);
+    }
+  }
+
+  /** Streams that wait to be brought to a changed snapshot. */
+  get queueDepth(): number {
+    return this.#pushes.depth;
   }
 
   /** Ends every stream with UNAVAILABLE, so that clients come back elsewhere, and stops listening. */
   close(): void {
     this.#stopListening();
-    for (const stream of [...this.#streams]) {
+    this.#sweep.stop();
+    this.#admission.close();
+    for (const stream of [...this.#streams.keys()]) {
       stream.end(grpcStatus.UNAVAILABLE, 'the control plane is shutting down');
     }
+    this.#pushes.close();
   }
 
   /** Ends the streams of one key, e.g. because its identity was revoked. */
@@ -122,9 +190,29 @@ export class AdsServer {
     }
   }
 
-  #open<Request extends RequestBase>(protocol: Protocol<Request>, call: Call): void {
-    const stream = new Stream(protocol, portOf(call), peerOf(call), this.#context);
-    this.#streams.add(stream);
+  #open<Request extends RequestBase>(
+    protocol: Protocol<Request>,
+    call: Call,
+    only: XdsKind | null,
+  ): void {
+    const newcomer = { begin: () => this.#begin(protocol, call, only) };
+    call.on('error', () => {}); // 'close' follows
+    const refusal = this.#admission.offer(newcomer);
+    if (refusal !== null) call.emit('error', { code: grpcStatus.UNAVAILABLE, details: refusal });
+    else if (!call.listenerCount('data'))
+      call.on('close', () => this.#admission.withdraw(newcomer));
+  }
+
+  #begin<Request extends RequestBase>(
+    protocol: Protocol<Request>,
+    call: Call,
+    only: XdsKind | null,
+  ): void {
+    const stream = new Stream(protocol, portOf(call), peerOf(call), this.#context, only);
+    const jitter = 1 + AGE_JITTER * (2 * this.#random() - 1);
+    const ageMs = this.#maxAgeMs === 0 ? Number.POSITIVE_INFINITY : this.#maxAgeMs * jitter;
+    this.#streams.set(stream, this.#options.clock.nowMs() + ageMs);
+    if (!this.#sweep.isArmed()) this.#sweep.start(SWEEP_MS);
     call.on('data', (message: Buffer) => stream.onMessage(message));
     call.on('drain', () => stream.onDrain());
     // A client that half-closes wants no more: nobody could ACK.
@@ -143,7 +231,7 @@ export class AdsServer {
 
   #onClosed(stream: AdsStream, key: string | null): void {
     this.#streams.delete(stream);
-    this.#changed.delete(stream);
+    this.#pushes.delete(stream);
     if (key === null) return;
     const streams = this.#streamsByKey.get(key);
     streams?.delete(stream);
@@ -152,23 +240,28 @@ export class AdsServer {
   }
 
   #onSnapshot(key: string): void {
-    for (const stream of this.#streamsByKey.get(key) ?? []) this.#changed.add(stream);
-    this.#scheduleSlice();
+    const nowMs = this.#options.clock.nowMs();
+    for (const stream of this.#streamsByKey.get(key) ?? []) {
+      stream.noteChange(nowMs);
+      this.#pushes.add(stream);
+    }
   }
 
-  #scheduleSlice(): void {
-    if (this.#isScheduled || this.#changed.size === 0) return;
-    this.#isScheduled = true;
-    this.#schedule(() => {
-      this.#isScheduled = false;
-      let count = 0;
-      for (const stream of this.#changed) {
-        if (count++ === STREAMS_PER_SLICE) break;
-        this.#changed.delete(stream);
-        stream.pump();
-      }
-      this.#scheduleSlice();
-    });
+  #onSweep(): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const [stream, endsMs] of [...this.#streams]) {
+      if (nowMs >= endsMs) this.#endAged(stream);
+      else stream.heartbeat(nowMs);
+    }
+    if (this.#streams.size > 0) this.#sweep.start(SWEEP_MS);
+  }
+
+  /** OK is what clients take for an orderly end: they come back at once and log nothing. */
+  #endAged(stream: AdsStream): void {
+    // In the middle of a pass a client would lose what it was promised: it may finish first.
+    if (stream.isBusy) return;
+    this.stats.agedStreamsTotal++;
+    stream.end(grpcStatus.OK, 'maximum age of a stream reached');
   }
 }
 
@@ -201,20 +294,21 @@ function peerOf(call: Call): Peer {
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
-function bidirectional(path: string) {
-  return {
-    path,
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: identity,
-    requestDeserialize: identity,
-    responseSerialize: identity,
-    responseDeserialize: identity,
-  };
-}
-
 /** Messages stay bytes: a malformed one is the stream's to answer, not gRPC's. */
-const adsService: ServiceDefinition = {
-  StreamAggregatedResources: bidirectional(sotw.path),
-  DeltaAggregatedResources: bidirectional(delta.path),
-};
+function definitionOf({ name, sotwMethod, deltaMethod }: XdsService): ServiceDefinition {
+  const methods = sotwMethod === null ? [deltaMethod] : [sotwMethod, deltaMethod];
+  return Object.fromEntries(
+    methods.map((method) => [
+      method,
+      {
+        path: `/${name}/${method}`,
+        requestStream: true,
+        responseStream: true,
+        requestSerialize: identity,
+        requestDeserialize: identity,
+        responseSerialize: identity,
+        responseDeserialize: identity,
+      },
+    ]),
+  );
+}

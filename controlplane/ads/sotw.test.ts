@@ -122,7 +122,7 @@ test('changes coalesce while a response is under way: one outstanding per type',
   const second = only(node);
   node.ack(second, ['a']);
   assert.deepEqual(node.take(), [], 'only the newest was sent');
-  assert.equal(world.stats.responsesTotal.endpoint, 2);
+  assert.equal(world.stats.responsesTotal.of('endpoint'), 2);
 });
 
 test('a NACKed version is not sent again until the content changes (envoy #10046)', () => {

@@ -1,5 +1,6 @@
-// One ADS stream of one node. It takes the node from snapshot to snapshot, one snapshot at a time: what
-// changes meanwhile waits, and only the newest of it is used. A pass has two phases (make before break):
+// One discovery stream of one node: all types of it (ADS), or one type. It takes the node from snapshot to
+// snapshot, one at a time: what changes meanwhile waits, and only the newest of it is used. A pass has two
+// phases (make before break; type-order.ts has all types):
 //
 //   add:    cluster, endpoint, secret   then, when clusters and endpoints were answered:   listener, route
 //   remove: when all that was answered, users first: listener -> route -> cluster -> endpoint -> secret
@@ -10,107 +11,67 @@
 // The only writer of its stream: while gRPC pushes back, neither writes nor reads.
 
 import { status as grpcStatus } from '@grpc/grpc-js';
-import type { Clock } from '../../common/clock.ts';
 import { errorText } from '../../common/coded-error.ts';
-import type { Logger } from '../../common/logger.ts';
-import type { Timer, TimerService } from '../../common/timer.ts';
+import type { Timer } from '../../common/timer.ts';
 import type { RequestBase } from '../../proto/discovery.ts';
-import { kindOfTypeUrl, type XdsKind, xdsKinds } from '../cache/kinds.ts';
+import { isNamedKind, kindOfTypeUrl, typeUrlOfKind, type XdsKind } from '../cache/kinds.ts';
 import { ResourceSet, type Snapshot } from '../cache/snapshot.ts';
-import type { SnapshotCache } from '../cache/snapshot-cache.ts';
-import type { AckTracker, StreamRecord, StreamView } from './ack-tracker.ts';
-import type { AdsStats } from './ads-stats.ts';
-import { type Authenticator, decodeNode, type Peer } from './authn.ts';
+import type { StreamRecord, StreamView } from './ack-tracker.ts';
+import { decodeNode, type Peer } from './authn.ts';
 import type { Protocol, RequestMeaning } from './protocol.ts';
-import type { StreamTaps } from './stream-taps.ts';
+import { RequestRate } from './request-rate.ts';
+import type { StreamContext, StreamPort } from './stream-context.ts';
+import { WILDCARD } from './subscription.ts';
+import {
+  askedAgainAfter,
+  byAddition,
+  byRemoval,
+  comesBehindClusters,
+  firstKinds,
+} from './type-order.ts';
 import { type Outgoing, TypeState } from './type-state.ts';
 
-/** The gRPC side of a stream; server.ts implements it, tests fake it. */
-export interface StreamPort {
-  /** False = gRPC's buffer is full; `AdsStream.onDrain` follows. */
-  write(message: Buffer): boolean;
-  /** Stops and restarts the flow of requests. */
-  pause(): void;
-  resume(): void;
-  /** Ends the stream with a gRPC status. */
-  end(code: number, details: string): void;
-}
-
-/** What all streams of a server share. */
-export interface StreamContext {
-  readonly cache: SnapshotCache;
-  readonly tracker: AckTracker;
-  readonly taps: StreamTaps;
-  readonly stats: AdsStats;
-  readonly authenticate: Authenticator;
-  readonly clock: Clock;
-  readonly timers: TimerService;
-  readonly logger: Logger;
-  /** control_plane.identifier of every response. */
-  readonly identifier: string;
-  /** How long a node may take to say who it is. */
-  readonly helloTimeoutMs: number;
-  /** How long a node may take to answer a response; Envoy answers for clusters only when they are warm. */
-  readonly answerTimeoutMs: number;
-  /** Names over all types that a stream may subscribe to. */
-  readonly maxNames: number;
-  /** A larger response is not sent; the stream ends, as a client would end it. */
-  readonly maxResponseBytes: number;
-  /** The stream knows its snapshot's key now, or is gone. */
-  readonly onKeyed: (stream: AdsStream, key: string) => void;
-  readonly onClosed: (stream: AdsStream, key: string | null) => void;
-}
-
-/** Types whose responses must have been answered before one of this type is sent. */
-const waitsFor: Readonly<Record<XdsKind, readonly XdsKind[]>> = {
-  cluster: [],
-  endpoint: [],
-  secret: [],
-  listener: ['cluster', 'endpoint'],
-  route: ['cluster', 'endpoint'],
-};
-
-/** Who uses goes before what is used. */
-const removalOrder: readonly XdsKind[] = ['listener', 'route', 'cluster', 'endpoint', 'secret'];
-
-/** Whose response makes Envoy ask again for which types. */
-const childrenOf: Readonly<Record<XdsKind, readonly XdsKind[]>> = {
-  cluster: ['endpoint', 'secret'],
-  endpoint: [],
-  secret: [],
-  listener: ['secret', 'route'],
-  route: [],
-};
-
 const nothing: ReadonlyMap<string, number> = new Map();
-
-/** The stream, without regard to its protocol. */
-export type AdsStream = Stream<RequestBase>;
 
 export class Stream<Request extends RequestBase> implements StreamView {
   readonly #protocol: Protocol<Request>;
   readonly #context: StreamContext;
   readonly #port: StreamPort;
   readonly #peer: Peer;
-  readonly #types = new Map<XdsKind, TypeState>();
+  /** Of a stream for one type; null = aggregated. */
+  readonly #only: XdsKind | null;
+  /** Those asked for, in the order in which they are sent. */
+  readonly #types: TypeState[] = [];
   readonly #answerTimer: Timer;
-  #logger: Logger;
+  readonly #rate: RequestRate;
   #key: string | null = null;
   /** '' before the node was admitted. */
   #nodeId = '';
   #record: StreamRecord | null = null;
+  #hasTtl = false;
   /** The snapshot that the node is being brought to; null between passes. */
   #target: Snapshot | null = null;
+  /** When the snapshot changed that the stream has not begun with, and the one of the pass; monotonic, 0 = none. */
+  #changedMs = 0;
+  #passSinceMs = 0;
   #nonce = 0;
+  /** gRPC's buffer is full. */
   #isBlocked = false;
   #isClosed = false;
 
-  constructor(protocol: Protocol<Request>, port: StreamPort, peer: Peer, context: StreamContext) {
+  constructor(
+    protocol: Protocol<Request>,
+    port: StreamPort,
+    peer: Peer,
+    context: StreamContext,
+    only: XdsKind | null = null,
+  ) {
     this.#protocol = protocol;
     this.#port = port;
     this.#peer = peer;
     this.#context = context;
-    this.#logger = context.logger;
+    this.#only = only;
+    this.#rate = new RequestRate(context.requestsPerSecond, context.clock.nowMs());
     this.#answerTimer = context.timers.createTimer(onAnswerTimeout<Request>, this);
     this.#answerTimer.start(context.helloTimeoutMs);
     context.stats.streamsActive++;
@@ -121,9 +82,15 @@ export class Stream<Request extends RequestBase> implements StreamView {
     return this.#isClosed;
   }
 
+  /** A response waits for its answer. */
+  get isBusy(): boolean {
+    return this.#types.some((state) => state.outstandingNonce !== null);
+  }
+
   /** A message came. Never throws. */
   onMessage(bytes: Uint8Array): void {
     if (this.#isClosed) return;
+    this.#limitRate();
     let request: Request;
     try {
       request = this.#protocol.decode(bytes);
@@ -132,21 +99,42 @@ export class Stream<Request extends RequestBase> implements StreamView {
       return;
     }
     if (this.#key === null && !this.#admit(request.node)) return;
-    if (request.typeUrl === '') {
-      this.#fail(grpcStatus.INVALID_ARGUMENT, 'type_url is required on an aggregated stream');
-      return;
-    }
-    const kind = kindOfTypeUrl(request.typeUrl);
-    if (kind === null) this.#refuseUnknown(request, bytes.length);
-    else this.#onRequest(kind, request, bytes.length);
+    const kind = this.#kindOf(request.typeUrl);
+    if (kind === null) return;
+    if (kind === 'unknown') this.#refuseUnknown(request, bytes.length);
+    else if (this.#mayAsk(kind, request)) this.#onRequest(kind, request, bytes.length);
   }
 
   /** gRPC takes messages again. */
   onDrain(): void {
     if (this.#isClosed || !this.#isBlocked) return;
     this.#isBlocked = false;
-    this.#port.resume();
+    this.#resume();
     this.pump();
+  }
+
+  /** The stream's snapshot is another one since then (monotonic). */
+  noteChange(nowMs: number): void {
+    if (this.#changedMs === 0) this.#changedMs = nowMs;
+  }
+
+  /** Renews TTLs that are due; called now and then. Never throws. */
+  heartbeat(nowMs: number): void {
+    if (!this.#hasTtl || this.#isClosed || this.#isBlocked) return;
+    for (const state of this.#types) {
+      const minTtlMs = state.settledSet?.minTtlMs ?? null;
+      if (state.settledSet === null || minTtlMs === null || state.outstandingNonce !== null)
+        continue;
+      if (state.heartbeatMs === 0) state.heartbeatMs = nowMs + minTtlMs / 2;
+      if (nowMs < state.heartbeatMs) continue;
+      state.heartbeatMs = nowMs + minTtlMs / 2;
+      const resources = state.wanted(state.settledSet).filter(({ ttlMs }) => ttlMs !== null);
+      if (resources.length === 0) continue;
+      const { version } = state.settledSet;
+      this.#context.stats.heartbeatsTotal.add(state.kind);
+      this.#send(state, { resources, removed: [], version, isHeartbeat: true });
+      if (this.#isClosed || this.#isBlocked) return;
+    }
   }
 
   /** The peer ended the stream, or the connection is gone. */
@@ -166,7 +154,7 @@ export class Stream<Request extends RequestBase> implements StreamView {
     try {
       this.#advance();
     } catch (thrown) {
-      this.#logger.error({ error: errorText(thrown) }, 'cannot build a response');
+      this.#log().error({ error: errorText(thrown) }, 'cannot build a response');
       this.end(grpcStatus.INTERNAL, 'cannot build a response');
     }
   }
@@ -192,33 +180,101 @@ export class Stream<Request extends RequestBase> implements StreamView {
     const { nodeId, snapshotKey } = admission;
     // Pinned here: what later requests say in `node` is not looked at.
     this.#key = snapshotKey;
-    this.#logger = logger.child({ component: `ads ${nodeId}` });
     this.#nodeId = nodeId;
     const protocol = this.#protocol.name;
     const { userAgent } = node;
     const { address } = this.#peer;
     this.#record = tracker.open({ nodeId, snapshotKey, protocol, userAgent, address }, this);
     this.#context.taps.of(nodeId)?.({ kind: 'opened', protocol, userAgent, address });
+    this.#hasTtl = node.clientFeatures.includes(this.#protocol.ttlFeature);
     this.#answerTimer.stop();
     onKeyed(this, snapshotKey);
     return true;
   }
 
+  /** Made when there is something to say: a logger per stream would cost more than the stream. */
+  #log() {
+    const { logger } = this.#context;
+    return this.#nodeId === '' ? logger : logger.child({ component: `ads ${this.#nodeId}` });
+  }
+
+  /** Null = the stream was ended. */
+  #kindOf(typeUrl: string): XdsKind | 'unknown' | null {
+    const only = this.#only;
+    if (only !== null) {
+      if (typeUrl === '' || typeUrl === typeUrlOfKind(only)) return only;
+      this.#fail(grpcStatus.INVALID_ARGUMENT, `this stream is for ${typeUrlOfKind(only)}`);
+      return null;
+    }
+    if (typeUrl === '') {
+      this.#fail(grpcStatus.INVALID_ARGUMENT, 'type_url is required on an aggregated stream');
+      return null;
+    }
+    const kind = kindOfTypeUrl(typeUrl);
+    return kind === null || !this.#context.serves(kind) ? 'unknown' : kind;
+  }
+
+  /** Who asks for a secret that is not its own, or for all of them, wants to steal. */
+  #mayAsk(kind: XdsKind, request: Request): boolean {
+    if (kind !== 'secret' && isNamedKind(kind)) return true;
+    for (const name of this.#protocol.namesOf(request)) {
+      const reason =
+        kind === 'secret' && name === WILDCARD
+          ? 'secrets are given by name only'
+          : this.#context.mayAskFor(this.#key ?? '', kind, name);
+      if (reason === null) continue;
+      this.#context.stats.deniedTotal++;
+      this.#log().warn({ peer: this.#peer.address, kind, name, reason }, 'xDS request denied');
+      this.end(grpcStatus.PERMISSION_DENIED, reason);
+      return false;
+    }
+    return true;
+  }
+
+  #limitRate(): void {
+    const { clock, timers, stats } = this.#context;
+    const waitMs = this.#rate.take(clock.nowMs());
+    if (waitMs === 0 || this.#rate.isWaiting) return;
+    stats.throttledTotal++;
+    this.#rate.wait(timers, waitMs, () => this.#resume());
+    this.#port.pause();
+  }
+
+  #resume(): void {
+    if (!this.#isClosed && !this.#isBlocked && !this.#rate.isWaiting) this.#port.resume();
+  }
+
+  /** What the node would get now. */
+  #currentSet(kind: XdsKind): ResourceSet {
+    const snapshot = this.#key === null ? null : this.#context.cache.get(this.#key);
+    return snapshot?.set(kind) ?? ResourceSet.empty;
+  }
+
+  #typeOf(kind: XdsKind): TypeState | null {
+    for (const state of this.#types) if (state.kind === kind) return state;
+    return null;
+  }
+
   #onRequest(kind: XdsKind, request: Request, bytes: number): void {
     const { stats, maxNames } = this.#context;
-    let state = this.#types.get(kind);
-    if (state === undefined) {
+    let state = this.#typeOf(kind);
+    if (state === null) {
       state = new TypeState(kind);
-      this.#types.set(kind, state);
+      this.#types.push(state);
+      this.#types.sort((left, right) => byAddition(left.kind, right.kind));
     }
-    const meaning = this.#protocol.read(state, request);
+    const { namesVersion } = state.subscription;
+    const current = this.#currentSet(kind);
+    const meaning = this.#protocol.read(state, request, current);
     this.#tapRequest(meaning, request, bytes);
-    if (this.#protocol.namesIn(request) > 0) this.#noteMissing(state);
+    if (state.subscription.namesVersion !== namesVersion) {
+      state.noteMissing(current, this.#context.clock.wallMs(), true);
+    }
     // SotW clients use the good part of what they refuse: their version then says less than they hold.
     if (this.#record?.hasNack(kind) === true) state.resumeVersion = '';
     switch (meaning) {
       case 'ack':
-        stats.acksTotal[kind]++;
+        stats.acksTotal.add(kind);
         this.#record?.acked(kind);
         break;
       case 'nack':
@@ -241,17 +297,10 @@ export class Stream<Request extends RequestBase> implements StreamView {
   }
 
   #onNack(kind: XdsKind, reason: string): void {
-    this.#context.stats.nacksTotal[kind]++;
+    this.#context.stats.nacksTotal.add(kind);
     if (this.#record?.nacked(kind, reason) === true) {
-      this.#logger.warn({ kind, reason }, 'resources refused (NACK)');
+      this.#log().warn({ kind, reason }, 'resources refused (NACK)');
     }
-  }
-
-  /** For those who ask what the node waits for; a later pass looks again. */
-  #noteMissing(state: TypeState): void {
-    const { cache, clock } = this.#context;
-    const snapshot = this.#key === null ? null : cache.get(this.#key);
-    state.noteMissing(snapshot?.set(state.kind) ?? ResourceSet.empty, clock.wallMs());
   }
 
   #tapRequest(meaning: RequestMeaning, request: Request, bytes: number): void {
@@ -279,9 +328,12 @@ export class Stream<Request extends RequestBase> implements StreamView {
   #beginPass(key: string): boolean {
     const snapshot = this.#context.cache.get(key);
     if (snapshot === null) return false;
-    for (const [kind, state] of this.#types) {
-      if (!state.needsAttention(snapshot.set(kind))) continue;
+    const changedMs = this.#changedMs;
+    this.#changedMs = 0;
+    for (const state of this.#types) {
+      if (!state.needsAttention(snapshot.set(state.kind))) continue;
       this.#target = snapshot;
+      this.#passSinceMs = changedMs;
       this.#record?.began();
       return true;
     }
@@ -289,37 +341,43 @@ export class Stream<Request extends RequestBase> implements StreamView {
   }
 
   #endPass(target: Snapshot): void {
-    for (const [kind, state] of this.#types) {
-      const set = target.set(kind);
-      state.settledSet = set;
-      this.#noteMissing(state);
-      this.#record?.settled(kind, set);
+    const { clock, stats } = this.#context;
+    for (const state of this.#types) {
+      const set = target.set(state.kind);
+      state.noteMissing(set, clock.wallMs(), false);
+      state.settle(set);
+      this.#record?.settled(state.kind, set);
     }
     this.#target = null;
+    if (this.#passSinceMs === 0) return;
+    stats.pushSeconds.observe((clock.nowMs() - this.#passSinceMs) / 1000);
+    this.#passSinceMs = 0;
   }
 
   /** True when the node has answered for everything new. */
   #addAll(target: Snapshot): boolean {
-    for (const kind of xdsKinds) {
-      const state = this.#types.get(kind);
-      if (state === undefined || state.outstandingNonce !== null || this.#isBlocked) continue;
-      const set = target.set(kind);
+    for (const state of this.#types) {
+      if (state.outstandingNonce !== null || this.#isBlocked) continue;
+      const set = target.set(state.kind);
       if (!state.needsAdditions(set)) continue;
-      if (waitsFor[kind].some((other) => this.isOutstanding(other))) continue;
+      if (comesBehindClusters(state.kind) && firstKinds.some((kind) => this.isOutstanding(kind))) {
+        continue;
+      }
       const outgoing = this.#protocol.additions(state, set);
       if (outgoing === null) state.addedSet = set;
       else this.#send(state, outgoing);
       if (this.#isClosed) return false;
     }
-    return !this.#isBlocked && !xdsKinds.some((kind) => this.isOutstanding(kind));
+    return !this.#isBlocked && this.#types.every((state) => state.outstandingNonce === null);
   }
 
   /** Sends the next removal. True when there is none (left). */
   #removeNext(target: Snapshot): boolean {
-    for (const kind of removalOrder) {
-      const state = this.#types.get(kind);
-      if (state === undefined || !state.needsAttention(target.set(kind))) continue;
-      const outgoing = this.#protocol.removals(state, target.set(kind));
+    const users = this.#types.toSorted((left, right) => byRemoval(left.kind, right.kind));
+    for (const state of users) {
+      const set = target.set(state.kind);
+      if (!state.needsAttention(set)) continue;
+      const outgoing = this.#protocol.removals(state, set);
       if (outgoing === null) continue;
       this.#send(state, outgoing);
       return false;
@@ -328,24 +386,25 @@ export class Stream<Request extends RequestBase> implements StreamView {
   }
 
   subscription(kind: XdsKind): TypeState['subscription'] | null {
-    return this.#types.get(kind)?.subscription ?? null;
+    return this.#typeOf(kind)?.subscription ?? null;
   }
 
   missing(kind: XdsKind): ReadonlyMap<string, number> {
-    return this.#types.get(kind)?.missingSince ?? nothing;
+    return this.#typeOf(kind)?.missingSince ?? nothing;
   }
 
   isOutstanding(kind: XdsKind): boolean {
-    const nonce = this.#types.get(kind)?.outstandingNonce;
+    const nonce = this.#typeOf(kind)?.outstandingNonce;
     return nonce !== undefined && nonce !== null;
   }
 
   #send(state: TypeState, outgoing: Outgoing): void {
     const { stats, identifier, maxResponseBytes } = this.#context;
     const nonce = String(++this.#nonce);
-    const message = this.#protocol.encode(state, outgoing, nonce, identifier);
+    const frame = { nonce, controlPlane: identifier, hasTtl: this.#hasTtl };
+    const message = this.#protocol.encode(state, outgoing, frame);
     if (message.length > maxResponseBytes) {
-      this.#logger.error({ kind: state.kind, bytes: message.length }, 'response too large');
+      this.#log().error({ kind: state.kind, bytes: message.length }, 'response too large');
       this.end(
         grpcStatus.RESOURCE_EXHAUSTED,
         `a ${state.kind} response has ${message.length} bytes; the limit is ${maxResponseBytes}`,
@@ -355,8 +414,8 @@ export class Stream<Request extends RequestBase> implements StreamView {
     state.lastNonce = nonce;
     state.outstandingNonce = nonce;
     state.wasParentSent = false;
-    this.#oweChildren(state.kind, outgoing);
-    stats.responsesTotal[state.kind]++;
+    if (outgoing.isHeartbeat !== true) this.#oweChildren(state.kind, outgoing);
+    stats.responsesTotal.add(state.kind);
     this.#record?.sent(state.kind, outgoing.version);
     const { typeUrl } = state;
     this.#context.taps.of(this.#nodeId)?.({
@@ -364,10 +423,6 @@ export class Stream<Request extends RequestBase> implements StreamView {
       ...{ typeUrl, nonce, ...outgoing, bytes: message.length },
     });
     if (!this.#answerTimer.isArmed()) this.#armAnswerTimer();
-    this.#logger.debug(
-      { kind: state.kind, nonce, resources: outgoing.resources.length, bytes: message.length },
-      'response sent',
-    );
     this.#write(message);
   }
 
@@ -376,15 +431,15 @@ export class Stream<Request extends RequestBase> implements StreamView {
    * follow by themselves, and a request for them is answered although nothing changed.
    */
   #oweChildren(kind: XdsKind, outgoing: Outgoing): void {
-    for (const child of childrenOf[kind]) {
-      const state = this.#types.get(child);
-      if (state !== undefined) state.wasParentSent = true;
+    for (const child of askedAgainAfter(kind)) {
+      const state = this.#typeOf(child);
+      if (state !== null) state.wasParentSent = true;
     }
-    const endpoints = this.#types.get('endpoint');
-    if (kind !== 'cluster' || endpoints === undefined) return;
+    const endpoints = this.#typeOf('endpoint');
+    if (kind !== 'cluster' || endpoints === null) return;
     for (const cluster of outgoing.resources) {
       for (const { kind: to, name } of cluster.references) {
-        if (to === 'endpoint' && endpoints.subscription.wants(name)) endpoints.owed.add(name);
+        if (to === 'endpoint' && endpoints.subscription.wants(name)) endpoints.owe(name);
       }
     }
   }
@@ -399,16 +454,14 @@ export class Stream<Request extends RequestBase> implements StreamView {
 
   #countNames(): number {
     let count = 0;
-    for (const { subscription, held } of this.#types.values()) {
-      count += Math.max(subscription.names.size, held.size);
-    }
+    for (const { nameCount } of this.#types) count += nameCount;
     return count;
   }
 
   /** Runs while any response waits for its answer. */
   #armAnswerTimer(): void {
     this.#answerTimer.stop();
-    for (const { outstandingNonce } of this.#types.values()) {
+    for (const { outstandingNonce } of this.#types) {
       if (outstandingNonce === null) continue;
       this.#answerTimer.start(this.#context.answerTimeoutMs);
       return;
@@ -419,20 +472,20 @@ export class Stream<Request extends RequestBase> implements StreamView {
   cutOff(): void {
     const { stats, helloTimeoutMs, answerTimeoutMs } = this.#context;
     stats.slowStreamsTotal++;
-    const kinds = [...this.#types.values()]
+    const kinds = this.#types
       .filter(({ outstandingNonce }) => outstandingNonce !== null)
       .map(({ kind }) => kind);
     const what =
       this.#key === null
         ? `no request within ${helloTimeoutMs} ms`
         : `no answer to ${kinds.join(', ')} within ${answerTimeoutMs} ms`;
-    this.#logger.warn({ peer: this.#peer.address, what }, 'slow xDS stream cut off');
+    this.#log().warn({ peer: this.#peer.address, what }, 'slow xDS stream cut off');
     this.end(grpcStatus.DEADLINE_EXCEEDED, what);
   }
 
   #fail(code: number, details: string): void {
     this.#context.stats.badRequestsTotal++;
-    this.#logger.warn({ peer: this.#peer.address, details }, 'bad xDS request');
+    this.#log().warn({ peer: this.#peer.address, details }, 'bad xDS request');
     this.end(code, details);
   }
 
@@ -441,6 +494,7 @@ export class Stream<Request extends RequestBase> implements StreamView {
     this.#isClosed = true;
     this.#context.taps.of(this.#nodeId)?.({ kind: 'closed', reason });
     this.#answerTimer.stop();
+    this.#rate.stop();
     this.#record?.closed();
     this.#context.stats.streamsActive--;
     this.#context.onClosed(this, this.#key);

@@ -5,7 +5,14 @@
 //   "*" listed                 -> wildcard, besides any names
 //   empty, after any name or * -> nothing (SotW); a later ACK without names changes nothing before that
 
-const WILDCARD = '*';
+import type { SnapshotResource } from '../cache/resource.ts';
+
+export const WILDCARD = '*';
+
+/** The same name as a string that others hold already: 10,000 streams ask for the same names. */
+export type Intern = (name: string) => string;
+
+const asItIs: Intern = (name) => name;
 
 export class Subscription {
   readonly #allowsWildcard: boolean;
@@ -14,6 +21,8 @@ export class Subscription {
   /** A name or '*' was said on this stream: from then on an empty list is an empty list. */
   #wasExplicit = false;
   #isFirst = true;
+  #hasCollections = false;
+  #namesVersion = 0;
 
   constructor(allowsWildcard: boolean) {
     this.#allowsWildcard = allowsWildcard;
@@ -28,6 +37,11 @@ export class Subscription {
     return this.#names;
   }
 
+  /** Another number after each change of the names. */
+  get namesVersion(): number {
+    return this.#namesVersion;
+  }
+
   /** No request of this type came yet. */
   get isFirst(): boolean {
     return this.#isFirst;
@@ -37,10 +51,25 @@ export class Subscription {
     return this.#isWildcard || this.#names.has(name);
   }
 
+  /** True when the resource is wanted: by name, alias or collection, or because everything is. */
+  covers(resource: SnapshotResource): boolean {
+    if (this.#isWildcard || this.#names.has(resource.name)) return true;
+    for (const alias of resource.aliases) if (this.#names.has(alias)) return true;
+    return this.#hasCollections && this.#names.has(collectionOf(resource.name));
+  }
+
+  /** Whether a request with these names would make it the wildcard that it is not yet. */
+  willStartWildcard(names: readonly string[]): boolean {
+    if (!this.#allowsWildcard || this.#isWildcard) return false;
+    return names.includes(WILDCARD) || (this.#isFirst && names.length === 0);
+  }
+
   /** SotW: `names` is the complete list. */
-  replace(names: readonly string[]): SotwChange {
+  replace(names: readonly string[], intern: Intern = asItIs): SotwChange {
     const isFirst = this.#isFirst;
     this.#isFirst = false;
+    // Every ACK repeats the list.
+    if (!this.#isWildcard && this.#isSameList(names)) return { added: [], startedWildcard: false };
     if (names.length === 0 && !this.#wasExplicit) {
       if (isFirst) this.#isWildcard = this.#allowsWildcard;
       return { added: [], startedWildcard: isFirst && this.#isWildcard };
@@ -59,16 +88,29 @@ export class Subscription {
     }
     const startedWildcard = isWildcard && !this.#isWildcard;
     this.#isWildcard = isWildcard;
+    this.#namesVersion++;
     for (const name of this.#names) if (!wanted.has(name)) this.#names.delete(name);
-    for (const name of wanted) this.#names.add(name);
+    for (const name of wanted) this.#names.add(intern(name));
     return { added, startedWildcard };
   }
 
+  #isSameList(names: readonly string[]): boolean {
+    if (names.length === 0 || names.length !== this.#names.size) return false;
+    let at = 0;
+    for (const name of this.#names) if (name !== names[at++]) return false;
+    return true;
+  }
+
   /** Delta: changes to what is wanted. */
-  change(subscribe: readonly string[], unsubscribe: readonly string[]): DeltaChange {
+  change(
+    subscribe: readonly string[],
+    unsubscribe: readonly string[],
+    intern: Intern = asItIs,
+  ): DeltaChange {
     const isFirst = this.#isFirst;
     this.#isFirst = false;
     const wasWildcard = this.#isWildcard;
+    if (subscribe.length + unsubscribe.length > 0) this.#namesVersion++;
     if (isFirst && subscribe.length === 0) this.#isWildcard = this.#allowsWildcard;
     const subscribed: string[] = [];
     const stillCovered: string[] = [];
@@ -77,7 +119,8 @@ export class Subscription {
       if (name === WILDCARD && this.#allowsWildcard) {
         this.#isWildcard = true;
       } else {
-        this.#names.add(name);
+        this.#names.add(intern(name));
+        this.#hasCollections ||= isCollection(name);
         subscribed.push(name);
       }
     }
@@ -110,4 +153,13 @@ export interface DeltaChange {
   readonly dropped: readonly string[];
   readonly startedWildcard: boolean;
   readonly endedWildcard: boolean;
+}
+
+/** xdstp names that end in `/*` stand for every resource directly below (delta only). */
+export function isCollection(name: string): boolean {
+  return name.startsWith('xdstp:') && name.endsWith('/*');
+}
+
+function collectionOf(name: string): string {
+  return `${name.slice(0, name.lastIndexOf('/'))}/*`;
 }

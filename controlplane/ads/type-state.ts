@@ -1,23 +1,27 @@
 // What one stream knows of one type: subscription, what the client holds, the response under way.
-// Owned by stream.ts; sotw.ts and delta.ts read requests into it and build responses from it.
+// Owned by stream.ts; sotw.ts and delta.ts read requests into it and build responses from it. Small: there are
+// five or more per stream and 10,000 streams.
 
-import { isFullStateKind, typeUrlOfKind, type XdsKind } from '../cache/kinds.ts';
+import { allowsWildcard, typeUrlOfKind, type XdsKind } from '../cache/kinds.ts';
 import type { SnapshotResource } from '../cache/resource.ts';
 import type { ResourceSet } from '../cache/snapshot.ts';
-import { Subscription } from './subscription.ts';
+import { HeldResources } from './held-resources.ts';
+import { isCollection, Subscription } from './subscription.ts';
+
+const nothing: ReadonlySet<string> = new Set();
+const neverMissing: ReadonlyMap<string, number> = new Map();
 
 export class TypeState {
   readonly kind: XdsKind;
-  readonly typeUrl: string;
   readonly subscription: Subscription;
   /**
    * What was sent and not removed since, accepted or not: a rejected version is not sent again, and any
    * other version differs from it, also an older one (go-control-plane #564). A bare version is what the
    * client said to hold when it came back (delta).
    */
-  readonly held = new Map<string, SnapshotResource | string>();
-  /** Names that must be answered although the client may hold the current version. */
-  readonly owed = new Set<string>();
+  readonly held: HeldResources;
+  #owed: Set<string> | null = null;
+  #missingSince: Map<string, number> | null = null;
   /** The type as a whole must be answered even if empty: the client waits for a first response. */
   isOwed = false;
   /** Nonce of the response that was neither ACKed nor NACKed yet; null = none. */
@@ -32,20 +36,45 @@ export class TypeState {
   resumeVersion = '';
   /** SotW: a response of a type that refers to this one was sent since this one's last response. */
   wasParentSent = false;
-  /** Names asked for that the last looked-at set does not have; wall clock of when that was first seen. */
-  readonly missingSince = new Map<string, number>();
+  /** When TTLs are renewed next, monotonic; 0 = not yet known. */
+  heartbeatMs = 0;
 
   constructor(kind: XdsKind) {
     this.kind = kind;
-    this.typeUrl = typeUrlOfKind(kind);
-    this.subscription = new Subscription(isFullStateKind(kind));
+    this.subscription = new Subscription(allowsWildcard(kind));
+    this.held = new HeldResources(this.subscription);
   }
 
-  /** Version of the content that was sent last under that name; null when none. */
-  heldVersion(name: string): string | null {
-    const held = this.held.get(name);
-    if (held === undefined) return null;
-    return typeof held === 'string' ? held : held.version;
+  get typeUrl(): string {
+    return typeUrlOfKind(this.kind);
+  }
+
+  /** Names that must be answered although the client may hold the current version. */
+  get owed(): ReadonlySet<string> {
+    return this.#owed ?? nothing;
+  }
+
+  owe(name: string): void {
+    this.#owed ??= new Set();
+    this.#owed.add(name);
+  }
+
+  forgive(name: string): void {
+    this.#owed?.delete(name);
+  }
+
+  forgiveAll(): void {
+    this.#owed = null;
+  }
+
+  /** Names asked for that the last looked-at set does not have; wall clock of when that was first seen. */
+  get missingSince(): ReadonlyMap<string, number> {
+    return this.#missingSince ?? neverMissing;
+  }
+
+  /** Of names and entries of its own, for the limit. */
+  get nameCount(): number {
+    return Math.max(this.subscription.names.size, this.held.ownSize);
   }
 
   /** False = nothing can be to do for `set`; cheap. */
@@ -58,29 +87,92 @@ export class TypeState {
     return this.addedSet !== set || this.isOwed || this.owed.size > 0;
   }
 
-  /** Brings `missingSince` up to date. Only looks at names when some may be missing. */
-  noteMissing(set: ResourceSet, nowMs: number): void {
-    const { names, isWildcard } = this.subscription;
-    if (this.missingSince.size === 0 && !isWildcard && this.held.size >= names.size) return;
-    for (const name of this.missingSince.keys()) {
-      if (!names.has(name) || set.get(name) !== undefined) this.missingSince.delete(name);
+  /** Brings `missingSince` up to date: after a change of names (`set` is then looked at whole), and of the set. */
+  noteMissing(set: ResourceSet, nowMs: number, didNamesChange: boolean): void {
+    const { names } = this.subscription;
+    for (const name of this.#missingSince?.keys() ?? []) {
+      if (!names.has(name) || set.find(name) !== undefined) this.#missingSince?.delete(name);
     }
-    for (const name of names) {
-      if (set.get(name) === undefined && !this.missingSince.has(name)) {
-        this.missingSince.set(name, nowMs);
+    if (didNamesChange || this.settledSet === null) {
+      for (const name of names) this.#noteIfMissing(name, set, nowMs);
+    } else if (this.settledSet !== set) {
+      for (const { name } of set.changesSince(this.settledSet).removed) {
+        if (names.has(name)) this.#noteIfMissing(name, set, nowMs);
       }
     }
+    if (this.#missingSince?.size === 0) this.#missingSince = null;
   }
 
-  /** The resources of `set` that are wanted; missing names are left out. */
+  #noteIfMissing(name: string, set: ResourceSet, nowMs: number): void {
+    if (set.find(name) !== undefined || isCollection(name)) return;
+    this.#missingSince ??= new Map();
+    if (!this.#missingSince.has(name)) this.#missingSince.set(name, nowMs);
+  }
+
+  /** The client has answered for all of `set`. */
+  settle(set: ResourceSet): void {
+    this.settledSet = set;
+    // Which host a virtual host was asked under is not seen by looking at it: those stay listed one by one.
+    if (this.kind !== 'virtual-host') this.held.settle(set);
+  }
+
+  /** The resources of `set` that are wanted, each once; missing names are left out. */
   wanted(set: ResourceSet): SnapshotResource[] {
     if (this.subscription.isWildcard) return [...set.resources.values()];
-    const resources: SnapshotResource[] = [];
+    const resources = new Set<SnapshotResource>();
     for (const name of this.subscription.names) {
-      const resource = set.get(name);
-      if (resource !== undefined) resources.push(resource);
+      const resource = set.find(name);
+      if (resource !== undefined) resources.add(resource);
+      else if (isCollection(name)) {
+        for (const member of membersOf(name, set)) resources.add(member);
+      }
+    }
+    return [...resources];
+  }
+
+  /** Those of `set` that differ from what is held or are owed. */
+  news(set: ResourceSet): SnapshotResource[] {
+    const { held, subscription, owed } = this;
+    const from = held.settledOn;
+    // The common case, whose cost is that of the change: everything up to now was sent.
+    if (from !== null && owed.size === 0) {
+      if (from === set) return [];
+      return set.changesSince(from).changed.filter((resource) => subscription.covers(resource));
+    }
+    const isOwedToo = this.owedResources(set);
+    return this.wanted(set).filter(
+      (resource) => isOwedToo.has(resource) || held.versionOf(resource.name) !== resource.version,
+    );
+  }
+
+  /** What the owed names stand for. */
+  owedResources(set: ResourceSet): ReadonlySet<SnapshotResource> {
+    const resources = new Set<SnapshotResource>();
+    for (const name of this.owed) {
+      const resource = set.find(name);
+      if (resource !== undefined) resources.add(resource);
+      else if (isCollection(name)) {
+        for (const member of membersOf(name, set)) resources.add(member);
+      }
     }
     return resources;
+  }
+
+  /** Owed names that stand for nothing. */
+  owedInVain(set: ResourceSet): string[] {
+    return [...this.owed].filter(
+      (name) =>
+        set.find(name) === undefined &&
+        !(isCollection(name) && membersOf(name, set).next().done !== true),
+    );
+  }
+}
+
+function* membersOf(collection: string, set: ResourceSet): Generator<SnapshotResource> {
+  const prefix = collection.slice(0, -1);
+  for (const resource of set.resources.values()) {
+    const { name } = resource;
+    if (name.startsWith(prefix) && !name.includes('/', prefix.length)) yield resource;
   }
 }
 
@@ -90,4 +182,8 @@ export interface Outgoing {
   readonly removed: readonly string[];
   /** version_info or system_version_info. */
   readonly version: string;
+  /** VHDS: names asked for that nobody serves. */
+  readonly unknown?: readonly string[];
+  /** Only TTLs are renewed: the resources go without their content. */
+  readonly isHeartbeat?: boolean;
 }

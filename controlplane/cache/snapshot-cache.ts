@@ -1,7 +1,6 @@
 // The current snapshot of each key (a node or a group of nodes), and who wants to know when it changes.
 // Written by reconcile/, read by ads/. Setting never waits for a stream: listeners only mark themselves.
 
-import { xdsKinds } from './kinds.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Told after the change; must not throw, and must only take note (it runs inside set). */
@@ -20,11 +19,11 @@ export class SnapshotCache {
    * be encoded (a bug of the translation), and then keeps the last good snapshot.
    */
   set(key: string, snapshot: Snapshot): void {
-    for (const kind of xdsKinds) snapshot.versionOf(kind);
+    for (const kind of snapshot.kinds()) snapshot.versionOf(kind);
     const before = this.#snapshots.get(key);
     const next = before === undefined ? snapshot : before.succeededBy(snapshot);
     this.#snapshots.set(key, next);
-    if (before === undefined || !isSame(before, next)) this.#notify(key);
+    if (before === undefined || !before.isSame(next)) this.#notify(key);
   }
 
   /** Forgets a key. Streams keep what they have: no snapshot means "not known yet", not "nothing". */
@@ -45,8 +44,4 @@ export class SnapshotCache {
   #notify(key: string): void {
     for (const listener of this.#listeners) listener(key);
   }
-}
-
-function isSame(before: Snapshot, next: Snapshot): boolean {
-  return xdsKinds.every((kind) => before.set(kind) === next.set(kind));
 }

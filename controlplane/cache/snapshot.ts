@@ -1,8 +1,16 @@
 // Everything one node is to have, immutable. A node group's snapshots differ in little, so each kind is a
 // ResourceSet of its own that snapshots share by reference: equal reference = nothing changed.
 
-import { type XdsKind, xdsKinds } from './kinds.ts';
+import { isNamedKind, type XdsKind, xdsKinds } from './kinds.ts';
 import { contentVersion, type SnapshotResource } from './resource.ts';
+import { virtualHostFor } from './virtual-hosts.ts';
+
+/** What is otherwise in one set than in another. */
+export interface SetChanges {
+  /** New or with other content. */
+  readonly changed: readonly SnapshotResource[];
+  readonly removed: readonly SnapshotResource[];
+}
 
 /** The resources of one kind, by name. */
 export class ResourceSet {
@@ -10,6 +18,10 @@ export class ResourceSet {
 
   readonly resources: ReadonlyMap<string, SnapshotResource>;
   #version: string | null = null;
+  #byAlias: ReadonlyMap<string, SnapshotResource> | null = null;
+  #minTtlMs: number | null | undefined;
+  /** The last answer of changesSince: streams mostly come from the same set. */
+  #changes: { readonly before: WeakRef<ResourceSet>; readonly changes: SetChanges } | null = null;
 
   /** Throws when two resources have the same name: clients would reject the response. */
   constructor(resources: Iterable<SnapshotResource>) {
@@ -27,6 +39,15 @@ export class ResourceSet {
     return this.resources.get(name);
   }
 
+  /** By name, by alias, and a virtual host by the host that it serves. */
+  find(name: string): SnapshotResource | undefined {
+    const resource = this.resources.get(name);
+    if (resource !== undefined || this.resources.size === 0) return resource;
+    this.#byAlias ??= aliasesOf(this.resources.values());
+    if (this.#byAlias.size === 0) return undefined;
+    return this.#byAlias.get(name) ?? virtualHostFor(this.#byAlias, name);
+  }
+
   get size(): number {
     return this.resources.size;
   }
@@ -36,6 +57,45 @@ export class ResourceSet {
     this.#version ??= versionOf(this.resources.values());
     return this.#version;
   }
+
+  /** The shortest TTL of its resources; null = none has any. */
+  get minTtlMs(): number | null {
+    if (this.#minTtlMs === undefined) {
+      let min: number | null = null;
+      for (const { ttlMs } of this.resources.values()) {
+        if (ttlMs !== null && (min === null || ttlMs < min)) min = ttlMs;
+      }
+      this.#minTtlMs = min;
+    }
+    return this.#minTtlMs;
+  }
+
+  /** Found once for all streams that come from `before`. */
+  changesSince(before: ResourceSet): SetChanges {
+    if (this.#changes?.before.deref() === before) return this.#changes.changes;
+    const changed: SnapshotResource[] = [];
+    for (const resource of this.resources.values()) {
+      const old = before.get(resource.name);
+      if (old !== resource && old?.version !== resource.version) changed.push(resource);
+    }
+    const removed: SnapshotResource[] = [];
+    for (const resource of before.resources.values()) {
+      if (!this.resources.has(resource.name)) removed.push(resource);
+    }
+    const changes = { changed, removed };
+    this.#changes = { before: new WeakRef(before), changes };
+    return changes;
+  }
+}
+
+function aliasesOf(resources: Iterable<SnapshotResource>): Map<string, SnapshotResource> {
+  const byAlias = new Map<string, SnapshotResource>();
+  for (const resource of resources) {
+    for (const alias of resource.aliases) {
+      if (!byAlias.has(alias)) byAlias.set(alias, resource);
+    }
+  }
+  return byAlias;
 }
 
 /** Version of a set of resources; also of the subset that a stream is subscribed to. */
@@ -46,41 +106,49 @@ export function versionOf(resources: Iterable<SnapshotResource>): string {
 }
 
 export class Snapshot {
-  static readonly empty: Snapshot = new Snapshot({});
+  static readonly empty: Snapshot = new Snapshot([]);
 
-  readonly #sets: Readonly<Record<XdsKind, ResourceSet>>;
+  readonly #sets: ReadonlyMap<XdsKind, ResourceSet>;
 
-  constructor(sets: Partial<Readonly<Record<XdsKind, ResourceSet>>>) {
-    this.#sets = {
-      cluster: sets.cluster ?? ResourceSet.empty,
-      endpoint: sets.endpoint ?? ResourceSet.empty,
-      secret: sets.secret ?? ResourceSet.empty,
-      listener: sets.listener ?? ResourceSet.empty,
-      route: sets.route ?? ResourceSet.empty,
-    };
+  constructor(sets: Iterable<readonly [XdsKind, ResourceSet]>) {
+    this.#sets = new Map(sets);
   }
 
   /** A snapshot of resources of any kinds; throws on a name given twice. */
   static of(resources: Iterable<SnapshotResource>): Snapshot {
-    const byKind: Record<XdsKind, SnapshotResource[]> = {
-      cluster: [],
-      endpoint: [],
-      secret: [],
-      listener: [],
-      route: [],
-    };
-    for (const resource of resources) byKind[resource.kind].push(resource);
-    return new Snapshot(
-      Object.fromEntries(xdsKinds.map((kind) => [kind, new ResourceSet(byKind[kind])])),
-    );
+    const byKind = new Map<XdsKind, SnapshotResource[]>();
+    for (const resource of resources) {
+      const list = byKind.get(resource.kind);
+      if (list === undefined) byKind.set(resource.kind, [resource]);
+      else list.push(resource);
+    }
+    return new Snapshot([...byKind].map(([kind, list]) => [kind, new ResourceSet(list)] as const));
   }
 
   set(kind: XdsKind): ResourceSet {
-    return this.#sets[kind];
+    return this.#sets.get(kind) ?? ResourceSet.empty;
   }
 
   versionOf(kind: XdsKind): string {
-    return this.#sets[kind].version;
+    return this.set(kind).version;
+  }
+
+  /** Those it has something of, in ADS order; other types behind. */
+  kinds(): XdsKind[] {
+    const named = xdsKinds.filter((kind) => this.#sets.has(kind));
+    return [...named, ...[...this.#sets.keys()].filter((kind) => !isNamedKind(kind))];
+  }
+
+  /** This one with other content under some names (kuma #528: a node's own fork of its group's snapshot). */
+  with(resources: Iterable<SnapshotResource>): Snapshot {
+    const sets = new Map(this.#sets);
+    for (const resource of resources) {
+      const { kind, name } = resource;
+      const before = sets.get(kind) ?? ResourceSet.empty;
+      const others = [...before.resources.values()].filter((other) => other.name !== name);
+      sets.set(kind, new ResourceSet([...others, resource]));
+    }
+    return new Snapshot(sets);
   }
 
   /**
@@ -88,11 +156,21 @@ export class Snapshot {
    * reference that there is nothing to do.
    */
   succeededBy(next: Snapshot): Snapshot {
-    const sets: Partial<Record<XdsKind, ResourceSet>> = {};
-    for (const kind of xdsKinds) {
+    const sets = new Map<XdsKind, ResourceSet>();
+    for (const kind of next.kinds()) {
       const [before, after] = [this.set(kind), next.set(kind)];
-      sets[kind] = before.version === after.version ? before : after;
+      sets.set(kind, before.version === after.version ? before : after);
     }
     return new Snapshot(sets);
+  }
+
+  /** True when every kind has the same set, by reference or by content. */
+  isSame(other: Snapshot): boolean {
+    const kinds = new Set([...this.kinds(), ...other.kinds()]);
+    for (const kind of kinds) {
+      const [mine, its] = [this.set(kind), other.set(kind)];
+      if (mine !== its && mine.version !== its.version) return false;
+    }
+    return true;
   }
 }

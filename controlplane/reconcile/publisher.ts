@@ -2,7 +2,7 @@
 // shared: one encoding, one hash, one set.
 
 import { formatMissing, missingReferences } from '../cache/consistency.ts';
-import { type XdsKind, xdsKinds } from '../cache/kinds.ts';
+import type { XdsKind } from '../cache/kinds.ts';
 import { ResourceInterner } from '../cache/resource.ts';
 import { ResourceSet, Snapshot } from '../cache/snapshot.ts';
 import type { SnapshotCache } from '../cache/snapshot-cache.ts';
@@ -20,9 +20,12 @@ export class SnapshotPublisher implements SnapshotSink {
 
   /** Throws when a resource refers to one that the node would not get. */
   prepare(nodeId: string, resources: NodeResources): () => void {
-    const sets: Partial<Record<XdsKind, ResourceSet>> = {};
-    for (const kind of xdsKinds) sets[kind] = this.#setOf(kind, resources[kind]);
-    const snapshot = new Snapshot(sets);
+    const snapshot = new Snapshot(
+      // The keys of NodeResources are kinds.
+      (Object.keys(resources) as (keyof NodeResources)[]).map(
+        (kind) => [kind, this.#setOf(kind, resources[kind])] as const,
+      ),
+    );
     const missing = missingReferences(snapshot);
     if (missing.length > 0) {
       throw new Error(`snapshot of ${nodeId}: ${missing.map(formatMissing).join('; ')}`);

@@ -6,9 +6,10 @@ import { AdsStats } from '../../controlplane/ads/ads-stats.ts';
 import type { Authenticator } from '../../controlplane/ads/authn.ts';
 import { delta } from '../../controlplane/ads/delta.ts';
 import { sotw } from '../../controlplane/ads/sotw.ts';
-import { Stream, type StreamContext, type StreamPort } from '../../controlplane/ads/stream.ts';
+import { Stream } from '../../controlplane/ads/stream.ts';
+import type { StreamContext, StreamPort } from '../../controlplane/ads/stream-context.ts';
 import { StreamTaps } from '../../controlplane/ads/stream-taps.ts';
-import { typeUrlOfKind, type XdsKind } from '../../controlplane/cache/kinds.ts';
+import { isNamedKind, typeUrlOfKind, type XdsKind } from '../../controlplane/cache/kinds.ts';
 import type { SnapshotResource } from '../../controlplane/cache/resource.ts';
 import { Snapshot } from '../../controlplane/cache/snapshot.ts';
 import { SnapshotCache } from '../../controlplane/cache/snapshot-cache.ts';
@@ -54,6 +55,9 @@ export class AdsWorld {
       helloTimeoutMs: 15_000,
       answerTimeoutMs: 60_000,
       maxNames: 1000,
+      requestsPerSecond: 0,
+      mayAskFor: () => null,
+      serves: isNamedKind,
       maxResponseBytes: 1 << 20,
       onKeyed: () => {},
       onClosed: () => {},

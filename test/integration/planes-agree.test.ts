@@ -8,11 +8,11 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../common/clock.ts';
 import { CertificateAuthority } from '../../controlplane/ca/authority.ts';
 import { MemoryState } from '../../controlplane/ca/state-dir.ts';
-import { xdsKinds } from '../../controlplane/cache/kinds.ts';
 import { SnapshotResource } from '../../controlplane/cache/resource.ts';
 import { buildGraph } from '../../controlplane/graph/builder.ts';
 import { readDocuments } from '../../controlplane/model/documents.ts';
 import { Translator } from '../../controlplane/translate/translate.ts';
+import { adsSource } from '../../dataplane/api/config/config-source.ts';
 import { loadBootstrap } from '../../dataplane/config/load-bootstrap.ts';
 import { createResourceCompiler } from '../../dataplane/config/resource-compiler.ts';
 import { configInputs } from '../fakes/config.ts';
@@ -42,11 +42,12 @@ describe('what the control plane sends', async () => {
       assert.ok(graph.proxies.size > 0);
       for (const proxy of graph.proxies.values()) {
         const resources = translator.resourcesOf(proxy, certificate);
-        for (const kind of xdsKinds) {
+        for (const kind of ['cluster', 'endpoint', 'secret', 'listener', 'route'] as const) {
           for (const [name, message] of resources[kind] as ReadonlyMap<string, object>) {
             const outcome = compiler.compile(
               kind,
               SnapshotResource.ofMessage(kind, name, message).bytes,
+              adsSource,
             );
             assert.deepEqual(
               outcome.ok ? outcome.resource.warnings : outcome.errors,

@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { delta } from '../../controlplane/ads/delta.ts';
 import { sotw } from '../../controlplane/ads/sotw.ts';
-import { Stream, type StreamPort } from '../../controlplane/ads/stream.ts';
+import { Stream } from '../../controlplane/ads/stream.ts';
+import type { StreamPort } from '../../controlplane/ads/stream-context.ts';
 import type { SnapshotResource } from '../../controlplane/cache/resource.ts';
 import type {
   AdsCall,
