@@ -13,11 +13,13 @@ import type { FieldError, Result } from '../../common/result.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { AccessLogger } from './access-log.ts';
 import type { ClusterManager } from './cluster.ts';
+import type { ConfigSource } from './config/config-source.ts';
 import type { SecretData } from './config/tls.ts';
 import type { DnsCaches } from './dns-cache.ts';
 import type { HttpFilterConfig } from './http-filter.ts';
 import type { ListenerFilterConfig } from './listener-filter.ts';
 import type { NetworkFilterConfig } from './network-filter.ts';
+import type { ResourceReference } from './resource-compiler.ts';
 import type { RouteTable } from './route.ts';
 import type { StatsStore } from './stats.ts';
 
@@ -108,6 +110,10 @@ export interface CompileContext {
   referenceCluster(name: string): boolean;
   /** Whether there is an aggregated stream that `ads: {}` could mean. */
   readonly hasAds: boolean;
+  /** Where the resource being compiled came from, which is what `self` means; null = the bootstrap. */
+  readonly parentSource: ConfigSource | null;
+  /** Tells that what is compiled needs that resource before it can serve: xds/ subscribes to it. */
+  referTo(reference: ResourceReference): void;
   /** A secret of static_resources, or null. */
   staticSecret(name: string): SecretData | null;
   /**

@@ -24,7 +24,7 @@ import {
 } from '../api/config/tls.ts';
 import { compileCidr } from './address.ts';
 import { type Compilation, mapItems } from './compilation.ts';
-import { requireAds } from './config-source.ts';
+import { referTo } from './config-source.ts';
 import { readDataSource } from './data-source.ts';
 import { compileTlsCertificate } from './tls-certificate.ts';
 import { compileTlsParameters } from './tls-params.ts';
@@ -149,8 +149,7 @@ function compileSessionTickets(
     const path = 'session_ticket_keys_sds_secret_config';
     const name = sds.name ?? '';
     if (sds.sds_config !== undefined) {
-      requireAds(sds.sds_config, `${path}.sds_config`, compilation);
-      return { kind: 'sds', name };
+      return { kind: 'sds', name: referToSecret(sds, path, compilation) };
     }
     const secret = compilation.context.staticSecret(name);
     if (secret?.kind === 'session_ticket_keys') return { kind: 'keys', keys: secret.keys };
@@ -235,8 +234,7 @@ function compileSdsCertificate(
 ): CertificateSource {
   const name = config.name ?? '';
   if (config.sds_config !== undefined) {
-    requireAds(config.sds_config, `${path}.sds_config`, compilation);
-    return { kind: 'sds', name };
+    return { kind: 'sds', name: referToSecret(config, path, compilation) };
   }
   const secret = compilation.context.staticSecret(name);
   if (secret?.kind === 'tls_certificate') {
@@ -244,6 +242,15 @@ function compileSdsCertificate(
   }
   compilation.fail(`${path}.name`, `unknown static secret '${name}' (of a tls_certificate)`);
   return { kind: 'sds', name };
+}
+
+/** Its id. */
+function referToSecret(
+  { name = '', sds_config: source }: SdsSecretConfigProto,
+  path: string,
+  compilation: Compilation,
+): string {
+  return referTo({ kind: 'secret', name, source, path: `${path}.sds_config` }, compilation);
 }
 
 function compileValidation(
@@ -294,8 +301,7 @@ function compileSdsValidation(
 ): ValidationSource {
   const name = config.name ?? '';
   if (config.sds_config !== undefined) {
-    requireAds(config.sds_config, `${path}.sds_config`, compilation);
-    return { base, sdsName: name };
+    return { base, sdsName: referToSecret(config, path, compilation) };
   }
   const secret = compilation.context.staticSecret(name);
   if (secret?.kind === 'validation_context') {

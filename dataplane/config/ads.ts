@@ -7,9 +7,10 @@ import type {
   GrpcServiceProto,
 } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
-import type { AdsConfig, DynamicResourcesConfig, GrpcTarget } from '../api/config/bootstrap.ts';
+import type { DynamicResourcesConfig, GrpcTarget } from '../api/config/bootstrap.ts';
+import type { ConfigSource, GrpcApiConfig } from '../api/config/config-source.ts';
 import type { Compilation } from '../compile/compilation.ts';
-import { requireAds } from '../compile/config-source.ts';
+import { compileConfigSource } from '../compile/config-source.ts';
 import { compileGoogleGrpc } from './grpc-target.ts';
 
 const BACKOFF_BASE_MS = 500;
@@ -33,15 +34,14 @@ export function compileDynamicResources(
   grpcClusters: ReadonlyMap<string, GrpcTarget>,
   compilation: Compilation,
 ): DynamicResourcesConfig {
-  const kind = (field: 'lds_config' | 'cds_config'): 'ads' | null => {
+  const sourceOf = (field: 'lds_config' | 'cds_config'): ConfigSource | null => {
     const source: ConfigSourceProto | undefined = dynamic?.[field];
     if (source === undefined) return null;
-    requireAds(source, `${path}.${field}`, compilation);
-    return 'ads';
+    return compileConfigSource(source, `${path}.${field}`, compilation);
   };
   return {
-    lds: kind('lds_config'),
-    cds: kind('cds_config'),
+    lds: sourceOf('lds_config'),
+    cds: sourceOf('cds_config'),
     ads:
       dynamic?.ads_config === undefined
         ? null
@@ -53,7 +53,7 @@ function compileAds(
   config: ApiConfigSourceProto,
   grpcClusters: ReadonlyMap<string, GrpcTarget>,
   compilation: Compilation,
-): AdsConfig {
+): GrpcApiConfig {
   const at = `${path}.ads_config`;
   if (config.api_type === undefined) {
     compilation.fail(`${at}.api_type`, 'must be GRPC or DELTA_GRPC');
@@ -75,16 +75,21 @@ function compileAds(
     );
   }
   return {
-    apiType: config.api_type === 'GRPC' ? 'GRPC' : 'DELTA_GRPC',
-    target: compileTarget(service, servicePath, grpcClusters, compilation),
+    protocol: config.api_type === 'GRPC' ? 'GRPC' : 'DELTA_GRPC',
+    services: [
+      {
+        target: compileTarget(service, servicePath, grpcClusters, compilation),
+        initialMetadata: (service.initial_metadata ?? []).map(({ key, value }) => ({
+          key: (key ?? '').toLowerCase(),
+          value: value ?? '',
+        })),
+        backoffBaseMs,
+        backoffMaxMs,
+        maxReceiveMessageBytes: wrapperOr(service.envoy_grpc?.max_receive_message_length, null),
+      },
+    ],
     setNodeOnFirstMessageOnly: config.set_node_on_first_message_only ?? false,
-    initialMetadata: (service.initial_metadata ?? []).map(({ key, value }) => ({
-      key: (key ?? '').toLowerCase(),
-      value: value ?? '',
-    })),
-    backoffBaseMs,
-    backoffMaxMs,
-    maxReceiveMessageBytes: wrapperOr(service.envoy_grpc?.max_receive_message_length, null),
+    rateLimit: null,
   };
 }
 

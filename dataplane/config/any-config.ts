@@ -7,6 +7,7 @@ import type { SharedMemory } from '../../common/shared-memory.ts';
 import type { FilterConfigProto } from '../../proto/gen/types.ts';
 import { isTypedStruct } from '../../proto/special-types.ts';
 import { typeNameOf } from '../../proto/type-urls.ts';
+import type { ConfigSource } from '../api/config/config-source.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import type {
   Category,
@@ -16,6 +17,8 @@ import type {
   NamedAny,
   RouteExtensionData,
 } from '../api/factory.ts';
+import type { ResourceReference } from '../api/resource-compiler.ts';
+import type { References } from './references.ts';
 import type { AnyFactory, FactoryRegistry } from './registry.ts';
 
 /** What compiling may look at besides the message. One value per process for dynamic resources. */
@@ -35,6 +38,10 @@ export interface ConfigRun {
   readonly environment: ConfigEnvironment;
   readonly source: 'static' | 'dynamic';
   readonly hasAds: boolean;
+  /** Null = the bootstrap. */
+  readonly parentSource: ConfigSource | null;
+  /** Filled while compiling: what has to come by discovery. */
+  readonly references: References;
   /** Names of all clusters there can be; null = not known yet. */
   readonly knownClusters: ReadonlySet<string> | null;
   /** Filled while compiling: clusters that traffic may be sent to. */
@@ -48,6 +55,7 @@ const FILTER_CONFIG = 'envoy.config.route.v3.FilterConfig';
 export class ConfigContext implements CompileContext {
   readonly source: 'static' | 'dynamic';
   readonly hasAds: boolean;
+  readonly parentSource: ConfigSource | null;
   readonly #run: ConfigRun;
   /** Where the message that is being compiled lies in the resource. */
   readonly #path: string;
@@ -57,6 +65,7 @@ export class ConfigContext implements CompileContext {
     this.#path = path;
     this.source = run.source;
     this.hasAds = run.hasAds;
+    this.parentSource = run.parentSource;
   }
 
   compileExtension(
@@ -112,6 +121,10 @@ export class ConfigContext implements CompileContext {
   referenceCluster(name: string): boolean {
     this.#run.referencedClusters.add(name);
     return this.#run.knownClusters?.has(name) ?? true;
+  }
+
+  referTo(reference: ResourceReference): void {
+    this.#run.references.add(reference);
   }
 
   staticSecret(name: string): SecretData | null {

@@ -26,8 +26,10 @@ import { ConfigContext, type ConfigRun } from './any-config.ts';
 import { compileBindConfig } from './bind-config.ts';
 import { compileCluster } from './cluster.ts';
 import { compileGrpcCluster } from './grpc-target.ts';
+import { compileLastGood } from './last-good.ts';
 import { compileListener } from './listener.ts';
 import { compileMaxDownstreamConnections } from './overload.ts';
+import { References } from './references.ts';
 import { type ConfigInputs, contentHash } from './resource-compiler.ts';
 import { compileRuntime } from './runtime.ts';
 import { compileSecret } from './secret.ts';
@@ -76,6 +78,7 @@ export function compileBootstrap(
       grpcClusters,
       compilation,
     ),
+    references: run.references.list,
     runtime: Object.fromEntries(runtime),
     maxDownstreamConnections: compileMaxDownstreamConnections(
       bootstrap.overload_manager,
@@ -84,6 +87,7 @@ export function compileBootstrap(
     clusterDefaults,
     localClusterName: compileLocalCluster(bootstrap, compilation),
     outlierEventLogPath: bootstrap.cluster_manager?.outlier_detection?.event_log_path ?? '',
+    lastGood: compileLastGood(bootstrap.bootstrap_extensions, compilation),
     message: bootstrap,
     warnings,
   };
@@ -95,6 +99,7 @@ class StaticRun {
   readonly compilation: Compilation;
   /** Clusters that traffic may be sent to, known after listeners were compiled. */
   readonly referencedClusters = new Set<string>();
+  readonly references = new References();
 
   constructor(
     bootstrap: BootstrapProto,
@@ -108,6 +113,8 @@ class StaticRun {
       environment: { ...inputs, runtime, staticSecrets },
       source: 'static',
       hasAds: bootstrap.dynamic_resources?.ads_config !== undefined,
+      parentSource: null,
+      references: this.references,
       // CDS may still bring any cluster.
       knownClusters: bootstrap.dynamic_resources?.cds_config === undefined ? new Set(names) : null,
       referencedClusters: this.referencedClusters,

@@ -13,7 +13,7 @@ import type {
 import type { UpstreamProxyProtocolConfig } from '../api/config/proxy-protocol.ts';
 import type { UpstreamTlsConfig } from '../api/config/tls.ts';
 import { type Compilation, namedAny } from '../compile/compilation.ts';
-import { requireAds } from '../compile/config-source.ts';
+import { referTo } from '../compile/config-source.ts';
 import {
   BREAKER_KEY,
   compileErrorRatioBreaker,
@@ -132,7 +132,7 @@ export function compileCluster(
   };
 }
 
-/** The EDS resource name; '' for other types. */
+/** The id of the EDS resource; '' for other types. */
 function compileEds(cluster: ClusterProto, path: string, compilation: Compilation): string {
   const at = joinPath(path, 'eds_cluster_config');
   if (clusterTypeOf(cluster) !== 'EDS') {
@@ -145,8 +145,9 @@ function compileEds(cluster: ClusterProto, path: string, compilation: Compilatio
     compilation.fail(at, 'is required in a cluster of type EDS');
     return '';
   }
-  requireAds(cluster.eds_cluster_config.eds_config, `${at}.eds_config`, compilation);
-  return cluster.eds_cluster_config.service_name ?? cluster.name ?? '';
+  const { eds_config: source, service_name: serviceName } = cluster.eds_cluster_config;
+  const name = serviceName ?? cluster.name ?? '';
+  return referTo({ kind: 'endpoint', name, source, path: `${at}.eds_config` }, compilation);
 }
 
 function compileAssignment(

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { leastRequestOf } from '../../test/fakes/cluster-config.ts';
 import { bootstrapErrors, configInputs, loadYaml } from '../../test/fakes/config.ts';
 import type { BootstrapConfig } from '../api/config/bootstrap.ts';
+import { adsSource } from '../api/config/config-source.ts';
 import { loadBootstrap } from './load-bootstrap.ts';
 
 function loaded(text: string): BootstrapConfig {
@@ -165,23 +166,28 @@ describe('dynamic resources', () => {
       const config = loaded(ads(apiType, ', authority: cp') + cluster('xds', http2));
       assert.deepEqual(config.clusters, []);
       assert.deepEqual(config.dynamicResources, {
-        lds: 'ads',
-        cds: 'ads',
+        lds: adsSource,
+        cds: adsSource,
         ads: {
-          apiType,
-          target: {
-            clusterName: 'xds',
-            addresses: ['localhost:9'],
-            authority: 'cp',
-            connectTimeoutMs: 5000,
-            tls: null,
-            keepalive: { intervalMs: 30000, timeoutMs: 5000 },
-          },
+          protocol: apiType,
+          services: [
+            {
+              target: {
+                clusterName: 'xds',
+                addresses: ['localhost:9'],
+                authority: 'cp',
+                connectTimeoutMs: 5000,
+                tls: null,
+                keepalive: { intervalMs: 30000, timeoutMs: 5000 },
+              },
+              initialMetadata: [],
+              backoffBaseMs: 500,
+              backoffMaxMs: 30000,
+              maxReceiveMessageBytes: null,
+            },
+          ],
           setNodeOnFirstMessageOnly: false,
-          initialMetadata: [],
-          backoffBaseMs: 500,
-          backoffMaxMs: 30000,
-          maxReceiveMessageBytes: null,
+          rateLimit: null,
         },
       });
     });

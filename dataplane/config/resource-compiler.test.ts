@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encodeMessage } from '../../proto/any.ts';
 import { compileYaml, configInputs } from '../../test/fakes/config.ts';
+import { adsSource } from '../api/config/config-source.ts';
 import type { ResourceCompiler } from '../api/resource-compiler.ts';
 import { loadBootstrap } from './load-bootstrap.ts';
 import { createResourceCompiler } from './resource-compiler.ts';
@@ -23,9 +24,9 @@ describe('createResourceCompiler', () => {
     assert.ok(result.ok);
     assert.equal(result.value.name, 'c');
     assert.deepEqual(result.value.references, [
-      { kind: 'endpoint', name: 'svc' },
-      { kind: 'secret', name: 'a' },
-      { kind: 'secret', name: 'b' },
+      { kind: 'secret', name: 'a', source: adsSource },
+      { kind: 'secret', name: 'b', source: adsSource },
+      { kind: 'endpoint', name: 'svc', source: adsSource },
     ]);
   });
 
@@ -36,7 +37,9 @@ describe('createResourceCompiler', () => {
       `{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 1}}, filter_chains: [{filters: [${hcm}], filter_chain_match: {destination_port: 1}}], default_filter_chain: {filters: [${hcm}]}}`,
     );
     assert.ok(result.ok);
-    assert.deepEqual(result.value.references, [{ kind: 'route', name: 'r', statPrefix: 's' }]);
+    assert.deepEqual(result.value.references, [
+      { kind: 'route', name: 'r', statPrefix: 's', source: adsSource },
+    ]);
   });
 
   it('says which clusters should be warm before routes lead to them, each once', () => {
@@ -48,10 +51,7 @@ describe('createResourceCompiler', () => {
         {match: {prefix: /d}, route: {cluster_header: x}}, {match: {prefix: /}, direct_response: {status: 404}}]}]}`,
     );
     assert.ok(result.ok);
-    assert.deepEqual(
-      result.value.references,
-      ['a', 'b', 'c'].map((name) => ({ kind: 'cluster', name })),
-    );
+    assert.deepEqual(result.value.clusters, ['a', 'b', 'c']);
   });
 
   it('gives equal bytes equal hashes and other bytes others', () => {
@@ -69,7 +69,7 @@ describe('createResourceCompiler', () => {
       name: 'bad',
       connect_timeout: { seconds: 0, nanos: 0 },
     });
-    assert.deepEqual(compiler().compile('cluster', bytes), {
+    assert.deepEqual(compiler().compile('cluster', bytes, adsSource), {
       ok: false,
       name: 'bad',
       errors: [{ path: 'connect_timeout', message: 'must be > 0' }],
@@ -94,6 +94,7 @@ describe('createResourceCompiler', () => {
     const outcome = compiler().compile(
       'cluster',
       Buffer.concat([known, Buffer.from([0x82, 0xfa, 0x01, 0x01, 0x41])]),
+      adsSource,
     );
     assert.ok(outcome.ok);
     assert.deepEqual(outcome.resource.warnings, [
@@ -107,7 +108,7 @@ describe('createResourceCompiler', () => {
       Buffer.from([0x0a, 0x05, 0x41]),
       Buffer.from('<html>'),
     ]) {
-      const outcome = compiler().compile('cluster', bytes);
+      const outcome = compiler().compile('cluster', bytes, adsSource);
       assert.ok(!outcome.ok);
       assert.ok(outcome.errors.length > 0);
     }

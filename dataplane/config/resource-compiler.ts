@@ -13,15 +13,14 @@ import type {
   RouteConfigurationProto,
   SecretProto,
 } from '../../proto/gen/types.ts';
-import { typeNameOf } from '../../proto/type-urls.ts';
 import { validateMessage } from '../../proto/validate.ts';
 import type { BootstrapConfig, ClusterDefaults } from '../api/config/bootstrap.ts';
+import { type ConfigSource, isUsableName, resourceId } from '../api/config/config-source.ts';
 import {
   type CompileOutcome,
   type ResourceCompiler,
   type ResourceKind,
-  type ResourceReference,
-  typeUrlOf,
+  xdsTypes,
 } from '../api/resource-compiler.ts';
 import { Compilation } from '../compile/compilation.ts';
 import { compileRouteConfiguration } from '../compile/route.ts';
@@ -31,7 +30,7 @@ import { distinctErrors } from './distinct-errors.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { deepFreeze } from './freeze.ts';
 import { compileListener } from './listener.ts';
-import { clusterReferences, listenerReferences, routeReferences } from './references.ts';
+import { References, routeClusters } from './references.ts';
 import type { FactoryRegistry } from './registry.ts';
 import { compileSecret } from './secret.ts';
 import { checkSupport } from './support-check.ts';
@@ -55,7 +54,8 @@ export function createResourceCompiler(
     staticSecrets: new Map(bootstrap.secrets.map((secret) => [secret.name, secret])),
     runtime: new Map(Object.entries(bootstrap.runtime)),
   };
-  return new ConfigResourceCompiler(environment, bootstrap.clusterDefaults);
+  const hasAds = bootstrap.dynamicResources.ads !== null;
+  return new ConfigResourceCompiler(environment, bootstrap.clusterDefaults, hasAds);
 }
 
 /** Short content hash; two resources of one hash are the same. */
@@ -65,21 +65,24 @@ export function contentHash(bytes: Uint8Array): string {
 
 interface Compiled {
   readonly data: unknown;
-  readonly references: readonly ResourceReference[];
+  /** Clusters that it leads to. */
+  readonly clusters?: readonly string[];
 }
 
 class ConfigResourceCompiler implements ResourceCompiler {
   readonly #environment: ConfigEnvironment;
   readonly #defaults: ClusterDefaults;
+  readonly #hasAds: boolean;
 
-  constructor(environment: ConfigEnvironment, defaults: ClusterDefaults) {
+  constructor(environment: ConfigEnvironment, defaults: ClusterDefaults, hasAds: boolean) {
     this.#environment = environment;
     this.#defaults = defaults;
+    this.#hasAds = hasAds;
   }
 
-  compile(kind: ResourceKind, bytes: Uint8Array): CompileOutcome {
+  compile(kind: ResourceKind, bytes: Uint8Array, source: ConfigSource): CompileOutcome {
     try {
-      return this.#compile(kind, bytes);
+      return this.#compile(kind, bytes, source);
     } catch (thrown) {
       // A bug of ours, but it must not take the whole stream down.
       const message = `internal error: ${errorText(thrown)}`;
@@ -87,27 +90,36 @@ class ConfigResourceCompiler implements ResourceCompiler {
     }
   }
 
-  #compile(kind: ResourceKind, bytes: Uint8Array): CompileOutcome {
-    const typeName = typeNameOf(typeUrlOf[kind]);
+  #compile(kind: ResourceKind, bytes: Uint8Array, source: ConfigSource): CompileOutcome {
+    const { message: typeName, nameField } = xdsTypes[kind];
     const decoded = decodeMessage(typeName, bytes);
     if (!decoded.ok) return { ok: false, name: '', errors: decoded.errors };
     const { message, warnings } = decoded.value;
-    const name = nameOf(kind, message);
+    const name = nameOf(nameField, message);
+    const id = resourceId(name, source);
     const allWarnings = [...warnings];
+    const references = new References();
     const compilation = new Compilation(
       new ConfigContext({
         environment: this.#environment,
         source: 'dynamic',
-        hasAds: true,
+        hasAds: this.#hasAds,
+        parentSource: source,
+        references,
         knownClusters: null,
         referencedClusters: new Set(),
         warnings: allWarnings,
       }),
     );
     const digest = contentHash(bytes);
-    const compiled = this.#compileMessage(kind, message, digest, compilation);
-    if (name === '')
-      compilation.fail(kind === 'endpoint' ? 'cluster_name' : 'name', 'must not be empty');
+    const { data, clusters = [] } = this.#compileMessage(
+      kind,
+      message,
+      { id, digest },
+      compilation,
+    );
+    if (name === '') compilation.fail(nameField, 'must not be empty');
+    if (!isUsableName(name)) compilation.fail(nameField, 'must not contain NUL');
     const errors = distinctErrors([
       ...validateMessage(typeName, message),
       ...checkSupport(typeName, message),
@@ -119,47 +131,49 @@ class ConfigResourceCompiler implements ResourceCompiler {
       resource: {
         kind,
         name,
-        data: deepFreeze(compiled.data),
-        references: compiled.references,
+        data: deepFreeze(data),
+        references: references.list,
+        clusters,
         hash: digest,
         warnings: allWarnings,
       },
     };
   }
 
-  // `message` was decoded as the type of that kind.
+  // `message` was decoded as the type of that kind. `id`: see resourceId.
   #compileMessage(
     kind: ResourceKind,
     message: object,
-    digest: string,
+    { id, digest }: { readonly id: string; readonly digest: string },
     compilation: Compilation,
   ): Compiled {
     switch (kind) {
       case 'cluster': {
-        const data = compileCluster(message as ClusterProto, '', this.#defaults, compilation);
-        return { data, references: clusterReferences(data) };
+        const cluster = message as ClusterProto;
+        return { data: compileCluster(cluster, '', this.#defaults, compilation) };
       }
       case 'endpoint': {
         const assignment = message as ClusterLoadAssignmentProto;
-        return { data: compileLoadAssignment(assignment, '', false, compilation), references: [] };
+        const data = compileLoadAssignment(assignment, '', false, compilation);
+        return { data: { ...data, clusterName: id } };
       }
-      case 'secret':
-        return { data: compileSecret(message as SecretProto, '', compilation), references: [] };
-      case 'listener': {
-        const data = compileListener(message as ListenerProto, '', digest, compilation);
-        return { data, references: listenerReferences(data) };
+      case 'secret': {
+        const data = compileSecret(message as SecretProto, '', compilation);
+        return { data: { ...data, name: id } };
       }
+      case 'listener':
+        return { data: compileListener(message as ListenerProto, '', digest, compilation) };
       case 'route': {
         const routes = message as RouteConfigurationProto;
         const data = compileRouteConfiguration(routes, '', false, compilation);
-        return { data, references: routeReferences(data) };
+        return { data: { ...data, name: id }, clusters: routeClusters(data) };
       }
     }
   }
 }
 
-function nameOf(kind: ResourceKind, message: object): string {
-  const named = message as { readonly name?: unknown; readonly cluster_name?: unknown };
-  const name = kind === 'endpoint' ? named.cluster_name : named.name;
+function nameOf(field: string, message: object): string {
+  // A message in plain form is a record of its fields.
+  const name = (message as Readonly<Record<string, unknown>>)[field];
   return typeof name === 'string' ? name : '';
 }

@@ -6,20 +6,20 @@ import type { Logger } from '../../common/logger.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { NodeProto } from '../../proto/gen/types.ts';
 import { isRecord } from '../../proto/plain.ts';
-import type { AdsConfig, BootstrapConfig, GrpcTarget } from '../api/config/bootstrap.ts';
+import type { BootstrapConfig, GrpcTarget } from '../api/config/bootstrap.ts';
+import type { GrpcServiceConfig } from '../api/config/config-source.ts';
 import type { ResourceCompiler } from '../api/resource-compiler.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
 import type { StatsStore } from '../api/stats.ts';
-import { clusterReferences, listenerReferences } from '../config/references.ts';
 import { type ConfigInputs, createResourceCompiler } from '../config/resource-compiler.ts';
 import type { JoinedMesh } from '../join/join-client.ts';
 import { type AdsChannelFactory, grpcChannelFactory } from '../xds/ads-channel.ts';
+import { sourceOpener } from '../xds/open-source.ts';
 import { XdsClient } from '../xds/xds-client.ts';
 import type { DumpedResource } from './config-dump.ts';
 
 export interface AdsConnectionOptions {
   readonly bootstrap: BootstrapConfig;
-  readonly ads: AdsConfig;
   readonly inputs: ConfigInputs;
   /** Joined sidecars bring their own credentials. */
   readonly membership: JoinedMesh | null;
@@ -44,27 +44,21 @@ export interface AdsConnection {
 
 /** Opens the stream. */
 export function connectAds(options: AdsConnectionOptions): AdsConnection {
-  const { bootstrap, ads } = options;
+  const { bootstrap } = options;
+  const { ads, cds, lds } = bootstrap.dynamicResources;
   const client = new XdsClient({
-    protocol: ads.apiType,
-    channelFactory: channelFactory(options),
-    node: nodeOf(bootstrap),
-    hasCds: bootstrap.dynamicResources.cds === 'ads',
-    hasLds: bootstrap.dynamicResources.lds === 'ads',
-    staticReferences: [
-      ...bootstrap.clusters.flatMap(clusterReferences),
-      ...bootstrap.listeners.flatMap(listenerReferences),
-    ],
+    ...options,
+    hasAds: ads !== null,
+    cds,
+    lds,
+    staticReferences: bootstrap.references,
     compiler: countingCompiler(options),
-    sink: options.sink,
-    clock: options.clock,
-    random: options.random,
-    timers: options.timers,
-    logger: options.logger,
-    stats: options.stats,
-    baseBackoffMs: ads.backoffBaseMs,
-    maxBackoffMs: ads.backoffMaxMs,
-    connectTimeoutMs: ads.target.connectTimeoutMs,
+    open: sourceOpener({
+      ...options,
+      ads,
+      node: nodeOf(bootstrap),
+      channelFactory: (service) => channelFactory(service, options.membership),
+    }),
   });
   client.start();
   return {
@@ -91,8 +85,8 @@ function countingCompiler({
 }: AdsConnectionOptions): ResourceCompiler {
   const compiler = createResourceCompiler(bootstrap, inputs);
   return {
-    compile: (kind, bytes) => {
-      const outcome = compiler.compile(kind, bytes);
+    compile: (kind, bytes, source) => {
+      const outcome = compiler.compile(kind, bytes, source);
       if (outcome.ok) {
         const unknown = outcome.resource.warnings.filter(({ message }) =>
           message.includes('unknown field'),
@@ -104,10 +98,12 @@ function countingCompiler({
   };
 }
 
-function channelFactory(options: AdsConnectionOptions): AdsChannelFactory {
-  const { ads, membership } = options;
-  const common =
-    ads.maxReceiveMessageBytes === null ? {} : { maxResponseBytes: ads.maxReceiveMessageBytes };
+function channelFactory(
+  service: GrpcServiceConfig,
+  membership: JoinedMesh | null,
+): AdsChannelFactory {
+  const { maxReceiveMessageBytes: maxResponseBytes } = service;
+  const common = maxResponseBytes === null ? {} : { maxResponseBytes };
   if (membership !== null) {
     return grpcChannelFactory({
       ...common,
@@ -117,14 +113,14 @@ function channelFactory(options: AdsConnectionOptions): AdsChannelFactory {
       channelOptions: membership.channelOptions,
     });
   }
-  const { target } = ads;
+  const { target } = service;
   return grpcChannelFactory({
     ...common,
     target: grpcTarget(target),
     credentials: channelCredentials(target),
     metadata: () => {
       const metadata = new Metadata();
-      for (const { key, value } of ads.initialMetadata) metadata.add(key, value);
+      for (const { key, value } of service.initialMetadata) metadata.add(key, value);
       return metadata;
     },
     channelOptions: {

@@ -392,7 +392,7 @@ export class Server implements ResourceSink, AdminSources {
     }
     // A static EDS cluster gets its hosts from the stream that is opened next.
     if (bootstrap.clusters.every(({ type }) => type !== 'EDS')) await this.#clusters.whenWarm();
-    if (bootstrap.dynamicResources.ads !== null) {
+    if (isDynamic(bootstrap)) {
       const initialized = new Promise<void>((resolve) => {
         this.#onXdsInitialized = resolve;
       });
@@ -400,7 +400,6 @@ export class Server implements ResourceSink, AdminSources {
       const { connectAds } = await import('./ads-connection.ts');
       this.#ads = connectAds({
         bootstrap,
-        ads: bootstrap.dynamicResources.ads,
         inputs: this.#options.inputs,
         membership: this.#options.membership?.mesh ?? null,
         sink: this,
@@ -496,6 +495,11 @@ export class Server implements ResourceSink, AdminSources {
     this.#watchdog?.[Symbol.dispose]();
     this.#admin?.close();
   }
+}
+
+/** Anything comes by discovery. */
+function isDynamic({ dynamicResources: { ads, cds, lds }, references }: BootstrapConfig): boolean {
+  return ads !== null || cds !== null || lds !== null || references.length > 0;
 }
 
 /** Null = the node does not say where it runs. */

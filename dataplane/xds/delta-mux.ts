@@ -1,12 +1,12 @@
-// Incremental xDS on one ADS stream, client side (xds_protocol "Incremental xDS"). On a new stream every
+// Incremental xDS on one stream, client side (xds_protocol "Incremental xDS"). On a new stream every
 // type asks again, telling which versions it holds, so an unchanged server has nothing to send.
 
 import {
-  adsPath,
   type DeltaDiscoveryRequest,
   decodeDeltaDiscoveryResponse,
   encodeDeltaDiscoveryRequest,
 } from '../../proto/discovery.ts';
+import { WILDCARD } from '../api/config/config-source.ts';
 import { adsTypeOrder, type ResourceKind, typeUrlOf } from '../api/resource-compiler.ts';
 import { kindOfTypeUrl, type Mux, type MuxOwner, NACK_CODE } from './mux.ts';
 import { Subscription } from './subscription.ts';
@@ -14,7 +14,6 @@ import { Subscription } from './subscription.ts';
 const noVersions: ReadonlyMap<string, string> = new Map();
 
 export class DeltaMux implements Mux {
-  readonly path = adsPath.delta;
   readonly #owner: MuxOwner;
   /** Encoded core.v3.Node. */
   readonly #node: Uint8Array;
@@ -29,15 +28,24 @@ export class DeltaMux implements Mux {
 
   subscribeToAll(kind: ResourceKind): void {
     const subscription = this.#of(kind);
-    if (subscription.subscribeToAll() && this.#owner.isOpen()) this.#begin(kind, subscription);
+    if (!subscription.subscribeToAll() || !this.#owner.isOpen()) return;
+    if (subscription.isStarted) this.#send(kind, { subscribe: [WILDCARD] });
+    else this.#begin(kind, subscription);
   }
 
-  subscribeToNames(kind: ResourceKind, names: ReadonlySet<string>): void {
+  unsubscribeFromAll(kind: ResourceKind): void {
     const subscription = this.#of(kind);
-    const { added, removed } = subscription.setNames(names);
-    if (!this.#owner.isOpen() || (added.length === 0 && removed.length === 0)) return;
+    if (!subscription.unsubscribeFromAll()) return;
+    if (this.#owner.isOpen() && subscription.isStarted)
+      this.#send(kind, { unsubscribe: [WILDCARD] });
+  }
+
+  changeNames(kind: ResourceKind, added: readonly string[], removed: readonly string[]): void {
+    const subscription = this.#of(kind);
+    const news = subscription.change(added, removed);
+    if (!this.#owner.isOpen() || (news.added.length === 0 && news.removed.length === 0)) return;
     if (subscription.isStarted) {
-      this.#send(kind, { subscribe: added, unsubscribe: removed });
+      this.#send(kind, { subscribe: news.added, unsubscribe: news.removed });
     } else if (subscription.isActive) {
       this.#begin(kind, subscription);
     }
@@ -94,8 +102,9 @@ export class DeltaMux implements Mux {
   #begin(kind: ResourceKind, subscription: Subscription): void {
     subscription.isStarted = true;
     const known = this.#owner.knownVersions(kind);
-    // With nothing subscribed the first request is a wildcard.
-    const subscribe = subscription.isWildcard ? [] : [...subscription.names];
+    // With nothing subscribed the first request is a wildcard; beside names it has to be said.
+    const { isWildcard, names } = subscription;
+    const subscribe = isWildcard && names.size > 0 ? [WILDCARD, ...names] : [...names];
     this.#send(kind, { subscribe, initialResourceVersions: known });
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeTimers } from '../../test/fakes/timers.ts';
 import { RecordingSink } from '../../test/fakes/xds-client.ts';
+import { adsSource, type ConfigSource } from '../api/config/config-source.ts';
 import type {
   CompiledResource,
   ResourceKind,
@@ -15,6 +16,7 @@ function resource(
   name: string,
   references: string[] = [],
   hash = '1',
+  source: ConfigSource = adsSource,
 ): CompiledResource {
   const data = kind === 'endpoint' ? { clusterName: name } : { name };
   return {
@@ -23,38 +25,55 @@ function resource(
     data,
     hash: `${hash} ${references}`,
     warnings: [],
-    references: references.map((text): ResourceReference => {
-      const [of, to] = text.split(' ') as [ResourceKind, string];
-      return { kind: of, name: to };
-    }),
+    references: references
+      .filter((text) => !text.startsWith('cluster '))
+      .map((text): ResourceReference => {
+        const [of, to] = text.split(' ') as [ResourceKind, string];
+        return { kind: of, name: to, source };
+      }),
+    clusters: references.flatMap((text) =>
+      text.startsWith('cluster ') ? [text.slice('cluster '.length)] : [],
+    ),
   };
 }
 
-function setUp(staticReferences: ResourceReference[] = [], initialFetchTimeoutMs = 15_000) {
+function setUp(staticReferences: ResourceReference[] = []) {
   const sink = new RecordingSink();
   const timers = new FakeTimers();
-  const wanted: Record<string, string[]> = {};
+  const names: Record<string, Set<string>> = {};
   const timeouts: string[] = [];
   const tracker = new DependencyTracker({
     sink,
     timers,
-    initialFetchTimeoutMs,
-    staticReferences,
-    onWanted: (kind, names) => {
-      wanted[kind] = [...names];
+    onWanted: ({ kind, added, removed }) => {
+      names[kind] ??= new Set();
+      for (const { name } of added) names[kind].add(name);
+      for (const name of removed) names[kind].delete(name);
     },
-    onFetchTimeout: (kind, name) => timeouts.push(`${kind} ${name}`),
+    onFetchTimeout: ({ kind, name }) => timeouts.push(`${kind} ${name}`),
     onSettled: () => {},
   });
+  for (const kind of ['cluster', 'listener'] as const) {
+    tracker.addStatic([{ kind, name: '*', source: adsSource }]);
+  }
+  tracker.addStatic(staticReferences);
   tracker.settle();
+  for (const kind of ['cluster', 'listener'] as const) tracker.answered(kind, adsSource);
+  /** Names wanted, of the kinds that are subscribed to by name. */
+  const wanted = (): Record<string, string[]> =>
+    Object.fromEntries(
+      Object.entries(names)
+        .filter(([kind]) => kind !== 'cluster' && kind !== 'listener')
+        .map(([kind, of]) => [kind, [...of]]),
+    );
   /** Takes resources of one kind and settles. */
   const take = (...resources: CompiledResource[]) => {
-    for (const item of resources) tracker.update(item.kind, [item], []);
+    for (const item of resources) tracker.update(item.kind, adsSource, [item], []);
     tracker.settle();
     return sink.take();
   };
   const remove = (kind: ResourceKind, ...names: string[]) => {
-    tracker.update(kind, [], names);
+    tracker.update(kind, adsSource, [], names);
     tracker.settle();
     return sink.take();
   };
@@ -64,7 +83,7 @@ function setUp(staticReferences: ResourceReference[] = [], initialFetchTimeoutMs
 test('a cluster waits for endpoints and secrets, then goes before its endpoints', () => {
   const { wanted, take } = setUp();
   assert.deepEqual(take(resource('cluster', 'a', ['endpoint e', 'secret s'])), []);
-  assert.deepEqual(wanted, { endpoint: ['e'], secret: ['s'] });
+  assert.deepEqual(wanted(), { endpoint: ['e'], secret: ['s'] });
   assert.deepEqual(take(resource('endpoint', 'e')), []);
   assert.deepEqual(take(resource('secret', 's')), ['secret s', 'cluster a', 'endpoint e']);
 });
@@ -89,8 +108,9 @@ test('waiting ends after initial_fetch_timeout; what comes later is still used',
 });
 
 test('a timeout of 0 waits without end', () => {
-  const { timers, take } = setUp([], 0);
-  take(resource('cluster', 'a', ['endpoint a']));
+  const { timers, take } = setUp();
+  const patient = { ...adsSource, initialFetchTimeoutMs: 0 };
+  take(resource('cluster', 'a', ['endpoint a'], '1', patient));
   timers.advance(1_000_000);
   assert.deepEqual(take(resource('endpoint', 'a')), ['cluster a', 'endpoint a']);
 });
@@ -98,7 +118,7 @@ test('a timeout of 0 waits without end', () => {
 test('a name that does not exist is not waited for', () => {
   const { tracker, sink, take } = setUp();
   take(resource('cluster', 'a', ['endpoint a']));
-  tracker.markMissing('endpoint', 'a');
+  tracker.update('endpoint', adsSource, [], ['a']);
   tracker.settle();
   assert.deepEqual(sink.take(), ['cluster a']);
 });
@@ -107,10 +127,10 @@ test('the old version serves while the new one waits, and keeps what it refers t
   const { wanted, take } = setUp();
   take(resource('listener', 'l', ['route old']), resource('route', 'old'));
   assert.deepEqual(take(resource('listener', 'l', ['route new'])), []);
-  assert.deepEqual(wanted['route']?.sort(), ['new', 'old']);
+  assert.deepEqual(wanted()['route']?.sort(), ['new', 'old']);
   assert.deepEqual(take(resource('route', 'old', [], '2')), ['route old'], 'still updated');
   assert.deepEqual(take(resource('route', 'new')), ['route new', 'listener l', '-route old']);
-  assert.deepEqual(wanted['route'], ['new']);
+  assert.deepEqual(wanted()['route'], ['new']);
 });
 
 test('a changed cluster with known endpoints goes at once, and its endpoints again with it', () => {
@@ -207,11 +227,11 @@ test('a removed listener takes its routes along, before clusters go', () => {
   const { wanted, tracker, sink, take } = setUp();
   take(resource('cluster', 'c', ['secret s']), resource('secret', 's'));
   take(resource('listener', 'l', ['route r']), resource('route', 'r'));
-  tracker.update('cluster', [], ['c']);
-  tracker.update('listener', [], ['l']);
+  tracker.update('cluster', adsSource, [], ['c']);
+  tracker.update('listener', adsSource, [], ['l']);
   tracker.settle();
   assert.deepEqual(sink.take(), ['-listener l', '-route r', '-cluster c', '-secret s']);
-  assert.deepEqual(wanted, { secret: [], route: [] });
+  assert.deepEqual(wanted(), { secret: [], route: [] });
 });
 
 test('a cluster that is removed while it warms is forgotten (java-control-plane #127)', () => {
@@ -234,12 +254,12 @@ test('a cluster that comes back before it went stays', () => {
 
 test('what static config refers to is wanted and used from the start (go-control-plane #119)', () => {
   const { wanted, tracker, take } = setUp([
-    { kind: 'endpoint', name: 'static' },
-    { kind: 'route', name: 'r' },
+    { kind: 'endpoint', name: 'static', source: adsSource },
+    { kind: 'route', name: 'r', source: adsSource },
   ]);
-  assert.deepEqual(wanted['endpoint'], ['static']);
-  assert.ok(!tracker.hasStatic('endpoint'));
+  assert.deepEqual(wanted()['endpoint'], ['static']);
+  assert.ok(!tracker.hasStatic(['endpoint']));
   assert.deepEqual(take(resource('endpoint', 'static')), ['endpoint static']);
-  assert.ok(tracker.hasStatic('endpoint'));
-  assert.ok(!tracker.hasStatic('route'));
+  assert.ok(tracker.hasStatic(['endpoint']));
+  assert.ok(!tracker.hasStatic(['route']));
 });

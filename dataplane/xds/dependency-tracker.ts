@@ -1,23 +1,17 @@
 // Decides what of the accepted resources may be used now, and in which order: make before break, complete
-// sets only (gRFC A74 "config tears"). Knows names, references and hashes, not what listeners are.
+// sets only (gRFC A74 "config tears"). Knows names, sources, references and hashes, not what listeners are; what is
+// special about a kind stands in kind-rules.ts.
 //
-//   cluster    released when its endpoints and secrets are there
-//   listener   released when its routes and secrets are there; its routes go first
-//   route      released when a released listener uses it, and no cluster that it names is still warming: not released,
-//              or its hosts not checked yet (the sink says so; settle() when that changes)
-//   endpoint,  released when something released (or static) uses them
-//   secret
-//   removals   listeners at once; clusters only when nothing waits any more: what waits may be the route
-//              that leaves them
+// A node is one resource that something wants (or a collection: all of a kind that a source has):
 //
-// "There" ends by waiting too: initial_fetch_timeout after a name was first wanted, or when the server says
-// that it does not exist. While a new version waits the old one serves. Equal hash = nothing to do.
+//   wanted --accepted--> pending --complete, used--> released --other content--> pending (the old version serves)
+//      `--initial_fetch_timeout, or the server says that it does not exist--> no longer waited for
+//
+// Whoever is held (static config, what was accepted, what is released) wants what it refers to: counted in `wanted`;
+// what is released or static uses it: counted in `used`. A node that nobody wants is dropped. Equal hash = nothing to do.
 
 import type { Timer, TimerService } from '../../common/timer.ts';
-import type { ClusterConfig, LoadAssignment } from '../api/config/cluster.ts';
-import type { ListenerConfig } from '../api/config/listener.ts';
-import type { RouteConfigData } from '../api/config/route.ts';
-import type { SecretData } from '../api/config/tls.ts';
+import { type ConfigSource, resourceId, WILDCARD } from '../api/config/config-source.ts';
 import {
   adsTypeOrder,
   type CompiledResource,
@@ -25,83 +19,107 @@ import {
   type ResourceReference,
 } from '../api/resource-compiler.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
-
-/** Kinds that are wanted because something refers to them; the others by wildcard. */
-const referredKinds = ['endpoint', 'secret', 'route'] as const;
-export type ReferredKind = (typeof referredKinds)[number];
+import { kindRules, releaseOrder } from './kind-rules.ts';
 
 export interface DependencyTrackerOptions {
   readonly sink: ResourceSink;
   readonly timers: TimerService;
-  /** 0 = wait without end. */
-  readonly initialFetchTimeoutMs: number;
-  /** What static clusters and listeners refer to: in use from the start. */
-  readonly staticReferences: readonly ResourceReference[];
-  /** The names of that kind that something refers to have changed. The set is the receiver's. */
-  readonly onWanted: (kind: ReferredKind, names: ReadonlySet<string>) => void;
-  /** A wanted name did not come in time. */
-  readonly onFetchTimeout: (kind: ReferredKind, name: string) => void;
+  /** What is wanted of a kind and source has changed. '*' among the names: all of them. */
+  readonly onWanted: (change: WantedChange) => void;
+  /** Something wanted did not come in time. */
+  readonly onFetchTimeout: (reference: ResourceReference) => void;
   /** A wait ended by itself and resources were released. */
   readonly onSettled: () => void;
 }
 
-type PerKind<T> = Readonly<Record<ResourceKind, T>>;
-
-interface Wait {
-  readonly timer: Timer;
-  isOver: boolean;
+/** Each name is in one of the two lists. */
+export interface WantedChange {
+  readonly kind: ResourceKind;
+  readonly source: ConfigSource;
+  readonly added: readonly ResourceReference[];
+  readonly removed: readonly string[];
 }
+
+interface Node {
+  readonly kind: ResourceKind;
+  readonly name: string;
+  /** Under what the sink knows it. */
+  readonly id: string;
+  /** Of the first who wanted it. */
+  readonly reference: ResourceReference;
+  /** How many refer to it. */
+  wanted: number;
+  /** How many of them are in use themselves. */
+  used: number;
+  /** `onWanted` told of it. */
+  isSubscribed: boolean;
+  /** What it came under; null = it was asked for by name only. */
+  collection: Node | null;
+  accepted: CompiledResource | null;
+  released: CompiledResource | null;
+  /** Of a collection: it was answered. */
+  isAnswered: boolean;
+  /** Of a collection: what came under it. */
+  readonly members: Set<Node> | null;
+  /** Running, or over (null). */
+  wait: Timer | null;
+  isWaitOver: boolean;
+}
+
+interface MutableChange extends WantedChange {
+  readonly added: ResourceReference[];
+  readonly removed: string[];
+}
+
+type PerKind<T> = Readonly<Record<ResourceKind, T>>;
 
 export class DependencyTracker {
   readonly #options: DependencyTrackerOptions;
-  readonly #accepted: PerKind<Map<string, CompiledResource>> = perKind(() => new Map());
-  readonly #released: PerKind<Map<string, CompiledResource>> = perKind(() => new Map());
+  /** By id; collections by the id of '*'. */
+  readonly #nodes: PerKind<Map<string, Node>> = perKind(() => new Map());
   /** Accepted with other content than released. */
-  readonly #pending: PerKind<Set<string>> = perKind(() => new Set());
-  /** Clusters and listeners to remove from the data plane. */
-  readonly #leaving: PerKind<Set<string>> = perKind(() => new Set());
-  /** By key: wanted names that never came. */
-  readonly #waits = new Map<string, Wait>();
-  #wanted: PerKind<ReadonlySet<string>> = perKind(() => new Set<string>());
-  /** Keys that something released or static refers to. */
-  #inUse: ReadonlySet<string> = new Set();
-  /** Wanted names have to be computed anew. */
-  #isDirty = true;
+  readonly #pending: PerKind<Set<Node>> = perKind(() => new Set());
+  /** To remove from the data plane. */
+  readonly #leaving: PerKind<Set<Node>> = perKind(() => new Set());
+  readonly #static: ResourceReference[] = [];
+  /** Their counts changed since onWanted was told. */
+  #changed = new Set<Node>();
   #isSettling = false;
 
   constructor(options: DependencyTrackerOptions) {
     this.#options = options;
   }
 
-  /** Takes accepted resources and, of clusters and listeners, deletions. `settle` must follow. */
+  /** Something that is needed for as long as this runs: of the bootstrap. `settle` must follow. */
+  addStatic(references: readonly ResourceReference[]): void {
+    this.#static.push(...references);
+    this.#hold(references, 1, 1);
+  }
+
+  /**
+   * Takes accepted resources and deletions of one source. Names that nobody wants are ignored. `settle` must follow.
+   */
   update(
     kind: ResourceKind,
+    source: ConfigSource,
     changed: readonly CompiledResource[],
     removed: readonly string[],
   ): void {
-    const hasReferences = kind === 'cluster' || kind === 'listener';
-    for (const resource of changed) {
-      const { name } = resource;
-      this.#accepted[kind].set(name, resource);
-      this.#leaving[kind].delete(name);
-      if (this.#released[kind].get(name)?.hash === resource.hash) this.#pending[kind].delete(name);
-      else this.#pending[kind].add(name);
-      this.#endWait(key(kind, name));
+    for (const resource of changed) this.#accept(resource, source);
+    for (const name of removed) {
+      const node = this.#nodes[kind].get(idOf(kind, name, source));
+      if (node === undefined) continue;
+      if (kindRules[kind].removal === 'keep') this.#endWait(node);
+      else this.#delete(node);
     }
-    for (const name of hasReferences ? removed : []) {
-      this.#accepted[kind].delete(name);
-      this.#pending[kind].delete(name);
-      if (this.#released[kind].has(name)) this.#leaving[kind].add(name);
-    }
-    if (hasReferences) this.#isDirty = true;
   }
 
-  /** The server says that a wanted name does not exist: nobody waits for it, what is in use stays. */
-  markMissing(kind: ResourceKind, name: string): void {
-    const wait = this.#waits.get(key(kind, name));
-    if (wait === undefined) return;
-    wait.isOver = true;
-    wait.timer.stop();
+  /** The source has told all (or more) of what it has of that kind. `settle` must follow. */
+  answered(kind: ResourceKind, source: ConfigSource): void {
+    const collection = this.#collection(kind, source);
+    if (collection === undefined) return;
+    collection.isAnswered = true;
+    this.#endWait(collection);
   }
 
   /** Releases what is complete. */
@@ -109,251 +127,295 @@ export class DependencyTracker {
     // What is released below may tell at once that it is warm: it is asked about before this ends anyway.
     if (this.#isSettling) return;
     this.#isSettling = true;
-    this.#refreshWanted();
-    this.#releaseSecrets();
-    this.#releaseClusters();
-    this.#releaseEndpoints();
-    this.#releaseListeners();
-    this.#releaseRoutes();
+    this.#tellWanted();
+    for (const kind of releaseOrder) {
+      for (const node of this.#pending[kind]) if (this.#isReleasable(node)) this.#release(node);
+    }
     this.#remove();
-    this.#refreshWanted();
+    this.#tellWanted();
     this.#isSettling = false;
   }
 
   /** Something accepted of that kind waits for what it refers to. */
-  isWaiting(kind: 'cluster' | 'listener'): boolean {
+  isWaiting(kind: ResourceKind): boolean {
     return this.#pending[kind].size > 0;
   }
 
-  /** All names of that kind that static config refers to came, or are no longer waited for. */
-  hasStatic(kind: ReferredKind): boolean {
-    return this.#options.staticReferences.every(
-      (reference) => reference.kind !== kind || this.#isThere(reference),
+  /** All of those kinds that static config refers to came, or are no longer waited for. */
+  hasStatic(kinds: readonly ResourceKind[]): boolean {
+    return this.#static.every(
+      (reference) => !kinds.includes(reference.kind) || this.#isThere(this.#of(reference)),
     );
   }
 
   /** True when the data plane was given that resource (perhaps in an older version). */
-  isReleased(kind: ResourceKind, name: string): boolean {
-    return this.#released[kind].has(name);
+  isReleased(kind: ResourceKind, name: string, source: ConfigSource): boolean {
+    return (this.#nodes[kind].get(idOf(kind, name, source))?.released ?? null) !== null;
   }
 
   /** Forgets all timers. */
   stop(): void {
-    for (const { timer } of this.#waits.values()) timer.stop();
+    for (const kind of adsTypeOrder) {
+      for (const { wait } of this.#nodes[kind].values()) wait?.stop();
+    }
   }
 
-  #isThere({ kind, name }: ResourceReference): boolean {
-    return this.#accepted[kind].has(name) || this.#waits.get(key(kind, name))?.isOver === true;
+  #accept(resource: CompiledResource, source: ConfigSource): void {
+    const { kind, name } = resource;
+    const id = idOf(kind, name, source);
+    const node = this.#nodes[kind].get(id) ?? this.#newMember(kind, name, source);
+    if (node === null) return;
+    // New ones first, so that what both versions need is not dropped.
+    this.#hold(resource.references, 1, 0);
+    this.#hold(node.accepted?.references ?? [], -1, 0);
+    node.accepted = resource;
+    this.#leaving[kind].delete(node);
+    if (node.released?.hash === resource.hash) this.#pending[kind].delete(node);
+    else this.#pending[kind].add(node);
+    this.#endWait(node);
   }
 
-  #isComplete({ references }: CompiledResource): boolean {
-    return references.every((reference) => {
-      if (reference.kind === 'cluster') return !this.#isNewAndWarming(reference.name);
-      if (!this.#isThere(reference)) return false;
-      const route =
-        reference.kind === 'route' ? this.#accepted.route.get(reference.name) : undefined;
-      // A table that already serves somewhere may serve here too.
-      return (
-        route === undefined || this.#released.route.has(reference.name) || this.#isComplete(route)
-      );
-    });
+  /** Of a collection; null = nobody wants it. */
+  #newMember(kind: ResourceKind, name: string, source: ConfigSource): Node | null {
+    const collection = this.#collection(kind, source);
+    if (collection === undefined || collection.members === null) return null;
+    const node = this.#newNode({ kind, name, source });
+    collection.members.add(node);
+    node.collection = collection;
+    return node;
+  }
+
+  #delete(node: Node): void {
+    const { kind } = node;
+    if (node.accepted === null) return;
+    this.#hold(node.accepted.references, -1, 0);
+    node.accepted = null;
+    this.#pending[kind].delete(node);
+    if (node.released !== null) this.#leaving[kind].add(node);
+    else this.#leaveCollection(node);
+  }
+
+  #leaveCollection(node: Node): void {
+    node.collection?.members?.delete(node);
+    node.collection = null;
+    this.#changed.add(node);
+  }
+
+  #collection(kind: ResourceKind, source: ConfigSource): Node | undefined {
+    return this.#nodes[kind].get(resourceId(WILDCARD, source));
+  }
+
+  // --- what is there ---
+
+  #isThere(node: Node): boolean {
+    if (node.members !== null) {
+      if (!node.isAnswered && !node.isWaitOver) return false;
+      for (const member of node.members) if (!this.#isThere(member)) return false;
+      return true;
+    }
+    if (node.accepted === null) return node.isWaitOver;
+    // What already serves somewhere may serve here too.
+    return node.released !== null || this.#isComplete(node.accepted);
+  }
+
+  #isComplete({ references, clusters }: CompiledResource): boolean {
+    return (
+      references.every((reference) => this.#isThere(this.#of(reference))) &&
+      clusters.every((cluster) => !this.#isNewAndWarming(cluster))
+    );
   }
 
   /** A cluster that nobody could use yet. One that does not exist at all is not waited for (503 then). */
   #isNewAndWarming(cluster: string): boolean {
-    if (this.#released.cluster.has(cluster)) return this.#options.sink.isClusterWarming(cluster);
-    return this.#pending.cluster.has(cluster);
+    const node = this.#nodes.cluster.get(cluster);
+    if (node === undefined) return false;
+    if (node.released !== null) return this.#options.sink.isClusterWarming(cluster);
+    return this.#pending.cluster.has(node);
   }
 
-  #releaseSecrets(): void {
-    for (const name of this.#pending.secret) {
-      // Harmless before its user is there, and needed with it.
-      // The compiler's contract: data of kind 'secret' are SecretData; likewise below.
-      this.#release('secret', name, (data) => this.#options.sink.applySecret(data as SecretData));
+  #isReleasable(node: Node): boolean {
+    if (kindRules[node.kind].release === 'now') return true;
+    return isInUse(node) && node.accepted !== null && this.#isComplete(node.accepted);
+  }
+
+  // --- release and removal ---
+
+  #release(node: Node): void {
+    const { kind, accepted, released } = node;
+    this.#pending[kind].delete(node);
+    if (accepted === null) return;
+    const { references } = accepted;
+    for (const reference of references) {
+      const child = this.#of(reference);
+      if (kindRules[child.kind].order === 'before') this.#releaseFirst(child);
+    }
+    if (released !== accepted) {
+      this.#hold(references, 1, 1);
+      this.#hold(released?.references ?? [], -1, -1);
+      node.released = accepted;
+    }
+    kindRules[kind].apply(this.#options.sink, accepted.data);
+    for (const reference of references) {
+      const child = this.#of(reference);
+      // Again, even if it is released: it now belongs to this parent too.
+      if (kindRules[child.kind].order === 'again') this.#releaseAgain(child);
     }
   }
 
-  #releaseClusters(): void {
-    const { sink } = this.#options;
-    for (const name of this.#pending.cluster) {
-      const cluster = this.#accepted.cluster.get(name);
-      if (cluster === undefined || !this.#isComplete(cluster)) continue;
-      this.#release('cluster', name, (data) => sink.applyCluster(data as ClusterConfig));
-      this.#isDirty = true;
-      for (const reference of cluster.references) {
-        // Again, even if they are released: they now belong to this cluster too.
-        if (reference.kind === 'endpoint') this.#releaseEndpoint(reference.name);
-      }
+  /** Before what refers to it. */
+  #releaseFirst(child: Node): void {
+    for (const member of child.members ?? []) this.#releaseFirst(member);
+    if (!this.#pending[child.kind].has(child) || child.accepted === null) return;
+    if (this.#isComplete(child.accepted)) this.#release(child);
+  }
+
+  #releaseAgain(child: Node): void {
+    if (child.accepted !== null && this.#isComplete(child.accepted)) this.#release(child);
+    else if (child.released !== null) {
+      kindRules[child.kind].apply(this.#options.sink, child.released.data);
     }
-  }
-
-  #releaseEndpoints(): void {
-    for (const name of this.#pending.endpoint) {
-      if (this.#isUsed('endpoint', name)) this.#releaseEndpoint(name);
-    }
-  }
-
-  #releaseEndpoint(name: string): void {
-    const { sink } = this.#options;
-    this.#release('endpoint', name, (data) => sink.applyEndpoints(data as LoadAssignment));
-  }
-
-  #releaseListeners(): void {
-    const { sink } = this.#options;
-    for (const name of this.#pending.listener) {
-      const listener = this.#accepted.listener.get(name);
-      if (listener === undefined || !this.#isComplete(listener)) continue;
-      for (const reference of listener.references) {
-        if (reference.kind === 'route' && this.#pending.route.has(reference.name)) {
-          this.#releaseRoute(reference.name);
-        }
-      }
-      this.#release('listener', name, (data) => sink.applyListener(data as ListenerConfig));
-      this.#isDirty = true;
-    }
-  }
-
-  #releaseRoutes(): void {
-    for (const name of this.#pending.route) {
-      const routes = this.#accepted.route.get(name);
-      if (routes === undefined || !this.#isUsed('route', name)) continue;
-      if (this.#isComplete(routes)) this.#releaseRoute(name);
-    }
-  }
-
-  #releaseRoute(name: string): void {
-    const { sink } = this.#options;
-    this.#release('route', name, (data) => sink.applyRoute(data as RouteConfigData));
-  }
-
-  #release(kind: ResourceKind, name: string, apply: (data: unknown) => void): void {
-    const resource = this.#accepted[kind].get(name);
-    this.#pending[kind].delete(name);
-    if (resource === undefined) return;
-    this.#released[kind].set(name, resource);
-    apply(resource.data);
-  }
-
-  #isUsed(kind: ReferredKind, name: string): boolean {
-    this.#refreshWanted();
-    return this.#inUse.has(key(kind, name));
   }
 
   #remove(): void {
-    const { sink } = this.#options;
-    for (const name of this.#leaving.listener) {
-      sink.removeListener(name);
-      this.#released.listener.delete(name);
-      this.#isDirty = true;
-    }
-    this.#leaving.listener.clear();
-    const isAnyWaiting =
-      this.isWaiting('cluster') ||
-      this.isWaiting('listener') ||
-      [...this.#pending.route].some((name) => this.#isUsed('route', name));
-    if (isAnyWaiting) return;
+    this.#removeLeaving('first');
+    if (releaseOrder.some((kind) => this.#isAnyWaiting(kind))) return;
     // Routes of removed listeners go before the clusters they name.
-    this.#refreshWanted();
-    for (const name of this.#leaving.cluster) {
-      sink.removeCluster(name);
-      this.#released.cluster.delete(name);
-      this.#isDirty = true;
-    }
-    this.#leaving.cluster.clear();
+    this.#tellWanted();
+    this.#removeLeaving('last');
   }
 
-  /** stat_prefix of the first connection manager that names these routes, '' = none does. */
-  statPrefixOf(routes: string): string {
-    const isIt = ({ kind, name }: ResourceReference) => kind === 'route' && name === routes;
-    let found = this.#options.staticReferences.find(isIt);
-    for (const { references } of this.#accepted.listener.values()) {
-      if (found !== undefined) break;
-      found = references.find(isIt);
-    }
-    return found?.statPrefix ?? '';
+  #isAnyWaiting(kind: ResourceKind): boolean {
+    for (const node of this.#pending[kind]) if (isInUse(node)) return true;
+    return false;
   }
 
-  /** Computes which names are wanted and in use, tells of changes, and drops what nobody wants. */
-  #refreshWanted(): void {
-    if (!this.#isDirty) return;
-    this.#isDirty = false;
-    const wanted: PerKind<Set<string>> = perKind(() => new Set());
-    const inUse = new Set<string>();
-    for (const { kind, name } of this.#options.staticReferences) {
-      wanted[kind].add(name);
-      inUse.add(key(kind, name));
-    }
-    for (const parent of ['cluster', 'listener'] as const) {
-      for (const { references } of this.#accepted[parent].values()) {
-        for (const { kind, name } of references) wanted[kind].add(name);
+  #removeLeaving(when: 'first' | 'last'): void {
+    for (const kind of releaseOrder) {
+      if (kindRules[kind].removal !== when) continue;
+      for (const node of this.#leaving[kind]) {
+        kindRules[kind].remove(this.#options.sink, node.id);
+        this.#hold(node.released?.references ?? [], -1, -1);
+        node.released = null;
+        this.#leaveCollection(node);
       }
-      // The old version of something that waits still needs what it refers to.
-      for (const { references } of this.#released[parent].values()) {
-        for (const { kind, name } of references) {
-          wanted[kind].add(name);
-          inUse.add(key(kind, name));
-        }
-      }
+      this.#leaving[kind].clear();
     }
-    const before = this.#wanted;
-    this.#wanted = wanted;
-    this.#inUse = inUse;
-    for (const kind of referredKinds) this.#changeWanted(kind, before[kind], wanted[kind]);
   }
 
-  #changeWanted(
-    kind: ReferredKind,
-    before: ReadonlySet<string>,
-    wanted: ReadonlySet<string>,
-  ): void {
-    let isChanged = false;
-    for (const name of wanted) {
-      if (before.has(name)) continue;
-      isChanged = true;
-      if (!this.#accepted[kind].has(name)) this.#beginWait(kind, name);
+  // --- what is wanted ---
+
+  #hold(references: readonly ResourceReference[], wanted: 1 | -1, used: 1 | 0 | -1): void {
+    for (const reference of references) {
+      const node = this.#of(reference);
+      node.wanted += wanted;
+      node.used += used;
+      this.#changed.add(node);
     }
-    for (const name of before) {
-      if (wanted.has(name)) continue;
-      isChanged = true;
-      this.#forget(kind, name);
-    }
-    if (isChanged) this.#options.onWanted(kind, new Set(wanted));
   }
 
-  #forget(kind: ReferredKind, name: string): void {
-    const { sink } = this.#options;
-    this.#endWait(key(kind, name));
-    this.#accepted[kind].delete(name);
-    this.#pending[kind].delete(name);
-    if (!this.#released[kind].delete(name)) return;
-    // Endpoints go with their cluster.
-    if (kind === 'route') sink.removeRoute(name);
-    else if (kind === 'secret') sink.removeSecret(name);
+  #of(reference: ResourceReference): Node {
+    const { kind, name, source } = reference;
+    return this.#nodes[kind].get(idOf(kind, name, source)) ?? this.#newNode(reference);
   }
 
-  #beginWait(kind: ReferredKind, name: string): void {
-    const { timers, initialFetchTimeoutMs, onFetchTimeout, onSettled } = this.#options;
-    const wait: Wait = {
-      isOver: false,
-      timer: timers.createTimer(() => {
-        wait.isOver = true;
-        onFetchTimeout(kind, name);
-        this.settle();
-        onSettled();
-      }, null),
+  #newNode(reference: ResourceReference): Node {
+    const { kind, name, source } = reference;
+    const node: Node = {
+      kind,
+      name,
+      id: idOf(kind, name, source),
+      reference,
+      wanted: 0,
+      used: 0,
+      isSubscribed: false,
+      collection: null,
+      accepted: null,
+      released: null,
+      isAnswered: false,
+      members: name === WILDCARD ? new Set() : null,
+      wait: null,
+      isWaitOver: false,
     };
-    if (initialFetchTimeoutMs > 0) wait.timer.start(initialFetchTimeoutMs);
-    this.#waits.set(key(kind, name), wait);
+    this.#nodes[kind].set(node.id, node);
+    return node;
   }
 
-  #endWait(of: string): void {
-    this.#waits.get(of)?.timer.stop();
-    this.#waits.delete(of);
+  /** Tells what became wanted or unwanted; drops what nobody wants, and then what that alone wanted. */
+  #tellWanted(): void {
+    while (this.#changed.size > 0) {
+      const changed = this.#changed;
+      this.#changed = new Set();
+      const changes = new Map<string, MutableChange>();
+      for (const node of changed) {
+        this.#noteWanted(node, changes);
+        if (node.wanted === 0 && node.collection === null) this.#drop(node);
+      }
+      for (const change of inAdsOrder(changes.values())) this.#options.onWanted(change);
+    }
+  }
+
+  #noteWanted(node: Node, changes: Map<string, MutableChange>): void {
+    const { kind, name, reference } = node;
+    const isWanted = node.wanted > 0;
+    if (isWanted === node.isSubscribed) return;
+    node.isSubscribed = isWanted;
+    const key = `${kind} ${reference.source.key}`;
+    let change = changes.get(key);
+    if (change === undefined) {
+      change = { kind, source: reference.source, added: [], removed: [] };
+      changes.set(key, change);
+    }
+    if (!isWanted) change.removed.push(name);
+    else {
+      change.added.push(reference);
+      if (node.accepted === null) this.#beginWait(node);
+    }
+  }
+
+  #drop(node: Node): void {
+    const { kind, id, members } = node;
+    node.wait?.stop();
+    for (const member of members ?? []) this.#leaveCollection(member);
+    this.#hold(node.accepted?.references ?? [], -1, 0);
+    this.#hold(node.released?.references ?? [], -1, -1);
+    this.#pending[kind].delete(node);
+    this.#leaving[kind].delete(node);
+    this.#nodes[kind].delete(id);
+    if (node.released !== null) kindRules[kind].remove(this.#options.sink, id);
+    node.accepted = null;
+    node.released = null;
+  }
+
+  #beginWait(node: Node): void {
+    const { timers, onFetchTimeout, onSettled } = this.#options;
+    const timeoutMs = node.reference.source.initialFetchTimeoutMs;
+    if (timeoutMs === 0) return;
+    node.wait = timers.createTimer(() => {
+      this.#endWait(node);
+      onFetchTimeout(node.reference);
+      this.settle();
+      onSettled();
+    }, null);
+    node.wait.start(timeoutMs);
+  }
+
+  #endWait(node: Node): void {
+    node.isWaitOver = true;
+    node.wait?.stop();
+    node.wait = null;
   }
 }
 
-function key(kind: ResourceKind, name: string): string {
-  return `${kind} ${name}`;
+function idOf(kind: ResourceKind, name: string, source: ConfigSource): string {
+  return kindRules[kind].isGlobal && name !== WILDCARD ? name : resourceId(name, source);
+}
+
+function isInUse({ used, collection }: Node): boolean {
+  return used > 0 || (collection !== null && collection.used > 0);
+}
+
+function inAdsOrder<T extends { readonly kind: ResourceKind }>(items: Iterable<T>): T[] {
+  return [...items].sort((a, b) => adsTypeOrder.indexOf(a.kind) - adsTypeOrder.indexOf(b.kind));
 }
 
 function perKind<T>(make: () => T): PerKind<T> {

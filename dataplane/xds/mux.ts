@@ -1,45 +1,16 @@
-// What the two protocols have in common for xds-client, and what xds-client is to them. sotw-mux.ts and
-// delta-mux.ts speak; resource-store.ts and dependency-tracker.ts, behind MuxOwner, know what is said.
+// What the two protocols have in common. sotw-mux.ts and delta-mux.ts speak on one stream, of one type or many.
 
-import type { ResourceBytes } from '../../proto/discovery.ts';
 import { adsTypeOrder, type ResourceKind, typeUrlOf } from '../api/resource-compiler.ts';
 import type { TransportHandler } from './ads-transport.ts';
+import type { SourceOwner, Subscriptions } from './resource-source.ts';
 
-/** One of the two protocols. */
-export interface Mux extends TransportHandler {
-  /** gRPC path. */
-  readonly path: string;
-  /** LDS and CDS. */
-  subscribeToAll(kind: ResourceKind): void;
-  /** Replaces the names wanted of that type; tells the server when a stream is open. */
-  subscribeToNames(kind: ResourceKind, names: ReadonlySet<string>): void;
-}
+/** One of the two protocols, told of its stream by the transport. */
+export interface Mux extends TransportHandler, Subscriptions {}
 
-/** A decoded response, protocol aside. */
-export interface Update {
-  readonly kind: ResourceKind;
-  /** `name` is '' in SotW unless the server wrapped the resource. */
-  readonly resources: readonly ResourceBytes[];
-  /** Said to be gone or not to exist (delta). */
-  readonly removed: readonly string[];
-  /** SotW: the response is all there is of that type. */
-  readonly isFullState: boolean;
-  /** version_info or system_version_info. */
-  readonly versionText: string;
-}
-
-export interface MuxOwner {
+/** The stream, and whom it is for. */
+export interface MuxOwner extends SourceOwner {
   send(message: Buffer): void;
   isOpen(): boolean;
-  /** Takes the good resources of an update. Null = all were good, else the NACK's text. */
-  receive(update: Update): string | null;
-  /** Releases what is complete, which may change subscriptions. */
-  settle(): void;
-  /** Name -> version of what is held, for resumption. */
-  knownVersions(kind: ResourceKind): ReadonlyMap<string, string>;
-  onUnknownType(typeUrl: string): void;
-  onRequest(kind: ResourceKind): void;
-  onControlPlane(identifier: string): void;
 }
 
 const kindByTypeUrl: ReadonlyMap<string, ResourceKind> = new Map(

@@ -3,6 +3,7 @@
 
 import { formatFieldError } from '../../common/result.ts';
 import type { ResourceBytes } from '../../proto/discovery.ts';
+import type { ConfigSource } from '../api/config/config-source.ts';
 import {
   type CompiledResource,
   type ResourceCompiler,
@@ -28,6 +29,7 @@ export interface TakenUpdate {
 
 export interface UpdateContext {
   readonly kind: ResourceKind;
+  readonly source: ConfigSource;
   readonly compiler: ResourceCompiler;
   readonly store: ResourceStore;
   /** Resources that nobody asked for are left out, as servers may send them. */
@@ -96,7 +98,7 @@ export function takeUpdate(
 
 /** Null = nothing to look at. */
 function compile(incoming: ResourceBytes, context: UpdateContext): Candidate | null {
-  const { kind, compiler, store } = context;
+  const { kind, source, compiler, store } = context;
   const { name, version, resource } = incoming;
   if (resource === null) {
     // A heartbeat of a resource with a time to live, which we do not ask for.
@@ -115,7 +117,7 @@ function compile(incoming: ResourceBytes, context: UpdateContext): Candidate | n
   if (held?.compiled && equalBytes(held.bytes, bytes)) {
     return { name, version, bytes: held.bytes, compiled: held.compiled, details: '' };
   }
-  const outcome = compiler.compile(kind, bytes);
+  const outcome = compiler.compile(kind, bytes, source);
   if (!outcome.ok) {
     return failed(name || outcome.name, outcome.errors.map(formatFieldError).join(', '));
   }

@@ -1,16 +1,16 @@
-// State of the world on one ADS stream, client side: every request names all that is wanted, version_info is
+// State of the world on one stream, client side: every request names all that is wanted, version_info is
 // the last accepted version (a NACK repeats it), the nonce is that of the last response of the type.
 
 import {
   type AnyBytes,
-  adsPath,
   decodeDiscoveryResponse,
   type ErrorDetail,
   encodeDiscoveryRequest,
   type ResourceBytes,
   unwrapResource,
 } from '../../proto/discovery.ts';
-import { adsTypeOrder, type ResourceKind, typeUrlOf } from '../api/resource-compiler.ts';
+import { WILDCARD } from '../api/config/config-source.ts';
+import { adsTypeOrder, type ResourceKind, typeUrlOf, xdsTypes } from '../api/resource-compiler.ts';
 import { kindOfTypeUrl, type Mux, type MuxOwner, NACK_CODE } from './mux.ts';
 import { Subscription } from './subscription.ts';
 
@@ -25,7 +25,6 @@ class TypeStream {
 }
 
 export class SotwMux implements Mux {
-  readonly path = adsPath.sotw;
   readonly #owner: MuxOwner;
   /** Encoded core.v3.Node. */
   readonly #node: Uint8Array;
@@ -45,11 +44,18 @@ export class SotwMux implements Mux {
     if (type.subscription.subscribeToAll() && this.#owner.isOpen()) this.#send(kind, type, null);
   }
 
-  subscribeToNames(kind: ResourceKind, names: ReadonlySet<string>): void {
+  unsubscribeFromAll(kind: ResourceKind): void {
+    const type = this.#of(kind);
+    if (!type.subscription.unsubscribeFromAll() || this.#answering === kind) return;
+    // Without names this changes nothing for the server: what it still sends is ignored.
+    if (this.#owner.isOpen() && type.subscription.isActive) this.#send(kind, type, null);
+  }
+
+  changeNames(kind: ResourceKind, added: readonly string[], removed: readonly string[]): void {
     const type = this.#of(kind);
     const { subscription } = type;
-    const { added, removed } = subscription.setNames(names);
-    if (added.length === 0 && removed.length === 0) return;
+    const news = subscription.change(added, removed);
+    if (news.added.length === 0 && news.removed.length === 0) return;
     // The answer that is about to go out names them: any request with its nonce would be an answer.
     if (this.#answering === kind) return;
     // Not started and nothing wanted: an empty first request would mean everything.
@@ -88,7 +94,7 @@ export class SotwMux implements Mux {
       kind,
       resources: response.resources.map((any) => named(any, versionInfo)),
       removed: [],
-      isFullState: type.subscription.isWildcard,
+      isFullState: xdsTypes[kind].isFullState,
       versionText: versionInfo,
     });
     type.isBetweenVersions = message !== null;
@@ -114,9 +120,10 @@ export class SotwMux implements Mux {
     if (!subscription.isStarted && !isBelievable) type.acceptedVersion = '';
     subscription.isStarted = true;
     this.#owner.onRequest(kind);
-    // A wildcard subscription names nothing.
-    const names = subscription.isWildcard ? [] : [...subscription.names];
-    this.#sendRaw(typeUrlOf[kind], type.acceptedVersion, type.nonce, names, errorDetail);
+    // A wildcard subscription names nothing; beside names it has to be said.
+    const { isWildcard, names } = subscription;
+    const wanted = isWildcard && names.size > 0 ? [WILDCARD, ...names] : [...names];
+    this.#sendRaw(typeUrlOf[kind], type.acceptedVersion, type.nonce, wanted, errorDetail);
   }
 
   #holdsAll(kind: ResourceKind, { isWildcard, names }: Subscription): boolean {

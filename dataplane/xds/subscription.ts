@@ -1,10 +1,10 @@
-// What we want of one type, and what the open stream has been told of it. The muxes own one per type.
-// LDS and CDS are subscribed to as a whole (legacy wildcard: an empty first request), the others by name:
-// there an empty first request would mean everything, so without names nothing is sent.
+// What we want of one type of one source, and what the open stream has been told of it. The muxes own one per type.
+// Whole types are subscribed to by an empty first request (legacy wildcard), others by name: there an empty first
+// request would mean everything, so without names nothing is sent.
 
 export class Subscription {
   #isWildcard = false;
-  #names: ReadonlySet<string> = new Set();
+  readonly #names = new Set<string>();
   /** A request of this type went out on the open stream. */
   isStarted = false;
 
@@ -32,13 +32,21 @@ export class Subscription {
     return isNews;
   }
 
-  /** Replaces the names. The set is kept: the caller gives a new one each time. */
-  setNames(names: ReadonlySet<string>): { readonly added: string[]; readonly removed: string[] } {
-    const before = this.#names;
-    this.#names = names;
-    return {
-      added: [...names].filter((name) => !before.has(name)),
-      removed: [...before].filter((name) => !names.has(name)),
-    };
+  /** Returns false when it was so already. */
+  unsubscribeFromAll(): boolean {
+    const isNews = this.#isWildcard;
+    this.#isWildcard = false;
+    return isNews;
+  }
+
+  /** Returns what of it is news. */
+  change(
+    added: readonly string[],
+    removed: readonly string[],
+  ): { readonly added: readonly string[]; readonly removed: readonly string[] } {
+    const names = this.#names;
+    const news = added.filter((name) => !names.has(name));
+    for (const name of news) names.add(name);
+    return { added: news, removed: removed.filter((name) => names.delete(name)) };
   }
 }

@@ -9,6 +9,7 @@ import {
   resourceOf,
   routes,
 } from '../../test/fakes/xds-resources.ts';
+import { adsSource } from '../api/config/config-source.ts';
 import { typeUrlOf } from '../api/resource-compiler.ts';
 import { nackText } from './resource-update.ts';
 
@@ -41,7 +42,7 @@ test('a control plane that is away keeps nobody from LIVE: 15 s for CDS, then 15
 });
 
 test('a refused first CDS counts as an answer', () => {
-  const { server, client } = setUpXdsClient({ hasLds: false });
+  const { server, client } = setUpXdsClient({ lds: null });
   client.start();
   server.call.delta('cluster', [
     resourceOf('cluster', 'x', { name: 'x', connect_timeout: { seconds: -1, nanos: 0 } }),
@@ -51,11 +52,11 @@ test('a refused first CDS counts as an answer', () => {
 
 test('without dynamic clusters and listeners only static references are asked for', () => {
   const { server, sink, client } = setUpXdsClient({
-    hasCds: false,
-    hasLds: false,
+    cds: null,
+    lds: null,
     staticReferences: [
-      { kind: 'endpoint', name: 'e' },
-      { kind: 'route', name: 'r' },
+      { kind: 'endpoint', name: 'e', source: adsSource },
+      { kind: 'route', name: 'r', source: adsSource },
     ],
   });
   client.start();
@@ -71,7 +72,7 @@ test('without dynamic clusters and listeners only static references are asked fo
 });
 
 test('with nothing to fetch the client is initialized at once', () => {
-  const { client } = setUpXdsClient({ hasCds: false, hasLds: false });
+  const { client } = setUpXdsClient({ cds: null, lds: null });
   client.start();
   assert.ok(client.initialized);
 });
@@ -152,7 +153,9 @@ test('stats have the names of Envoy', () => {
 });
 
 test('stats of routes hang below the connection manager, and count what was news', () => {
-  const references = [{ kind: 'route', name: 'a:80', statPrefix: 'in' }] as const;
+  const references = [
+    { kind: 'route', name: 'a:80', statPrefix: 'in', source: adsSource },
+  ] as const;
   const { server, client, collect } = setUpXdsClient({
     protocol: 'GRPC',
     staticReferences: references,

@@ -1,5 +1,6 @@
 // Envoy's stats of the xDS client, as holders for the main thread's StatsStore (api/stats.ts).
 
+import { WILDCARD } from '../api/config/config-source.ts';
 import type { ResourceKind } from '../api/resource-compiler.ts';
 import type { CollectsMore, StatField, StatScope, StatSink } from '../api/stats.ts';
 
@@ -97,7 +98,7 @@ function hash32(text: string): number {
 }
 
 /**
- * Where the stats of a subscription hang; null = not shown. `name` is '' for the wildcard ones. `statPrefix` is
+ * Where the stats of a subscription hang; null = not shown. `name` is '*' for the wildcard ones. `statPrefix` is
  * that of the connection manager that first named the routes: Envoy has one subscription for all of them, too.
  */
 export function subscriptionScope(
@@ -107,9 +108,9 @@ export function subscriptionScope(
 ): StatScope | null {
   switch (kind) {
     case 'cluster':
-      return name === '' ? plainScope('cluster_manager.cds') : null;
+      return name === WILDCARD ? plainScope('cluster_manager.cds') : null;
     case 'listener':
-      return name === '' ? plainScope('listener_manager.lds') : null;
+      return name === WILDCARD ? plainScope('listener_manager.lds') : null;
     case 'endpoint':
       return {
         prefix: `cluster.${name.replaceAll(':', '_')}`,

@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { err, type FieldError, formatFieldError, ok, type Result } from '../../common/result.ts';
 import { SharedMemory } from '../../common/shared-memory.ts';
 import type { BootstrapConfig } from '../../dataplane/api/config/bootstrap.ts';
+import { adsSource } from '../../dataplane/api/config/config-source.ts';
 import type { HcmConfig } from '../../dataplane/api/config/hcm.ts';
 import type { ListenerConfig } from '../../dataplane/api/config/listener.ts';
 import {
@@ -59,7 +60,16 @@ export function bootstrapErrors(
   return loaded.ok ? [] : loaded.errors;
 }
 
-const emptyBootstrap = loadBootstrap({ ...configInputs(), yaml: '{}' });
+/** Nothing but an aggregated stream, so that resources may refer to it. */
+export const adsBootstrapYaml = `
+node: {id: n, cluster: c}
+dynamic_resources:
+  ads_config:
+    api_type: DELTA_GRPC
+    transport_api_version: V3
+    grpc_services: [{google_grpc: {target_uri: "127.0.0.1:1", stat_prefix: cp}}]
+`;
+const emptyBootstrap = loadBootstrap({ ...configInputs(), yaml: adsBootstrapYaml });
 
 /** Compiles one resource, written as YAML, the way it would come over xDS. */
 export function compileYaml(
@@ -71,7 +81,11 @@ export function compileYaml(
   const message = messageFromJson(typeName, parse(text), { unknownFields: 'error' });
   if (!message.ok) return message;
   const bytes = encodeMessage(typeName, message.value.message);
-  const outcome = createResourceCompiler(emptyBootstrap.value, configInputs()).compile(kind, bytes);
+  const outcome = createResourceCompiler(emptyBootstrap.value, configInputs()).compile(
+    kind,
+    bytes,
+    adsSource,
+  );
   return outcome.ok ? ok(outcome.resource) : err(outcome.errors);
 }
 

@@ -1,32 +1,54 @@
 // An xDS client on a fake control plane, fake timers and a recording sink.
 
 import { silentLogger } from '../../common/logger.ts';
+import { adsSource, type GrpcApiConfig } from '../../dataplane/api/config/config-source.ts';
 import { HolderStore } from '../../dataplane/stats/store.ts';
+import type { AdsChannelFactory } from '../../dataplane/xds/ads-channel.ts';
+import { sourceOpener } from '../../dataplane/xds/open-source.ts';
 import { XdsClient, type XdsClientOptions } from '../../dataplane/xds/xds-client.ts';
 import { FakeControlPlane } from './ads-channel.ts';
+import { grpcApi } from './config-source.ts';
 import { FakeTimers } from './timers.ts';
 import { FakeCompiler, RecordingSink } from './xds-client.ts';
 
-export function setUpXdsClient(options: Partial<XdsClientOptions> = {}) {
+export interface XdsClientSetup
+  extends Partial<Pick<XdsClientOptions, 'cds' | 'lds' | 'staticReferences' | 'sink'>> {
+  /** Of the aggregated stream; default DELTA_GRPC. */
+  readonly protocol?: GrpcApiConfig['protocol'];
+  /** In place of the fake control plane. */
+  readonly channelFactory?: AdsChannelFactory;
+}
+
+export function setUpXdsClient({
+  protocol = 'DELTA_GRPC',
+  channelFactory,
+  ...options
+}: XdsClientSetup = {}) {
   const server = new FakeControlPlane();
   const timers = new FakeTimers();
   const sink = new RecordingSink();
   const compiler = new FakeCompiler();
   const stats = new HolderStore();
   const client = new XdsClient({
-    protocol: 'DELTA_GRPC',
-    channelFactory: server.factory,
-    node: { id: 'n1' },
-    hasCds: true,
-    hasLds: true,
+    hasAds: true,
+    cds: adsSource,
+    lds: adsSource,
     staticReferences: [],
     compiler,
     sink,
     clock: timers.clock,
-    random: () => 0,
     timers,
     logger: silentLogger(),
     stats,
+    open: sourceOpener({
+      ads: grpcApi({ protocol }),
+      channelFactory: () => channelFactory ?? server.factory,
+      node: { id: 'n1' },
+      clock: timers.clock,
+      random: () => 0,
+      timers,
+      logger: silentLogger(),
+    }),
     ...options,
   });
   /** `prefix.name` -> value or text. */

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { err, type FieldError, ok, type Result } from '../../common/result.ts';
 import { referencesIn } from '../../controlplane/cache/references.ts';
 import type { ClusterConfig, LoadAssignment } from '../../dataplane/api/config/cluster.ts';
+import { adsSource } from '../../dataplane/api/config/config-source.ts';
 import type { ListenerConfig } from '../../dataplane/api/config/listener.ts';
 import type { RouteConfigData } from '../../dataplane/api/config/route.ts';
 import type { SecretData } from '../../dataplane/api/config/tls.ts';
@@ -14,7 +15,7 @@ import type {
   ResourceCompiler,
   ResourceKind,
 } from '../../dataplane/api/resource-compiler.ts';
-import { typeUrlOf } from '../../dataplane/api/resource-compiler.ts';
+import { adsTypeOrder, typeUrlOf } from '../../dataplane/api/resource-compiler.ts';
 import type { ResourceSink } from '../../dataplane/api/resource-sink.ts';
 import { decodeMessage } from '../../proto/any.ts';
 import { typeNameOf } from '../../proto/type-urls.ts';
@@ -59,11 +60,17 @@ export class FakeCompiler implements ResourceCompiler {
     bytes: Uint8Array,
   ): CompiledResource {
     const data = kind === 'endpoint' ? { clusterName: name, message } : { name, message };
-    const references = referencesIn(kind, message).filter(
-      (reference) => kind === 'route' || reference.kind !== 'cluster',
-    );
+    const found = referencesIn(kind, message);
+    const references = found.flatMap(({ kind: to, name: of }) => {
+      const known = adsTypeOrder.find((one) => one === to && one !== 'cluster');
+      return known === undefined ? [] : [{ kind: known, name: of, source: adsSource }];
+    });
+    const clusters =
+      kind === 'route'
+        ? found.filter((to) => to.kind === 'cluster').map(({ name: cluster }) => cluster)
+        : [];
     const hash = createHash('sha256').update(bytes).digest('hex');
-    return { kind, name, data, references, hash, warnings: [] };
+    return { kind, name, data, references, clusters, hash, warnings: [] };
   }
 }
 

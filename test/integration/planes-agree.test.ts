@@ -15,7 +15,7 @@ import { Translator } from '../../controlplane/translate/translate.ts';
 import { adsSource } from '../../dataplane/api/config/config-source.ts';
 import { loadBootstrap } from '../../dataplane/config/load-bootstrap.ts';
 import { createResourceCompiler } from '../../dataplane/config/resource-compiler.ts';
-import { configInputs } from '../fakes/config.ts';
+import { adsBootstrapYaml, configInputs } from '../fakes/config.ts';
 
 const goldenIn = fileURLToPath(new URL('../golden/in/', import.meta.url));
 
@@ -27,7 +27,7 @@ describe('what the control plane sends', async () => {
     privateKeyPem: leaf.privateKeyPem,
     rootsPem: authority.rootsPem,
   };
-  const bootstrap = loadBootstrap({ ...configInputs(), yaml: '{}' });
+  const bootstrap = loadBootstrap({ ...configInputs(), yaml: adsBootstrapYaml });
   assert.ok(bootstrap.ok);
   const compiler = createResourceCompiler(bootstrap.value, configInputs());
 

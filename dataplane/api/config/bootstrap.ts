@@ -4,7 +4,9 @@
 import type { FieldError } from '../../../common/result.ts';
 import type { SocketAddress } from '../connection.ts';
 import type { ExtensionData } from '../factory.ts';
+import type { ResourceReference } from '../resource-compiler.ts';
 import type { BindConfig, ClusterConfig } from './cluster.ts';
+import type { ConfigSource, GrpcApiConfig } from './config-source.ts';
 import type { DnsResolverConfig } from './dns.ts';
 import type { ListenerConfig } from './listener.ts';
 import type { SecretData, UpstreamTlsConfig } from './tls.ts';
@@ -20,6 +22,8 @@ export interface BootstrapConfig {
   readonly secrets: readonly SecretData[];
   readonly grpcClusters: readonly GrpcTarget[];
   readonly dynamicResources: DynamicResourcesConfig;
+  /** What static resources need by discovery. */
+  readonly references: readonly ResourceReference[];
   /** Static runtime layers, flattened (`a.b.c`), later layers over earlier ones. */
   readonly runtime: Readonly<Record<string, unknown>>;
   /**
@@ -33,6 +37,8 @@ export interface BootstrapConfig {
   readonly localClusterName: string;
   /** cluster_manager.outlier_detection.event_log_path, '' = none. */
   readonly outlierEventLogPath: string;
+  /** Null = nothing is kept on disk. */
+  readonly lastGood: LastGoodConfig | null;
   /** The bootstrap message in plain form, for /config_dump. Holds secrets: redact. */
   readonly message: Readonly<Record<string, unknown>>;
   /** Deprecated fields and the like: to be logged at start. */
@@ -44,6 +50,15 @@ export interface ClusterDefaults {
   readonly dnsResolver: DnsResolverConfig;
   /** cluster_manager.upstream_bind_config. */
   readonly bind: BindConfig;
+}
+
+/** Last accepted resources on disk: remora.extensions.bootstrap.last_good.v1.LastGood. */
+export interface LastGoodConfig {
+  readonly stateDirectory: string;
+  readonly holdoffMs: number;
+  readonly maxBytes: number;
+  readonly maxAgeMs: number;
+  readonly graceMs: number;
 }
 
 /** config.core.v3.Node as far as a user says it; user agent and features are added by xds/. */
@@ -61,23 +76,11 @@ export interface AdminConfig {
 }
 
 export interface DynamicResourcesConfig {
-  readonly ads: AdsConfig | null;
-  /** 'ads' = subscribe to all listeners / clusters on the aggregated stream. */
-  readonly lds: 'ads' | null;
-  readonly cds: 'ads' | null;
-}
-
-export interface AdsConfig {
-  readonly apiType: 'DELTA_GRPC' | 'GRPC';
-  readonly target: GrpcTarget;
-  readonly setNodeOnFirstMessageOnly: boolean;
-  /** Metadata sent with the stream. */
-  readonly initialMetadata: readonly { readonly key: string; readonly value: string }[];
-  /** Reconnect back-off; Envoy's defaults are 500 and 30 000. */
-  readonly backoffBaseMs: number;
-  readonly backoffMaxMs: number;
-  /** Null = grpc-js's default (4 MiB). */
-  readonly maxReceiveMessageBytes: number | null;
+  /** The aggregated stream; null = there is none. */
+  readonly ads: GrpcApiConfig | null;
+  /** Where all listeners / clusters come from; null = only those of the bootstrap. */
+  readonly lds: ConfigSource | null;
+  readonly cds: ConfigSource | null;
 }
 
 /** Where a gRPC channel goes. */

@@ -1,5 +1,5 @@
 // envoy.filters.network.http_connection_manager: main-thread half. Its data is HcmConfig
-// (api/config/hcm.ts), because config/ reads the RDS name in it and hcm/ runs on it.
+// (api/config/hcm.ts), because hcm/ runs on it.
 
 import type { FieldError, Result } from '../../../../common/result.ts';
 import type { HttpConnectionManagerProto, HttpFilterProto } from '../../../../proto/gen/types.ts';
@@ -9,7 +9,7 @@ import type { CompileContext, ExtensionConfigFactory } from '../../../api/factor
 import { compileAccessLogs } from '../../../compile/access-log.ts';
 import { checkTerminal } from '../../../compile/chain.ts';
 import { Compilation, mapItems, namedAny } from '../../../compile/compilation.ts';
-import { requireAds } from '../../../compile/config-source.ts';
+import { referTo } from '../../../compile/config-source.ts';
 import { compileIdentity } from '../../../compile/hcm-identity.ts';
 import { compileHttp1Options } from '../../../compile/http1.ts';
 import { compileHttp2Options } from '../../../compile/http2.ts';
@@ -89,10 +89,14 @@ function compileRoutes(
   compilation: Compilation,
 ): HcmConfig['routes'] {
   if (config.rds !== undefined) {
-    requireAds(config.rds.config_source, 'rds.config_source', compilation);
-    const name = config.rds.route_config_name ?? '';
+    const { config_source: source, route_config_name: name = '' } = config.rds;
     if (name === '') compilation.fail('rds.route_config_name', 'must not be empty');
-    return { kind: 'rds', name };
+    const statPrefix = config.stat_prefix ?? '';
+    const path = 'rds.config_source';
+    return {
+      kind: 'rds',
+      name: referTo({ kind: 'route', name, source, path, statPrefix }, compilation),
+    };
   }
   const routeConfig = config.route_config ?? {};
   return {

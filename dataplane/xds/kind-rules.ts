@@ -1,0 +1,86 @@
+// THE table of what becomes of each kind of resource: when it is released to the data plane, in which order, and how
+// it gets there. dependency-tracker.ts obeys it; api/resource-compiler.ts says how a kind is added.
+//
+//   cluster    released when its endpoints and secrets are there
+//   listener   released when its routes and secrets are there; its routes go first
+//   route      released when a released listener uses it, and no cluster that it names is still warming: not released,
+//              or its hosts not checked yet (the sink says so)
+//   endpoint   released when something released (or static) uses it, after its cluster, and again with it
+//   secret     released at once: harmless before its user is there, and needed with it
+//
+// Any kind may be subscribed to as a whole or by name, and what it refers to is wanted for as long as it is held.
+
+import type { ClusterConfig, LoadAssignment } from '../api/config/cluster.ts';
+import type { ListenerConfig } from '../api/config/listener.ts';
+import type { RouteConfigData } from '../api/config/route.ts';
+import type { SecretData } from '../api/config/tls.ts';
+import type { ResourceKind } from '../api/resource-compiler.ts';
+import type { ResourceSink } from '../api/resource-sink.ts';
+
+export interface KindRule {
+  /**
+   * 'now': when it was accepted. 'used': when something released, or the bootstrap, needs it, and all that it needs
+   * itself is there.
+   */
+  readonly release: 'now' | 'used';
+  /** Relative to what refers to it. 'again': after it, and once more whenever that is released. */
+  readonly order: 'before' | 'again';
+  /**
+   * When the server says that it is gone. 'keep': as in Envoy it stays in use and dies with what refers to it. Else it
+   * leaves: 'first' at once, 'last' when nothing waits any more, because what waits may be what leads away from it.
+   */
+  readonly removal: 'keep' | 'first' | 'last';
+  /** The data plane knows it by name alone, wherever it came from. */
+  readonly isGlobal: boolean;
+  apply(sink: ResourceSink, data: unknown): void;
+  /** `id`: resourceId. */
+  remove(sink: ResourceSink, id: string): void;
+}
+
+/** The compiler's contract: data are what `apply` casts them to. Released in this order. */
+export const kindRules: Readonly<Record<ResourceKind, KindRule>> = {
+  secret: {
+    release: 'now',
+    order: 'before',
+    removal: 'keep',
+    isGlobal: false,
+    apply: (sink, data) => sink.applySecret(data as SecretData),
+    remove: (sink, id) => sink.removeSecret(id),
+  },
+  cluster: {
+    release: 'used',
+    order: 'before',
+    removal: 'last',
+    isGlobal: true,
+    apply: (sink, data) => sink.applyCluster(data as ClusterConfig),
+    remove: (sink, id) => sink.removeCluster(id),
+  },
+  endpoint: {
+    release: 'used',
+    order: 'again',
+    removal: 'keep',
+    isGlobal: false,
+    apply: (sink, data) => sink.applyEndpoints(data as LoadAssignment),
+    // Endpoints go with their cluster.
+    remove: () => {},
+  },
+  listener: {
+    release: 'used',
+    order: 'before',
+    removal: 'first',
+    isGlobal: true,
+    apply: (sink, data) => sink.applyListener(data as ListenerConfig),
+    remove: (sink, id) => sink.removeListener(id),
+  },
+  route: {
+    release: 'used',
+    order: 'before',
+    removal: 'keep',
+    isGlobal: false,
+    apply: (sink, data) => sink.applyRoute(data as RouteConfigData),
+    remove: (sink, id) => sink.removeRoute(id),
+  },
+};
+
+/** The keys above, in their order. */
+export const releaseOrder = Object.keys(kindRules) as readonly ResourceKind[];

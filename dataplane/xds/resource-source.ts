@@ -1,0 +1,47 @@
+// A place that resources come from, as the xDS client sees it: the aggregated stream, own streams, REST, files. And
+// what the client is to it. A source knows how to ask; store and tracker, behind SourceOwner, know what is said.
+
+import type { ResourceBytes } from '../../proto/discovery.ts';
+import type { ResourceKind } from '../api/resource-compiler.ts';
+
+/** What a source is asked for. Calls may come before `start`; what is wanted then is asked for when it starts. */
+export interface Subscriptions {
+  subscribeToAll(kind: ResourceKind): void;
+  unsubscribeFromAll(kind: ResourceKind): void;
+  /** Names wanted besides; nobody wants the removed ones any more. */
+  changeNames(kind: ResourceKind, added: readonly string[], removed: readonly string[]): void;
+}
+
+export interface ResourceSource extends Subscriptions {
+  start(): void;
+  /** Closes what is open; nothing is delivered any more. */
+  stop(): void;
+}
+
+/** What a source delivers at once, protocol aside. */
+export interface Update {
+  readonly kind: ResourceKind;
+  /** `name` is '' unless the server wrapped the resource. */
+  readonly resources: readonly ResourceBytes[];
+  /** Said to be gone or not to exist (delta). */
+  readonly removed: readonly string[];
+  /** All there is of that type: what is absent is gone. */
+  readonly isFullState: boolean;
+  /** version_info or system_version_info. */
+  readonly versionText: string;
+}
+
+export interface SourceOwner {
+  /** Takes the good resources of an update. Null = all were good, else the NACK's text. */
+  receive(update: Update): string | null;
+  /** Releases what is complete, which may change subscriptions. Follows each `receive`. */
+  settle(): void;
+  /** Name -> version of what is held, for resumption. */
+  knownVersions(kind: ResourceKind): ReadonlyMap<string, string>;
+  /** update_attempt: something was asked for. */
+  onRequest(kind: ResourceKind): void;
+  /** update_failure: it could not be asked for, or no answer came. */
+  onFailure(kind: ResourceKind): void;
+  onUnknownType(typeUrl: string): void;
+  onControlPlane(identifier: string): void;
+}

@@ -1,0 +1,235 @@
+// What the client knows of one source: what is wanted of it, what it delivered, and its statistics. One per
+// ConfigSource key; takes the source's updates and passes what is good to the tracker.
+
+import type { Clock } from '../../common/clock.ts';
+import type { Logger } from '../../common/logger.ts';
+import { type ConfigSource, WILDCARD } from '../api/config/config-source.ts';
+import type {
+  ResourceCompiler,
+  ResourceKind,
+  ResourceReference,
+} from '../api/resource-compiler.ts';
+import type { StatsStore } from '../api/stats.ts';
+import type { DependencyTracker, WantedChange } from './dependency-tracker.ts';
+import { kindRules } from './kind-rules.ts';
+import type { SourceOpener } from './open-source.ts';
+import type { ResourceSource, SourceOwner, Update } from './resource-source.ts';
+import { type DumpedResource, ResourceStore } from './resource-store.ts';
+import { nackText, type TakenUpdate, takeUpdate } from './resource-update.ts';
+import { Subscription } from './subscription.ts';
+import {
+  ControlPlaneStats,
+  controlPlaneScope,
+  RouteSubscriptionStats,
+  SubscriptionStats,
+  subscriptionScope,
+} from './xds-stats.ts';
+
+export interface SourceStateOptions {
+  readonly source: ConfigSource;
+  readonly open: SourceOpener;
+  readonly compiler: ResourceCompiler;
+  readonly tracker: DependencyTracker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly stats: StatsStore;
+  /** After each update. */
+  readonly onSettle: () => void;
+}
+
+export class SourceState implements SourceOwner {
+  readonly source: ConfigSource;
+  readonly #options: SourceStateOptions;
+  readonly #store = new ResourceStore();
+  readonly #resources: ResourceSource;
+  readonly #controlPlaneStats = new ControlPlaneStats();
+  readonly #wanted = new Map<ResourceKind, Subscription>();
+  /** By kind and name; '*' is the subscription of all. */
+  readonly #stats = new Map<string, SubscriptionStats>();
+
+  constructor(options: SourceStateOptions) {
+    this.#options = options;
+    this.source = options.source;
+    this.#resources = options.open(options.source, this, this.#controlPlaneStats);
+    // Envoy: of others than the aggregated stream they hang below each subscription.
+    if (options.source.kind === 'ads')
+      options.stats.add(controlPlaneScope, this.#controlPlaneStats);
+  }
+
+  start(): void {
+    this.#resources.start();
+  }
+
+  stop(): void {
+    this.#resources.stop();
+  }
+
+  change({ kind, added, removed }: WantedChange): void {
+    const wanted = this.#subscription(kind);
+    const isAll = (name: string): boolean => name === WILDCARD;
+    for (const reference of added)
+      this.#addStats(reference).updateAttempt += isAll(reference.name) ? 0 : 1;
+    for (const name of removed) {
+      this.#store.remove(kind, name);
+      this.#dropStats(kind, name);
+    }
+    if (added.some(({ name }) => isAll(name)) && wanted.subscribeToAll()) {
+      this.#resources.subscribeToAll(kind);
+    }
+    if (removed.some(isAll) && wanted.unsubscribeFromAll()) {
+      for (const name of this.#store.names(kind)) {
+        if (!wanted.wants(name)) this.#store.remove(kind, name);
+      }
+      this.#resources.unsubscribeFromAll(kind);
+    }
+    const addedNames = added.flatMap(({ name }) => (isAll(name) ? [] : [name]));
+    const removedNames = removed.filter((name) => !isAll(name));
+    wanted.change(addedNames, removedNames);
+    if (addedNames.length > 0 || removedNames.length > 0) {
+      this.#resources.changeNames(kind, addedNames, removedNames);
+    }
+  }
+
+  onFetchTimeout({ kind, name }: ResourceReference): void {
+    const stats = this.#statsOf(kind, name);
+    if (stats !== undefined) stats.initFetchTimeout++;
+  }
+
+  dump(): DumpedResource[] {
+    return this.#store.dump();
+  }
+
+  /** See XdsClient. */
+  reportFailure(kind: ResourceKind, name: string, details: string): void {
+    const held = this.#store.get(kind, name);
+    if (held === undefined) return;
+    const { bytes, version } = held;
+    const atMs = this.#options.clock.wallMs();
+    this.#store.reject(kind, name, { bytes, version, details, atMs });
+  }
+
+  // --- SourceOwner ---
+
+  receive(update: Update): string | null {
+    const { compiler, clock, logger, tracker } = this.#options;
+    const { source } = this;
+    const { kind, resources, versionText } = update;
+    const taken = takeUpdate(resources, {
+      kind,
+      source,
+      compiler,
+      store: this.#store,
+      wants: (name) => this.#subscription(kind).wants(name),
+      nowMs: clock.wallMs(),
+    });
+    const { changed, present, hasNameless, problems, warnings } = taken;
+    const removed = update.isFullState && !hasNameless ? this.#absent(kind, present) : [];
+    for (const name of update.removed) if (!present.has(name)) removed.push(name);
+    for (const name of removed) this.#remove(kind, name);
+    tracker.update(kind, source, changed, removed);
+    // Also when all of it was refused: nothing better is to be waited for.
+    if (this.#subscription(kind).isWildcard) tracker.answered(kind, source);
+    this.#count(kind, taken, versionText);
+    for (const warning of warnings) logger.warn({ warning }, 'xDS resource with unknown fields');
+    if (problems.length === 0) return null;
+    const text = nackText(problems);
+    logger.warn({ kind, version: versionText, problems: text }, 'xDS update rejected');
+    return text;
+  }
+
+  settle(): void {
+    this.#options.onSettle();
+  }
+
+  knownVersions(kind: ResourceKind): ReadonlyMap<string, string> {
+    return this.#store.versions(kind);
+  }
+
+  onRequest(kind: ResourceKind): void {
+    const all = this.#statsOf(kind, WILDCARD);
+    if (all !== undefined) all.updateAttempt++;
+  }
+
+  onFailure(kind: ResourceKind): void {
+    const { isWildcard, names } = this.#subscription(kind);
+    for (const name of isWildcard ? [WILDCARD, ...names] : names) {
+      const stats = this.#statsOf(kind, name);
+      if (stats !== undefined) stats.updateFailure++;
+    }
+  }
+
+  onUnknownType(typeUrl: string): void {
+    this.#controlPlaneStats.unknownTypes++;
+    const shown = typeUrl.slice(0, 200);
+    this.#options.logger.warn({ typeUrl: shown }, 'xDS response of a type that nobody asked for');
+  }
+
+  onControlPlane(identifier: string): void {
+    if (identifier !== '') this.#controlPlaneStats.identifier = identifier;
+  }
+
+  #subscription(kind: ResourceKind): Subscription {
+    let subscription = this.#wanted.get(kind);
+    if (subscription === undefined) {
+      subscription = new Subscription();
+      this.#wanted.set(kind, subscription);
+    }
+    return subscription;
+  }
+
+  #absent(kind: ResourceKind, present: ReadonlySet<string>): string[] {
+    return [...this.#store.names(kind)].filter((name) => !present.has(name));
+  }
+
+  #remove(kind: ResourceKind, name: string): void {
+    if (this.#subscription(kind).names.has(name)) this.#store.markMissing(kind, name);
+    else if (kindRules[kind].removal !== 'keep') this.#store.remove(kind, name);
+  }
+
+  // --- stats ---
+
+  #addStats({ kind, name, statPrefix = '' }: ResourceReference): SubscriptionStats {
+    const stats = kind === 'route' ? new RouteSubscriptionStats() : new SubscriptionStats();
+    this.#stats.set(`${kind} ${name}`, stats);
+    const scope = subscriptionScope(kind, name, statPrefix);
+    if (scope !== null) this.#options.stats.add(scope, stats);
+    return stats;
+  }
+
+  #statsOf(kind: ResourceKind, name: string): SubscriptionStats | undefined {
+    return this.#stats.get(`${kind} ${name}`);
+  }
+
+  #dropStats(kind: ResourceKind, name: string): void {
+    const stats = this.#statsOf(kind, name);
+    if (stats === undefined) return;
+    this.#stats.delete(`${kind} ${name}`);
+    this.#options.stats.remove(stats);
+  }
+
+  #count(kind: ResourceKind, taken: TakenUpdate, versionText: string): void {
+    const wallMs = this.#options.clock.wallMs();
+    const all = this.#statsOf(kind, WILDCARD);
+    if (all !== undefined) {
+      if (taken.problems.length > 0) all.updateRejected++;
+      else all.accepted(versionText, wallMs);
+    }
+    for (const name of taken.present) {
+      const stats = this.#statsOf(kind, name);
+      if (stats === undefined) continue;
+      if (taken.rejected.has(name)) stats.updateRejected++;
+      else stats.accepted(versionText, wallMs);
+    }
+    for (const { name } of taken.changed) {
+      const stats = this.#statsOf(kind, name);
+      if (stats instanceof RouteSubscriptionStats) stats.reloaded(wallMs);
+    }
+    if (!taken.hasNameless) return;
+    // Without a name it may have been any that we wait for: as in Envoy all of them hear of it.
+    for (const name of this.#subscription(kind).names) {
+      if (taken.present.has(name)) continue;
+      const stats = this.#statsOf(kind, name);
+      if (stats !== undefined) stats.updateRejected++;
+    }
+  }
+}
