@@ -14,6 +14,12 @@ export class KindCounts {
     return this.#counts.get(kind) ?? 0;
   }
 
+  get total(): number {
+    let total = 0;
+    for (const count of this.#counts.values()) total += count;
+    return total;
+  }
+
   entries(): IterableIterator<[XdsKind, number]> {
     return this.#counts.entries();
   }
