@@ -38,6 +38,8 @@ const controlplaneRooms = [
   ['ca'],
   ['join'],
   ['reconcile', 'rollout'],
+  ['load'],
+  ['status'],
   ['api'],
 ];
 
@@ -64,7 +66,9 @@ const controlplaneRules = controlplaneRooms.map((group, i) => {
     '^common/',
     ...before,
     ...names,
-    ...(group.some((name) => ['translate', 'cache', 'ads', 'ca', 'join'].includes(name))
+    ...(group.some((name) =>
+      ['translate', 'cache', 'ads', 'ca', 'join', 'load', 'status'].includes(name),
+    )
       ? ['^proto/']
       : []),
   ]);
@@ -95,7 +99,14 @@ export default {
       '^proto/',
       '^dataplane/compile/',
       '^dataplane/config/',
+      '^dataplane/runtime/',
       '^dataplane/access-log/',
+    ]),
+    only('runtime', '^dataplane/runtime/', [
+      ...leaves,
+      '^proto/',
+      '^dataplane/runtime/',
+      '^dataplane/matcher/',
     ]),
     only('xds', '^dataplane/xds/', [...leaves, '^proto/', '^dataplane/xds/']),
     only('join', '^dataplane/join/', [...leaves, '^proto/', '^dataplane/join/']),

@@ -28,10 +28,56 @@ export interface ProxyStatus {
   readonly service: string;
   readonly version: string | null;
   readonly address: string;
+  /** `envoy/1.40.0`; '' = it never came. */
+  readonly client: string;
   readonly stream: { readonly protocol: string; readonly connectedSeconds: number } | null;
-  readonly types: Readonly<
-    Record<string, { readonly state: string; readonly error: string | null }>
-  >;
+  readonly types: Readonly<Record<string, ProxyTypeStatus>>;
+  readonly waits: readonly {
+    readonly type: string;
+    readonly name: string;
+    readonly reason: string;
+    readonly seconds: number;
+  }[];
+}
+
+export interface ProxyTypeStatus {
+  readonly state: string;
+  /** ISO time; null = unknown. */
+  readonly since: string | null;
+  readonly error: string | null;
+}
+
+export interface ServedResource {
+  /** `CDS`. */
+  readonly type: string;
+  /** `cluster`. */
+  readonly kind: string;
+  readonly name: string;
+  readonly state: string;
+  readonly version: string;
+  readonly acceptedVersion: string;
+  readonly resource: unknown;
+}
+
+export interface FieldChange {
+  readonly path: string;
+  readonly before: string | null;
+  readonly after: string | null;
+}
+
+export interface ResourceChange {
+  readonly type: string;
+  readonly name: string;
+  readonly change: string;
+  readonly fields: readonly FieldChange[];
+  readonly more: number;
+}
+
+/** What GET /v1/proxy-config and its /diff answer. */
+export interface OfNode<Item> {
+  readonly node: string;
+  readonly isConnected: boolean;
+  readonly items: readonly Item[];
 }
 
 export interface ProxyStatusList {
@@ -143,6 +189,38 @@ export class RestClient {
     );
   }
 
+  /** What the control plane serves a node; `kind` null = all. */
+  proxyConfig(node: string, kind: string | null): Promise<OfNode<ServedResource>> {
+    const query = new URLSearchParams({ node, ...(kind === null ? {} : { kind }) });
+    return this.#call('GET', `/v1/proxy-config?${query}`);
+  }
+
+  /** What happens to the node's resources when it takes the current ones. */
+  proxyConfigDiff(node: string): Promise<OfNode<ResourceChange>> {
+    return this.#call('GET', `/v1/proxy-config/diff?${new URLSearchParams({ node })}`);
+  }
+
+  /** Lines of JSON as they come, until `signal` fires (then it ends) or the control plane goes (throws). */
+  async *trace(node: string, signal: AbortSignal): AsyncGenerator<string> {
+    const path = `/v1/xds-trace?${new URLSearchParams({ node })}`;
+    try {
+      const response = await this.#fetch('GET', path, signal);
+      if (!response.ok) throw refusal(response.status, await response.text(), this.#base);
+      let rest = '';
+      const decoder = new TextDecoder();
+      for await (const chunk of response.body ?? []) {
+        const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+        rest = lines.pop() ?? '';
+        yield* lines;
+      }
+    } catch (thrown) {
+      if (signal.aborted) return;
+      if (thrown instanceof CodedError) throw thrown;
+      const why = `the control plane at ${this.#base} ended the trace (${causeText(thrown)})`;
+      throw new CodedError('unreachable', why, { cause: thrown });
+    }
+  }
+
   configDump(node: string): Promise<Readonly<Record<string, unknown>>> {
     return this.#call('GET', `/v1/config-dump?${new URLSearchParams({ node })}`);
   }
@@ -163,16 +241,27 @@ export class RestClient {
   }
 
   async #call<T>(method: string, path: string, body?: object): Promise<T> {
-    let response: Response;
+    const response = await this.#fetch(method, path, AbortSignal.timeout(TIMEOUT_MS), body);
+    const text = await response.text();
+    if (!response.ok) throw refusal(response.status, text, this.#base);
+    return JSON.parse(text) as T; // the API's own answers
+  }
+
+  async #fetch(
+    method: string,
+    path: string,
+    signal: AbortSignal,
+    body?: object,
+  ): Promise<Response> {
     try {
-      response = await fetch(this.#base + path, {
+      return await fetch(this.#base + path, {
         method,
         headers: {
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal,
       });
     } catch (thrown) {
       throw new CodedError(
@@ -181,9 +270,6 @@ export class RestClient {
         { cause: thrown },
       );
     }
-    const text = await response.text();
-    if (!response.ok) throw refusal(response.status, text, this.#base);
-    return JSON.parse(text) as T; // the API's own answers
   }
 }
 

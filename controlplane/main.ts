@@ -14,7 +14,6 @@ import { CONTROL_PLANE_ID_PATH, joinService } from '../proto/join.ts';
 import type { Admission as AdsAdmission, Authenticator } from './ads/authn.ts';
 import { AdsServer } from './ads/server.ts';
 import type { IssuedToken } from './api/dependencies.ts';
-import { proxyStatuses } from './api/proxy-status.ts';
 import { createApiServer, isLoopbackAddress } from './api/server.ts';
 import { CertificateAuthority, storedFingerprint } from './ca/authority.ts';
 import { NodeCertificates } from './ca/node-certificates.ts';
@@ -37,6 +36,10 @@ import { openPlaintextPort, openTlsPort } from './ports.ts';
 import { ReconcileLoop } from './reconcile/loop.ts';
 import { SnapshotPublisher } from './reconcile/publisher.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
+import { NodeInspector } from './status/node-inspector.ts';
+import { proxyConfig, proxyConfigDiff } from './status/proxy-config.ts';
+import { proxyStatuses } from './status/proxy-status.ts';
+import { Traces } from './status/traces.ts';
 import { MemoryStore } from './store/memory-store.ts';
 import { type AppliedDocument, MeshDocuments } from './store/mesh-documents.ts';
 import type { Store } from './store/store.ts';
@@ -196,6 +199,9 @@ async function start(
   const plaintextAds = ads((_peer, node) => toAdmission(authenticator.authenticatePlaintext(node)));
   const handlers = joinHandlers({ tokens, admission, registry, clock, trustDomain });
 
+  const inspector = new NodeInspector(cache, [plaintextAds.tracker, tlsAds.tracker]);
+  const traces = new Traces({ taps: [plaintextAds.taps, tlsAds.taps], inspector, clock });
+
   // The first snapshots are there before the first node can ask.
   reconciler.run();
   const xds = await openTlsPort(options.xds.address, options.xds.port, identity, [
@@ -220,8 +226,10 @@ async function start(
       plaintextXdsPort: plaintext?.port ?? null,
       reconcileError: reconciler.lastError,
     }),
-    proxyStatus: () =>
-      proxyStatuses(reconciler.graph, [plaintextAds.tracker, tlsAds.tracker], clock),
+    proxyStatus: () => proxyStatuses(reconciler.graph, inspector, clock),
+    proxyConfig: (nodeId, kind) => proxyConfig(inspector, nodeId, kind),
+    proxyConfigDiff: (nodeId) => proxyConfigDiff(inspector, nodeId),
+    trace: (nodeId, onLine) => traces.start(nodeId, onLine),
     reconciledRevision: () => reconciler.revision,
     configDump: (nodeId) => {
       const resources = reconciler.resourcesOf(nodeId);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { Command } from 'commander';
+import { paintFor } from '../print/colour.ts';
 import { formatAge, formatTable } from '../print/table.ts';
 import type { MeshObject, ProxyStatus } from '../rest-client.ts';
 import { resourceTable } from './config-dump.ts';
@@ -15,12 +16,15 @@ import * as ctl from './index.ts';
 import { proxyStatusTable } from './proxy-status.ts';
 import { parseTtl } from './token.ts';
 
-const synced = { state: 'SYNCED', error: null };
+const nowMs = Date.parse('2026-01-01T00:05:00Z');
+const synced = { state: 'SYNCED', since: '2026-01-01T00:00:00Z', error: null };
 const node: ProxyStatus = {
   node: 'default/orders.1',
   service: 'orders.default',
   version: 'v1',
   address: '10.0.0.1:15006',
+  client: 'remora/0.1.0',
+  waits: [],
   stream: { protocol: 'delta', connectedSeconds: 75 },
   types: { CDS: synced, EDS: synced, SDS: synced, LDS: synced, RDS: synced },
 };
@@ -53,22 +57,46 @@ describe('tables', () => {
     ]);
   });
 
-  it('of proxies put the reason of a rejection below', () => {
-    const rejected = {
+  it('of proxies put reasons of rejections and what is waited for below', () => {
+    const rejected: ProxyStatus = {
       ...node,
       node: 'default/b',
       version: null,
       stream: null,
-      types: { ...node.types, LDS: { state: 'NACKED', error: 'inbound: no' } },
+      types: {
+        ...node.types,
+        LDS: { state: 'NACKED', since: '2026-01-01T00:04:48Z', error: 'inbound: no\nand no\n' },
+        RDS: { state: 'NOT_SENT', since: null, error: null },
+      },
+    };
+    const waiting: ProxyStatus = {
+      ...node,
+      waits: [
+        { type: 'EDS', name: 'x', reason: 'missing', seconds: 12 },
+        ...['a', 'b', 'c', 'd'].map((name) => {
+          return { type: 'CDS', name, reason: 'unanswered', seconds: 3 };
+        }),
+        { type: 'LDS', name: 'l', reason: 'unanswered', seconds: 0.2 },
+      ],
     };
     assert.equal(
-      proxyStatusTable([node, rejected]),
-      `NODE              SERVICE         VERSION  ADDRESS         XDS            CDS     EDS     SDS     LDS     RDS
-default/orders.1  orders.default  v1       10.0.0.1:15006  delta 75s      SYNCED  SYNCED  SYNCED  SYNCED  SYNCED
-default/b         orders.default  -        10.0.0.1:15006  not connected  SYNCED  SYNCED  SYNCED  NACKED  SYNCED
-default/b rejects LDS: inbound: no
+      proxyStatusTable([waiting, rejected], nowMs),
+      `NODE              SERVICE         VERSION  ADDRESS         XDS            CDS        EDS        SDS        LDS         RDS
+default/orders.1  orders.default  v1       10.0.0.1:15006  delta 75s      SYNCED 5m  SYNCED 5m  SYNCED 5m  SYNCED 5m   SYNCED 5m
+default/b         orders.default  -        10.0.0.1:15006  not connected  SYNCED 5m  SYNCED 5m  SYNCED 5m  NACKED 12s  NOT_SENT
+default/b refuses LDS since 12s: inbound: no; and no
+default/orders.1 waits for EDS x since 12s: the control plane has none
+default/orders.1 has not answered CDS (a, b, c and 1 more) since 3s
 `,
     );
+  });
+
+  it('are coloured only where they are told to be, and stay aligned', () => {
+    const painted = proxyStatusTable([node], nowMs, (text, colour) => `<${colour}>${text}</>`);
+    assert.match(painted, /<green>SYNCED 5m<\/> {2}<green>SYNCED 5m/);
+    assert.ok(!proxyStatusTable([node], nowMs).includes('\x1b'));
+    assert.equal(paintFor({ isTTY: false })('x', 'red'), 'x');
+    assert.equal(paintFor({})('x', 'red'), 'x');
   });
 
   it('of objects say what each is about and what is wrong with it', () => {
@@ -263,7 +291,7 @@ describe('ctl', () => {
     answer.body = {
       revision: 1,
       reconciledRevision: 1,
-      items: [{ ...node, types: { ...node.types, CDS: { state: 'NACKED', error: 'x' } } }],
+      items: [{ ...node, types: { ...node.types, CDS: { ...synced, state: 'NACKED' } } }],
     };
     await run('ps', '-o', 'json');
     assert.equal(process.exitCode, 1);

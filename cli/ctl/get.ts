@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { formatTable } from '../print/table.ts';
 import type { MeshObject } from '../rest-client.ts';
+import { listAt, textAt } from './json-path.ts';
 import {
   addServerOptions,
   clientOf,
@@ -123,23 +124,4 @@ function about({ kind, spec }: MeshObject): string {
     default:
       return '';
   }
-}
-
-function at(value: unknown, path: readonly string[]): unknown {
-  let current = value;
-  for (const key of path) {
-    if (typeof current !== 'object' || current === null) return undefined;
-    current = (current as Readonly<Record<string, unknown>>)[key]; // an object was just checked for
-  }
-  return current;
-}
-
-function textAt(value: unknown, ...path: string[]): string {
-  const found = at(value, path);
-  return typeof found === 'string' || typeof found === 'number' ? String(found) : '';
-}
-
-function listAt(value: unknown, ...path: string[]): readonly unknown[] {
-  const found = at(value, path);
-  return Array.isArray(found) ? found : [];
 }

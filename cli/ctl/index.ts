@@ -7,8 +7,10 @@ import * as remove from './delete.ts';
 import * as explain from './explain.ts';
 import * as get from './get.ts';
 import * as grpcBootstrap from './grpc-bootstrap.ts';
+import * as proxyConfig from './proxy-config.ts';
 import * as proxyStatus from './proxy-status.ts';
 import * as token from './token.ts';
+import * as xdsTrace from './xds-trace.ts';
 
 export function register(program: Command): void {
   const ctl = program
@@ -19,6 +21,7 @@ export function register(program: Command): void {
       `
 Exit codes: 0 done, 1 refused or failed, 2 wrong command line.`,
     );
-  for (const verb of [apply, get, remove, proxyStatus, configDump, explain, grpcBootstrap, token])
-    verb.register(ctl);
+  const objects = [apply, get, remove, explain, token];
+  const proxies = [proxyStatus, proxyConfig, xdsTrace, configDump, grpcBootstrap];
+  for (const verb of [...objects, ...proxies]) verb.register(ctl);
 }

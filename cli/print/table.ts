@@ -1,18 +1,26 @@
 // A table for terminals: columns padded to their widest cell, two spaces between, nothing behind the last.
 
+/** Colours a cell of a row; `text` is already padded. */
+export type PaintCell = (text: string, cell: string, column: string) => string;
+
 /** Lines of a header and rows; ends with a newline. Control characters are shown as `?`. */
 export function formatTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],
+  paint: PaintCell = (text) => text,
 ): string {
   const lines = [header, ...rows.map((row) => row.map(printable))];
   const widths = header.map((_, column) =>
     Math.max(...lines.map((line) => line[column]?.length ?? 0)),
   );
   return lines
-    .map((line) =>
+    .map((line, row) =>
       line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .map((cell, column) => {
+          const isLast = line.slice(column + 1).every((later) => later === '');
+          const text = isLast ? cell : cell.padEnd(widths[column] ?? 0);
+          return row === 0 ? text : paint(text, cell, header[column] ?? '');
+        })
         .join('  ')
         .trimEnd(),
     )

@@ -2,37 +2,22 @@
 
 import type { Logger } from '../../common/logger.ts';
 import type { Workload } from '../model/kinds/workload.ts';
+import type { ProxyConfig, ProxyConfigDiff } from '../status/proxy-config.ts';
+import type { ProxyStatus } from '../status/proxy-status.ts';
+import type { RunningTrace } from '../status/traces.ts';
 import type { MeshDocuments } from '../store/mesh-documents.ts';
-
-/** How far one node is, per xDS type. */
-export interface ProxyStatus {
-  readonly node: string;
-  readonly service: string;
-  readonly version: string | null;
-  readonly address: string;
-  /** Null while no stream is open. */
-  readonly stream: {
-    readonly protocol: 'delta' | 'sotw';
-    readonly connectedSeconds: number;
-  } | null;
-  readonly types: Readonly<Record<XdsType, TypeStatus>>;
-}
-
-export const xdsTypes = ['CDS', 'EDS', 'SDS', 'LDS', 'RDS'] as const;
-export type XdsType = (typeof xdsTypes)[number];
-
-export interface TypeStatus {
-  /** As in istioctl: SYNCED = everything was acknowledged; STALE = sent, no answer yet; NACKED = refused. */
-  readonly state: 'SYNCED' | 'STALE' | 'NOT SENT' | 'NACKED';
-  /** error_detail of the last NACK that still stands. */
-  readonly error: string | null;
-}
 
 export interface ApiDependencies {
   readonly documents: MeshDocuments;
   readonly joined: () => readonly Workload[];
   readonly info: () => Readonly<Record<string, unknown>>;
   readonly proxyStatus: () => readonly ProxyStatus[];
+  /** What a node is served; `kind` null = all kinds. Null = no such node. */
+  readonly proxyConfig: (nodeId: string, kind: string | null) => ProxyConfig | null;
+  /** What a node lacks of it. Null = no such node. */
+  readonly proxyConfigDiff: (nodeId: string) => ProxyConfigDiff | null;
+  /** Null = too many people trace already. `onLine`: there is something to take. */
+  readonly trace: (nodeId: string, onLine: () => void) => RunningTrace | null;
   /** Store revision that the current snapshots were made from. */
   readonly reconciledRevision: () => number;
   /** JSON of what the node gets; null = no such node, or not ready yet. */

@@ -1,4 +1,4 @@
-// REST: the mesh as it runs - health, facts, nodes and what they were sent, tokens - and the API's description.
+// REST: the mesh as it runs - health, facts, explanations, tokens - and the API's description.
 
 import type { FastifyInstance } from 'fastify';
 import { stringify } from 'yaml';
@@ -26,29 +26,6 @@ export function registerMeshRoutes(server: FastifyInstance, api: ApiDependencies
     revision: api.documents.store.revision,
     fileProblems: api.documents.fileProblems.map(formatProblem),
   }));
-
-  server.get('/v1/proxy-status', () => ({
-    revision: api.documents.store.revision,
-    reconciledRevision: api.reconciledRevision(),
-    items: api.proxyStatus(),
-  }));
-
-  server.get('/v1/config-dump', (request) => {
-    const { node } = request.query as { node?: unknown }; // unknown until looked at
-    if (typeof node !== 'string') {
-      throw new ApiError(400, 'bad-request', 'say which node: ?node=<namespace>/<name>');
-    }
-    const dump = api.configDump(node);
-    if (dump === null) {
-      const known = api.proxyStatus().map((status) => status.node);
-      throw new ApiError(
-        404,
-        'not-found',
-        `no node "${node}"; there are: ${known.join(', ') || 'none'}`,
-      );
-    }
-    return dump;
-  });
 
   server.get('/v1/explain/policy', (request) => {
     const { service, namespace = DEFAULT_NAMESPACE } = request.query as Record<string, unknown>;

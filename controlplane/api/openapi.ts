@@ -147,6 +147,35 @@ export function openApiDocument(): object {
           responses: { 200: answer('Resources by kind.', { type: 'object' }), ...failures },
         },
       },
+      '/v1/proxy-config': {
+        get: {
+          summary: 'What one node is served and has accepted, per resource; secrets as summaries',
+          parameters: [
+            queryParameter('node', '<namespace>/<name>', true),
+            queryParameter('kind', 'cluster, listener, route, endpoint, secret...; default: all'),
+          ],
+          responses: { 200: answer('Resources.', listOf({ type: 'object' })), ...failures },
+        },
+      },
+      '/v1/proxy-config/diff': {
+        get: {
+          summary: 'How what one node has accepted differs from what it is to have',
+          parameters: [queryParameter('node', '<namespace>/<name>', true)],
+          responses: { 200: answer('Changes.', listOf({ type: 'object' })), ...failures },
+        },
+      },
+      '/v1/xds-trace': {
+        get: {
+          summary:
+            'The xDS of one node as it happens, one JSON object per line, until the caller goes',
+          parameters: [queryParameter('node', '<namespace>/<name>', true)],
+          responses: {
+            200: { description: 'Events.', content: { 'application/x-ndjson': {} } },
+            429: answer('Too many traces are running.', ref('Error')),
+            ...failures,
+          },
+        },
+      },
       '/v1/explain/policy': {
         get: {
           summary: 'What happens to calls of a Service, in words and in xDS',

@@ -3,6 +3,7 @@ import { beforeEach, describe, it } from 'node:test';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { parse } from 'yaml';
 import { silentLogger } from '../../common/logger.ts';
+import { until } from '../../test/fakes/ads-harness.ts';
 import { readDocuments } from '../model/documents.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { MeshDocuments } from '../store/mesh-documents.ts';
@@ -20,6 +21,10 @@ const service = {
 describe('the REST API', () => {
   let documents: MeshDocuments;
   let server: FastifyInstance;
+  /** Lines of a trace; null = no more traces. */
+  let lines: string[] | null;
+  let wake: () => void;
+  let stopped: number;
 
   function create(token: string | null): FastifyInstance {
     const api: ApiDependencies = {
@@ -27,6 +32,16 @@ describe('the REST API', () => {
       joined: () => [],
       info: () => ({ trustDomain: 'a.test' }),
       proxyStatus: () => [],
+      proxyConfig: (node, kind) =>
+        node === 'default/a' ? { node: `${node} ${kind}`, isConnected: false, items: [] } : null,
+      proxyConfigDiff: (node) =>
+        node === 'default/a' ? { node, isConnected: false, items: [] } : null,
+      trace: (_node, onLine) => {
+        if (lines === null) return null;
+        wake = onLine;
+        const waiting = lines;
+        return { take: () => waiting.shift() ?? null, stop: () => stopped++ };
+      },
       reconciledRevision: () => documents.store.revision,
       configDump: (node) => (node === 'default/a' ? { cluster: [] } : null),
       explainPolicy: (_namespace, name) => (name === 'orders' ? { about: 'orders.default' } : null),
@@ -39,6 +54,8 @@ describe('the REST API', () => {
   beforeEach(() => {
     documents = new MeshDocuments(new MemoryStore());
     server = create(null);
+    lines = [];
+    stopped = 0;
   });
 
   async function call(options: InjectOptions) {
@@ -171,6 +188,38 @@ describe('the REST API', () => {
     }
     const headers = { authorization: 'Bearer secret', host: 'anything' };
     assert.equal((await call({ url: '/v1/info', headers })).status, 200);
+  });
+
+  it('shows what a node is served, of one kind or all, and refuses other kinds', async () => {
+    const { body } = await call({ url: '/v1/proxy-config?node=default/a&kind=cluster' });
+    assert.equal(body['node'], 'default/a cluster');
+    const all = await call({ url: '/v1/proxy-config?node=default/a' });
+    assert.equal(all.body['node'], 'default/a null');
+    assert.equal((await call({ url: '/v1/proxy-config?node=default/a&kind=x' })).status, 400);
+    for (const path of ['proxy-config', 'proxy-config/diff', 'xds-trace', 'config-dump']) {
+      assert.equal((await call({ url: `/v1/${path}` })).status, 400, path);
+      assert.equal((await call({ url: `/v1/${path}?node=default/b` })).status, 404, path);
+    }
+  });
+
+  it('streams a trace line by line and stops it when the reader goes', async () => {
+    const url = await server.listen({ host: '127.0.0.1', port: 0 });
+    lines = ['{"event":"tracing"}'];
+    const going = new AbortController();
+    const { signal } = going;
+    const response = await fetch(`${url}/v1/xds-trace?node=default/a`, { signal });
+    assert.equal(response.headers.get('content-type'), 'application/x-ndjson');
+    const reader = response.body?.getReader();
+    const read = async () => Buffer.from((await reader?.read())?.value ?? []).toString();
+    assert.equal(await read(), '{"event":"tracing"}\n');
+    lines.push('{"event":"ACK"}');
+    wake();
+    assert.equal(await read(), '{"event":"ACK"}\n');
+    going.abort();
+    await until('the trace ends', () => stopped === 1);
+    lines = null;
+    assert.equal((await call({ url: '/v1/xds-trace?node=default/a' })).status, 429);
+    await server.close();
   });
 
   it('describes exactly the routes that there are', async () => {

@@ -9,6 +9,7 @@ import type { ApiDependencies } from './dependencies.ts';
 import { ApiError } from './errors.ts';
 import { registerMeshRoutes } from './mesh-routes.ts';
 import { registerResourceRoutes } from './resource-routes.ts';
+import { registerXdsRoutes } from './xds-routes.ts';
 
 export interface ApiServerOptions extends ApiDependencies {
   /** Bearer token that every call must carry; null only on loopback. */
@@ -57,6 +58,7 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
   );
   registerResourceRoutes(server, options);
   registerMeshRoutes(server, options);
+  registerXdsRoutes(server, options);
   return server;
 }
 
