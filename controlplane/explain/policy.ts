@@ -39,7 +39,7 @@ export function explainPolicy(
       explainFailingInstances(service, sources),
       explainCeilings(service, sources),
     ],
-    xds: outboundToJson(graph, service),
+    xds: outboundToJson(service),
   };
 }
 

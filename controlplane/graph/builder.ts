@@ -13,6 +13,7 @@ import { httpRoutesByService } from './http-routes.ts';
 import { nodeIdOf, portOf, serviceId, spiffeId } from './ids.ts';
 import { localityOf } from './locality.ts';
 import { TrafficPolicies } from './traffic-policies.ts';
+import { visibleServices } from './visibility.ts';
 
 /** `documents` without workloads that joined; those come in `joined` (same shape, already checked). */
 export function buildGraph(
@@ -36,6 +37,10 @@ export function buildGraph(
   const httpRoutes = httpRoutesByService(objectsOfKind(documents, 'HTTPRoute'), index);
   const grpcRoutes = grpcRoutesByService(objectsOfKind(documents, 'GRPCRoute'), index);
 
+  const routesOf = (id: string) =>
+    // One kind alone counts: see conflictedParents.
+    grpcRoutes.get(id) ?? httpRoutes.get(id) ?? null;
+
   const nodes = services
     .map((service): ServiceNode => {
       const namespace = namespaceOf(service);
@@ -54,9 +59,9 @@ export function buildGraph(
         healthCheck: healthCheckSettings(
           trafficPolicies.ofService(namespace, name)?.spec.healthCheck,
         ),
+        visible: visibleServices(service, routesOf),
         routes:
-          // One kind alone counts: see conflictedParents.
-          (grpcRoutes.get(id) ?? httpRoutes.get(id))?.map((route) => ({
+          routesOf(id)?.map((route) => ({
             ...route,
             policy: trafficPolicies.routeSettings(service, route.rule),
           })) ?? null,

@@ -29,6 +29,8 @@ export interface ServiceNode {
   readonly spiffeId: string;
   readonly port: number;
   readonly protocol: ServiceProtocol;
+  /** Ids of the Services that its sidecars are told of, its own among them and those that routes lead on to; null = all. */
+  readonly visible: VisibleServices | null;
   /** Declared versions, in the order of the document. */
   readonly versions: readonly string[];
   readonly policy: TrafficPolicySettings;
@@ -40,6 +42,13 @@ export interface ServiceNode {
   readonly allow: readonly AllowRule[] | null;
   /** Sorted by node id. */
   readonly endpoints: readonly EndpointNode[];
+}
+
+export interface VisibleServices {
+  /** That it may name: itself and what it depends on. */
+  readonly callable: ReadonlySet<string>;
+  /** Those, and all that their routes lead to. */
+  readonly reachable: ReadonlySet<string>;
 }
 
 export interface EndpointNode {

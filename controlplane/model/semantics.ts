@@ -111,6 +111,7 @@ function checkService(service: Service, services: ServiceIndex, report: Report):
   if (port?.protocol !== undefined && port.appProtocol !== undefined) {
     report(['spec', 'ports', 0, 'appProtocol'], 'does not go with protocol: say it once');
   }
+  checkDependencies(service, services, report);
   const seen = new Set<string>();
   for (const [i, version] of (service.spec.versions ?? []).entries()) {
     if (seen.has(version.name))
@@ -127,6 +128,17 @@ function checkService(service: Service, services: ServiceIndex, report: Report):
         `ServiceVersion "${name}-${version.name}" would also mean version "${other.version}" of Service "${other.service.metadata.name}"; rename one`,
       );
     }
+  }
+}
+
+function checkDependencies(service: Service, services: ServiceIndex, report: Report): void {
+  const seen = new Set<string>();
+  for (const [i, dependency] of (service.spec.dependsOn ?? []).entries()) {
+    const { name, namespace = namespaceOf(service) } = dependency;
+    const path = ['spec', 'dependsOn', i, 'name'];
+    findService(services, namespace, name, (message) => report(path, message));
+    if (seen.has(`${namespace}/${name}`)) report(path, `Service "${name}" is listed twice`);
+    seen.add(`${namespace}/${name}`);
   }
 }
 

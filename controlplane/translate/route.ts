@@ -11,7 +11,6 @@ import type {
 import type {
   BackendNode,
   ForwardNode,
-  MeshGraph,
   RedirectNode,
   RouteNode,
   ServiceNode,
@@ -27,11 +26,14 @@ import { retryVariants } from './retry.ts';
 import { translateMatch, translatePathRewrite } from './route-match.ts';
 import { duration, wrapped } from './well-known.ts';
 
-/** What callers in `namespace` get: short host names mean services of their own namespace. */
-export function translateRoutes(graph: MeshGraph, namespace: string): RouteConfigurationProto {
+/** What callers in `namespace` that may call `services` get: short host names mean services of their own namespace. */
+export function translateRoutes(
+  services: readonly ServiceNode[],
+  namespace: string,
+): RouteConfigurationProto {
   return {
     name: OUTBOUND_ROUTES,
-    virtual_hosts: graph.services.map((service) => virtualHost(service, namespace)),
+    virtual_hosts: services.map((service) => virtualHost(service, namespace)),
     // CDS and RDS are separate resources; order is the server's business (make before break).
     validate_clusters: wrapped(false),
   };

@@ -2,7 +2,7 @@
 
 import { messageToJson } from '../../proto/json.ts';
 import type { JsonValue } from '../../proto/plain.ts';
-import type { MeshGraph, ServiceNode } from '../graph/graph.ts';
+import type { ServiceNode } from '../graph/graph.ts';
 import { translateOutboundClusters } from './cluster.ts';
 import { translateRoutes } from './route.ts';
 import type { NodeResources } from './translate.ts';
@@ -39,10 +39,8 @@ export interface OutboundJson {
 }
 
 /** As callers of the Service's own namespace get it. */
-export function outboundToJson(graph: MeshGraph, service: ServiceNode): OutboundJson {
-  const routes = translateRoutes(graph, service.namespace).virtual_hosts ?? [];
-  const own = routes.find(({ name }) => name === service.id);
-  if (own === undefined) throw new Error(`no virtual host of ${service.id}`);
+export function outboundToJson(service: ServiceNode): OutboundJson {
+  const [own = {}] = translateRoutes([service], service.namespace).virtual_hosts ?? [];
   return {
     cluster: translateOutboundClusters(service).map((cluster) =>
       messageToJson(typeNames.cluster, cluster, { redact: true }),

@@ -8,8 +8,8 @@ import type {
   RouteConfigurationProto,
   SecretProto,
 } from '../../proto/gen/types.ts';
-import type { MeshGraph, ProxyNode } from '../graph/graph.ts';
-import { type LocalityNode, localityKey } from '../graph/locality.ts';
+import type { MeshGraph, ProxyNode, ServiceNode } from '../graph/graph.ts';
+import { localityKey } from '../graph/locality.ts';
 import { translateInboundCluster, translateOutboundClusters } from './cluster.ts';
 import { translateEndpoints } from './endpoint.ts';
 import { translateInboundListener, translateOutboundListener } from './listener.ts';
@@ -25,56 +25,90 @@ export interface NodeResources {
   readonly secret: ReadonlyMap<string, SecretProto>;
 }
 
+type Messages<T> = ReadonlyMap<string, T>;
+
 export class Translator {
   readonly #graph: MeshGraph;
-  readonly #clusters: ReadonlyMap<string, ClusterProto>;
-  /** By the caller's locality. */
-  readonly #endpoints = new Map<string, ReadonlyMap<string, ClusterLoadAssignmentProto>>();
-  readonly #routesByNamespace = new Map<string, ReadonlyMap<string, RouteConfigurationProto>>();
+  readonly #serviceById: ReadonlyMap<string, ServiceNode>;
+  /** Of each service. */
+  readonly #clusters: ReadonlyMap<ServiceNode, readonly ClusterProto[]>;
+  // What several proxies have in common, by what makes it differ.
+  readonly #clusterSets = new Map<string, Messages<ClusterProto>>();
+  readonly #endpointSets = new Map<string, Messages<ClusterLoadAssignmentProto>>();
+  readonly #listenerSets = new Map<string, Messages<ListenerProto>>();
+  readonly #routeSets = new Map<string, Messages<RouteConfigurationProto>>();
+  /** Of each service, as callers of one locality see it. */
+  readonly #assignments = new Map<string, readonly ClusterLoadAssignmentProto[]>();
 
   constructor(graph: MeshGraph) {
     this.#graph = graph;
-    this.#clusters = byName(
-      graph.services.flatMap(translateOutboundClusters),
-      (cluster) => cluster.name,
+    this.#serviceById = new Map(graph.services.map((service) => [service.id, service]));
+    this.#clusters = new Map(
+      graph.services.map((service) => [service, translateOutboundClusters(service)]),
     );
   }
 
   resourcesOf(proxy: ProxyNode, certificate: NodeCertificate): NodeResources {
-    const { settings } = this.#graph;
-    const inboundCluster = translateInboundCluster(proxy);
-    const listeners = [
-      translateInboundListener(proxy, settings),
-      translateOutboundListener(proxy, settings),
-    ];
+    const { service, appPort, inboundPort, outboundPort } = proxy;
+    const ports = `${service.id} ${appPort} ${inboundPort} ${outboundPort}`;
+    const sees = service.visible === null ? '' : service.id;
+    const locality = localityKey(proxy.locality);
     return {
-      cluster: new Map([...this.#clusters, [inboundCluster.name ?? '', inboundCluster]]),
-      endpoint: this.#endpointsFor(proxy.locality),
-      listener: byName(listeners, (listener) => listener.name),
-      route: this.#routesOf(proxy.service.namespace),
+      cluster: shared(this.#clusterSets, ports, () => this.#clustersFor(proxy)),
+      endpoint: shared(this.#endpointSets, `${sees} ${locality}`, () => this.#endpointsFor(proxy)),
+      listener: shared(this.#listenerSets, ports, () => this.#listenersFor(proxy)),
+      route: shared(this.#routeSets, `${service.namespace} ${sees}`, () => this.#routesFor(proxy)),
       secret: translateSecrets(certificate),
     };
   }
 
-  #endpointsFor(caller: LocalityNode): ReadonlyMap<string, ClusterLoadAssignmentProto> {
-    const key = localityKey(caller);
-    let endpoints = this.#endpoints.get(key);
-    if (endpoints === undefined) {
-      const all = this.#graph.services.flatMap((service) => translateEndpoints(service, caller));
-      endpoints = byName(all, (of) => of.cluster_name);
-      this.#endpoints.set(key, endpoints);
-    }
-    return endpoints;
+  #clustersFor(proxy: ProxyNode): Messages<ClusterProto> {
+    const outbound = this.#reachable(proxy).flatMap((service) => this.#clusters.get(service) ?? []);
+    return byName([...outbound, translateInboundCluster(proxy)], ({ name }) => name);
   }
 
-  #routesOf(namespace: string): ReadonlyMap<string, RouteConfigurationProto> {
-    let routes = this.#routesByNamespace.get(namespace);
-    if (routes === undefined) {
-      routes = byName([translateRoutes(this.#graph, namespace)], (config) => config.name);
-      this.#routesByNamespace.set(namespace, routes);
-    }
-    return routes;
+  #endpointsFor(proxy: ProxyNode): Messages<ClusterLoadAssignmentProto> {
+    const { locality } = proxy;
+    const key = localityKey(locality);
+    const all = this.#reachable(proxy).flatMap((service) =>
+      shared(this.#assignments, `${service.id} ${key}`, () =>
+        translateEndpoints(service, locality),
+      ),
+    );
+    return byName(all, (of) => of.cluster_name);
   }
+
+  #listenersFor(proxy: ProxyNode): Messages<ListenerProto> {
+    const { settings } = this.#graph;
+    const listeners = [
+      translateInboundListener(proxy, settings),
+      translateOutboundListener(proxy, settings),
+    ];
+    return byName(listeners, ({ name }) => name);
+  }
+
+  #routesFor({ service: { namespace, visible } }: ProxyNode): Messages<RouteConfigurationProto> {
+    const services = visible === null ? this.#graph.services : this.#servicesOf(visible.callable);
+    return byName([translateRoutes(services, namespace)], ({ name }) => name);
+  }
+
+  #reachable({ service: { visible } }: ProxyNode): readonly ServiceNode[] {
+    return visible === null ? this.#graph.services : this.#servicesOf(visible.reachable);
+  }
+
+  #servicesOf(ids: ReadonlySet<string>): ServiceNode[] {
+    return [...ids].flatMap((id) => this.#serviceById.get(id) ?? []);
+  }
+}
+
+/** Made once for each key. */
+function shared<T>(made: Map<string, T>, key: string, make: () => T): T {
+  let value = made.get(key);
+  if (value === undefined) {
+    value = make();
+    made.set(key, value);
+  }
+  return value;
 }
 
 /** By their names; throws when one is missing or twice. */

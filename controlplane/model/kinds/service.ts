@@ -22,6 +22,12 @@ export const Service = kindSchema(
     ),
     /** Each is also a ServiceVersion `<service>-<version>` that a route can name. */
     versions: Type.Optional(Type.Array(closedObject({ name: DnsLabel }), { maxItems: 64 })),
+    /** What its sidecars may call and are told of; absent = every Service of the mesh. */
+    dependsOn: Type.Optional(
+      Type.Array(closedObject({ name: DnsLabel, namespace: Type.Optional(DnsLabel) }), {
+        maxItems: 1000,
+      }),
+    ),
   }),
 );
 export type Service = Static<typeof Service>;
