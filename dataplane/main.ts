@@ -16,6 +16,7 @@ import { loadBootstrap } from './config/load-bootstrap.ts';
 import { FactoryRegistry } from './config/registry.ts';
 import type { ConfigInputs } from './config/resource-compiler.ts';
 import type { JoinClient, JoinedMesh } from './join/join-client.ts';
+import { Runtime } from './runtime/runtime.ts';
 import { containFaults } from './server/contain-faults.ts';
 import { builtInExtensions } from './server/extensions.ts';
 import { Server } from './server/server.ts';
@@ -65,7 +66,7 @@ function defaultConcurrency(): number {
   return cores <= 2 ? 1 : Math.min(cores, MAX_DEFAULT_CONCURRENCY);
 }
 
-const inputs: ConfigInputs = {
+const inputs: ConfigInputs & { readonly runtime: Runtime } = {
   registry: new FactoryRegistry(builtInExtensions),
   readFile: (path): Result<Buffer, string> => {
     try {
@@ -76,6 +77,7 @@ const inputs: ConfigInputs = {
   },
   environment: (name) => process.env[name],
   sharedMemory: new SharedMemory(),
+  runtime: new Runtime(),
 };
 
 /** Runs a sidecar until it is told to end; the exit code. */

@@ -4,6 +4,7 @@ import type { Random } from '../../common/clock.ts';
 import type { LogContext } from '../api/access-log.ts';
 import type { AccessLogFilterData, ComparisonData } from '../api/config/access-log.ts';
 import { HeaderMatcher } from '../matcher/header-matcher.ts';
+import { RuntimeFraction, RuntimeValue } from '../matcher/runtime-value.ts';
 import { anyGrpcStatus, grpcStatusNumber } from './grpc-status.ts';
 import { flagBits } from './response-flags.ts';
 
@@ -25,10 +26,10 @@ export function compileLogFilter(data: AccessLogFilterData, random: Random): Log
     case 'not_health_check':
       return ({ streamInfo }) => !streamInfo.isHealthCheck;
     case 'runtime': {
-      const { numerator, denominator } = data.fraction;
+      const fraction = new RuntimeFraction(data.fraction);
       return (context) => {
-        const drawn = (data.independent ? -1 : requestIdRandom(context)) % denominator;
-        return (drawn < 0 ? Math.floor(random() * denominator) : drawn) < numerator;
+        const drawn = data.independent ? -1 : requestIdRandom(context);
+        return drawn < 0 ? fraction.draw(random()) : fraction.holds(drawn);
       };
     }
     case 'and': {
@@ -56,16 +57,17 @@ export function compileLogFilter(data: AccessLogFilterData, random: Random): Log
   }
 }
 
-function comparison({ op, value }: ComparisonData): (actual: number) => boolean {
+function comparison({ op, value: data }: ComparisonData): (actual: number) => boolean {
+  const value = new RuntimeValue(data);
   switch (op) {
     case 'EQ':
-      return (actual) => actual === value;
+      return (actual) => actual === value.number();
     case 'NE':
-      return (actual) => actual !== value;
+      return (actual) => actual !== value.number();
     case 'GE':
-      return (actual) => actual >= value;
+      return (actual) => actual >= value.number();
     case 'LE':
-      return (actual) => actual <= value;
+      return (actual) => actual <= value.number();
   }
 }
 

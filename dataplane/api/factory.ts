@@ -21,6 +21,7 @@ import type { ListenerFilterConfig } from './listener-filter.ts';
 import type { NetworkFilterConfig } from './network-filter.ts';
 import type { ResourceReference } from './resource-compiler.ts';
 import type { RouteTable } from './route.ts';
+import type { RuntimeBindings } from './runtime.ts';
 import type { StatsStore } from './stats.ts';
 
 /** A shared, buffered destination of lines; implemented by access-log/sink. */
@@ -121,8 +122,8 @@ export interface CompileContext {
    * them as the same memory (common/shared-memory.ts). `key`: shared by all configs that name it.
    */
   sharedMemory(bytes: number, key?: string): SharedArrayBuffer;
-  /** Value of a runtime key in the static layers, undefined when no layer has it. */
-  runtimeValue(key: string): unknown;
+  /** Binds what config says to the keys of Envoy's runtime that it names. */
+  readonly runtime: RuntimeBindings;
   /** DataSource.filename; the error is fit for the user (`no such file`). */
   readFile(path: string): Result<Buffer, string>;
   /** DataSource.environment_variable. */

@@ -23,6 +23,8 @@ export interface HeaderMatcherData {
 export interface FractionData {
   readonly numerator: number;
   readonly denominator: number;
+  /** What runtime makes of it: one Float64, see matcher/runtime-value.ts. Absent = it stays as it is. */
+  readonly live?: SharedArrayBuffer;
 }
 
 /** core.v3.HeaderValueOption. `value` is an access-log format string. */

@@ -17,7 +17,7 @@ import type { ExtensionData, PlainData } from '../api/factory.ts';
 import { type Compilation, mapItems, namedAny } from './compilation.ts';
 import { readText } from './data-source.ts';
 import { checkFormat, defaultAccessLogFormat } from './format.ts';
-import { compileHeaderMatcher, runtimeNumber, runtimeOverride } from './matchers.ts';
+import { compileHeaderMatcher, runtimeNumber } from './matchers.ts';
 
 /** `access_log` of a connection manager, listener, tcp_proxy or admin. */
 export function compileAccessLogs(
@@ -86,11 +86,8 @@ export function compileAccessLogFilter(
   }
   if (filter.runtime_filter !== undefined) {
     const { runtime_key: key, percent_sampled: percent } = filter.runtime_filter;
-    const override = runtimeOverride(key, compilation);
-    const fraction =
-      typeof override === 'number'
-        ? { numerator: Math.max(0, Math.min(100, override)), denominator: 100 }
-        : fractionOf(percent ?? {});
+    const otherwise = fractionOf(percent ?? {});
+    const fraction = compilation.context.runtime.fraction(key ?? '', otherwise);
     const independent = filter.runtime_filter.use_independent_randomness ?? false;
     return { kind: 'runtime', fraction, independent };
   }
@@ -98,7 +95,7 @@ export function compileAccessLogFilter(
 }
 
 function compileComparison(proto: ComparisonFilterProto, compilation: Compilation): ComparisonData {
-  return { op: proto.op ?? 'EQ', value: runtimeNumber(proto.value ?? {}, compilation) };
+  return { op: proto.op ?? 'EQ', value: runtimeNumber('integer', proto.value ?? {}, compilation) };
 }
 
 /** `log_format` of a logger; absent = Envoy's default format. */

@@ -14,7 +14,6 @@ import type {
   RuntimeFractionalPercentProto,
   StringMatcherProto,
 } from '../../proto/gen/types.ts';
-import { isRecord } from '../../proto/plain.ts';
 import { fractionOf, wrapperOr } from '../../proto/well-known.ts';
 import type { QueryParameterMatcherData } from '../api/config/route.ts';
 import type {
@@ -23,6 +22,7 @@ import type {
   RegexRewriteData,
   StringMatcherData,
 } from '../api/matcher-data.ts';
+import type { RuntimeFlag, RuntimeNumber } from '../api/runtime.ts';
 import type { Compilation } from './compilation.ts';
 
 const matchesNothing: StringMatcherData = { kind: 'exact', value: '', ignoreCase: false };
@@ -190,47 +190,33 @@ export function headerName(
   return text.toLowerCase();
 }
 
-/** Resolved now: our runtime layers do not change while the process runs. */
+/** core.v3.RuntimeFractionalPercent. */
 export function compileRuntimeFraction(
   fraction: RuntimeFractionalPercentProto,
   compilation: Compilation,
 ): FractionData {
-  const override = runtimeOverride(fraction.runtime_key, compilation);
-  if (typeof override === 'number') {
-    return { numerator: Math.max(0, Math.min(100, Math.trunc(override))), denominator: 100 };
-  }
-  // A Struct value in a static layer may be a whole FractionalPercent.
-  if (isRecord(override) && typeof override['numerator'] === 'number') {
-    const denominator = override['denominator'];
-    const known = denominator === 'TEN_THOUSAND' || denominator === 'MILLION';
-    return fractionOf({
-      numerator: override['numerator'],
-      denominator: known ? denominator : 'HUNDRED',
-    });
-  }
-  return fractionOf(fraction.default_value ?? {});
-}
-
-/** The value that a runtime key has in a static layer, undefined when none. */
-export function runtimeOverride(key: string | undefined, compilation: Compilation): unknown {
-  return key === undefined ? undefined : compilation.context.runtimeValue(key);
+  const otherwise = fractionOf(fraction.default_value ?? {});
+  const key = fraction.runtime_key ?? '';
+  return key === '' ? otherwise : compilation.context.runtime.fraction(key, otherwise);
 }
 
 /** core.v3.RuntimeFeatureFlag; absent = on, as everywhere in Envoy. */
 export function runtimeFlag(
   flag: RuntimeFeatureFlagProto | undefined,
   compilation: Compilation,
-): boolean {
-  const override = runtimeOverride(flag?.runtime_key, compilation);
-  if (typeof override === 'boolean') return override;
-  return wrapperOr(flag?.default_value, true);
+): RuntimeFlag {
+  const otherwise = wrapperOr(flag?.default_value, true);
+  const key = flag?.runtime_key ?? '';
+  return key === '' ? otherwise : compilation.context.runtime.flag(key, otherwise);
 }
 
-/** core.v3.RuntimeUInt32, RuntimeDouble and the like. */
+/** core.v3.RuntimeUInt32 ('integer') and RuntimeDouble ('double'). */
 export function runtimeNumber(
+  kind: 'integer' | 'double',
   value: { readonly default_value?: number | undefined; readonly runtime_key?: string | undefined },
   compilation: Compilation,
-): number {
-  const override = runtimeOverride(value.runtime_key, compilation);
-  return typeof override === 'number' ? override : (value.default_value ?? 0);
+): RuntimeNumber {
+  const otherwise = value.default_value ?? 0;
+  const key = value.runtime_key ?? '';
+  return key === '' ? otherwise : compilation.context.runtime[kind](key, otherwise);
 }

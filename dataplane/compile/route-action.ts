@@ -22,7 +22,7 @@ import { compileHashPolicies } from './hash-policy.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
 import { compileHedge } from './hedge.ts';
 import { compileInternalRedirect } from './internal-redirect.ts';
-import { compileRegexRewrite, headerName, runtimeOverride } from './matchers.ts';
+import { compileRegexRewrite, headerName } from './matchers.ts';
 import { compileMetadataMatch } from './metadata-match.ts';
 import { compilePerFilterConfig } from './per-filter-config.ts';
 import { compileProxyProtocol } from './proxy-tlvs.ts';
@@ -243,11 +243,14 @@ function compileWeight(
   const { compilation } = scope;
   const name = cluster.name ?? '';
   checkCluster(name, `${path}.name`, scope);
-  const key = runtimeKeyPrefix === undefined ? undefined : `${runtimeKeyPrefix}.${name}`;
-  const override = runtimeOverride(key, compilation);
+  const weight = wrapperOr(cluster.weight, 0);
   return {
     name,
-    weight: typeof override === 'number' ? override : wrapperOr(cluster.weight, 0),
+    weight,
+    liveWeight:
+      (runtimeKeyPrefix ?? '') === ''
+        ? null
+        : compilation.context.runtime.integer(`${runtimeKeyPrefix}.${name}`, weight),
     requestHeaders: compileHeaderMutations('request', cluster, path, compilation),
     responseHeaders: compileHeaderMutations('response', cluster, path, compilation),
     hostRewriteLiteral: cluster.host_rewrite_literal ?? null,

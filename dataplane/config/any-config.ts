@@ -18,6 +18,7 @@ import type {
   RouteExtensionData,
 } from '../api/factory.ts';
 import type { ResourceReference } from '../api/resource-compiler.ts';
+import type { RuntimeBindings } from '../api/runtime.ts';
 import type { References } from './references.ts';
 import type { AnyFactory, FactoryRegistry } from './registry.ts';
 
@@ -29,8 +30,7 @@ export interface ConfigEnvironment {
   readonly sharedMemory: SharedMemory;
   /** Secrets of static_resources by name. */
   readonly staticSecrets: ReadonlyMap<string, SecretData>;
-  /** Flattened static runtime layers. */
-  readonly runtime: ReadonlyMap<string, unknown>;
+  readonly runtime: RuntimeBindings;
 }
 
 /** What one resource, or all static resources together, have of their own. */
@@ -135,8 +135,8 @@ export class ConfigContext implements CompileContext {
     return this.#run.environment.sharedMemory.allocate(bytes, key ?? null);
   }
 
-  runtimeValue(key: string): unknown {
-    return this.#run.environment.runtime.get(key);
+  get runtime(): RuntimeBindings {
+    return this.#run.environment.runtime;
   }
 
   readFile(path: string): Result<Buffer, string> {

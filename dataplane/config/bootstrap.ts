@@ -57,17 +57,19 @@ export function compileBootstrap(
   overrides: BootstrapOverrides,
 ): CompiledBootstrap {
   const warnings: FieldError[] = [];
-  const first = new StaticRun(bootstrap, inputs, new Map(), new Map(), warnings);
-  const runtime = compileRuntime(bootstrap.layered_runtime, first.compilation);
+  const first = new StaticRun(bootstrap, inputs, new Map(), warnings);
+  const node = compileNode(bootstrap, overrides, first.compilation);
+  const runtimeLayers = compileRuntime(bootstrap.layered_runtime, node.cluster, first.compilation);
+  inputs.runtime.configure(runtimeLayers);
   const secrets = compileSecrets(bootstrap, first.compilation);
   // From here on runtime keys and static secrets can be resolved.
-  const run = new StaticRun(bootstrap, inputs, runtime, secrets, warnings);
+  const run = new StaticRun(bootstrap, inputs, secrets, warnings);
   const { compilation } = run;
   const clusterDefaults = compileClusterDefaults(bootstrap, compilation);
   const listeners = compileListeners(bootstrap, compilation);
   const { clusters, grpcClusters } = compileClusters(bootstrap, clusterDefaults, run);
   const config: BootstrapConfig = {
-    node: compileNode(bootstrap, overrides, compilation),
+    node,
     admin: bootstrap.admin === undefined ? null : compileAdmin(bootstrap.admin, compilation),
     clusters,
     listeners,
@@ -79,7 +81,7 @@ export function compileBootstrap(
       compilation,
     ),
     references: run.references.list,
-    runtime: Object.fromEntries(runtime),
+    runtimeLayers,
     maxDownstreamConnections: compileMaxDownstreamConnections(
       bootstrap.overload_manager,
       compilation,
@@ -104,13 +106,12 @@ class StaticRun {
   constructor(
     bootstrap: BootstrapProto,
     inputs: ConfigInputs,
-    runtime: ReadonlyMap<string, unknown>,
     staticSecrets: ReadonlyMap<string, SecretData>,
     warnings: FieldError[],
   ) {
     const names = (bootstrap.static_resources?.clusters ?? []).map(({ name }) => name ?? '');
     const run: ConfigRun = {
-      environment: { ...inputs, runtime, staticSecrets },
+      environment: { ...inputs, staticSecrets },
       source: 'static',
       hasAds: bootstrap.dynamic_resources?.ads_config !== undefined,
       parentSource: null,

@@ -44,12 +44,11 @@ export function compileLeastRequest(
   compilation: Compilation,
 ): LeastRequestData {
   const bias = config.active_request_bias;
-  const activeRequestBias = bias === undefined ? 1 : runtimeNumber(bias, compilation);
+  const activeRequestBias = bias === undefined ? 1 : runtimeNumber('double', bias, compilation);
   return {
     kind: 'LEAST_REQUEST',
     choiceCount: wrapperOr(config.choice_count, DEFAULT_CHOICE_COUNT),
-    // Envoy: what is negative or no number is taken as 1.0.
-    activeRequestBias: activeRequestBias >= 0 ? activeRequestBias : 1,
+    activeRequestBias,
     selection: ('selection_method' in config ? config.selection_method : undefined) ?? 'N_CHOICES',
     locality,
     slowStart: compileSlowStart(config.slow_start_config, compilation),
@@ -105,11 +104,10 @@ export function compileSlowStart(
   const windowMs = durationMsOr(config?.slow_start_window, 0);
   if (config === undefined || windowMs <= 0) return null;
   const { aggression: given, min_weight_percent: percent } = config;
-  const aggression = given === undefined ? 1 : runtimeNumber(given, compilation);
+  const aggression = given === undefined ? 1 : runtimeNumber('double', given, compilation);
   return {
     windowMs,
-    // Envoy: what is not positive or no number is taken as 1.0.
-    aggression: aggression > 0 ? aggression : 1,
+    aggression,
     minWeightPercent: percent === undefined ? DEFAULT_MIN_WEIGHT_PERCENT : (percent.value ?? 0),
   };
 }

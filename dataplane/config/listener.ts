@@ -21,6 +21,7 @@ import { checkTerminal } from '../compile/chain.ts';
 import { type Compilation, mapItems, namedAny } from '../compile/compilation.ts';
 import { checkOverlap, compileFilterChainMatch, needsTlsInspector } from './filter-chain-match.ts';
 import { compileListenAddresses } from './listen-address.ts';
+import { limitOf } from './overload.ts';
 
 const DEFAULT_LISTENER_FILTERS_TIMEOUT_MS = 15_000;
 const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
@@ -50,7 +51,10 @@ export function compileListener(
     bindToPort: wrapperOr(listener.bind_to_port, true),
     enableReusePort: wrapperOr(listener.enable_reuse_port, true),
     useOriginalDst: wrapperOr(listener.use_original_dst, false),
-    connectionLimit: compileConnectionLimit(listener.name ?? addressName, path, compilation),
+    connectionLimit: limitOf(
+      `envoy.resource_limits.listener.${listener.name ?? addressName}.connection_limit`,
+      compilation,
+    ),
     ignoreGlobalConnLimit: listener.ignore_global_conn_limit ?? false,
     statPrefix: (listener.stat_prefix ?? addressName).replaceAll(':', '_'),
     trafficDirection: listener.traffic_direction ?? 'UNSPECIFIED',
@@ -225,17 +229,4 @@ function checkOriginalDst(listener: ListenerProto, path: string, compilation: Co
       compilation.fail(joinPath(path, `listener_filters[${i}]`), hint);
     }
   }
-}
-
-function compileConnectionLimit(
-  name: string,
-  path: string,
-  compilation: Compilation,
-): number | null {
-  const key = `envoy.resource_limits.listener.${name}.connection_limit`;
-  const value = compilation.context.runtimeValue(key);
-  if (value === undefined) return null;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
-  compilation.fail(joinPath(path, 'name'), `runtime key ${key} must be an unsigned integer`);
-  return null;
 }

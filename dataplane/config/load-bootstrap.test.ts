@@ -246,13 +246,46 @@ layered_runtime:
   layers:
   - {name: a, static_layer: {my: {share: 10}}}
   - {name: b, static_layer: {my.share: 30}}
-  - {name: c, admin_layer: {}}
 static_resources:
   clusters:${cluster('a', 'lb_policy: LEAST_REQUEST\n    least_request_lb_config: {active_request_bias: {default_value: 2, runtime_key: my.share}}')}
 `);
     const expected = leastRequestOf({ activeRequestBias: 30 });
     assert.deepEqual(config.clusters[0]?.loadBalancing, expected);
-    assert.equal(config.runtime['my.share'], 30);
+  });
+
+  it('reads all kinds of layers', () => {
+    const { runtimeLayers } = loaded(`
+node: {id: a, cluster: c}
+layered_runtime:
+  layers:
+  - {name: d, disk_layer: {symlink_root: /srv/current, subdirectory: envoy}}
+  - {name: o, disk_layer: {symlink_root: /srv/current, append_service_cluster: true}}
+  - {name: a, admin_layer: {}}
+`);
+    assert.deepEqual(runtimeLayers, [
+      { kind: 'disk', name: 'd', symlinkRoot: '/srv/current', path: '/srv/current/envoy' },
+      { kind: 'disk', name: 'o', symlinkRoot: '/srv/current', path: '/srv/current//c' },
+      { kind: 'admin', name: 'a' },
+    ]);
+  });
+
+  it('refuses what is no value, names twice and a second admin layer', () => {
+    const errors = bootstrapErrors(`
+layered_runtime:
+  layers:
+  - {name: a, static_layer: {my: {list: [1]}, nothing: null}}
+  - {name: a, admin_layer: {}}
+  - {name: b, admin_layer: {}}
+`);
+    assert.deepEqual(
+      errors.map((line) => line.replace(/^\S+ /, '')),
+      [
+        'layered_runtime.layers[0].static_layer["my"]["list"]: Invalid runtime entry value for my.list',
+        'layered_runtime.layers[0].static_layer["nothing"]: Invalid runtime entry value for nothing',
+        'layered_runtime.layers[1].name: Duplicate layer name: a',
+        'layered_runtime.layers[2].admin_layer: Too many admin layers specified in LayeredRuntime, at most one may be specified',
+      ],
+    );
   });
 });
 

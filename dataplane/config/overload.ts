@@ -1,16 +1,16 @@
-// overload_manager as far as it limits connections: the resource monitor of all downstream connections, or the
-// older runtime key for the same.
+// What limits connections: the resource monitor of all downstream connections in overload_manager, and limits that
+// only runtime keys say.
 
 import type {
   DownstreamConnectionsConfigProto,
   OverloadManagerProto,
 } from '../../proto/gen/types.ts';
+import type { RuntimeNumber } from '../api/runtime.ts';
 import type { Compilation } from '../compile/compilation.ts';
 import { mapItems } from '../compile/compilation.ts';
 
 const CONNECTIONS_TYPE =
   'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig';
-const RUNTIME_KEY = 'overload.global_downstream_max_connections';
 
 /** Null = no limit. */
 export function compileMaxDownstreamConnections(
@@ -33,13 +33,11 @@ export function compileMaxDownstreamConnections(
       compilation.fail(`${at}.typed_config.max_active_downstream_connections`, 'must be > 0');
     }
   });
-  return limit ?? runtimeLimit(compilation);
+  return limit;
 }
 
-function runtimeLimit(compilation: Compilation): number | null {
-  const value = compilation.context.runtimeValue(RUNTIME_KEY);
-  if (value === undefined) return null;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
-  compilation.fail('layered_runtime', `${RUNTIME_KEY} must be an unsigned integer`);
-  return null;
+/** What a runtime key limits that has no field of its own. Null = there is no limit, nor can there be one. */
+export function limitOf(key: string, compilation: Compilation): RuntimeNumber | null {
+  const limit = compilation.context.runtime.integer(key, Number.POSITIVE_INFINITY);
+  return limit === Number.POSITIVE_INFINITY ? null : limit;
 }

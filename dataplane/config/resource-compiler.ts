@@ -26,6 +26,7 @@ import { Compilation } from '../compile/compilation.ts';
 import { compileRouteConfiguration } from '../compile/route.ts';
 import { ConfigContext, type ConfigEnvironment } from './any-config.ts';
 import { compileCluster } from './cluster.ts';
+import type { RuntimeLayers } from '../api/runtime.ts';
 import { distinctErrors } from './distinct-errors.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { deepFreeze } from './freeze.ts';
@@ -48,11 +49,12 @@ export interface ConfigInputs {
 export function createResourceCompiler(
   bootstrap: BootstrapConfig,
   inputs: ConfigInputs,
+  /** One per process; a bootstrap that is loaded gives it its layers. */
+  readonly runtime: RuntimeLayers;
 ): ResourceCompiler {
   const environment: ConfigEnvironment = {
     ...inputs,
     staticSecrets: new Map(bootstrap.secrets.map((secret) => [secret.name, secret])),
-    runtime: new Map(Object.entries(bootstrap.runtime)),
   };
   const hasAds = bootstrap.dynamicResources.ads !== null;
   return new ConfigResourceCompiler(environment, bootstrap.clusterDefaults, hasAds);

@@ -1,44 +1,80 @@
-// layered_runtime: static layers become one flat map. Our layers never change while the process runs, so
-// runtime keys are resolved when config is compiled and no request ever looks one up.
+// layered_runtime of the bootstrap and RTDS resources as layers of dataplane/runtime.
 
-import type { LayeredRuntimeProto } from '../../proto/gen/types.ts';
-import { isRecord } from '../../proto/plain.ts';
-import { type Compilation, mapEntryPath } from '../compile/compilation.ts';
+import type {
+  LayeredRuntimeProto,
+  RuntimeLayerProto,
+  RuntimeProto,
+} from '../../proto/gen/types.ts';
+import type { RuntimeEntry, RuntimeLayerConfig, RuntimeValues } from '../api/runtime.ts';
+import { type Compilation, mapEntryPath, mapItems } from '../compile/compilation.ts';
+import { visitLayer } from '../runtime/entry.ts';
+import { isUnsupportedKey, unsupportedKeyText } from '../runtime/known-keys.ts';
 
-/** Keys below these steer Envoy's own behaviour, not what a config names; we have none of them yet. */
-const envoyKeys =
-  /^(envoy|re2|overload|upstream|outlier_detection|circuit_breakers|http|http1|http2|http_connection_manager|health_check|router|routing|ratelimit|ext_authz|fault|ssl|tcp|tls|tracing|server|listener|conn_pool|config|dns|cluster|zone_aware|admin)\./;
-
-/** Those that we know nevertheless. */
-const knownKeys =
-  /^(envoy\.resource_limits\.listener\..+\.connection_limit|overload\.global_downstream_max_connections|overload\.premature_reset_total_stream_count|overload\.premature_reset_min_stream_lifetime_seconds|http\.max_requests_per_io_cycle)$/;
-
-/** Later layers win. Nested objects are flattened with '.'; a whole FractionalPercent also stays whole. */
+/** `serviceCluster`: what append_service_cluster appends. */
 export function compileRuntime(
   runtime: LayeredRuntimeProto | undefined,
+  serviceCluster: string,
   compilation: Compilation,
-): ReadonlyMap<string, unknown> {
-  const values = new Map<string, unknown>();
-  for (const [i, layer] of (runtime?.layers ?? []).entries()) {
-    const path = `layered_runtime.layers[${i}].static_layer`;
-    flatten(layer.static_layer ?? {}, '', path, values, compilation);
-  }
-  return values;
+): RuntimeLayerConfig[] {
+  const names = new Set<string>();
+  let hasAdmin = false;
+  return mapItems(runtime?.layers, 'layered_runtime.layers', (layer, path) => {
+    const name = layer.name ?? '';
+    if (names.has(name)) compilation.fail(`${path}.name`, `Duplicate layer name: ${name}`);
+    names.add(name);
+    if (layer.admin_layer !== undefined) {
+      if (hasAdmin) {
+        const text =
+          'Too many admin layers specified in LayeredRuntime, at most one may be specified';
+        compilation.fail(`${path}.admin_layer`, text);
+      }
+      hasAdmin = true;
+    }
+    return compileLayer(layer, name, serviceCluster, path, compilation);
+  });
 }
 
-function flatten(
-  layer: Readonly<Record<string, unknown>>,
-  prefix: string,
+function compileLayer(
+  layer: RuntimeLayerProto,
+  name: string,
+  serviceCluster: string,
   path: string,
-  values: Map<string, unknown>,
   compilation: Compilation,
-): void {
-  for (const [name, value] of Object.entries(layer)) {
-    const key = prefix + name;
-    const at = mapEntryPath(path, name);
-    values.set(key, value);
-    if (isRecord(value)) flatten(value, `${key}.`, at, values, compilation);
-    else if (envoyKeys.test(key) && !knownKeys.test(key))
-      compilation.fail(at, `not supported yet (runtime key ${key})`);
+): RuntimeLayerConfig {
+  const { disk_layer: disk, rtds_layer: rtds } = layer;
+  if (disk !== undefined) {
+    const symlinkRoot = disk.symlink_root ?? '';
+    if (symlinkRoot === '')
+      compilation.fail(`${path}.disk_layer.symlink_root`, 'must not be empty');
+    const parts = [symlinkRoot, disk.subdirectory ?? ''];
+    if (disk.append_service_cluster === true) parts.push(serviceCluster);
+    return { kind: 'disk', name, symlinkRoot, path: parts.join('/') };
   }
+  if (rtds !== undefined) return { kind: 'rtds', name, resource: rtds.name ?? '' };
+  if (layer.admin_layer !== undefined) return { kind: 'admin', name };
+  const values = compileLayerValues(layer.static_layer, `${path}.static_layer`, compilation);
+  return { kind: 'static', name, values };
+}
+
+/** service.runtime.v3.Runtime. */
+export function compileRuntimeResource(
+  runtime: RuntimeProto,
+  compilation: Compilation,
+): RuntimeValues {
+  return compileLayerValues(runtime.layer, 'layer', compilation);
+}
+
+function compileLayerValues(
+  layer: Readonly<Record<string, unknown>> | undefined,
+  path: string,
+  compilation: Compilation,
+): RuntimeValues {
+  const values = new Map<string, RuntimeEntry>();
+  visitLayer(layer ?? {}, (names, key, entry) => {
+    const at = names.reduce(mapEntryPath, path);
+    if (entry === null) compilation.fail(at, `Invalid runtime entry value for ${key}`);
+    else if (isUnsupportedKey(key)) compilation.fail(at, unsupportedKeyText(key));
+    else values.set(key, entry);
+  });
+  return values;
 }

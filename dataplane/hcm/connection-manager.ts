@@ -27,6 +27,7 @@ import {
 import { type Protocol, ResponseFlag, type StreamInfo } from '../api/stream-info.ts';
 import { ServerConnection } from '../http/h1/server-connection.ts';
 import { Http2ServerConnection } from '../http/h2/server-connection.ts';
+import { readRuntime } from '../matcher/runtime-value.ts';
 import { keepBytes } from '../network/read-slab.ts';
 import { ActiveStream, type StreamOwner } from './active-stream.ts';
 import { type CodecProtocol, codecProtocolOf } from './codec-choice.ts';
@@ -178,7 +179,7 @@ export class ConnectionManager
       stats.cxHttp2Total++;
       stats.cxHttp2Active++;
       this.isHttp2 = true;
-      this.#deferred = new DeferredRequests(config.data.maxRequestsPerIoCycle);
+      this.#deferred = new DeferredRequests(readRuntime(config.data.maxRequestsPerIoCycle));
       this.#connectionInfo.protocol = protocol;
       codec = new Http2ServerConnection(connection, this, config.http2OptionsOf(connection));
     } else {

@@ -19,7 +19,8 @@ export class DeferredRequests {
   #waiting: DeferredRequest[] | null;
 
   constructor(mostPerTurn: number) {
-    this.#mostPerTurn = mostPerTurn;
+    // 0 would let no request begin; Envoy takes it for 1.
+    this.#mostPerTurn = Math.max(1, mostPerTurn);
     this.#startedInRead = 0;
     this.#waiting = null;
   }

@@ -3,6 +3,7 @@
 
 import type { HcmConfig } from '../api/config/hcm.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
+import { readRuntime } from '../matcher/runtime-value.ts';
 
 /** Why the connection was closed: its streams' RESPONSE_CODE_DETAILS. */
 export const TOO_MANY_PREMATURE_RESETS = 'too_many_premature_resets';
@@ -27,7 +28,7 @@ export class PrematureResets {
     this.#ended++;
     if (responseCode !== 0) return;
     const lifetimeS = Math.floor((endMs - startMs) / 1000);
-    if (lifetimeS <= this.#limits.minStreamLifetimeS) this.#premature++;
+    if (lifetimeS <= readRuntime(this.#limits.minStreamLifetimeS)) this.#premature++;
   }
 
   /** Most were reset so far: the next one may be too. Ours, not Envoy's. */
@@ -37,6 +38,7 @@ export class PrematureResets {
 
   /** At least half of them all, or so many that it will be half of the first totalStreamCount, come what may. */
   areTooMany(): boolean {
-    return this.#premature * 2 >= Math.max(this.#ended, this.#limits.totalStreamCount);
+    if (this.#premature * 2 < this.#ended) return false;
+    return this.#premature * 2 >= readRuntime(this.#limits.totalStreamCount);
   }
 }

@@ -5,6 +5,7 @@ import type { QueryParameterMatcherData, RouteMatchData } from '../api/config/ro
 import type { RequestHeaders } from '../api/headers.ts';
 import { HeaderMatcher, matchesAllHeaders } from '../matcher/header-matcher.ts';
 import { queryOf, queryParameter } from '../matcher/query-parameter.ts';
+import { RuntimeFraction } from '../matcher/runtime-value.ts';
 import { compileStringMatcher, type StringMatcher } from '../matcher/string-matcher.ts';
 
 interface QueryMatcher {
@@ -18,22 +19,20 @@ interface QueryMatcher {
 export class Conditions {
   readonly #headers: readonly HeaderMatcher[];
   readonly #query: readonly QueryMatcher[];
-  readonly #numerator: number;
-  /** 0 = no fraction. */
-  readonly #denominator: number;
+  readonly #fraction: RuntimeFraction | null;
   readonly #grpc: boolean;
 
   constructor(match: RouteMatchData) {
     this.#headers = match.headers.map((header) => new HeaderMatcher(header));
     this.#query = match.queryParameters.map(compileQueryMatcher);
-    this.#numerator = match.runtimeFraction?.numerator ?? 0;
-    this.#denominator = match.runtimeFraction?.denominator ?? 0;
+    const { runtimeFraction: fraction } = match;
+    this.#fraction = fraction === null ? null : new RuntimeFraction(fraction);
     this.#grpc = match.grpc;
   }
 
   /** `random` is the stream's: two fractional routes see the same one, so that canary tiers nest. */
   holds(headers: RequestHeaders, random: number): boolean {
-    if (this.#denominator !== 0 && random % this.#denominator >= this.#numerator) return false;
+    if (this.#fraction !== null && !this.#fraction.holds(random)) return false;
     if (this.#grpc && !isGrpcContentType(headers.get('content-type'))) return false;
     if (!matchesAllHeaders(this.#headers, headers)) return false;
     return this.#query.length === 0 || this.#matchesQuery(headers.path);

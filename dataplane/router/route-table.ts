@@ -15,6 +15,8 @@ import { PathIndex, type RouteConditions } from './path-index.ts';
 import { pathEnd } from './rewrite.ts';
 import { type Conditions, compileConditions } from './route-conditions.ts';
 import { RouteEntry } from './route-entry.ts';
+import { RuntimeValue } from '../matcher/runtime-value.ts';
+import type { DynamicHosts } from './dynamic-hosts.ts';
 import { compileRouteConfigLevel, type RouteConfigLevel, VirtualHost } from './virtual-host.ts';
 import { VirtualHosts } from './virtual-hosts.ts';
 import { WeightedClusters } from './weighted-clusters.ts';
@@ -167,7 +169,7 @@ class VirtualHostRoutes implements RouteConditions<Lookup> {
     headers: RequestHeaders,
     random: number,
     streamInfo: StreamInfo | null,
-  ): RouteEntry {
+  ): RouteEntry | null {
     const target = this.#targets[number]!;
     return target instanceof RouteEntry ? target : target.choose(headers, random, streamInfo);
   }
@@ -212,3 +214,6 @@ function compileTarget(route: RouteData, host: VirtualHost): RouteEntry | Weight
     usesHashPolicy ? compileHashPolicy(action.hashPolicy) : null,
   );
 }
+    clusters.some(({ liveWeight }) => liveWeight !== null)
+      ? clusters.map(({ liveWeight, weight }) => new RuntimeValue(liveWeight ?? weight))
+      : null,

@@ -7,20 +7,20 @@ import { Mutations } from '../access-log/ordered-mutations.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
 import type { MirrorPolicyData } from '../api/config/route.ts';
 import { getField, type RequestHeaders } from '../api/headers.ts';
-import type { FractionData } from '../api/matcher-data.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
+import { RuntimeFraction } from '../matcher/runtime-value.ts';
 
 /** See the file head. */
 export class ShadowPolicy {
   readonly #cluster: MirrorPolicyData['cluster'];
-  readonly #fraction: FractionData | null;
+  readonly #fraction: RuntimeFraction | null;
   readonly #appendsShadowSuffix: boolean;
   readonly #mutations: Mutations | null;
   readonly #host: string;
 
   constructor(data: MirrorPolicyData) {
     this.#cluster = data.cluster;
-    this.#fraction = data.fraction;
+    this.#fraction = data.fraction === null ? null : new RuntimeFraction(data.fraction);
     this.#appendsShadowSuffix = data.appendsShadowSuffix;
     this.#mutations =
       data.mutations.length === 0
@@ -35,7 +35,7 @@ export class ShadowPolicy {
   /** `random`: the stream's own, the same for each policy. */
   takes(random: number): boolean {
     const fraction = this.#fraction;
-    return fraction === null || random % fraction.denominator < fraction.numerator;
+    return fraction === null || fraction.holds(random);
   }
 
   /** '' = the header that should say it is not there. */

@@ -21,6 +21,8 @@ import type { ConfigInputs } from '../config/resource-compiler.ts';
 import type { JoinClient, JoinedMesh } from '../join/join-client.ts';
 import { connectionCountMemory } from '../listener/connection-limit.ts';
 import { listenerManagerScope } from '../listener/listener-stats.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { runtimeScope } from '../runtime/runtime-stats.ts';
 import { mergeSnapshots, type StatEntry, takeSnapshot } from '../stats/snapshot.ts';
 import { HolderStore } from '../stats/store.ts';
 import { breakerSlot, type NamedBreaker, readBreaker } from '../upstream/error-ratio-breaker.ts';
@@ -41,7 +43,7 @@ import type { FromWorker } from './worker-channel.ts';
 
 export interface ServerOptions {
   readonly bootstrap: BootstrapConfig;
-  readonly inputs: ConfigInputs;
+  readonly inputs: ConfigInputs & { readonly runtime: Runtime };
   /** Worker threads, >= 1. */
   readonly concurrency: number;
   readonly logLevel: LogLevel;
@@ -63,6 +65,8 @@ const LEAVE_GRACE_MS = 1500;
  */
 const SHUTDOWN_WINDOW_SHARE = 1 / 8;
 const MS_PER_SECOND = 1000;
+/** In force where overload_manager says nothing. */
+const MAX_CONNECTIONS_KEY = 'overload.global_downstream_max_connections';
 
 /** What a drain is about; see worker-channel.ts. */
 interface ListenerDrain {
@@ -127,12 +131,17 @@ export class Server implements ResourceSink, AdminSources {
     this.#listeners = new ListenerRegistry(this.#supervisor, this.#logger);
     this.#stats.add(serverScope, this.#serverStats);
     this.#stats.add(listenerManagerScope, this.#listeners.stats);
+    this.#stats.add(runtimeScope, options.inputs.runtime.stats);
   }
 
   /** Starts, serves until shutdown; the exit code. Rejects when it cannot start. */
   async run(): Promise<number> {
     const { bootstrap, concurrency } = this.#options;
-    const maxConnections = bootstrap.maxDownstreamConnections ?? defaultConnectionLimit();
+    const { runtime } = this.#options.inputs;
+    const maxConnections =
+      bootstrap.maxDownstreamConnections ??
+      runtime.integer(MAX_CONNECTIONS_KEY, defaultConnectionLimit() ?? Number.POSITIVE_INFINITY);
+    runtime.stats.deprecatedFeatureUse += bootstrap.warnings.length;
     for (const { path, message } of bootstrap.warnings) this.#logger.warn({ path }, message);
     const heartBeats = heartBeatMemory(concurrency);
     this.#watchdog = new Watchdog(heartBeats, this.#clock, this.#timers, this.#stats);
@@ -144,7 +153,9 @@ export class Server implements ResourceSink, AdminSources {
         drainTimeMs: this.#options.drainTimeMs,
         drainStrategy: this.#options.drainStrategy,
         globalConnectionLimit:
-          maxConnections === null ? null : { count: connectionCountMemory(), max: maxConnections },
+          maxConnections === Number.POSITIVE_INFINITY
+            ? null
+            : { count: connectionCountMemory(), max: maxConnections },
         node: {
           id: bootstrap.node.id,
           cluster: bootstrap.node.cluster,
@@ -353,6 +364,14 @@ export class Server implements ResourceSink, AdminSources {
     this.#supervisor.broadcast({ type: 'log-level', level });
   }
 
+  runtime(): ReturnType<AdminSources['runtime']> {
+    return this.#options.inputs.runtime.dump();
+  }
+
+  modifyRuntime(changes: Parameters<AdminSources['modifyRuntime']>[0]): string | null {
+    return this.#options.inputs.runtime.modify(changes);
+  }
+
   reopenLogs(): void {
     this.#logSinks.reopen();
     this.#supervisor.broadcast({ type: 'reopen-logs' });
@@ -385,6 +404,7 @@ export class Server implements ResourceSink, AdminSources {
   }
 
   async #initialize(bootstrap: BootstrapConfig): Promise<void> {
+    this.#options.inputs.runtime.start(this.#logger.child({ component: 'runtime' }), () => {});
     for (const secret of bootstrap.secrets) this.applySecret(secret);
     for (const cluster of bootstrap.clusters) {
       this.#certificates.setCluster(cluster);
@@ -488,6 +508,7 @@ export class Server implements ResourceSink, AdminSources {
 
   async #end(): Promise<void> {
     this.#ads?.stop();
+    this.#options.inputs.runtime.close();
     this.#clusters.close();
     await this.#options.membership?.client.leave();
     await this.#supervisor.stop();

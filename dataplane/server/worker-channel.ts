@@ -9,6 +9,7 @@ import type { RouteConfigData } from '../api/config/route.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import type { SocketAddress } from '../api/connection.ts';
 import type { DrainStrategy } from '../api/drain.ts';
+import type { RuntimeNumber } from '../api/runtime.ts';
 import type { StatsSnapshot } from '../stats/snapshot.ts';
 import type {
   DnsCacheRequest,
@@ -28,7 +29,7 @@ export interface WorkerData {
   /** Ceiling of open downstream connections of the process; null = none. */
   readonly globalConnectionLimit: {
     readonly count: SharedArrayBuffer;
-    readonly max: number;
+    readonly max: RuntimeNumber;
   } | null;
   readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
   /** Of this process; null = none of its parts is said. */

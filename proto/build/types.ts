@@ -23,6 +23,8 @@ const roots: readonly string[] = [
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig',
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig',
+  'envoy.service.runtime.v3.Runtime',
+  'envoy.config.core.v3.TypedExtensionConfig',
   'envoy.service.discovery.v3.DiscoveryRequest',
   'envoy.service.discovery.v3.DiscoveryResponse',
   'envoy.service.discovery.v3.DeltaDiscoveryRequest',

@@ -19,6 +19,7 @@ import {
   type ConfigInputs,
   createResourceCompiler,
 } from '../../dataplane/config/resource-compiler.ts';
+import { Runtime } from '../../dataplane/runtime/runtime.ts';
 import { builtInExtensions } from '../../dataplane/server/extensions.ts';
 import { encodeMessage } from '../../proto/any.ts';
 import { messageFromJson } from '../../proto/json.ts';
@@ -39,6 +40,7 @@ export function configInputs(
     },
     environment: (name) => environment[name],
     sharedMemory: new SharedMemory(),
+    runtime: new Runtime(),
   };
 }
 

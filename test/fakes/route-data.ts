@@ -70,6 +70,7 @@ export function weightedCluster(
   return {
     name,
     weight,
+    liveWeight: null,
     requestHeaders: noMutations,
     responseHeaders: noMutations,
     hostRewriteLiteral: null,

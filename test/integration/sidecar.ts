@@ -9,10 +9,11 @@ import { SharedMemory } from '../../common/shared-memory.ts';
 import { loadBootstrap } from '../../dataplane/config/load-bootstrap.ts';
 import { FactoryRegistry } from '../../dataplane/config/registry.ts';
 import type { ConfigInputs } from '../../dataplane/config/resource-compiler.ts';
+import { Runtime } from '../../dataplane/runtime/runtime.ts';
 import { builtInExtensions } from '../../dataplane/server/extensions.ts';
 import { Server, type ServerOptions } from '../../dataplane/server/server.ts';
 
-const inputs: ConfigInputs = {
+const inputs: Omit<ConfigInputs, 'runtime'> = {
   registry: new FactoryRegistry(builtInExtensions),
   readFile: (path) => {
     try {
@@ -52,12 +53,13 @@ export interface SidecarOptions {
 /** `yaml` needs no admin section: one on port 0 is added. Resolves when it is LIVE. */
 export async function startSidecar(yaml: string, options: SidecarOptions = {}): Promise<Sidecar> {
   const admin = 'admin: { address: { socket_address: { address: 127.0.0.1, port_value: 0 } } }\n';
-  const bootstrap = loadBootstrap({ ...inputs, yaml: admin + yaml });
+  const runtime = new Runtime();
+  const bootstrap = loadBootstrap({ ...inputs, runtime, yaml: admin + yaml });
   assert.ok(bootstrap.ok, bootstrap.ok ? '' : bootstrap.errors.join('\n'));
   let adminPort = 0;
   const server = new Server({
     bootstrap: bootstrap.value,
-    inputs,
+    inputs: { ...inputs, runtime },
     concurrency: options.concurrency ?? 1,
     logLevel: 'off',
     drainTimeMs: options.drainTimeMs ?? 2000,

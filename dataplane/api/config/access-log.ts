@@ -3,6 +3,7 @@
 
 import type { PlainData } from '../factory.ts';
 import type { FractionData, HeaderMatcherData } from '../matcher-data.ts';
+import type { RuntimeNumber } from '../runtime.ts';
 
 /** What one line looks like. Operators in the texts were checked when the config was compiled. */
 export type AccessLogFormatData =
@@ -17,10 +18,10 @@ export type AccessLogFormatData =
       readonly sortProperties: boolean;
     };
 
-/** config.accesslog.v3.ComparisonFilter; runtime keys were resolved at compile time. */
+/** config.accesslog.v3.ComparisonFilter. */
 export interface ComparisonData {
   readonly op: 'EQ' | 'GE' | 'LE' | 'NE';
-  readonly value: number;
+  readonly value: RuntimeNumber;
 }
 
 /** config.accesslog.v3.AccessLogFilter: the line is written when it says true. */

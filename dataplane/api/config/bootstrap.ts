@@ -5,6 +5,7 @@ import type { FieldError } from '../../../common/result.ts';
 import type { SocketAddress } from '../connection.ts';
 import type { ExtensionData } from '../factory.ts';
 import type { ResourceReference } from '../resource-compiler.ts';
+import type { RuntimeLayerConfig } from '../runtime.ts';
 import type { BindConfig, ClusterConfig } from './cluster.ts';
 import type { ConfigSource, GrpcApiConfig } from './config-source.ts';
 import type { DnsResolverConfig } from './dns.ts';
@@ -24,12 +25,9 @@ export interface BootstrapConfig {
   readonly dynamicResources: DynamicResourcesConfig;
   /** What static resources need by discovery. */
   readonly references: readonly ResourceReference[];
-  /** Static runtime layers, flattened (`a.b.c`), later layers over earlier ones. */
-  readonly runtime: Readonly<Record<string, unknown>>;
-  /**
-   * Ceiling of open downstream connections: overload_manager's global_downstream_max_connections, or runtime key
-   * overload.global_downstream_max_connections; null = none.
-   */
+  /** layered_runtime. */
+  readonly runtimeLayers: readonly RuntimeLayerConfig[];
+  /** Ceiling of open downstream connections: overload_manager's global_downstream_max_connections; null = not said. */
   readonly maxDownstreamConnections: number | null;
   /** What clusters get that do not say it themselves, dynamic ones too. */
   readonly clusterDefaults: ClusterDefaults;

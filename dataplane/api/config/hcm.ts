@@ -3,6 +3,7 @@
 
 import type { ExtensionData } from '../factory.ts';
 import type { HeaderMutationsData, StringMatcherData } from '../matcher-data.ts';
+import type { RuntimeNumber } from '../runtime.ts';
 import type { AccessLogFilterData, AccessLogFormatData } from './access-log.ts';
 import type { Http1Data } from './http1.ts';
 import type { Http2Data } from './http2.ts';
@@ -154,12 +155,12 @@ export interface HcmConfig {
   /** When a connection ends because its client resets most of what it asks for. */
   readonly prematureResets: {
     /** Runtime key overload.premature_reset_total_stream_count, default 500: judged by so many requests. */
-    readonly totalStreamCount: number;
+    readonly totalStreamCount: RuntimeNumber;
     /** overload.premature_reset_min_stream_lifetime_seconds, default 1: who lived longer was not reset early. */
-    readonly minStreamLifetimeS: number;
+    readonly minStreamLifetimeS: RuntimeNumber;
   };
-  /** Runtime key http.max_requests_per_io_cycle, > 0: more requests of one read begin in the next turn. */
-  readonly maxRequestsPerIoCycle: number;
+  /** Runtime key http.max_requests_per_io_cycle: more requests of one read begin in the next turn. 0 counts as 1. */
+  readonly maxRequestsPerIoCycle: RuntimeNumber;
   /** Of HTTP/1; for HTTP/2 it is in `http2`. */
   readonly streamErrorOnInvalidHttpMessage: boolean;
   /** Null = local replies as they are. */

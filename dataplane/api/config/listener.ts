@@ -2,6 +2,7 @@
 
 import type { SocketAddress } from '../connection.ts';
 import type { ExtensionData } from '../factory.ts';
+import type { RuntimeNumber } from '../runtime.ts';
 import type { DownstreamTlsConfig } from './tls.ts';
 
 /** Where a listener listens. A Unix socket has its path as `ip` (abstract ones begin with '@'), port 0. */
@@ -39,7 +40,7 @@ export interface ListenerConfig {
   /** Connections with a restored destination go to the listener of that address, if there is one. */
   readonly useOriginalDst: boolean;
   /** Runtime key envoy.resource_limits.listener.<name>.connection_limit, over all workers; null = none. */
-  readonly connectionLimit: number | null;
+  readonly connectionLimit: RuntimeNumber | null;
   /** Connections here count for no global limit and are not refused by it. */
   readonly ignoreGlobalConnLimit: boolean;
   /** Stats hang below `listener.<statPrefix>`: stat_prefix or `ip_port`. */

@@ -3,6 +3,7 @@
 // A new policy is one more member of LoadBalancingData.
 
 import type { MetadataEntry } from '../metadata-match.ts';
+import type { RuntimeNumber } from '../runtime.ts';
 import type { HashPolicyData } from './hash-policy.ts';
 
 /** By `kind`; names are those of Cluster.LbPolicy where it has one. */
@@ -51,7 +52,7 @@ export interface SlowStartData {
   /** > 0 */
   readonly windowMs: number;
   /** > 0, default 1: linear. */
-  readonly aggression: number;
+  readonly aggression: RuntimeNumber;
   /** 0..100, default 10. */
   readonly minWeightPercent: number;
 }
@@ -67,7 +68,7 @@ export interface LeastRequestData {
   /** >= 2, default 2. */
   readonly choiceCount: number;
   /** >= 0, default 1; 0 = weights only. */
-  readonly activeRequestBias: number;
+  readonly activeRequestBias: RuntimeNumber;
   readonly selection: 'N_CHOICES' | 'FULL_SCAN';
   readonly locality: LocalityLbData;
   readonly slowStart: SlowStartData | null;

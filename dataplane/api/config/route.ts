@@ -10,6 +10,8 @@ import type {
   StringMatcherData,
 } from '../matcher-data.ts';
 import type { MetadataEntry, MetadataMatch } from '../metadata-match.ts';
+import type { RuntimeNumber } from '../runtime.ts';
+import type { ConfigSource } from './config-source.ts';
 import type { RouteBreakerData } from './error-ratio-breaker.ts';
 import type { HashPolicyData } from './hash-policy.ts';
 import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
@@ -224,6 +226,8 @@ export interface RedirectActionData {
     | { readonly kind: 'regex'; readonly rewrite: RegexRewriteData };
   /** 301, 302, 303, 307, 308. */
   readonly status: number;
+  /** With a runtime_key_prefix: what counts instead. */
+  readonly liveWeight: RuntimeNumber | null;
   readonly stripQuery: boolean;
 }
 

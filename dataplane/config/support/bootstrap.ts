@@ -42,11 +42,17 @@ export const bootstrapSupport: SupportGroup = {
     [`${bootstrap}.RuntimeLayer`]: {
       name: 'yes',
       static_layer: {
-        note: 'overrides what a runtime_key names; of the keys of Envoy itself (envoy.*, overload.*, re2.*, ...) those that are known here: overload.premature_reset_total_stream_count and _min_stream_lifetime_seconds, http.max_requests_per_io_cycle, connection limits',
+        note: 'of the keys of Envoy itself (envoy.*, upstream.*, ...) those that are known: circuit_breakers.*, outlier_detection.*, fault.http.*, upstream.healthy_panic_threshold, upstream.zone_routing.*, upstream.maintenance_mode.*, health_check.{min,max}_interval, overload.{global_downstream_max_connections,premature_reset_*}, http.max_requests_per_io_cycle, connection limits of listeners',
       },
-      admin_layer: { note: 'accepted; there is no /runtime_modify' },
+      disk_layer: 'yes',
+      admin_layer: 'yes',
     },
     [`${bootstrap}.RuntimeLayer.AdminLayer`]: {},
+    [`${bootstrap}.RuntimeLayer.DiskLayer`]: fields(
+      'symlink_root',
+      'subdirectory',
+      'append_service_cluster',
+    ),
     [`${core}.Node`]: fields('id', 'cluster', 'metadata', 'locality'),
     [`${core}.Locality`]: fields('region', 'zone', 'sub_zone'),
     [`${core}.ApiConfigSource`]: {

@@ -237,6 +237,12 @@ export const httpFilterSupport: SupportGroup = {
       'downstream_nodes',
       'max_active_faults',
       'disable_downstream_cluster_stats',
+      'delay_percent_runtime',
+      'abort_percent_runtime',
+      'delay_duration_runtime',
+      'abort_http_status_runtime',
+      'abort_grpc_status_runtime',
+      'max_active_faults_runtime',
     ),
     [`${http}.fault.v3.FaultAbort`]: fields(
       'http_status',

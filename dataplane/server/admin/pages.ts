@@ -8,6 +8,7 @@ import { breakerPage } from './breakers.ts';
 import { clusterPages } from './clusters.ts';
 import { outlierPage } from './outliers.ts';
 import { type AdminPage, json, text } from './router.ts';
+import { runtimePages } from './runtime.ts';
 import type { AdminSources, CertificateText } from './sources.ts';
 import { statsPages } from './stats.ts';
 
@@ -20,6 +21,7 @@ export function adminPages(sources: AdminSources, wallMs: () => number): readonl
     ...clusterPages(sources),
     outlierPage(sources, wallMs),
     breakerPage(sources),
+    ...runtimePages(sources),
     {
       path: '/ready',
       method: 'GET',

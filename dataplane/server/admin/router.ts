@@ -7,6 +7,8 @@ import { errorText } from '../../../common/coded-error.ts';
 import type { Logger } from '../../../common/logger.ts';
 import type { SocketAddress } from '../../api/connection.ts';
 
+const MAX_FORM_BYTES = 65_536;
+
 /** A page's answer. */
 export interface AdminReply {
   readonly status: number;
@@ -20,6 +22,8 @@ export interface AdminPage {
   readonly method: 'GET' | 'POST';
   readonly help: string;
   readonly params: readonly { readonly name: string; readonly help: string }[];
+  /** Without a query the body is taken for one. */
+  readonly takesForm?: boolean;
   handle(query: URLSearchParams): AdminReply | Promise<AdminReply>;
 }
 
@@ -45,7 +49,6 @@ export class AdminServer {
     this.#logger = logger;
     for (const page of pages) this.#pages.set(page.path, page);
     this.#server = http.createServer((request, response) => {
-      request.resume();
       void this.#answer(request, response);
     });
   }
@@ -72,6 +75,7 @@ export class AdminServer {
       this.#logger.error({ err: thrown, url: request.url }, 'admin page failed');
       return text(`internal error: ${errorText(thrown)}\n`, 500);
     });
+    request.resume();
     response.writeHead(reply.status, {
       'content-type': reply.contentType,
       'cache-control': 'no-cache, max-age=0',
@@ -86,13 +90,18 @@ export class AdminServer {
     const target = request.url ?? '/';
     const mark = target.indexOf('?');
     const path = mark === -1 ? target : target.slice(0, mark);
-    const query = new URLSearchParams(mark === -1 ? '' : target.slice(mark + 1));
+    let query = new URLSearchParams(mark === -1 ? '' : target.slice(mark + 1));
     if (path === '/' || path === '/help') return text(this.#help());
     const page = this.#pages.get(path);
     if (page === undefined) return text(`invalid path. ${this.#help()}`, 404);
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
     if (page.method === 'POST' && method !== 'POST') {
       return text(`Method ${method} not allowed, POST required.`, 405);
+    }
+    if (page.takesForm === true && query.size === 0) {
+      const form = await readForm(request);
+      if (form === null) return text('the form is too large\n', 413);
+      query = new URLSearchParams(form);
     }
     return page.handle(query);
   }
@@ -106,6 +115,16 @@ export class AdminServer {
     }
     return `${lines.join('\n')}\n`;
   }
+}
+
+/** Null = it is too large. */
+async function readForm(request: http.IncomingMessage): Promise<string | null> {
+  let form = '';
+  for await (const piece of request.setEncoding('latin1')) {
+    form += piece as string; // an encoding is set
+    if (form.length > MAX_FORM_BYTES) return null;
+  }
+  return form;
 }
 
 const helpPage: Pick<AdminPage, 'path' | 'method' | 'help' | 'params'> = {

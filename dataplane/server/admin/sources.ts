@@ -3,6 +3,7 @@
 import type { LogLevel } from '../../../common/logger.ts';
 import type { ClusterConfig } from '../../api/config/cluster.ts';
 import type { SocketAddress } from '../../api/connection.ts';
+import type { RuntimeDump } from '../../runtime/snapshot.ts';
 import type { StatEntry } from '../../stats/snapshot.ts';
 import type { NamedBreaker } from '../../upstream/error-ratio-breaker.ts';
 import type { HostSummary } from '../../upstream/host-report.ts';
@@ -64,6 +65,9 @@ export interface AdminSources {
   logLevel(): LogLevel;
   setLogLevel(level: LogLevel): void;
   reopenLogs(): void;
+  runtime(): RuntimeDump;
+  /** The error, or null. */
+  modifyRuntime(changes: Iterable<readonly [key: string, value: string]>): string | null;
   drainListeners(request: DrainRequest): void;
   failHealthchecks(fail: boolean): void;
   quit(): void;

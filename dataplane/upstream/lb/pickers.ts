@@ -7,6 +7,8 @@ import type {
   RandomData,
   RoundRobinData,
 } from '../../api/config/load-balancing.ts';
+import type { RuntimeNumber } from '../../api/runtime.ts';
+import { readRuntime } from '../../matcher/runtime-value.ts';
 import type { UpstreamHost } from '../host.ts';
 import { EdfScheduler } from './edf-scheduler.ts';
 import type { SlowStart } from './slow-start.ts';
@@ -164,7 +166,7 @@ export function createPicker(
         : new WeightedPicker(hosts, slowed(staticWeight, slowStart), random);
     case 'LEAST_REQUEST':
       if (!equal) {
-        const weightOf = leastRequestWeight(data.activeRequestBias);
+        const weightOf = leastRequestWeight(biasOf(data.activeRequestBias));
         return new WeightedPicker(hosts, slowed(weightOf, slowStart), random);
       }
       return data.selection === 'FULL_SCAN'
@@ -173,6 +175,12 @@ export function createPicker(
     default:
       return data satisfies never;
   }
+}
+
+/** Envoy: what is negative or no number is taken as 1.0. */
+function biasOf(data: RuntimeNumber): number {
+  const bias = readRuntime(data);
+  return bias >= 0 ? bias : 1;
 }
 
 function slowed(weightOf: WeightOf, slowStart: SlowStart | null): WeightOf {

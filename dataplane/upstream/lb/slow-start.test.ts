@@ -23,6 +23,8 @@ const table = [
   { ageMs: 5000, aggression: 0.5, minWeightPercent: 10, factor: 0.25 },
   { ageMs: 9999, aggression: 1, minWeightPercent: 10, factor: 0.9999 },
   { ageMs: 10_000, aggression: 1, minWeightPercent: 10, factor: 1 },
+  // What is not positive counts as 1.
+  { ageMs: 2500, aggression: -3, minWeightPercent: 10, factor: 0.25 },
 ];
 
 for (const { ageMs, factor, ...given } of table) {

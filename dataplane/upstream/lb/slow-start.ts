@@ -3,6 +3,7 @@
 
 import type { Clock } from '../../../common/clock.ts';
 import type { SlowStartData } from '../../api/config/load-balancing.ts';
+import { readRuntime } from '../../matcher/runtime-value.ts';
 import type { UpstreamHost } from '../host.ts';
 import type { HostLists, PrioritySet } from './host-set.ts';
 
@@ -17,7 +18,9 @@ export class SlowStart {
   constructor(data: SlowStartData, clock: Clock) {
     this.#data = data;
     this.#clock = clock;
-    this.#exponent = 1 / data.aggression;
+    const aggression = readRuntime(data.aggression);
+    // Envoy: what is not positive or no number is taken as 1.0.
+    this.#exponent = aggression > 0 ? 1 / aggression : 1;
   }
 
   /** Some healthy host of any priority is within its window: weights change from now on. */

@@ -17,9 +17,9 @@ import {
   type HttpFilterConfig,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
-import type { FractionData } from '../../../api/matcher-data.ts';
 import type { StatField, StatsStore } from '../../../api/stats.ts';
 import { httpStatScope } from '../../../hcm/stats.ts';
+import { RuntimeFraction } from '../../../matcher/runtime-value.ts';
 import { compileStringMatcher, type StringMatcher } from '../../../matcher/string-matcher.ts';
 import { PassThroughFilter } from '../../_shared/http-filter/pass-through-filter.ts';
 import type { CorsPolicyData } from './data.ts';
@@ -37,10 +37,17 @@ class CorsStats {
 /** One level's policy. */
 class CorsPolicy {
   readonly data: CorsPolicyData;
+  /** Null = always. */
+  readonly filterEnabled: RuntimeFraction | null;
+  /** Null = never. */
+  readonly shadowEnabled: RuntimeFraction | null;
   readonly #origins: readonly StringMatcher[];
 
   constructor(data: CorsPolicyData) {
+    const { filterEnabled, shadowEnabled } = data;
     this.data = data;
+    this.filterEnabled = filterEnabled === null ? null : new RuntimeFraction(filterEnabled);
+    this.shadowEnabled = shadowEnabled === null ? null : new RuntimeFraction(shadowEnabled);
     this.#origins = data.allowOrigins.map(compileStringMatcher);
   }
 
@@ -102,9 +109,10 @@ class CorsFilter extends PassThroughFilter {
     this.#policies = callbacks.allRouteSpecificConfigs() as readonly CorsPolicy[];
     const first = this.#policies[0];
     if (first === undefined) return FilterHeadersStatus.Continue;
-    const { filterEnabled, shadowEnabled } = first.data;
-    const isEnabled = filterEnabled === null || this.#draw(filterEnabled);
-    if (!isEnabled && (shadowEnabled === null || !this.#draw(shadowEnabled))) {
+    const { filterEnabled, shadowEnabled } = first;
+    const { random } = this.#config;
+    const isEnabled = filterEnabled === null || filterEnabled.draw(random());
+    if (!isEnabled && (shadowEnabled === null || !shadowEnabled.draw(random()))) {
       return FilterHeadersStatus.Continue;
     }
     const isAllowed = this.#policies.find(namesOrigins)?.allows(origin) === true;
@@ -175,10 +183,6 @@ class CorsFilter extends PassThroughFilter {
       if (value !== null) return value;
     }
     return null;
-  }
-
-  #draw({ numerator, denominator }: FractionData): boolean {
-    return this.#config.random() * denominator < numerator;
   }
 }
 

@@ -14,7 +14,6 @@ import {
   type HttpFilterConfig,
   type StreamFilter,
 } from '../../../api/http-filter.ts';
-import type { FractionData } from '../../../api/matcher-data.ts';
 import type {
   CollectsMore,
   StatField,
@@ -25,19 +24,36 @@ import type {
 import { ResponseFlag } from '../../../api/stream-info.ts';
 import { httpStatScope } from '../../../hcm/stats.ts';
 import { HeaderMatcher, matchesAllHeaders } from '../../../matcher/header-matcher.ts';
+import { RuntimeFraction, RuntimeValue } from '../../../matcher/runtime-value.ts';
 import { PassThroughDecoderFilter } from '../../_shared/http-filter/pass-through-filter.ts';
-import type { FaultAbortData, FaultData } from './data.ts';
+import type { FaultData } from './data.ts';
 
 const MAX_DELAY_DIGITS = 9;
+
+const never = { numerator: 0, denominator: 100 };
 
 /** Settings of the filter or of a route, compiled. */
 class FaultSettings {
   readonly data: FaultData;
   readonly headers: readonly HeaderMatcher[];
   readonly downstreamNodes: ReadonlySet<string>;
+  readonly maxActiveFaults: RuntimeValue;
+  readonly delayPercentage: RuntimeFraction;
+  /** Null = headers say it. */
+  readonly fixedDelayMs: RuntimeValue | null;
+  readonly abortPercentage: RuntimeFraction;
+  readonly abortStatus: RuntimeValue | null;
 
   constructor(data: FaultData) {
+    const { delay, abort } = data;
+    const fixedDelayMs = delay?.fixedDelayMs ?? null;
+    const status = abort === null || abort.status.kind === 'header' ? null : abort.status.status;
     this.data = data;
+    this.maxActiveFaults = new RuntimeValue(data.maxActiveFaults ?? Number.POSITIVE_INFINITY);
+    this.delayPercentage = new RuntimeFraction(delay?.percentage ?? never);
+    this.fixedDelayMs = fixedDelayMs === null ? null : new RuntimeValue(fixedDelayMs);
+    this.abortPercentage = new RuntimeFraction(abort?.percentage ?? never);
+    this.abortStatus = status === null ? null : new RuntimeValue(status);
     this.headers = data.headers.map((header) => new HeaderMatcher(header));
     this.downstreamNodes = new Set(data.downstreamNodes);
   }
@@ -197,14 +213,13 @@ class FaultFilter extends PassThroughDecoderFilter {
   }
 
   #delayMs(): number {
-    const { delay } = this.#settings.data;
-    if (delay === null) return 0;
+    const { data, fixedDelayMs, delayPercentage } = this.#settings;
+    if (data.delay === null) return 0;
     const headers = this.#headers!;
-    if (delay.fixedDelayMs !== null) {
-      return this.#draw(delay.percentage) ? delay.fixedDelayMs : 0;
+    if (fixedDelayMs !== null) {
+      return delayPercentage.draw(this.#config.random()) ? fixedDelayMs.number() : 0;
     }
-    const percentage = loweredBy(headers, PERCENTAGE.delay, delay.percentage);
-    if (!this.#draw(percentage)) return 0;
+    if (!this.#drawLowered(PERCENTAGE.delay, delayPercentage)) return 0;
     return integerHeader(headers, 'x-envoy-fault-delay-request') ?? 0;
   }
 
@@ -219,16 +234,17 @@ class FaultFilter extends PassThroughDecoderFilter {
 
   /** True when the request was answered. */
   #maybeAbort(): boolean {
-    const { abort } = this.#settings.data;
+    const { data, abortPercentage } = this.#settings;
+    const { abort } = data;
     if (abort === null) return false;
     const headers = this.#headers!;
-    const percentage =
+    const isHit =
       abort.status.kind === 'header'
-        ? loweredBy(headers, PERCENTAGE.abort, abort.percentage)
-        : abort.percentage;
-    if (!this.#draw(percentage)) return false;
-    const http = httpStatusOf(abort, headers);
-    const grpc = grpcStatusOf(abort, headers);
+        ? this.#drawLowered(PERCENTAGE.abort, abortPercentage)
+        : abortPercentage.draw(this.#config.random());
+    if (!isHit) return false;
+    const http = httpStatusOf(this.#settings, headers);
+    const grpc = grpcStatusOf(this.#settings, headers);
     if (http === null && grpc === null) return false;
     if (!this.#enterFault()) return false;
     this.#config.stats.abortsInjected++;
@@ -247,8 +263,8 @@ class FaultFilter extends PassThroughDecoderFilter {
   /** Takes a place under max_active_faults, once per stream; false = overflow. */
   #enterFault(): boolean {
     const { stats } = this.#config;
-    const { maxActiveFaults } = this.#settings.data;
-    if (maxActiveFaults !== null && stats.activeFaults >= maxActiveFaults && !this.#isActive) {
+    const max = this.#settings.maxActiveFaults.number();
+    if (stats.activeFaults >= max && !this.#isActive) {
       stats.faultsOverflow++;
       return false;
     }
@@ -259,10 +275,11 @@ class FaultFilter extends PassThroughDecoderFilter {
     return true;
   }
 
-  #draw(percentage: FractionData): boolean {
-    const { numerator, denominator } = percentage;
-    if (numerator <= 0) return false;
-    return this.#config.random() * denominator < numerator;
+  /** A header may lower the numerator, never raise it. */
+  #drawLowered(header: string, percentage: RuntimeFraction): boolean {
+    const asked = integerHeader(this.#headers!, header) ?? Number.POSITIVE_INFINITY;
+    const numerator = Math.min(asked, percentage.numerator());
+    return this.#config.random() * percentage.denominator() < numerator;
   }
 
   #countForCluster(fault: keyof DownstreamClusterCounts): void {
@@ -283,13 +300,6 @@ const PERCENTAGE = {
   delay: 'x-envoy-fault-delay-request-percentage',
 } as const;
 
-/** A header may lower the configured numerator, never raise it. */
-function loweredBy(headers: RequestHeaders, name: string, configured: FractionData): FractionData {
-  const asked = integerHeader(headers, name);
-  if (asked === null || asked >= configured.numerator) return configured;
-  return { numerator: asked, denominator: configured.denominator };
-}
-
 /** First value of a header when it is a non-negative integer, else null. */
 function integerHeader(headers: RequestHeaders, name: string): number | null {
   const value = getField(headers.fields, name);
@@ -297,28 +307,29 @@ function integerHeader(headers: RequestHeaders, name: string): number | null {
   return Number(value);
 }
 
-function httpStatusOf(abort: FaultAbortData, headers: RequestHeaders): number | null {
-  switch (abort.status.kind) {
-    case 'http':
-      return abort.status.status;
-    case 'grpc':
-      return null;
-    case 'header': {
-      const status = integerHeader(headers, 'x-envoy-fault-abort-request');
-      return status !== null && status >= 200 && status < 600 ? status : null;
-    }
-  }
+/** Null also when a header or runtime says what no response may have. */
+function httpStatusOf(
+  { data, abortStatus }: FaultSettings,
+  headers: RequestHeaders,
+): number | null {
+  const kind = data.abort?.status.kind;
+  if (kind === 'grpc') return null;
+  const status =
+    abortStatus === null
+      ? (integerHeader(headers, 'x-envoy-fault-abort-request') ?? 0)
+      : abortStatus.number();
+  return status >= 200 && status < 600 ? status : null;
 }
 
-function grpcStatusOf(abort: FaultAbortData, headers: RequestHeaders): number | null {
-  switch (abort.status.kind) {
-    case 'http':
-      return null;
-    case 'grpc':
-      return abort.status.status;
-    case 'header':
-      return integerHeader(headers, 'x-envoy-fault-abort-grpc-request');
-  }
+function grpcStatusOf(
+  { data, abortStatus }: FaultSettings,
+  headers: RequestHeaders,
+): number | null {
+  const kind = data.abort?.status.kind;
+  if (kind === 'http') return null;
+  return abortStatus === null
+    ? integerHeader(headers, 'x-envoy-fault-abort-grpc-request')
+    : abortStatus.number();
 }
 
 /** The worker half; data is FaultData, per route too. */

@@ -1,5 +1,7 @@
 // Compiled envoy.filters.network.connection_limit: config.ts makes it, filter.ts reads it.
 
+import type { RuntimeFlag } from '../../../api/runtime.ts';
+
 export interface ConnectionLimitData {
   /** Stats hang below `connection_limit.<statPrefix>`. */
   readonly statPrefix: string;
@@ -8,7 +10,7 @@ export interface ConnectionLimitData {
   /** A refused connection is closed after that long; 0 = at once. */
   readonly delayMs: number;
   /** runtime_enabled. */
-  readonly isEnabled: boolean;
+  readonly isEnabled: RuntimeFlag;
   /** One 32-bit word: the connections of all workers that count against the limit. */
   readonly count: SharedArrayBuffer;
 }

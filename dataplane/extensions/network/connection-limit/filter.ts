@@ -16,6 +16,7 @@ import {
   type ReadFilterCallbacks,
 } from '../../../api/network-filter.ts';
 import type { StatField } from '../../../api/stats.ts';
+import { RuntimeValue } from '../../../matcher/runtime-value.ts';
 import type { ConnectionLimitData } from './data.ts';
 
 class ConnectionLimitStats {
@@ -34,11 +35,13 @@ class ConnectionLimitConfig implements NetworkFilterConfig {
   readonly data: ConnectionLimitData;
   readonly context: WorkerContext;
   readonly stats = new ConnectionLimitStats();
+  readonly isEnabled: RuntimeValue;
   readonly #count: Int32Array;
 
   constructor(data: ConnectionLimitData, context: WorkerContext) {
     this.data = data;
     this.context = context;
+    this.isEnabled = new RuntimeValue(data.isEnabled);
     this.#count = new Int32Array(data.count);
     const { statPrefix } = data;
     context.stats.add(
@@ -90,7 +93,7 @@ class ConnectionLimitFilter implements ReadFilter, ConnectionCallbacks {
 
   onNewConnection(): NetworkFilterStatus {
     const { data, stats, context } = this.#config;
-    if (!data.isEnabled) return NetworkFilterStatus.Continue;
+    if (!this.#config.isEnabled.isOn()) return NetworkFilterStatus.Continue;
     this.#isActive = true;
     stats.activeConnections++;
     if (this.#config.tryAcquire()) {

@@ -239,25 +239,21 @@ const DEFAULT_MAX_REQUESTS_PER_IO_CYCLE = 128;
 function compileRuntimeLimits(
   compilation: Compilation,
 ): Pick<HcmConfig, 'prematureResets' | 'maxRequestsPerIoCycle'> {
-  const integer = (key: string, otherwise: number): number => {
-    const value = compilation.context.runtimeValue(key);
-    return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : otherwise;
-  };
+  const { runtime } = compilation.context;
   return {
     prematureResets: {
-      totalStreamCount: integer(
+      totalStreamCount: runtime.integer(
         'overload.premature_reset_total_stream_count',
         DEFAULT_PREMATURE_RESET_COUNT,
       ),
-      minStreamLifetimeS: integer(
+      minStreamLifetimeS: runtime.integer(
         'overload.premature_reset_min_stream_lifetime_seconds',
         DEFAULT_PREMATURE_RESET_LIFETIME_S,
       ),
     },
-    // 0 would let no request begin; Envoy takes it for 1.
-    maxRequestsPerIoCycle: Math.max(
-      1,
-      integer('http.max_requests_per_io_cycle', DEFAULT_MAX_REQUESTS_PER_IO_CYCLE),
+    maxRequestsPerIoCycle: runtime.integer(
+      'http.max_requests_per_io_cycle',
+      DEFAULT_MAX_REQUESTS_PER_IO_CYCLE,
     ),
   };
 }

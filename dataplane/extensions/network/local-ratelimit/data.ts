@@ -1,5 +1,6 @@
 // Compiled envoy.filters.network.local_ratelimit: config.ts makes it, filter.ts reads it.
 
+import type { RuntimeFlag } from '../../../api/runtime.ts';
 import type { TokenBucketData } from '../../_shared/token-bucket/data.ts';
 
 export interface LocalRateLimitData {
@@ -8,5 +9,5 @@ export interface LocalRateLimitData {
   /** One token per connection. */
   readonly tokenBucket: TokenBucketData;
   /** runtime_enabled. */
-  readonly isEnabled: boolean;
+  readonly isEnabled: RuntimeFlag;
 }

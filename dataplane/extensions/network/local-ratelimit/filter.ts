@@ -11,6 +11,7 @@ import {
 } from '../../../api/network-filter.ts';
 import type { StatField, StatsStore } from '../../../api/stats.ts';
 import { ResponseFlag } from '../../../api/stream-info.ts';
+import { RuntimeValue } from '../../../matcher/runtime-value.ts';
 import { TokenBucket } from '../../_shared/token-bucket/token-bucket.ts';
 import type { LocalRateLimitData } from './data.ts';
 
@@ -24,14 +25,14 @@ class LocalRateLimitStats {
 
 /** Shared by the connections of one filter chain in one worker. */
 class LocalRateLimitConfig implements NetworkFilterConfig {
-  readonly isEnabled: boolean;
+  readonly isEnabled: RuntimeValue;
   readonly bucket: TokenBucket;
   readonly stats = new LocalRateLimitStats();
   readonly #store: StatsStore;
 
   constructor(data: LocalRateLimitData, context: WorkerContext) {
     const { statPrefix } = data;
-    this.isEnabled = data.isEnabled;
+    this.isEnabled = new RuntimeValue(data.isEnabled);
     this.bucket = new TokenBucket(data.tokenBucket, context.clock);
     this.#store = context.stats;
     this.#store.add(
@@ -70,7 +71,7 @@ class LocalRateLimitFilter implements ReadFilter {
 
   onNewConnection(): NetworkFilterStatus {
     const { isEnabled, bucket, stats } = this.#config;
-    if (!isEnabled || bucket.tryTake()) return NetworkFilterStatus.Continue;
+    if (!isEnabled.isOn() || bucket.tryTake()) return NetworkFilterStatus.Continue;
     stats.rateLimited++;
     const { connection, streamInfo } = this.#callbacks;
     // Envoy's flag for it (and not RL), seen in 1.40.
