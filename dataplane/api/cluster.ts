@@ -179,6 +179,10 @@ export interface ClusterTrafficStats {
   upstreamRqActiveOverflow: number;
   upstreamRqCancelled: number;
   upstreamRqMaintenanceMode: number;
+  /** For load reports only: requests that a ceiling, maintenance or drop_overloads kept from any host. */
+  loadDropped: number;
+  /** Those of them by drop_overloads. */
+  loadDropOverload: number;
   upstreamRqTimeout: number;
   /** Not Envoy's: tries that an error-ratio breaker (of the cluster, a host or the route) turned away. */
   upstreamRqErrorRatioBreakerOpen: number;

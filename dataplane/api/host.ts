@@ -22,7 +22,14 @@ export interface Host {
   readonly breaker: Breaker | null;
   /** Null = the cluster's policy measures nothing. */
   readonly meter: HostMeter | null;
+  /** Null = nobody wants its load in load reports. */
+  readonly loadMetrics: LoadMetricSink | null;
   weight(): number;
+}
+
+/** Takes what heads and trailers say of a host's load. */
+export interface LoadMetricSink {
+  take(fields: HeaderFields): void;
 }
 
 /** What a balancing policy wants to know of a host's responses. */

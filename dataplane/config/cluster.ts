@@ -107,6 +107,7 @@ export function compileCluster(
       ),
     ),
     breaker: compileErrorRatioBreaker(cluster.metadata, BREAKER_KEY, path, compilation),
+    loadReportMetrics: cluster.lrs_report_endpoint_metrics ?? [],
     hostBreaker: compileErrorRatioBreaker(cluster.metadata, HOST_BREAKER_KEY, path, compilation),
     healthCheck: compileHealthChecks(cluster, at('health_checks'), http.protocol, compilation),
     loadAssignment: compileAssignment(cluster, path, compilation),

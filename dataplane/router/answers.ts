@@ -7,7 +7,7 @@ import type { ModifyHeaders } from '../api/http-filter.ts';
 import { ResponseFlag } from '../api/stream-info.ts';
 import { letGo } from '../network/read-slab.ts';
 import type { BreakerScope } from './breaker-pass.ts';
-import { chargeCode } from './charges.ts';
+import { chargeCode, chargeDrop } from './charges.ts';
 import type { RouteEntry } from './route-entry.ts';
 import { ATTEMPT_COUNT, type RouterStream } from './stream-state.ts';
 
@@ -56,6 +56,7 @@ export function refuseMaintenance(stream: RouterStream, cluster: Cluster): void 
   cluster.stats.upstreamRqMaintenanceMode++;
   stream.streamInfo.responseFlags |= ResponseFlag.UpstreamOverflow;
   chargeCode(stream, 503, null);
+  chargeDrop(stream);
   reply(stream, 503, 'maintenance mode', overloaded, 'maintenance_mode');
 }
 
@@ -69,6 +70,8 @@ export function refuseOverload(
     ? ResponseFlag.UnconditionalDropOverload
     : ResponseFlag.DropOverLoad;
   chargeCode(stream, 503, null);
+  chargeDrop(stream);
+  stream.cluster!.stats.loadDropOverload++;
   const body = isAll ? 'unconditional drop overload' : 'drop overload';
   reply(stream, 503, body, isAll ? droppedAll : droppedSome, details);
 }

@@ -48,6 +48,11 @@ export function countSuccess(
   else host.stats.rqError++;
 }
 
+/** No host was to see the request: for load reports. Beside chargeCode. */
+export function chargeDrop(stream: RouterStream): void {
+  if (isCharged(stream)) stream.cluster!.stats.loadDropped++;
+}
+
 /** A try that ends without a response. */
 export function chargeAbort(stream: RouterStream, status: number, request: UpstreamRequest): void {
   const { host, hostAttempted } = request;

@@ -15,7 +15,14 @@ import {
   overloaded,
   reply,
 } from './answers.ts';
-import { chargeAbort, chargeCode, chargeResponse, countSuccess, isCharged } from './charges.ts';
+import {
+  chargeAbort,
+  chargeCode,
+  chargeDrop,
+  chargeResponse,
+  countSuccess,
+  isCharged,
+} from './charges.ts';
 import { RequestTrait } from './control-headers.ts';
 import { setIssuedCookies } from './hash-key.ts';
 import { forgetRequest, othersMayAnswer, winHedge } from './hedge.ts';
@@ -170,8 +177,9 @@ export function handleReset(
   if (maybeRetryReset(stream, reason, request)) return;
   const status = resetReasonStatus(reason);
   chargeAbort(stream, status, request);
-  if (!stream.responseStarted && othersMayAnswer(stream, request)) return;
   const isDropped = reason === StreamResetReason.Overflow;
+  if (isDropped && !stream.responseStarted) chargeDrop(stream);
+  if (!stream.responseStarted && othersMayAnswer(stream, request)) return;
   stream.streamInfo.responseFlags |= resetReasonFlag(reason);
   reply(
     stream,

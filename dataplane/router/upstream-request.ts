@@ -331,10 +331,11 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     const { streamInfo } = this.#parent;
     streamInfo.firstUpstreamRxByteMs = nowMs;
     this.headersReceived = true;
-    const { meter } = this.host;
+    const { meter, loadMetrics } = this.host;
     if (meter !== null) {
       meter.onResponseHeaders(headers.status, headers.fields, nowMs - this.#startedMs);
     }
+    if (loadMetrics !== null) loadMetrics.take(headers.fields);
     if (this.#perTryTimer !== null) this.#perTryTimer.stop();
     if (this.#idleTimer !== null) this.#idleTimer.start(this.#parent.perTryIdleTimeoutMs());
     if (endStream) this.#onResponseEnd(nowMs);
@@ -352,6 +353,7 @@ export class UpstreamRequest implements ResponseDecoder, HttpPoolCallbacks, Stre
     if (this.#isOver) return;
     this.#onResponseEnd(this.#parent.clock.nowMs());
     if (this.host.meter !== null) this.host.meter.onResponseTrailers(trailers);
+    if (this.host.loadMetrics !== null) this.host.loadMetrics.take(trailers);
     this.#parent.onUpstreamTrailers(trailers, this);
   }
 

@@ -5,6 +5,7 @@ import type { TimerService } from '../../common/timer.ts';
 import type { ClusterConfig, LoadAssignment } from '../api/config/cluster.ts';
 import type { DnsResolverConfig } from '../api/config/dns.ts';
 import type { SecretData } from '../api/config/tls.ts';
+import type { ClusterSample } from '../api/load-sample.ts';
 import type { StatsStore } from '../api/stats.ts';
 import { SecretStore } from '../tls/secret-store.ts';
 import { createClusterTls } from '../upstream/cluster-tls.ts';
@@ -13,6 +14,7 @@ import type { DnsCacheRequest } from '../upstream/dynamic-forward-proxy/cache-me
 import { MainDnsCaches } from '../upstream/dynamic-forward-proxy/main-dns-caches.ts';
 import type { NamedBreaker } from '../upstream/error-ratio-breaker.ts';
 import { ReportIndex } from '../upstream/host-report.ts';
+import { LoadIndex } from '../upstream/load-sample.ts';
 import type { OutlierReport } from '../upstream/outlier/outlier-event.ts';
 import type { OutlierStatus } from '../upstream/outlier/status.ts';
 import { SharedChunks } from '../upstream/shared-state.ts';
@@ -147,6 +149,14 @@ export class ClusterDirectory {
       outlier: cluster.outlierStatus(),
       hosts: cluster.hostSummaries(reports),
     }));
+  }
+
+  /** For the load reporter; null = all clusters. Clusters that are warming are none yet. */
+  async loadSample(names: ReadonlySet<string> | null): Promise<ClusterSample[]> {
+    const index = new LoadIndex(await this.#parts.supervisor.query('load'));
+    return [...this.#supervision.clusters()]
+      .filter((cluster) => cluster.isWarm() && (names?.has(cluster.config.name) ?? true))
+      .map((cluster) => cluster.loadSample(index));
   }
 
   /** For /outliers: clusters that have outlier detection, by name. */

@@ -16,6 +16,7 @@ import type {
   DnsCacheUpdate,
 } from '../upstream/dynamic-forward-proxy/cache-messages.ts';
 import type { HostReport } from '../upstream/host-report.ts';
+import type { ClusterLoadReport } from '../upstream/load-report.ts';
 import type { OutlierReport } from '../upstream/outlier/outlier-event.ts';
 
 /** What a worker is born with. */
@@ -92,10 +93,11 @@ export type ToWorker =
   /** Flush logs, close what is left, exit. */
   | { readonly type: 'stop' };
 
-/** What admin pages ask workers for. */
+/** What admin pages and load reports ask workers for. */
 export interface QueryReplies {
   readonly stats: StatsSnapshot;
   readonly hosts: readonly HostReport[];
+  readonly load: readonly ClusterLoadReport[];
   /** Open downstream connections. */
   readonly connections: number;
 }

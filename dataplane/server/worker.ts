@@ -178,6 +178,8 @@ class WorkerThread {
         return takeSnapshot(this.#context.stats);
       case 'hosts':
         return this.#clusters.hostReports();
+      case 'load':
+        return this.#clusters.loadReports();
       case 'connections':
         return this.#listeners.connectionCount();
       default:

@@ -8,6 +8,7 @@ import { type ClusterParts, UpstreamCluster } from './cluster.ts';
 import { clusterScope } from './cluster-stats.ts';
 import type { HostReport } from './host-report.ts';
 import type { LocalCluster } from './lb/load-balancer.ts';
+import { type ClusterLoadReport, loadReports } from './load-report.ts';
 import type { SlotAddress } from './shared-state.ts';
 import { StepRunner, type Steps } from './steps.ts';
 
@@ -121,6 +122,11 @@ export class WorkerClusterManager implements ClusterManager {
       }
     }
     return reports;
+  }
+
+  /** For the load reporter. */
+  loadReports(): ClusterLoadReport[] {
+    return loadReports(this.#clusters.values());
   }
 
   /** The worker ends: closes every pooled connection. */

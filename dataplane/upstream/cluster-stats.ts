@@ -129,6 +129,8 @@ export class ClusterStats implements ClusterTrafficStats, TrafficCounters, Colle
   upstreamRqActiveOverflow = 0;
   upstreamRqCancelled = 0;
   upstreamRqMaintenanceMode = 0;
+  loadDropped = 0;
+  loadDropOverload = 0;
   upstreamRqTimeout = 0;
   upstreamRqErrorRatioBreakerOpen = 0;
   errorRatioBreakerOpened = 0;

@@ -7,6 +7,7 @@ import { formatAddress, type SocketAddress } from '../api/connection.ts';
 import type { Host, HostMeter, OutlierMonitor } from '../api/host.ts';
 import { ErrorRatioBreaker } from './error-ratio-breaker.ts';
 import { SharedHostStats } from './host-stats.ts';
+import { LoadMetrics } from './load-metrics.ts';
 import { HostPools } from './pool/host-pools.ts';
 import type { PoolContext } from './pool/pool-context.ts';
 import {
@@ -31,6 +32,7 @@ export class UpstreamHost implements Host {
   readonly stats: SharedHostStats;
   readonly outlier: OutlierMonitor;
   readonly meter: HostMeter | null;
+  readonly loadMetrics: LoadMetrics | null;
   readonly breaker: ErrorRatioBreaker | null;
   hostname: string;
   canary: boolean;
@@ -49,7 +51,7 @@ export class UpstreamHost implements Host {
     meter: HostMeter | null,
     context: PoolContext,
   ) {
-    const { hostBreaker } = context.config;
+    const { hostBreaker, loadReportMetrics } = context.config;
     this.breaker =
       hostBreaker === null ? null : new ErrorRatioBreaker(breakerWords(slot), hostBreaker);
     this.cluster = context.cluster;
@@ -58,6 +60,7 @@ export class UpstreamHost implements Host {
     this.stats = new SharedHostStats(slot);
     this.outlier = outlier;
     this.meter = meter;
+    this.loadMetrics = loadReportMetrics.length === 0 ? null : new LoadMetrics(loadReportMetrics);
     this.hostname = placed.hostname;
     this.canary = isCanary(placed);
     this.placed = placed;

@@ -1,5 +1,6 @@
-// Keeps one ADS stream open for as long as the client runs: connects, reconnects with jittered back-off,
-// passes bytes. Knows no types and no resources; the mux above does. Never touches traffic.
+// Keeps one stream to a management server open for as long as the client runs: connects, reconnects with jittered
+// back-off, passes bytes. Of xDS, load reports and delegated health checks alike: knows no types and no resources, the
+// handler above does. Never touches traffic.
 //
 //   stopped --start--> connecting --first good message (back-off reset)--> connected
 //                        ^   `--closed--> waiting <--closed--'
@@ -30,7 +31,9 @@ export interface AdsTransportOptions {
   readonly clock: Clock;
   readonly timers: TimerService;
   readonly logger: Logger;
-  readonly stats: ControlPlaneStats;
+  readonly stats: Pick<ControlPlaneStats, 'connectedState' | 'malformedResponses'>;
+  /** What the log says when it was closed. */
+  readonly closedText?: string;
   /** Back-off; defaults 500 and 30 000 (GrpcService.EnvoyGrpc.retry_policy). */
   readonly baseBackoffMs?: number;
   readonly maxBackoffMs?: number;
@@ -150,9 +153,10 @@ export class AdsTransport {
     const fields = { reason, retryInMs: Math.round(delayMs) };
     if (clock.nowMs() - this.#loggedAtMs >= LOG_EVERY_MS) {
       this.#loggedAtMs = clock.nowMs();
-      logger.warn(fields, 'xDS stream closed; the last good configuration stays');
+      const closedText = 'xDS stream closed; the last good configuration stays';
+      logger.warn(fields, this.#options.closedText ?? closedText);
     } else {
-      logger.debug(fields, 'xDS stream closed again');
+      logger.debug(fields, 'stream closed again');
     }
     this.#retryTimer.start(delayMs);
   }

@@ -108,6 +108,7 @@ export function clusterConfig(given: Partial<ClusterConfig> = {}): ClusterConfig
     outlierDetection: null,
     breaker: null,
     hostBreaker: null,
+    loadReportMetrics: [],
     healthCheck: null,
     loadAssignment: assignmentOf([]),
     dns: {

@@ -80,6 +80,7 @@ export class FakeHost implements Host {
   readonly codes: number[] = [];
   readonly results: OutlierResult[] = [];
   readonly meter = null;
+  readonly loadMetrics = null;
   readonly outlier = {
     putResponse: (status: number): void => void this.codes.push(status),
     putHttpResponseCode: (status: number): void => void this.codes.push(status),

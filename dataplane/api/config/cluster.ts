@@ -55,6 +55,8 @@ export interface ClusterConfig {
   /** Of all requests, and of those to each host; null = none. Not Envoy's. */
   readonly breaker: ErrorRatioBreakerData | null;
   readonly hostBreaker: ErrorRatioBreakerData | null;
+  /** lrs_report_endpoint_metrics: of in-band ORCA reports, for load reports. */
+  readonly loadReportMetrics: readonly string[];
   /** Null = no active checks. */
   readonly healthCheck: HealthCheckConfig | null;
   /** load_assignment (hosts of DNS types hold names); null for types that take none. */

@@ -15,6 +15,7 @@ import type {
   PlacedAssignment,
   PlacedHost,
 } from '../../api/config/cluster.ts';
+import type { ClusterSample } from '../../api/load-sample.ts';
 import { DnsDiscovery } from '../discovery/dns-discovery.ts';
 import { type NamedBreaker, readBreaker } from '../error-ratio-breaker.ts';
 import { HealthCheckStats } from '../health/health-check-stats.ts';
@@ -22,6 +23,7 @@ import { clearOwnFlags, HealthChecker } from '../health/health-checker.ts';
 import type { Transition } from '../health/interval.ts';
 import { healthOf, isExcludedHost } from '../host.ts';
 import { type HostSummary, type ReportIndex, unrated } from '../host-report.ts';
+import { clusterSample, type LoadIndex } from '../load-sample.ts';
 import { LoadReportStats } from '../orca/load-report-stats.ts';
 import { LoadReports, outOfBandPolicy } from '../orca/load-reports.ts';
 import { OutlierDetector } from '../outlier/detector.ts';
@@ -234,6 +236,14 @@ export class SupervisedCluster {
         healthFlags: healthFlags(host, readWord(slot, HostWord.HealthFlags)),
       };
     });
+  }
+
+  /** For the load reporter. */
+  loadSample(index: LoadIndex): ClusterSample {
+    const category = this.#assignment?.dropOverload?.category ?? '';
+    const { chunks } = this.#parts;
+    const active = (host: PlacedHost) => readWord(chunks.ref(host), HostWord.RqActive);
+    return clusterSample(this.#config, category, this.#table.hosts(), active, index);
   }
 
   close(): void {
