@@ -22,11 +22,11 @@ import {
   type ResourceKind,
   xdsTypes,
 } from '../api/resource-compiler.ts';
+import type { RuntimeLayers } from '../api/runtime.ts';
 import { Compilation } from '../compile/compilation.ts';
 import { compileRouteConfiguration } from '../compile/route.ts';
 import { ConfigContext, type ConfigEnvironment } from './any-config.ts';
 import { compileCluster } from './cluster.ts';
-import type { RuntimeLayers } from '../api/runtime.ts';
 import { distinctErrors } from './distinct-errors.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { deepFreeze } from './freeze.ts';
@@ -43,14 +43,14 @@ export interface ConfigInputs {
   readonly readFile: (path: string) => Result<Buffer, string>;
   readonly environment: (name: string) => string | undefined;
   readonly sharedMemory: SharedMemory;
+  /** One per process; a bootstrap that is loaded gives it its layers. */
+  readonly runtime: RuntimeLayers;
 }
 
 /** A compiler for what comes over xDS into the process that `bootstrap` started. */
 export function createResourceCompiler(
   bootstrap: BootstrapConfig,
   inputs: ConfigInputs,
-  /** One per process; a bootstrap that is loaded gives it its layers. */
-  readonly runtime: RuntimeLayers;
 ): ResourceCompiler {
   const environment: ConfigEnvironment = {
     ...inputs,

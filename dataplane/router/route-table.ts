@@ -9,14 +9,14 @@ import type { Route, RouteTable } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { compileHashPolicy } from '../matcher/hash-policy.ts';
 import { compileRegex } from '../matcher/regex.ts';
+import { RuntimeValue } from '../matcher/runtime-value.ts';
+import type { DynamicHosts } from './dynamic-hosts.ts';
 import type { CreateRouteFilterConfig } from './filter-configs.ts';
 import { literalPrefix } from './literal-prefix.ts';
 import { PathIndex, type RouteConditions } from './path-index.ts';
 import { pathEnd } from './rewrite.ts';
 import { type Conditions, compileConditions } from './route-conditions.ts';
 import { RouteEntry } from './route-entry.ts';
-import { RuntimeValue } from '../matcher/runtime-value.ts';
-import type { DynamicHosts } from './dynamic-hosts.ts';
 import { compileRouteConfigLevel, type RouteConfigLevel, VirtualHost } from './virtual-host.ts';
 import { VirtualHosts } from './virtual-hosts.ts';
 import { WeightedClusters } from './weighted-clusters.ts';
@@ -212,8 +212,8 @@ function compileTarget(route: RouteData, host: VirtualHost): RouteEntry | Weight
     clusters.map(({ weight }) => weight),
     headerName,
     usesHashPolicy ? compileHashPolicy(action.hashPolicy) : null,
-  );
-}
     clusters.some(({ liveWeight }) => liveWeight !== null)
       ? clusters.map(({ liveWeight, weight }) => new RuntimeValue(liveWeight ?? weight))
       : null,
+  );
+}

@@ -206,6 +206,8 @@ export interface ConnectData {
 export interface WeightedClusterData {
   readonly name: string;
   readonly weight: number;
+  /** With a runtime_key_prefix: what counts instead. */
+  readonly liveWeight: RuntimeNumber | null;
   readonly requestHeaders: HeaderMutationsData;
   readonly responseHeaders: HeaderMutationsData;
   readonly hostRewriteLiteral: string | null;
@@ -226,8 +228,6 @@ export interface RedirectActionData {
     | { readonly kind: 'regex'; readonly rewrite: RegexRewriteData };
   /** 301, 302, 303, 307, 308. */
   readonly status: number;
-  /** With a runtime_key_prefix: what counts instead. */
-  readonly liveWeight: RuntimeNumber | null;
   readonly stripQuery: boolean;
 }
 
