@@ -43,6 +43,22 @@ export type Admission =
  */
 export type NameGuard = (snapshotKey: string, kind: XdsKind, name: string) => string | null;
 
+/** Why the node may not ask for one of the names; null = it may. */
+export function denialOf(
+  guard: NameGuard,
+  snapshotKey: string,
+  kind: XdsKind,
+  names: readonly string[],
+): string | null {
+  for (const name of names) {
+    // Who asks for all secrets wants somebody else's.
+    if (kind === 'secret' && name === '*') return 'secrets are given by name only';
+    const reason = guard(snapshotKey, kind, name);
+    if (reason !== null) return reason;
+  }
+  return null;
+}
+
 /** Decides once per stream, at its first request. Must not throw. */
 export type Authenticator = (peer: Peer, node: XdsNode) => Admission;
 

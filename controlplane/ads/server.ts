@@ -17,8 +17,9 @@ import { isNamedKind, type OtherKind, type XdsKind } from '../cache/kinds.ts';
 import type { SnapshotCache } from '../cache/snapshot-cache.ts';
 import { AckTracker } from './ack-tracker.ts';
 import { AdsStats } from './ads-stats.ts';
-import type { Authenticator, NameGuard, Peer } from './authn.ts';
+import type { Authenticator, NameGuard } from './authn.ts';
 import { delta } from './delta.ts';
+import { peerOf } from './grpc-peer.ts';
 import type { Protocol } from './protocol.ts';
 import { PushQueue } from './push-queue.ts';
 import { type XdsService, xdsServices } from './services.ts';
@@ -276,19 +277,6 @@ function portOf(call: Call): StreamPort {
       // takes it keeps its buffer until the connection's keepalive gives up, but no stream of ours.
       else call.emit('error', { code, details });
     },
-  };
-}
-
-function peerOf(call: Call): Peer {
-  const metadata = new Map<string, readonly string[]>();
-  for (const key of Object.keys(call.metadata.getMap())) {
-    const texts = call.metadata.get(key).filter((value) => typeof value === 'string');
-    metadata.set(key, texts);
-  }
-  return {
-    address: call.getPeer(),
-    certificate: call.getAuthContext().sslPeerCertificate?.raw ?? null,
-    metadata,
   };
 }
 

@@ -17,11 +17,10 @@ import type { RequestBase } from '../../proto/discovery.ts';
 import { isNamedKind, kindOfTypeUrl, typeUrlOfKind, type XdsKind } from '../cache/kinds.ts';
 import { ResourceSet, type Snapshot } from '../cache/snapshot.ts';
 import type { StreamRecord, StreamView } from './ack-tracker.ts';
-import { decodeNode, type Peer } from './authn.ts';
+import { decodeNode, denialOf, type Peer } from './authn.ts';
 import type { Protocol, RequestMeaning } from './protocol.ts';
 import { RequestRate } from './request-rate.ts';
 import type { StreamContext, StreamPort } from './stream-context.ts';
-import { WILDCARD } from './subscription.ts';
 import {
   askedAgainAfter,
   byAddition,
@@ -217,18 +216,13 @@ export class Stream<Request extends RequestBase> implements StreamView {
   /** Who asks for a secret that is not its own, or for all of them, wants to steal. */
   #mayAsk(kind: XdsKind, request: Request): boolean {
     if (kind !== 'secret' && isNamedKind(kind)) return true;
-    for (const name of this.#protocol.namesOf(request)) {
-      const reason =
-        kind === 'secret' && name === WILDCARD
-          ? 'secrets are given by name only'
-          : this.#context.mayAskFor(this.#key ?? '', kind, name);
-      if (reason === null) continue;
-      this.#context.stats.deniedTotal++;
-      this.#log().warn({ peer: this.#peer.address, kind, name, reason }, 'xDS request denied');
-      this.end(grpcStatus.PERMISSION_DENIED, reason);
-      return false;
-    }
-    return true;
+    const names = this.#protocol.namesOf(request);
+    const reason = denialOf(this.#context.mayAskFor, this.#key ?? '', kind, names);
+    if (reason === null) return true;
+    this.#context.stats.deniedTotal++;
+    this.#log().warn({ peer: this.#peer.address, kind, names, reason }, 'xDS request denied');
+    this.end(grpcStatus.PERMISSION_DENIED, reason);
+    return false;
   }
 
   #limitRate(): void {

@@ -7,7 +7,7 @@
 
 import type { SnapshotResource } from '../cache/resource.ts';
 
-export const WILDCARD = '*';
+const WILDCARD = '*';
 
 /** The same name as a string that others hold already: 10,000 streams ask for the same names. */
 export type Intern = (name: string) => string;

@@ -3,14 +3,17 @@ import { describe, it } from 'node:test';
 import { FakeTimers } from '../../test/fakes/timers.ts';
 import { ReconcileLoop } from './loop.ts';
 
-function loop() {
+function loop(roundMs = 0) {
   const timers = new FakeTimers();
   const startMs = timers.clock.nowMs();
   const runs: number[] = [];
   const instance = new ReconcileLoop({
     clock: timers.clock,
     timers,
-    run: () => runs.push(timers.clock.nowMs() - startMs),
+    run: () => {
+      runs.push(timers.clock.nowMs() - startMs);
+      timers.clock.advance(roundMs);
+    },
   });
   return { timers, runs, instance };
 }
@@ -53,5 +56,36 @@ describe('the reconcile loop', () => {
     timers.advance(5000);
     assert.deepEqual(runs, []);
     assert.equal(timers.armedCount(), 0);
+  });
+
+  it('does not wait with a change of endpoints, and takes along what waits', () => {
+    const { timers, runs, instance } = loop();
+    instance.trigger();
+    instance.trigger('endpoints');
+    timers.advance(0);
+    timers.advance(2000);
+    assert.deepEqual(runs, [0]);
+    assert.equal(instance.changesTotal - instance.roundsTotal, 1, 'merged');
+  });
+
+  it('rests between rounds for endpoints as long as the last one took', () => {
+    const { timers, runs, instance } = loop(200);
+    instance.trigger('endpoints');
+    instance.flush();
+    for (let i = 0; i < 10; i++) instance.trigger('endpoints');
+    timers.advance(199);
+    assert.deepEqual(runs, [0]);
+    timers.advance(1);
+    assert.deepEqual(runs, [0, 400]);
+  });
+
+  it('does not let a later change of documents hold up endpoints', () => {
+    const { timers, runs, instance } = loop(20);
+    instance.trigger('endpoints');
+    instance.flush();
+    instance.trigger('endpoints');
+    instance.trigger();
+    timers.advance(20);
+    assert.deepEqual(runs, [0, 40]);
   });
 });

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { assignment, edsCluster } from '../../test/fakes/xds-resources.ts';
+import { NodeGroups } from './node-groups.ts';
+import { Snapshot } from './snapshot.ts';
+import { SnapshotCache } from './snapshot-cache.ts';
+
+const timeoutOf = (cache: SnapshotCache, node: string, cluster: string) =>
+  cache.get(node)?.set('cluster').get(cluster)?.version;
+
+test('members of a group share its snapshot, whenever they join', () => {
+  const cache = new SnapshotCache();
+  const groups = new NodeGroups(cache);
+  groups.join('early', 'web');
+  assert.equal(cache.get('early'), null);
+  groups.set('web', Snapshot.of([edsCluster('a'), assignment('a', 1)]));
+  groups.join('late', 'web');
+  assert.equal(cache.get('early')?.set('cluster'), cache.get('late')?.set('cluster'));
+  groups.set('api', Snapshot.of([edsCluster('b')]));
+  groups.join('late', 'api');
+  assert.deepEqual([...(cache.get('late')?.set('cluster').resources.keys() ?? [])], ['b']);
+  groups.set('web', Snapshot.empty);
+  assert.equal(cache.get('late')?.set('cluster').size, 1, 'no member any more');
+  groups.leave('late');
+  assert.equal(cache.get('late'), null);
+  assert.equal(groups.groupOf('late'), null);
+});
+
+test('a fork of one node stays through changes of its group (kuma #528)', () => {
+  const cache = new SnapshotCache();
+  const groups = new NodeGroups(cache);
+  groups.set('web', Snapshot.of([edsCluster('a'), edsCluster('b'), assignment('a', 1)]));
+  for (const node of ['plain', 'special']) groups.join(node, 'web');
+  groups.fork('special', [edsCluster('a', 9000), edsCluster('own')]);
+  assert.equal(timeoutOf(cache, 'special', 'a'), edsCluster('a', 9000).version);
+  assert.equal(timeoutOf(cache, 'plain', 'a'), edsCluster('a').version);
+  assert.equal(
+    cache.get('special')?.set('endpoint'),
+    cache.get('plain')?.set('endpoint'),
+    'what is not forked is shared',
+  );
+  groups.set('web', Snapshot.of([edsCluster('a', 2000), edsCluster('c')]));
+  assert.deepEqual([...(cache.get('special')?.set('cluster').resources.keys() ?? [])].sort(), [
+    'a',
+    'c',
+    'own',
+  ]);
+  assert.equal(timeoutOf(cache, 'special', 'a'), edsCluster('a', 9000).version);
+  groups.fork('special', []);
+  assert.equal(timeoutOf(cache, 'special', 'a'), edsCluster('a', 2000).version);
+});
