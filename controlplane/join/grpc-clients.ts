@@ -32,10 +32,8 @@ export class GrpcClients {
   }
 
   /** By snapshot key. */
-  profiles(): IterableIterator<readonly [string, GrpcProfile]> {
-    return this.#entries
-      .entries()
-      .map(([key, { profile }]): readonly [string, GrpcProfile] => [key, profile]);
+  profiles(): (readonly [string, GrpcProfile])[] {
+    return [...this.#entries].map(([key, { profile }]) => [key, profile]);
   }
 
   /** The result is the key of the snapshot that its stream gets; `opened` must follow. */

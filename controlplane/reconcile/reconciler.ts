@@ -10,6 +10,7 @@ import type { Workload } from '../model/kinds/workload.ts';
 import type { MeshObject } from '../model/object.ts';
 import type { Store } from '../store/store.ts';
 import { GrpcTranslator } from '../translate/grpc/grpc-translator.ts';
+import { GrpcNames } from '../translate/grpc/names.ts';
 import type { GrpcProfile } from '../translate/grpc/profile.ts';
 import { type NodeResources, Translator } from '../translate/translate.ts';
 
@@ -44,6 +45,7 @@ export class Reconciler {
   #lastError: string | null = null;
   #revision = 0;
   #grpc: GrpcTranslator | null = null;
+  readonly #grpcNames = new GrpcNames();
   readonly #resources = new Map<string, NodeResources>();
 
   constructor(options: ReconcilerOptions) {
@@ -127,7 +129,8 @@ export class Reconciler {
       });
       ready.push({ nodeId, resources, publish: sink.prepare(nodeId, resources) });
     }
-    const grpc = new GrpcTranslator(graph);
+    this.#grpcNames.see(graph);
+    const grpc = new GrpcTranslator(graph, this.#grpcNames);
     const clients = new Map(grpcProfiles());
     for (const [key, profile] of clients) {
       const resources = grpc.resourcesOf(profile);

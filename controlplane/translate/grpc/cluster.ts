@@ -10,8 +10,8 @@ import type {
 } from '../../../proto/gen/types.ts';
 import type { ServiceNode } from '../../graph/graph.ts';
 import type { OutlierSettings, TrafficPolicySettings } from '../../model/defaults.ts';
-import { outboundCluster } from '../names.ts';
 import { adsSource, duration, wrapped } from '../well-known.ts';
+import type { GrpcNames } from './names.ts';
 import { CERTIFICATE_PROVIDER, type GrpcDialect } from './profile.ts';
 
 export interface GrpcClusterOptions {
@@ -21,10 +21,14 @@ export interface GrpcClusterOptions {
 }
 
 /** One of all instances, one per version. */
-export function grpcClusters(service: ServiceNode, options: GrpcClusterOptions): ClusterProto[] {
+export function grpcClusters(
+  service: ServiceNode,
+  options: GrpcClusterOptions,
+  names: GrpcNames,
+): ClusterProto[] {
   const { policy } = service;
   return [null, ...service.versions].map((version): ClusterProto => {
-    const name = outboundCluster(service.id, service.port, version);
+    const name = names.cluster(service.id, service.port, version);
     return {
       name,
       type: 'EDS',

@@ -12,13 +12,16 @@ import type { ServiceNode } from '../../graph/graph.ts';
 import type { LocalityNode } from '../../graph/locality.ts';
 import { translateEndpoints } from '../endpoint.ts';
 import { wrapped } from '../well-known.ts';
+import type { GrpcNames } from './names.ts';
 
 export function grpcEndpoints(
   service: ServiceNode,
   caller: LocalityNode,
+  names: GrpcNames,
 ): ClusterLoadAssignmentProto[] {
   const isRing = service.policy.loadBalancing.policy === 'CONSISTENT_HASH';
-  return translateEndpoints(service, caller).map((assignment) => {
+  const versions = [null, ...service.versions];
+  return translateEndpoints(service, caller).map((assignment, i) => {
     const seen = new Set<string>();
     const endpoints = (assignment.endpoints ?? []).flatMap((locality) => {
       const own = (locality.lb_endpoints ?? []).filter((endpoint) => isNew(endpoint, seen));
@@ -26,7 +29,10 @@ export function grpcEndpoints(
       if (own.length === 0) return [];
       return isRing ? [withWeight(locality, own)] : byWeight(locality, own);
     });
-    return { ...assignment, endpoints };
+    return {
+      cluster_name: names.cluster(service.id, service.port, versions[i] ?? null),
+      endpoints,
+    };
   });
 }
 

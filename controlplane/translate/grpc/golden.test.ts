@@ -9,8 +9,10 @@ import { stringify } from 'yaml';
 import { buildGraph } from '../../graph/builder.ts';
 import { readDocuments } from '../../model/documents.ts';
 import { resourceKinds, resourcesToJson } from '../to-json.ts';
-import { GrpcTranslator, isGrpcCallable } from './grpc-translator.ts';
+import { isGrpcCallable } from './callable.ts';
+import { GrpcTranslator } from './grpc-translator.ts';
 import { grpcLimits } from './limits.ts';
+import { GrpcNames } from './names.ts';
 import type { GrpcProfile } from './profile.ts';
 
 const inDir = fileURLToPath(new URL('../../../test/golden/in/', import.meta.url));
@@ -27,7 +29,7 @@ function translate(text: string, file: string): string | null {
   const graph = buildGraph(objects, []);
   const callable = graph.services.filter(isGrpcCallable);
   if (callable.length === 0) return null;
-  const translator = new GrpcTranslator(graph);
+  const translator = new GrpcTranslator(graph, new GrpcNames());
   const [first] = callable;
   const server = first?.endpoints[0]?.nodeId ?? null;
   const caller = { namespace: first!.namespace, locality: nowhere };

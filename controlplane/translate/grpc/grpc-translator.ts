@@ -10,34 +10,37 @@ import type {
 import type { MeshGraph, ServiceNode } from '../../graph/graph.ts';
 import { type LocalityNode, localityKey } from '../../graph/locality.ts';
 import { byName, type NodeResources } from '../translate.ts';
+import { isGrpcCallable } from './callable.ts';
 import { type GrpcClusterOptions, grpcClusters } from './cluster.ts';
 import { grpcEndpoints } from './endpoint.ts';
 import { grpcClientListeners, grpcServerListeners } from './listener.ts';
+import type { GrpcNames } from './names.ts';
 import type { GrpcProfile } from './profile.ts';
 import { grpcRoutes } from './route.ts';
-
-/** Can a gRPC client call it? */
-export function isGrpcCallable({ protocol }: Pick<ServiceNode, 'protocol'>): boolean {
-  return protocol !== 'HTTP';
-}
 
 const noSecrets: NodeResources['secret'] = new Map();
 
 export class GrpcTranslator {
   readonly #graph: MeshGraph;
+  readonly #names: GrpcNames;
   readonly #services: readonly ServiceNode[];
   readonly #clusters = new Map<string, ReadonlyMap<string, ClusterProto>>();
   readonly #endpoints = new Map<string, ReadonlyMap<string, ClusterLoadAssignmentProto>>();
   readonly #listeners = new Map<string, ReadonlyMap<string, ListenerProto>>();
   #routes: ReadonlyMap<string, RouteConfigurationProto> | null = null;
 
-  constructor(graph: MeshGraph) {
+  /** `names` has seen `graph`. */
+  constructor(graph: MeshGraph, names: GrpcNames) {
     this.#graph = graph;
+    this.#names = names;
     this.#services = graph.services.filter(isGrpcCallable);
   }
 
   resourcesOf(profile: GrpcProfile): NodeResources {
-    this.#routes ??= byName(this.#services.map(grpcRoutes), (table) => table.name);
+    this.#routes ??= byName(
+      this.#services.map((service) => grpcRoutes(service, this.#names)),
+      (table) => table.name,
+    );
     return {
       cluster: this.#clustersOf(profile),
       endpoint: this.#endpointsFor(profile.locality),
@@ -50,7 +53,7 @@ export class GrpcTranslator {
   #clustersOf(options: GrpcClusterOptions): ReadonlyMap<string, ClusterProto> {
     return cached(this.#clusters, `${options.dialect} ${options.hasCertificates}`, () =>
       byName(
-        this.#services.flatMap((service) => grpcClusters(service, options)),
+        this.#services.flatMap((service) => grpcClusters(service, options, this.#names)),
         (cluster) => cluster.name,
       ),
     );
@@ -59,7 +62,7 @@ export class GrpcTranslator {
   #endpointsFor(caller: LocalityNode): ReadonlyMap<string, ClusterLoadAssignmentProto> {
     return cached(this.#endpoints, localityKey(caller), () =>
       byName(
-        this.#services.flatMap((service) => grpcEndpoints(service, caller)),
+        this.#services.flatMap((service) => grpcEndpoints(service, caller, this.#names)),
         (assignment) => assignment.cluster_name,
       ),
     );
@@ -69,7 +72,9 @@ export class GrpcTranslator {
     const { namespace, nodeId } = profile;
     const forCalls = cached(this.#listeners, namespace, () =>
       byName(
-        this.#services.flatMap((service) => grpcClientListeners(service, namespace)),
+        this.#services.flatMap((service) =>
+          grpcClientListeners(service, namespace, this.#names.routes(service)),
+        ),
         (listener) => listener.name,
       ),
     );

@@ -14,27 +14,23 @@ import type { BackendNode, ForwardNode, RouteNode, ServiceNode } from '../../gra
 import type { RoutePolicySettings } from '../../model/defaults.ts';
 import type { HttpRouteMatch } from '../../model/kinds/http-route.ts';
 import type { HashOn } from '../../model/kinds/traffic-policy.ts';
-import { outboundCluster } from '../names.ts';
 import { wholeService } from '../route.ts';
 import { translateMatch } from '../route-match.ts';
 import { duration, wrapped } from '../well-known.ts';
 import { grpcRetryConditions, isForGrpc } from './limits.ts';
+import type { GrpcNames } from './names.ts';
 
-export function grpcRouteName(service: ServiceNode): string {
-  return `grpc|${service.port}||${service.id}`;
-}
-
-export function grpcRoutes(service: ServiceNode): RouteConfigurationProto {
+export function grpcRoutes(service: ServiceNode, names: GrpcNames): RouteConfigurationProto {
   const routes = service.routes ?? [wholeService(service)];
   return {
-    name: grpcRouteName(service),
+    name: names.routes(service),
     virtual_hosts: [
       {
         name: service.id,
         domains: ['*'],
         routes: routes.flatMap((route) =>
           route.action.kind === 'forward' && isForGrpc(route.match)
-            ? [forward(route, route.action, service)]
+            ? [forward(route, route.action, service, names)]
             : [],
         ),
       },
@@ -44,12 +40,17 @@ export function grpcRoutes(service: ServiceNode): RouteConfigurationProto {
 
 type Route = Omit<RouteNode, 'rule'>;
 
-function forward(route: Route, action: ForwardNode, service: ServiceNode): RouteProto {
+function forward(
+  route: Route,
+  action: ForwardNode,
+  service: ServiceNode,
+  names: GrpcNames,
+): RouteProto {
   return {
     name: route.name,
     match: matchOf(route.match),
     route: {
-      ...destination(action.backends),
+      ...destination(action.backends, names),
       ...deadline(route.policy, action),
       ...retries(route.policy.retries, action),
       ...hashPolicy(service.policy.loadBalancing.hashOn),
@@ -78,7 +79,9 @@ function oldForm({ name = '', string_match: match }: HeaderMatcherProto): Header
     : { name, safe_regex_match: match.safe_regex };
 }
 
-function destination(backends: readonly BackendNode[]): RouteActionProto {
+function destination(backends: readonly BackendNode[], names: GrpcNames): RouteActionProto {
+  const clusterOf = ({ serviceId, port, version }: BackendNode) =>
+    names.cluster(serviceId, port, version);
   const [only] = backends;
   if (only === undefined) throw new Error('a forwarding route without backends');
   if (backends.length === 1) return { cluster: clusterOf(only) };
@@ -90,10 +93,6 @@ function destination(backends: readonly BackendNode[]): RouteActionProto {
       })),
     },
   };
-}
-
-function clusterOf({ serviceId, port, version }: BackendNode): string {
-  return outboundCluster(serviceId, port, version);
 }
 
 /** `timeout` is not looked at by gRPC; a limit of the whole call is. */
