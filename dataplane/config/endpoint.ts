@@ -86,7 +86,7 @@ function compileLocality(
   const hosts = mapItems(proto.lb_endpoints, `${path}.lb_endpoints`, (endpoint, at) =>
     compileHost(endpoint, at, allowNames, compilation),
   );
-  if (hosts.reduce((sum, host) => sum + host.weight, 0) > MAX_TOTAL_WEIGHT) {
+  if (hasTooMuchWeight(hosts)) {
     compilation.fail(`${path}.lb_endpoints`, `sum of weights must be <= ${MAX_TOTAL_WEIGHT}`);
   }
   return {
@@ -100,7 +100,14 @@ function compileLocality(
   };
 }
 
-function compileHost(
+/** A locality of these hosts is refused. */
+export function hasTooMuchWeight(hosts: readonly HostConfig[]): boolean {
+  let sum = 0;
+  for (const { weight } of hosts) sum += weight;
+  return sum > MAX_TOTAL_WEIGHT;
+}
+
+export function compileHost(
   proto: LbEndpointProto,
   path: string,
   allowNames: boolean,

@@ -3,7 +3,7 @@
 
 import { hash } from 'node:crypto';
 import { errorText } from '../../common/coded-error.ts';
-import type { Result } from '../../common/result.ts';
+import type { FieldError, Result } from '../../common/result.ts';
 import type { SharedMemory } from '../../common/shared-memory.ts';
 import { decodeMessage } from '../../proto/any.ts';
 import type {
@@ -15,6 +15,7 @@ import type {
 } from '../../proto/gen/types.ts';
 import { validateMessage } from '../../proto/validate.ts';
 import type { BootstrapConfig, ClusterDefaults } from '../api/config/bootstrap.ts';
+import type { LoadAssignment } from '../api/config/cluster.ts';
 import { type ConfigSource, isUsableName, resourceId } from '../api/config/config-source.ts';
 import {
   type CompileOutcome,
@@ -29,6 +30,7 @@ import { ConfigContext, type ConfigEnvironment } from './any-config.ts';
 import { compileCluster } from './cluster.ts';
 import { distinctErrors } from './distinct-errors.ts';
 import { compileLoadAssignment } from './endpoint.ts';
+import { type AssignmentPieces, HeldAssignments, withHosts } from './endpoint-bytes.ts';
 import { deepFreeze } from './freeze.ts';
 import { compileListener } from './listener.ts';
 import { References, routeClusters } from './references.ts';
@@ -72,6 +74,7 @@ interface Compiled {
 }
 
 class ConfigResourceCompiler implements ResourceCompiler {
+  readonly #assignments = new HeldAssignments();
   readonly #environment: ConfigEnvironment;
   readonly #defaults: ClusterDefaults;
   readonly #hasAds: boolean;
@@ -94,32 +97,24 @@ class ConfigResourceCompiler implements ResourceCompiler {
 
   #compile(kind: ResourceKind, bytes: Uint8Array, source: ConfigSource): CompileOutcome {
     const { message: typeName, nameField } = xdsTypes[kind];
-    const decoded = decodeMessage(typeName, bytes);
+    const pieces = kind === 'endpoint' ? this.#takeApart(bytes, source) : null;
+    const decoded = decodeMessage(typeName, pieces?.rest ?? bytes);
     if (!decoded.ok) return { ok: false, name: '', errors: decoded.errors };
     const { message, warnings } = decoded.value;
     const name = nameOf(nameField, message);
     const id = resourceId(name, source);
     const allWarnings = [...warnings];
     const references = new References();
-    const compilation = new Compilation(
-      new ConfigContext({
-        environment: this.#environment,
-        source: 'dynamic',
-        hasAds: this.#hasAds,
-        parentSource: source,
-        references,
-        knownClusters: null,
-        referencedClusters: new Set(),
-        warnings: allWarnings,
-      }),
-    );
+    const compilation = this.#startCompilation(source, references, allWarnings);
     const digest = contentHash(bytes);
-    const { data, clusters = [] } = this.#compileMessage(
+    const { data: own, clusters = [] } = this.#compileMessage(
       kind,
       message,
       { id, digest },
       compilation,
     );
+    // Of that kind it is one.
+    const data = pieces === null ? own : withHosts(own as LoadAssignment, pieces.hosts);
     if (name === '') compilation.fail(nameField, 'must not be empty');
     if (!isUsableName(name)) compilation.fail(nameField, 'must not contain NUL');
     const errors = distinctErrors([
@@ -128,6 +123,7 @@ class ConfigResourceCompiler implements ResourceCompiler {
       ...compilation.errors,
     ]);
     if (errors.length > 0) return { ok: false, name, errors };
+    if (kind === 'endpoint') this.#assignments.hold(data as LoadAssignment, bytes);
     return {
       ok: true,
       resource: {
@@ -140,6 +136,34 @@ class ConfigResourceCompiler implements ResourceCompiler {
         warnings: allWarnings,
       },
     };
+  }
+
+  /** See endpoint-bytes.ts. */
+  #takeApart(bytes: Uint8Array, source: ConfigSource): AssignmentPieces | null {
+    const references = new References();
+    const warnings: FieldError[] = [];
+    const compilation = this.#startCompilation(source, references, warnings);
+    const pieces = this.#assignments.take(bytes, (name) => resourceId(name, source), compilation);
+    return references.list.length > 0 || warnings.length > 0 ? null : pieces;
+  }
+
+  #startCompilation(
+    source: ConfigSource,
+    references: References,
+    warnings: FieldError[],
+  ): Compilation {
+    return new Compilation(
+      new ConfigContext({
+        environment: this.#environment,
+        source: 'dynamic',
+        hasAds: this.#hasAds,
+        parentSource: source,
+        references,
+        knownClusters: null,
+        referencedClusters: new Set(),
+        warnings,
+      }),
+    );
   }
 
   // `message` was decoded as the type of that kind. `id`: see resourceId.
