@@ -17,6 +17,7 @@ import { type AdsChannelFactory, grpcChannelFactory } from '../xds/ads-channel.t
 import { sourceOpener } from '../xds/open-source.ts';
 import { XdsClient } from '../xds/xds-client.ts';
 import type { DumpedResource } from './config-dump.ts';
+import type { LastGood } from './last-good.ts';
 
 export interface AdsConnectionOptions {
   readonly bootstrap: BootstrapConfig;
@@ -29,6 +30,8 @@ export interface AdsConnectionOptions {
   readonly random: Random;
   readonly timers: TimerService;
   readonly logger: Logger;
+  /** Null = nothing is kept on disk. */
+  readonly lastGood: LastGood | null;
   /** An accepted resource had fields that we do not know. */
   readonly onUnknownFields: (count: number) => void;
 }
@@ -44,8 +47,14 @@ export interface AdsConnection {
 
 /** Opens the stream. */
 export function connectAds(options: AdsConnectionOptions): AdsConnection {
-  const { bootstrap } = options;
+  const { bootstrap, lastGood } = options;
   const { ads, cds, lds } = bootstrap.dynamicResources;
+  const open = sourceOpener({
+    ...options,
+    ads,
+    node: nodeOf(bootstrap),
+    channelFactory: (service) => channelFactory(service, options.membership),
+  });
   const client = new XdsClient({
     ...options,
     hasAds: ads !== null,
@@ -53,13 +62,9 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
     lds,
     staticReferences: bootstrap.references,
     compiler: countingCompiler(options),
-    open: sourceOpener({
-      ...options,
-      ads,
-      node: nodeOf(bootstrap),
-      channelFactory: (service) => channelFactory(service, options.membership),
-    }),
+    open: lastGood?.around(open) ?? open,
   });
+  lastGood?.keep(client);
   client.start();
   return {
     stop: () => client.stop(),

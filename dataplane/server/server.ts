@@ -34,6 +34,7 @@ import { CertificateInventory } from './certificates.ts';
 import { ClusterDirectory } from './cluster-directory.ts';
 import { configDump } from './config-dump.ts';
 import { defaultConnectionLimit } from './descriptor-limit.ts';
+import { LastGood } from './last-good.ts';
 import { ListenerRegistry } from './listener-registry.ts';
 import { ServerStats, serverScope, serverStateNumber } from './server-stats.ts';
 import { Supervisor } from './supervisor.ts';
@@ -92,6 +93,7 @@ export class Server implements ResourceSink, AdminSources {
   #admin: AdminServer | null = null;
   #watchdog: Watchdog | null = null;
   #ads: AdsConnection | null = null;
+  #lastGood: LastGood | null = null;
   #state: ServerState = 'PRE_INITIALIZING';
   #healthchecksFail = false;
   /** /drain_listeners?graceful */
@@ -418,16 +420,21 @@ export class Server implements ResourceSink, AdminSources {
       });
       // Loaded when first needed: gRPC takes 10 MiB.
       const { connectAds } = await import('./ads-connection.ts');
-      this.#ads = connectAds({
+      const parts = {
         bootstrap,
-        inputs: this.#options.inputs,
         membership: this.#options.membership?.mesh ?? null,
-        sink: this,
         stats: this.#stats,
         clock: this.#clock,
-        random: systemRandom,
         timers: this.#timers,
         logger: this.#logger.child({ component: 'xds' }),
+      };
+      this.#lastGood = await LastGood.open(parts);
+      this.#ads = connectAds({
+        ...parts,
+        inputs: this.#options.inputs,
+        lastGood: this.#lastGood,
+        sink: this,
+        random: systemRandom,
         onUnknownFields: (count) => {
           this.#serverStats.dynamicUnknownFields += count;
         },
@@ -508,6 +515,7 @@ export class Server implements ResourceSink, AdminSources {
 
   async #end(): Promise<void> {
     this.#ads?.stop();
+    await this.#lastGood?.close();
     this.#options.inputs.runtime.close();
     this.#clusters.close();
     await this.#options.membership?.client.leave();
