@@ -87,6 +87,10 @@ export class TestMesh {
     this.#controlPlane = null;
   }
 
+  get xdsPort(): number {
+    return this.#xdsPort;
+  }
+
   get restUrl(): string {
     if (this.#controlPlane === null) throw new Error('the control plane is stopped');
     return `http://127.0.0.1:${this.#controlPlane.restPort}`;
