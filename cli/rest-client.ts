@@ -73,6 +73,22 @@ export interface ResourceChange {
   readonly more: number;
 }
 
+export interface ServiceLoad {
+  /** `orders.default`; '' for a cluster of which the mesh knows no Service. */
+  readonly service: string;
+  readonly version: string | null;
+  readonly cluster: string;
+  readonly droppedPerSecond: number;
+  readonly localities: readonly {
+    readonly locality: string;
+    readonly priority: number;
+    readonly requestsPerSecond: number;
+    readonly errorRatio: number;
+    readonly inProgress: number;
+    readonly reporters: number;
+  }[];
+}
+
 /** What GET /v1/proxy-config and its /diff answer. */
 export interface OfNode<Item> {
   readonly node: string;
@@ -198,6 +214,16 @@ export class RestClient {
   /** What happens to the node's resources when it takes the current ones. */
   proxyConfigDiff(node: string): Promise<OfNode<ResourceChange>> {
     return this.#call('GET', `/v1/proxy-config/diff?${new URLSearchParams({ node })}`);
+  }
+
+  /** `service`: `<name>.<namespace>`; null = all. */
+  async loads(service: string | null): Promise<readonly ServiceLoad[]> {
+    const query = service === null ? '' : `?${new URLSearchParams({ service })}`;
+    const { items } = await this.#call<{ items: readonly ServiceLoad[] }>(
+      'GET',
+      `/v1/load${query}`,
+    );
+    return items;
   }
 
   /** Lines of JSON as they come, until `signal` fires (then it ends) or the control plane goes (throws). */

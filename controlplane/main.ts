@@ -11,28 +11,37 @@ import { createLogger, type Logger, type LogLevel } from '../common/logger.ts';
 import type { Result } from '../common/result.ts';
 import { TimerWheel } from '../common/timer.ts';
 import { CONTROL_PLANE_ID_PATH, joinService } from '../proto/join.ts';
-import type { Admission as AdsAdmission, Authenticator } from './ads/authn.ts';
-import { AdsServer } from './ads/server.ts';
+import type { Admission as AdsAdmission, Authenticator, Peer } from './ads/authn.ts';
+import { metricsText } from './ads/metrics.ts';
+import { restDiscovery } from './ads/rest.ts';
+import { type AdsLimits, AdsServer } from './ads/server.ts';
 import type { IssuedToken } from './api/dependencies.ts';
 import { createApiServer, isLoopbackAddress } from './api/server.ts';
 import { CertificateAuthority, storedFingerprint } from './ca/authority.ts';
 import { NodeCertificates } from './ca/node-certificates.ts';
 import { ServerIdentity } from './ca/server-identity.ts';
 import { MemoryState, type State, StateDir } from './ca/state-dir.ts';
+import type { XdsKind } from './cache/kinds.ts';
 import { SnapshotCache } from './cache/snapshot-cache.ts';
+import { defaultVanishLimits, formatVanishing, type Vanishing } from './cache/vanish-guard.ts';
 import { type FileSnapshot, FileSource, readMeshFiles } from './discovery/files.ts';
 import { explainPolicy } from './explain/policy.ts';
 import { Admission } from './join/admission.ts';
-import { type AdmittedNode, NodeAuthenticator } from './join/authn.ts';
+import { type AdmittedNode, NodeAuthenticator, type PeerCredentials } from './join/authn.ts';
 import type { Denial } from './join/denial.ts';
 import { GrpcClients } from './join/grpc-clients.ts';
 import { joinHandlers } from './join/join-service.ts';
 import { Registry } from './join/registry.ts';
 import { TokenIssuer } from './join/tokens.ts';
+import { loadsByService } from './load/load-report.ts';
+import { LoadService } from './load/load-service.ts';
+import { LoadStats } from './load/load-stats.ts';
+import { LoadStore } from './load/load-store.ts';
+import type { ReporterGate } from './load/load-stream.ts';
 import { meshSettings } from './model/defaults.ts';
 import { objectKey, objectsOfKind } from './model/object.ts';
 import { formatProblem } from './model/problem.ts';
-import { openPlaintextPort, openTlsPort } from './ports.ts';
+import { openPlaintextPort, openRestPort, openTlsPort } from './ports.ts';
 import { ReconcileLoop } from './reconcile/loop.ts';
 import { SnapshotPublisher } from './reconcile/publisher.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
@@ -43,6 +52,7 @@ import { Traces } from './status/traces.ts';
 import { MemoryStore } from './store/memory-store.ts';
 import { type AppliedDocument, MeshDocuments } from './store/mesh-documents.ts';
 import type { Store } from './store/store.ts';
+import { IDENTITY_SECRET, ROOTS_SECRET } from './translate/names.ts';
 import { resourcesToJson } from './translate/to-json.ts';
 
 export interface ControlPlaneOptions {
@@ -54,21 +64,32 @@ export interface ControlPlaneOptions {
   readonly xds: { readonly address: string; readonly port: number };
   /** On 127.0.0.1; null = off. */
   readonly plaintextXdsPort: number | null;
+  /** Discovery by REST polling, on 127.0.0.1; null = off. Default null. */
+  readonly restXdsPort?: number | null;
+  readonly xdsLimits?: AdsLimits;
+  /** How changes of documents are gathered before they are pushed. */
+  readonly debounce?: { readonly holdoffMs?: number; readonly maxDelayMs?: number };
+  /** A push that would take most clusters or listeners from a node waits for a word of somebody. Default true. */
+  readonly guardsVanishing?: boolean;
   readonly rest: { readonly address: string; readonly port: number };
   /** What REST calls must carry; needed off loopback. */
   readonly apiToken: string | null;
   /** How long an endpoint outlives its sidecar's last sign of life. */
   readonly graceMs: number;
+  /** How often sidecars are asked to report their load. Default 10 000. */
+  readonly loadReportIntervalMs?: number;
   readonly logLevel: LogLevel;
 }
 
 export interface ControlPlane {
   readonly xdsPort: number;
   readonly plaintextXdsPort: number | null;
+  readonly restXdsPort: number | null;
   readonly restPort: number;
   close(): Promise<void>;
 }
 
+const LOAD_REPORT_INTERVAL_MS = 10_000;
 const APPLIED_FILE = 'applied.json';
 const NOTHING_APPLIED = '[]\n';
 
@@ -115,8 +136,16 @@ async function start(
 
   const authority = await CertificateAuthority.open(state, clock);
   const tokens = TokenIssuer.open(state);
-  const cache = new SnapshotCache();
-  const loop = new ReconcileLoop({ clock, timers, run: () => reconciler.run() });
+  const cache = new SnapshotCache({
+    guard: options.guardsVanishing === false ? null : defaultVanishLimits,
+    onGuard: (key, found) => reportGuard(key, found, logger),
+  });
+  const loop = new ReconcileLoop({
+    clock,
+    timers,
+    run: () => reconciler.run(),
+    ...options.debounce,
+  });
   const registry = new Registry({
     clock,
     timers,
@@ -124,7 +153,7 @@ async function start(
     state,
     graceMs: options.graceMs,
     restoredGraceMs: RESTORED_GRACE_FACTOR * options.graceMs,
-    onChange: () => loop.trigger(),
+    onChange: () => loop.trigger('endpoints'),
   });
   const certificates = new NodeCertificates({
     authority,
@@ -169,11 +198,16 @@ async function start(
 
   const trustDomain = () => trustDomainOf(store);
   const admission = new Admission(store, registry);
-  const authenticator = new NodeAuthenticator({ tokens, admission, grpcClients, clock });
+  const authenticator = new NodeAuthenticator({
+    ...{ tokens, admission, grpcClients, clock, trustDomain },
+    rootsPem: authority.rootsPem,
+  });
   const ads = (authenticate: Authenticator) => {
     const server = new AdsServer({
+      ...options.xdsLimits,
       cache,
       authenticate,
+      mayAskFor: mayAskForSecret,
       clock,
       timers,
       logger: logger.child({ component: 'ads' }),
@@ -193,12 +227,35 @@ async function start(
     logger,
   });
   cleanups.add(() => identity[Symbol.dispose]());
-  const tlsAds = ads((peer, node) =>
-    toAdmission(authenticator.authenticate(peer.metadata.get('authorization')?.[0], node)),
-  );
+  const tlsAds = ads((peer, node) => toAdmission(authenticator.authenticate(shownBy(peer), node)));
   const plaintextAds = ads((_peer, node) => toAdmission(authenticator.authenticatePlaintext(node)));
   const handlers = joinHandlers({ tokens, admission, registry, clock, trustDomain });
 
+  const loadIntervalMs = options.loadReportIntervalMs ?? LOAD_REPORT_INTERVAL_MS;
+  const loadStore = new LoadStore(clock, loadIntervalMs);
+  const loads = (identify: ReporterGate) => {
+    const service = new LoadService({
+      store: loadStore,
+      stats: loadStats,
+      identify,
+      intervalMs: loadIntervalMs,
+      clustersOf: (nodeId) => [...(cache.get(nodeId)?.set('cluster').resources.keys() ?? [])],
+      clock,
+      timers,
+      logger: logger.child({ component: 'load' }),
+    });
+    cleanups.add(() => service.close());
+    return service;
+  };
+  const loadStats = new LoadStats();
+  const tlsLoads = loads((peer, node) => {
+    const identified = authenticator.identify(shownBy(peer), node.id);
+    return identified.ok ? { ok: true, nodeId: node.id } : refusedReporter(identified.errors);
+  });
+  const plaintextLoads = loads((_peer, node) => {
+    const identified = authenticator.identifyPlaintext(node);
+    return identified.ok ? { ok: true, nodeId: node.id } : refusedReporter(identified.errors);
+  });
   const inspector = new NodeInspector(cache, [plaintextAds.tracker, tlsAds.tracker]);
   const traces = new Traces({ taps: [plaintextAds.taps, tlsAds.taps], inspector, clock });
 
@@ -206,14 +263,33 @@ async function start(
   reconciler.run();
   const xds = await openTlsPort(options.xds.address, options.xds.port, identity, [
     (server) => tlsAds.addTo(server),
+    (server) => tlsLoads.addTo(server),
     (server) => server.addService(joinService(), handlers),
   ]);
   cleanups.add(() => xds.close());
   const plaintext =
     options.plaintextXdsPort === null
       ? null
-      : await openPlaintextPort(options.plaintextXdsPort, [(server) => plaintextAds.addTo(server)]);
+      : await openPlaintextPort(options.plaintextXdsPort, [
+          (server) => plaintextAds.addTo(server),
+          (server) => plaintextLoads.addTo(server),
+        ]);
   if (plaintext !== null) cleanups.add(() => plaintext.close());
+  const restXds =
+    options.restXdsPort === undefined || options.restXdsPort === null
+      ? null
+      : await openRestPort(
+          options.restXdsPort,
+          restDiscovery({
+            cache,
+            authenticate: (_peer, node) => toAdmission(authenticator.authenticatePlaintext(node)),
+            mayAskFor: mayAskForSecret,
+            stats: plaintextAds.stats,
+            logger: logger.child({ component: 'rest discovery' }),
+            identifier: 'remora',
+          }),
+        );
+  if (restXds !== null) cleanups.add(() => restXds.close());
 
   const api = createApiServer({
     documents,
@@ -225,10 +301,21 @@ async function start(
       xdsPort: xds.port,
       plaintextXdsPort: plaintext?.port ?? null,
       reconcileError: reconciler.lastError,
+      heldBack: Object.fromEntries(
+        [...cache.heldBack()].map(([node, found]) => [node, formatVanishing(found)]),
+      ),
     }),
+    metrics: () =>
+      metricsText([plaintextAds, tlsAds], {
+        heldBackSnapshots: cache.heldBack().size,
+        changesTotal: loop.changesTotal,
+        roundsTotal: loop.roundsTotal,
+      }),
+    releaseHeldBack: (nodeId) => cache.release(nodeId),
     proxyStatus: () => proxyStatuses(reconciler.graph, inspector, clock),
     proxyConfig: (nodeId, kind) => proxyConfig(inspector, nodeId, kind),
     proxyConfigDiff: (nodeId) => proxyConfigDiff(inspector, nodeId),
+    loads: () => loadsByService(reconciler.graph, loadStore),
     trace: (nodeId, onLine) => traces.start(nodeId, onLine),
     reconciledRevision: () => reconciler.revision,
     configDump: (nodeId) => {
@@ -262,12 +349,31 @@ async function start(
   return {
     xdsPort: xds.port,
     plaintextXdsPort: plaintext?.port ?? null,
+    restXdsPort: restXds?.port ?? null,
     restPort,
     close: async () => {
       await api.close();
       cleanups[Symbol.dispose]();
     },
   };
+}
+
+/** An alarm, because something is likely wrong with where the documents come from. */
+function reportGuard(key: string, found: Vanishing | null, logger: Logger): void {
+  if (found === null) {
+    logger.info({ node: key }, 'what was held back is let through');
+    return;
+  }
+  logger.error(
+    { node: key, ...found },
+    `${formatVanishing(found)}: held back; if it is meant, POST /v1/xds/release`,
+  );
+}
+
+/** The mesh has two secrets per node, each under one name; who asks for another looks for somebody else's. */
+function mayAskForSecret(_key: string, kind: XdsKind, name: string): string | null {
+  if (kind !== 'secret' || name === IDENTITY_SECRET || name === ROOTS_SECRET) return null;
+  return `no secret of yours has that name; yours are ${IDENTITY_SECRET} and ${ROOTS_SECRET}`;
 }
 
 /** What REST applied must not be gone, and with it a canary's weights, when the control plane restarts. */
@@ -338,7 +444,15 @@ function serverNames(address: string): { dnsNames: string[]; ipAddresses: string
 function toAdmission(outcome: Result<AdmittedNode, Denial>): AdsAdmission {
   return outcome.ok
     ? { ok: true, ...outcome.value }
-    : { ok: false, reason: outcome.errors.details };
+    : { ok: false, code: outcome.errors.code, reason: outcome.errors.details };
+}
+
+function refusedReporter({ code, details }: Denial) {
+  return { ok: false, code, reason: details } as const;
+}
+
+function shownBy({ metadata, certificate }: Peer): PeerCredentials {
+  return { authorization: metadata.get('authorization')?.[0], certificate };
 }
 
 async function listen(api: FastifyInstance, at: ControlPlaneOptions['rest']): Promise<number> {

@@ -7,6 +7,7 @@ import * as remove from './delete.ts';
 import * as explain from './explain.ts';
 import * as get from './get.ts';
 import * as grpcBootstrap from './grpc-bootstrap.ts';
+import * as load from './load.ts';
 import * as proxyConfig from './proxy-config.ts';
 import * as proxyStatus from './proxy-status.ts';
 import * as token from './token.ts';
@@ -22,6 +23,6 @@ export function register(program: Command): void {
 Exit codes: 0 done, 1 refused or failed, 2 wrong command line.`,
     );
   const objects = [apply, get, remove, explain, token];
-  const proxies = [proxyStatus, proxyConfig, xdsTrace, configDump, grpcBootstrap];
+  const proxies = [proxyStatus, proxyConfig, xdsTrace, load, configDump, grpcBootstrap];
   for (const verb of [...objects, ...proxies]) verb.register(ctl);
 }

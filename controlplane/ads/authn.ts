@@ -9,7 +9,7 @@ import type { XdsKind } from '../cache/kinds.ts';
 export interface Peer {
   /** `address:port`, for logs. */
   readonly address: string;
-  /** DER of the client certificate that TLS verified; null when there was none. */
+  /** DER of the certificate that the client showed, which it holds the key of; not verified. Null = none. */
   readonly certificate: Uint8Array | null;
   /** Call metadata by lower-case key, text values only (`authorization`). */
   readonly metadata: ReadonlyMap<string, readonly string[]>;
@@ -35,7 +35,12 @@ export type Admission =
       /** Under which the ack tracker lists it; the authenticated id, not the claimed one. */
       readonly nodeId: string;
     }
-  | { readonly ok: false; readonly reason: string };
+  | {
+      readonly ok: false;
+      readonly reason: string;
+      /** gRPC status that the stream ends with; default PERMISSION_DENIED. */
+      readonly code?: number;
+    };
 
 /**
  * Whether a node may ask for that name, which need not exist; null = yes, else why not. Asked for secrets (a

@@ -173,7 +173,7 @@ export class Stream<Request extends RequestBase> implements StreamView {
         { node: node.id, peer: this.#peer.address, reason: admission.reason },
         'xDS client refused',
       );
-      this.end(grpcStatus.PERMISSION_DENIED, admission.reason);
+      this.end(admission.code ?? grpcStatus.PERMISSION_DENIED, admission.reason);
       return false;
     }
     const { nodeId, snapshotKey } = admission;

@@ -1,6 +1,7 @@
 // What the REST API needs from the rest of the control plane; main puts it together.
 
 import type { Logger } from '../../common/logger.ts';
+import type { ServiceLoad } from '../load/load-report.ts';
 import type { Workload } from '../model/kinds/workload.ts';
 import type { ProxyConfig, ProxyConfigDiff } from '../status/proxy-config.ts';
 import type { ProxyStatus } from '../status/proxy-status.ts';
@@ -16,6 +17,8 @@ export interface ApiDependencies {
   readonly proxyConfig: (nodeId: string, kind: string | null) => ProxyConfig | null;
   /** What a node lacks of it. Null = no such node. */
   readonly proxyConfigDiff: (nodeId: string) => ProxyConfigDiff | null;
+  /** What sidecars report of the load that they send. */
+  readonly loads: () => readonly ServiceLoad[];
   /** Null = too many people trace already. `onLine`: there is something to take. */
   readonly trace: (nodeId: string, onLine: () => void) => RunningTrace | null;
   /** Store revision that the current snapshots were made from. */
@@ -30,6 +33,10 @@ export interface ApiDependencies {
     namespace: string,
     ttlSeconds: number,
   ) => IssuedToken | null;
+  /** Prometheus text. */
+  readonly metrics: () => string;
+  /** Takes what the guard against vanishing holds back, of a node or of all; returns the nodes. */
+  readonly releaseHeldBack: (nodeId: string | null) => readonly string[];
   readonly logger: Logger;
 }
 

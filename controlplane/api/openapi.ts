@@ -164,6 +164,14 @@ export function openApiDocument(): object {
           responses: { 200: answer('Changes.', listOf({ type: 'object' })), ...failures },
         },
       },
+      '/v1/load': {
+        get: {
+          summary:
+            'What sidecars report of the load that they send, per Service, version and locality',
+          parameters: [queryParameter('service', '<name>.<namespace>; default: all')],
+          responses: { 200: answer('Loads.', listOf({ type: 'object' })), ...failures },
+        },
+      },
       '/v1/xds-trace': {
         get: {
           summary:
@@ -174,6 +182,22 @@ export function openApiDocument(): object {
             429: answer('Too many traces are running.', ref('Error')),
             ...failures,
           },
+        },
+      },
+      '/v1/xds/release': {
+        post: {
+          summary: 'Take what the guard against vanishing holds back: it was meant',
+          parameters: [queryParameter('node', '<namespace>/<name>; default: all')],
+          responses: {
+            200: answer('{released: the nodes that now get it}.', { type: 'object' }),
+            ...failures,
+          },
+        },
+      },
+      '/metrics': {
+        get: {
+          summary: 'Counters of the control plane, remora_cp_*',
+          responses: { 200: { description: 'Prometheus text.', content: { 'text/plain': {} } } },
         },
       },
       '/v1/explain/policy': {

@@ -36,6 +36,17 @@ describe('the REST API', () => {
         node === 'default/a' ? { node: `${node} ${kind}`, isConnected: false, items: [] } : null,
       proxyConfigDiff: (node) =>
         node === 'default/a' ? { node, isConnected: false, items: [] } : null,
+      metrics: () => 'remora_cp_streams 1\n',
+      releaseHeldBack: (node) => (node === null ? ['a', 'b'] : [node]),
+      loads: () => [
+        {
+          service: 'orders.default',
+          version: null,
+          cluster: 'c',
+          droppedPerSecond: 0,
+          localities: [],
+        },
+      ],
       trace: (_node, onLine) => {
         if (lines === null) return null;
         wake = onLine;
@@ -90,6 +101,15 @@ describe('the REST API', () => {
     const gone = await call({ method: 'DELETE', url: '/v1/resources/service/default/orders' });
     assert.deepEqual(gone.body, { key: 'Service default/orders', change: 'deleted' });
     assert.equal((await call({ url: '/v1/resources/service/default/orders' })).status, 404);
+  });
+
+  it('gives its counters to Prometheus and lets through what was held back', async () => {
+    const metrics = await call({ url: '/metrics' });
+    assert.equal(String(metrics.body), 'remora_cp_streams 1\n');
+    const release = (query: string) => call({ method: 'POST', url: `/v1/xds/release${query}` });
+    assert.deepEqual((await release('')).body, { released: ['a', 'b'] });
+    assert.deepEqual((await release('?node=default/x')).body, { released: ['default/x'] });
+    assert.equal((await release('?node=x&node=y')).status, 400);
   });
 
   it('takes back what it gave out, and refuses it when it is no longer current', async () => {
@@ -200,6 +220,14 @@ describe('the REST API', () => {
       assert.equal((await call({ url: `/v1/${path}` })).status, 400, path);
       assert.equal((await call({ url: `/v1/${path}?node=default/b` })).status, 404, path);
     }
+  });
+
+  it('shows the load of one Service or all', async () => {
+    const all = await call({ url: '/v1/load' });
+    const one = await call({ url: '/v1/load?service=orders.default' });
+    assert.equal(all.body['items']?.['length'], 1);
+    assert.deepEqual(one.body, all.body);
+    assert.equal((await call({ url: '/v1/load?service=nobody.default' })).status, 404);
   });
 
   it('streams a trace line by line and stops it when the reader goes', async () => {

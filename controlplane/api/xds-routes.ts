@@ -1,4 +1,4 @@
-// REST: the nodes - how far each is, what it is served, what it lacks, and its xDS as it happens.
+// REST: the nodes - how far each is, what it is served, what it lacks, its xDS as it happens, the load they report.
 
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -30,6 +30,31 @@ export function registerXdsRoutes(server: FastifyInstance, api: ApiDependencies)
   server.get('/v1/proxy-config/diff', (request) => {
     const node = nodeIn(request);
     return api.proxyConfigDiff(node) ?? unknownNode(api, node);
+  });
+
+  server.post('/v1/xds/release', (request) => {
+    const { node } = request.query as { node?: unknown }; // unknown until looked at
+    if (node !== undefined && typeof node !== 'string') {
+      throw new ApiError(
+        400,
+        'bad-request',
+        'name one node, or none for all: ?node=<namespace>/<name>',
+      );
+    }
+    return { released: api.releaseHeldBack(node ?? null) };
+  });
+
+  server.get('/metrics', (_request, reply) =>
+    reply.type('text/plain; version=0.0.4; charset=utf-8').send(api.metrics()),
+  );
+
+  server.get('/v1/load', (request) => {
+    const { service } = request.query as { service?: unknown }; // unknown until looked at
+    const items = api.loads();
+    if (typeof service !== 'string') return { items };
+    const found = items.filter((load) => load.service === service);
+    if (found.length > 0) return { items: found };
+    throw new ApiError(404, 'not-found', `no Service "${service}"; see: remora ctl get services`);
   });
 
   server.get('/v1/xds-trace', (request, reply) => {

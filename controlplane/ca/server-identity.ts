@@ -55,8 +55,11 @@ export class ServerIdentity implements experimental.CertificateProvider, Disposa
     this.#listeners.delete(listener);
   }
 
-  /** Clients are known by their tokens, not by certificates. */
-  addCaCertificateListener(): void {}
+  /** Whose certificates clients are asked for. Their proof is looked at by join/authn.ts, not by TLS. */
+  addCaCertificateListener(listener: experimental.CaCertificateUpdateListener): void {
+    const caCertificate = Buffer.from(this.#options.authority.rootsPem);
+    queueMicrotask(() => listener({ caCertificate }));
+  }
 
   removeCaCertificateListener(): void {}
 

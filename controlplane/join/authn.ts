@@ -1,11 +1,14 @@
-// Who is calling: the token in the call's metadata, and whether the node it says it is belongs to the
-// token's service. Used by the join service and, as the gate of every xDS stream, by ads/ (injected).
+// Who is calling: the token in the call's metadata or the certificate that the mesh gave it, and whether the node
+// that it says it is belongs to that service. Used by the join service and, as the gate of every xDS and load report
+// stream, by ads/ and load/ (injected).
 // The plaintext xDS port has no token: there the node is taken at its word, which is why main opens that
 // port on loopback only.
 
 import { status } from '@grpc/grpc-js';
 import type { Clock } from '../../common/clock.ts';
 import { err, ok, type Result } from '../../common/result.ts';
+import { spiffeIdOfPeer } from '../ca/peer-certificate.ts';
+import { spiffeId } from '../graph/ids.ts';
 import { type LocalityNode, localityOf } from '../graph/locality.ts';
 import type { Workload } from '../model/kinds/workload.ts';
 import { namespaceOf } from '../model/object.ts';
@@ -32,9 +35,20 @@ export function callerOf(
   return verified.ok ? verified : err({ code: status.UNAUTHENTICATED, details: verified.errors });
 }
 
-/** True when the token's service is the workload's. */
-export function mayBe(claims: TokenClaims, workload: Workload): boolean {
+/** Whom a token or a certificate is for. */
+export type ProvenService = Pick<TokenClaims, 'service' | 'namespace'>;
+
+/** True when the proven service is the workload's. */
+export function mayBe(claims: ProvenService, workload: Workload): boolean {
   return claims.service === workload.spec.service && claims.namespace === namespaceOf(workload);
+}
+
+/** What a peer shows before it says anything. */
+export interface PeerCredentials {
+  /** Call metadata `authorization`. */
+  readonly authorization: unknown;
+  /** DER of the certificate in the TLS handshake, which nobody has verified yet; null = none. */
+  readonly certificate: Uint8Array | null;
 }
 
 /** What a stream says of itself in its first request. */
@@ -58,6 +72,9 @@ export interface NodeAuthenticatorOptions {
   readonly tokens: TokenIssuer;
   readonly admission: Admission;
   readonly grpcClients: GrpcClients;
+  /** Whose leafs are ours. */
+  readonly rootsPem: string;
+  readonly trustDomain: () => string;
   readonly clock: Clock;
 }
 
@@ -68,21 +85,61 @@ export class NodeAuthenticator {
     this.#options = options;
   }
 
-  /** Over TLS: the token must be of the service whose workload the node is. */
-  authenticate(authorization: unknown, node: ClaimedNode): Result<AdmittedNode, Denial> {
-    const { tokens, admission, clock } = this.#options;
-    const caller = callerOf(authorization, tokens, clock);
-    if (!caller.ok) return caller;
-    const claims = caller.value;
-    const workload = admission.workload(node.id);
+  /** Over TLS: token or certificate must be of the service whose workload the node is. */
+  authenticate(peer: PeerCredentials, node: ClaimedNode): Result<AdmittedNode, Denial> {
+    const identified = this.identify(peer, node.id);
+    return identified.ok ? this.#admitted(node, identified.value) : identified;
+  }
+
+  /** The workload that a peer over TLS is, of which it has said the node id; nothing is admitted or remembered. */
+  identify(peer: PeerCredentials, nodeId: string): Result<Workload, Denial> {
+    const proven = this.#provenService(peer);
+    if (!proven.ok) return proven;
+    const { service, namespace } = proven.value;
+    const workload = this.#options.admission.workload(nodeId);
+    if (workload !== null && mayBe(proven.value, workload)) return ok(workload);
     // The same answer whether the node is somebody else's or nobody's: a token says nothing about others.
-    if (workload === null || !mayBe(claims, workload)) {
-      return err({
-        code: workload === null ? status.NOT_FOUND : status.PERMISSION_DENIED,
-        details: `node "${node.id}" is not a registered instance of ${claims.service}.${claims.namespace}`,
-      });
+    return err({
+      code: status.PERMISSION_DENIED,
+      details: `node "${nodeId}" is not a registered instance of ${service}.${namespace}`,
+    });
+  }
+
+  /** The node id of a peer on the plaintext port, if there may be such a node there. */
+  identifyPlaintext(node: Pick<ClaimedNode, 'id' | 'userAgent'>): Result<string, Denial> {
+    const isKnown = this.#options.admission.workload(node.id) !== null;
+    const isGrpc = grpcDialectOf(node.userAgent) !== null && splitNodeId(node.id) !== null;
+    if (isKnown || isGrpc) return ok(node.id);
+    return err({ code: status.NOT_FOUND, details: `no Workload for node.id "${node.id}"` });
+  }
+
+  #provenService({ authorization, certificate }: PeerCredentials): Result<ProvenService, Denial> {
+    const { tokens, clock } = this.#options;
+    if (certificate === null) return callerOf(authorization, tokens, clock);
+    const byCertificate = this.#certifiedService(certificate);
+    if (!byCertificate.ok || authorization === undefined) return byCertificate;
+    const byToken = callerOf(authorization, tokens, clock);
+    if (!byToken.ok) return byToken;
+    const [certified, claimed] = [byCertificate.value, byToken.value];
+    if (certified.service === claimed.service && certified.namespace === claimed.namespace) {
+      return byToken;
     }
-    return this.#admitted(node, workload);
+    return err({
+      code: status.PERMISSION_DENIED,
+      details: `the certificate is of ${certified.service}.${certified.namespace}, the token of ${claimed.service}.${claimed.namespace}`,
+    });
+  }
+
+  #certifiedService(certificate: Uint8Array): Result<ProvenService, Denial> {
+    const { rootsPem, trustDomain, clock } = this.#options;
+    const id = spiffeIdOfPeer(certificate, rootsPem, clock.wallMs());
+    if (!id.ok) return err({ code: status.UNAUTHENTICATED, details: id.errors });
+    const [, namespace = '', service = ''] = /\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(id.value) ?? [];
+    if (id.value === spiffeId(trustDomain(), namespace, service)) return ok({ service, namespace });
+    return err({
+      code: status.PERMISSION_DENIED,
+      details: `the client certificate's "${id.value}" is no service of this mesh`,
+    });
   }
 
   /**
