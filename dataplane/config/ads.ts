@@ -3,12 +3,17 @@
 import type {
   ApiConfigSourceProto,
   BootstrapDynamicResourcesProto,
+  BootstrapProto,
   ConfigSourceProto,
   GrpcServiceProto,
 } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
 import type { DynamicResourcesConfig, GrpcTarget } from '../api/config/bootstrap.ts';
-import type { ConfigSource, GrpcApiConfig } from '../api/config/config-source.ts';
+import type {
+  ConfigSource,
+  GrpcApiConfig,
+  GrpcServiceConfig,
+} from '../api/config/config-source.ts';
 import type { Compilation } from '../compile/compilation.ts';
 import { compileConfigSource } from '../compile/config-source.ts';
 import { compileGoogleGrpc } from './grpc-target.ts';
@@ -17,14 +22,18 @@ const BACKOFF_BASE_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
 const path = 'dynamic_resources';
 
-/** Clusters that gRPC services of the bootstrap name. */
-export function grpcClusterNames(
-  dynamic: BootstrapDynamicResourcesProto | undefined,
-): ReadonlySet<string> {
+/** Clusters that gRPC services of the bootstrap name: of xDS, load reports and delegated health checks. */
+export function grpcClusterNames({
+  dynamic_resources: dynamic,
+  cluster_manager: manager,
+  hds_config: hds,
+}: BootstrapProto): ReadonlySet<string> {
   const names = new Set<string>();
-  for (const service of dynamic?.ads_config?.grpc_services ?? []) {
-    const name = service.envoy_grpc?.cluster_name;
-    if (name !== undefined) names.add(name);
+  for (const api of [dynamic?.ads_config, manager?.load_stats_config, hds]) {
+    for (const service of api?.grpc_services ?? []) {
+      const name = service.envoy_grpc?.cluster_name;
+      if (name !== undefined) names.add(name);
+    }
   }
   return names;
 }
@@ -60,8 +69,23 @@ function compileAds(
   }
   const services = config.grpc_services ?? [];
   if (services.length !== 1) compilation.fail(`${at}.grpc_services`, 'must have exactly one entry');
-  const service = services[0] ?? {};
-  const servicePath = `${at}.grpc_services[0]`;
+  return {
+    protocol: config.api_type === 'GRPC' ? 'GRPC' : 'DELTA_GRPC',
+    services: [
+      compileGrpcService(services[0] ?? {}, `${at}.grpc_services[0]`, grpcClusters, compilation),
+    ],
+    setNodeOnFirstMessageOnly: config.set_node_on_first_message_only ?? false,
+    rateLimit: null,
+  };
+}
+
+/** `servicePath`: where the service stands. */
+export function compileGrpcService(
+  service: GrpcServiceProto,
+  servicePath: string,
+  grpcClusters: ReadonlyMap<string, GrpcTarget>,
+  compilation: Compilation,
+): GrpcServiceConfig {
   const retry = service.envoy_grpc?.retry_policy?.retry_back_off;
   const backoffBaseMs = durationMsOr(retry?.base_interval, BACKOFF_BASE_MS);
   const backoffMaxMs = durationMsOr(
@@ -75,21 +99,14 @@ function compileAds(
     );
   }
   return {
-    protocol: config.api_type === 'GRPC' ? 'GRPC' : 'DELTA_GRPC',
-    services: [
-      {
-        target: compileTarget(service, servicePath, grpcClusters, compilation),
-        initialMetadata: (service.initial_metadata ?? []).map(({ key, value }) => ({
-          key: (key ?? '').toLowerCase(),
-          value: value ?? '',
-        })),
-        backoffBaseMs,
-        backoffMaxMs,
-        maxReceiveMessageBytes: wrapperOr(service.envoy_grpc?.max_receive_message_length, null),
-      },
-    ],
-    setNodeOnFirstMessageOnly: config.set_node_on_first_message_only ?? false,
-    rateLimit: null,
+    target: compileTarget(service, servicePath, grpcClusters, compilation),
+    initialMetadata: (service.initial_metadata ?? []).map(({ key, value }) => ({
+      key: (key ?? '').toLowerCase(),
+      value: value ?? '',
+    })),
+    backoffBaseMs,
+    backoffMaxMs,
+    maxReceiveMessageBytes: wrapperOr(service.envoy_grpc?.max_receive_message_length, null),
   };
 }
 

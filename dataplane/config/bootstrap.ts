@@ -30,6 +30,7 @@ import { compileLastGood } from './last-good.ts';
 import { compileListener } from './listener.ts';
 import { compileMaxDownstreamConnections } from './overload.ts';
 import { References } from './references.ts';
+import { compileReportService } from './report-service.ts';
 import { type ConfigInputs, contentHash } from './resource-compiler.ts';
 import { compileRuntime } from './runtime.ts';
 import { compileSecret } from './secret.ts';
@@ -89,6 +90,13 @@ export function compileBootstrap(
     clusterDefaults,
     localClusterName: compileLocalCluster(bootstrap, compilation),
     outlierEventLogPath: bootstrap.cluster_manager?.outlier_detection?.event_log_path ?? '',
+    loadStats: compileReportService(
+      bootstrap.cluster_manager?.load_stats_config,
+      'cluster_manager.load_stats_config',
+      grpcClusters,
+      compilation,
+    ),
+    hds: compileReportService(bootstrap.hds_config, 'hds_config', grpcClusters, compilation),
     lastGood: compileLastGood(bootstrap.bootstrap_extensions, compilation),
     message: bootstrap,
     warnings,
@@ -196,7 +204,7 @@ function compileClusters(
   readonly grpcClusters: ReadonlyMap<string, GrpcTarget>;
 } {
   const { compilation } = run;
-  const grpcNames = grpcClusterNames(bootstrap.dynamic_resources);
+  const grpcNames = grpcClusterNames(bootstrap);
   const clusters: ClusterConfig[] = [];
   const grpcClusters = new Map<string, GrpcTarget>();
   const names = new Set<string>();

@@ -7,7 +7,7 @@ import type { ExtensionData } from '../factory.ts';
 import type { ResourceReference } from '../resource-compiler.ts';
 import type { RuntimeLayerConfig } from '../runtime.ts';
 import type { BindConfig, ClusterConfig } from './cluster.ts';
-import type { ConfigSource, GrpcApiConfig } from './config-source.ts';
+import type { ConfigSource, GrpcApiConfig, GrpcServiceConfig } from './config-source.ts';
 import type { DnsResolverConfig } from './dns.ts';
 import type { ListenerConfig } from './listener.ts';
 import type { SecretData, UpstreamTlsConfig } from './tls.ts';
@@ -35,6 +35,10 @@ export interface BootstrapConfig {
   readonly localClusterName: string;
   /** cluster_manager.outlier_detection.event_log_path, '' = none. */
   readonly outlierEventLogPath: string;
+  /** cluster_manager.load_stats_config; null = no load reports. */
+  readonly loadStats: GrpcServiceConfig | null;
+  /** hds_config; null = nobody delegates health checks to us. */
+  readonly hds: GrpcServiceConfig | null;
   /** Null = nothing is kept on disk. */
   readonly lastGood: LastGoodConfig | null;
   /** The bootstrap message in plain form, for /config_dump. Holds secrets: redact. */

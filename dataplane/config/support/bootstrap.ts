@@ -12,6 +12,7 @@ export const bootstrapSupport: SupportGroup = {
       ...fields('node', 'static_resources', 'dynamic_resources', 'cluster_manager', 'admin'),
       ...fields('layered_runtime'),
       bootstrap_extensions: { note: 'remora.extensions.bootstrap.last_good.v1.LastGood only' },
+      hds_config: { note: 'api_type GRPC' },
       overload_manager: { note: 'the monitor of downstream connections only' },
       typed_dns_resolver_config: { note: 'c-ares; the default of clusters that name no resolver' },
     },
@@ -32,6 +33,7 @@ export const bootstrapSupport: SupportGroup = {
     [`${bootstrap}.Bootstrap.StaticResources`]: fields('listeners', 'clusters', 'secrets'),
     [`${bootstrap}.Bootstrap.DynamicResources`]: fields('lds_config', 'cds_config', 'ads_config'),
     [`${bootstrap}.ClusterManager`]: {
+      load_stats_config: { note: 'api_type GRPC' },
       local_cluster_name: 'yes',
       outlier_detection: 'yes',
       upstream_bind_config: 'yes',
@@ -45,9 +47,12 @@ export const bootstrapSupport: SupportGroup = {
         note: 'of the keys of Envoy itself (envoy.*, upstream.*, ...) those that are known: circuit_breakers.*, outlier_detection.*, fault.http.*, upstream.healthy_panic_threshold, upstream.zone_routing.*, upstream.maintenance_mode.*, health_check.{min,max}_interval, overload.{global_downstream_max_connections,premature_reset_*}, http.max_requests_per_io_cycle, connection limits of listeners',
       },
       disk_layer: 'yes',
+      rtds_layer: 'yes',
       admin_layer: 'yes',
     },
     [`${bootstrap}.RuntimeLayer.AdminLayer`]: {},
+    [`${bootstrap}.RuntimeLayer.RtdsLayer`]: fields('name', 'rtds_config'),
+    'envoy.service.runtime.v3.Runtime': fields('name', 'layer'),
     [`${bootstrap}.RuntimeLayer.DiskLayer`]: fields(
       'symlink_root',
       'subdirectory',
