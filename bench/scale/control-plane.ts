@@ -34,7 +34,7 @@ function publish(): number {
   const startMs = performance.now();
   const shared = content.shared();
   for (let i = 0; i < sidecars; i++) {
-    cache.set(`node-${i}`, new Snapshot({ ...shared, secret: content.secretsOf(i) }));
+    cache.set(`node-${i}`, new Snapshot([...shared, ['secret', content.secretsOf(i)]]));
   }
   return performance.now() - startMs;
 }

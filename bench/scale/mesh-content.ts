@@ -1,11 +1,11 @@
 // What the sidecars of the scale bench are given: services with endpoints, one route table, two listeners, and a certificate each.
 // The same JSON goes to the control planes that are compared.
 
-import { ResourceSet } from '../../controlplane/cache/snapshot.ts';
-import { SnapshotResource } from '../../controlplane/cache/resource.ts';
 import type { XdsKind } from '../../controlplane/cache/kinds.ts';
-import { httpListener } from '../../test/fakes/xds-resources.ts';
+import { SnapshotResource } from '../../controlplane/cache/resource.ts';
+import { ResourceSet } from '../../controlplane/cache/snapshot.ts';
 import { packAny } from '../../proto/any.ts';
+import { httpListener } from '../../test/fakes/xds-resources.ts';
 
 const ads = { ads: {}, resource_api_version: 'V3' } as const;
 const TLS = 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
@@ -13,7 +13,7 @@ const CERTIFICATE_BYTES = 1200;
 
 export interface MeshContent {
   /** All but secrets: the same for every sidecar. */
-  shared(): Partial<Record<XdsKind, ResourceSet>>;
+  shared(): readonly (readonly [XdsKind, ResourceSet])[];
   secretsOf(sidecar: number): ResourceSet;
   /** Throws for an unknown command. */
   change(command: string): void;
@@ -34,12 +34,12 @@ export function meshContent(services: number, endpointsEach: number): MeshConten
   let tables = new ResourceSet([routeTable('outbound', names, 0), inbound]);
   const roots = secret('roots', 'r'.repeat(CERTIFICATE_BYTES));
   return {
-    shared: () => ({
-      cluster: clusters,
-      endpoint: assignments,
-      listener: listeners,
-      route: tables,
-    }),
+    shared: () => [
+      ['cluster', clusters],
+      ['endpoint', assignments],
+      ['listener', listeners],
+      ['route', tables],
+    ],
     secretsOf: (sidecar) =>
       new ResourceSet([secret('default', certificateText(sidecar, generation)), roots]),
     change(command) {

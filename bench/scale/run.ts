@@ -10,11 +10,11 @@
 // Writes bench/results/scale-<date>-<commit>.json and prints docs/scale.md's table.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Conversation } from './conversation.ts';
+import { goProgram } from './go-programs.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -25,7 +25,6 @@ const { values: flags } = parseArgs({
     protocol: { type: 'string', default: 'delta' },
   },
 });
-const BINARIES = '.peers/bin';
 const PORT = 18790;
 const STORM_SECONDS = 120;
 const PUSH_SECONDS = 60;
@@ -61,17 +60,6 @@ interface Row {
   readonly rssMib: number;
 }
 
-/** Builds a Go program of bench/scale/peers unless it is there. */
-function goProgram(name: string): string {
-  const binary = join(BINARIES, name);
-  if (!existsSync(binary)) {
-    mkdirSync(BINARIES, { recursive: true });
-    const target = join('..', '..', '..', binary);
-    execFileSync('go', ['build', '-o', target, `./${name}`], { cwd: 'bench/scale/peers' });
-  }
-  return binary;
-}
-
 function controlPlane(peer: string, changes: readonly string[]): Conversation {
   const options = ['sidecars', 'services', 'endpoints'].map(
     (name) => `--${name}=${flags[name as 'sidecars' | 'services' | 'endpoints']}`,
@@ -96,7 +84,15 @@ async function measure(peer: string): Promise<Row[]> {
     const cpuUsPerSidecar = ((after.cpuMs - before.cpuMs) * 1000) / sidecars;
     const bytesPerSidecar = answered.bytes / sidecars;
     const { lastMs, p50Ms } = answered;
-    rows.push({ peer, what, lastMs, p50Ms, cpuUsPerSidecar, bytesPerSidecar, rssMib: after.rssMib });
+    rows.push({
+      peer,
+      what,
+      lastMs,
+      p50Ms,
+      cpuUsPerSidecar,
+      bytesPerSidecar,
+      rssMib: after.rssMib,
+    });
   };
   try {
     await server.next('listening', STORM_SECONDS);
@@ -108,7 +104,12 @@ async function measure(peer: string): Promise<Row[]> {
     ]);
     const synced = await fleet.next('synced', STORM_SECONDS);
     const bytes = Number(synced['bytes']);
-    row('connect', { lastMs: Number(synced['ms']), p50Ms: NaN, p99Ms: NaN, bytes }, idle, await usageOf(server));
+    row(
+      'connect',
+      { lastMs: Number(synced['ms']), p50Ms: NaN, p99Ms: NaN, bytes },
+      idle,
+      await usageOf(server),
+    );
     for (const { change, type } of pushes) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
       const before = await usageOf(server);

@@ -3,15 +3,18 @@
 
 import { errorText } from '../../common/coded-error.ts';
 import type { Logger } from '../../common/logger.ts';
+import type { IssuedCertificate } from '../ca/authority.ts';
 import type { NodeCertificates } from '../ca/node-certificates.ts';
 import { buildGraph } from '../graph/builder.ts';
 import type { MeshGraph } from '../graph/graph.ts';
+import { GraphHistory } from '../graph/history.ts';
 import type { Workload } from '../model/kinds/workload.ts';
 import type { MeshObject } from '../model/object.ts';
 import type { Store } from '../store/store.ts';
 import { GrpcTranslator } from '../translate/grpc/grpc-translator.ts';
 import { GrpcNames } from '../translate/grpc/names.ts';
 import type { GrpcProfile } from '../translate/grpc/profile.ts';
+import type { NodeCertificate } from '../translate/secret.ts';
 import { type NodeResources, Translator } from '../translate/translate.ts';
 
 /** Where snapshots go: the cache, seen from here. */
@@ -44,6 +47,9 @@ export class Reconciler {
   #documents: readonly MeshObject[] = [];
   #lastError: string | null = null;
   #revision = 0;
+  readonly #history = new GraphHistory();
+  readonly #translator = new Translator(this.#history);
+  readonly #identities = new WeakMap<IssuedCertificate, NodeCertificate>();
   #grpc: GrpcTranslator | null = null;
   readonly #grpcNames = new GrpcNames();
   readonly #resources = new Map<string, NodeResources>();
@@ -107,10 +113,10 @@ export class Reconciler {
   }
 
   #publish(): void {
-    const { store, joined, grpcProfiles, certificates, rootsPem, sink, logger } = this.#options;
+    const { store, joined, grpcProfiles, certificates, sink, logger } = this.#options;
     const documents = store.list().map(({ object }) => object);
-    const graph = buildGraph(documents, joined());
-    const translator = new Translator(graph);
+    const graph = this.#history.succeed(buildGraph(documents, joined()));
+    this.#translator.begin(graph);
     // Everything is translated and checked before anything is published: no half rounds.
     const ready: Ready[] = [];
     for (const proxy of graph.proxies.values()) {
@@ -121,12 +127,9 @@ export class Reconciler {
         graph.settings.certificateTtlMs,
       );
       if (certificate === null) continue;
-      const { certificatePem, privateKeyPem } = certificate;
-      const resources = translator.resourcesOf(proxy, {
-        certificateChainPem: certificatePem,
-        privateKeyPem,
-        rootsPem,
-      });
+      const resources = this.#translator.resourcesOf(proxy, this.#identityOf(certificate));
+      const before = this.#resources.get(nodeId);
+      if (before !== undefined && isSame(before, resources)) continue;
       ready.push({ nodeId, resources, publish: sink.prepare(nodeId, resources) });
     }
     this.#grpcNames.see(graph);
@@ -151,8 +154,25 @@ export class Reconciler {
     }
     this.#revision = store.revision;
     logger.debug(
-      { services: graph.services.length, nodes: graph.proxies.size, ready: ready.length },
+      { services: graph.services.length, nodes: graph.proxies.size, changed: ready.length },
       'reconciled',
     );
   }
+
+  /** The same object for the same certificate. */
+  #identityOf(issued: IssuedCertificate): NodeCertificate {
+    let identity = this.#identities.get(issued);
+    if (identity === undefined) {
+      const { certificatePem: certificateChainPem, privateKeyPem } = issued;
+      identity = { certificateChainPem, privateKeyPem, rootsPem: this.#options.rootsPem };
+      this.#identities.set(issued, identity);
+    }
+    return identity;
+  }
+}
+
+/** What the translator did not make anew. */
+function isSame(before: NodeResources, now: NodeResources): boolean {
+  // All of its keys are kinds.
+  return (Object.keys(now) as (keyof NodeResources)[]).every((kind) => before[kind] === now[kind]);
 }

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { buildGraph } from '../graph/builder.ts';
+import { GraphHistory } from '../graph/history.ts';
 import { readDocuments } from '../model/documents.ts';
 import { formatProblem } from '../model/problem.ts';
 import { checkMesh } from '../model/semantics.ts';
@@ -27,11 +28,15 @@ const certificate = {
 function translate(text: string, file: string): string {
   const { objects, problems } = readDocuments(text, file);
   assert.deepEqual([...problems, ...checkMesh(objects)].map(formatProblem), []);
-  const graph = buildGraph(
-    objects.map(({ object }) => object),
-    [],
+  const history = new GraphHistory();
+  const graph = history.succeed(
+    buildGraph(
+      objects.map(({ object }) => object),
+      [],
+    ),
   );
-  const translator = new Translator(graph);
+  const translator = new Translator(history);
+  translator.begin(graph);
   const seen = new Set<string>();
   const output: Record<string, Record<string, unknown[]>> = {};
   for (const proxy of graph.proxies.values()) {

@@ -12,24 +12,16 @@ export interface NodeCertificate {
   readonly rootsPem: string;
 }
 
-export function translateSecrets(certificate: NodeCertificate): Map<string, SecretProto> {
-  return new Map<string, SecretProto>([
-    [
-      IDENTITY_SECRET,
-      {
-        name: IDENTITY_SECRET,
-        tls_certificate: {
-          certificate_chain: { inline_string: certificate.certificateChainPem },
-          private_key: { inline_string: certificate.privateKeyPem },
-        },
-      },
-    ],
-    [
-      ROOTS_SECRET,
-      {
-        name: ROOTS_SECRET,
-        validation_context: { trusted_ca: { inline_string: certificate.rootsPem } },
-      },
-    ],
-  ]);
+export function translateIdentity(certificate: NodeCertificate): SecretProto {
+  return {
+    name: IDENTITY_SECRET,
+    tls_certificate: {
+      certificate_chain: { inline_string: certificate.certificateChainPem },
+      private_key: { inline_string: certificate.privateKeyPem },
+    },
+  };
+}
+
+export function translateRoots(rootsPem: string): SecretProto {
+  return { name: ROOTS_SECRET, validation_context: { trusted_ca: { inline_string: rootsPem } } };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildGraph } from '../graph/builder.ts';
+import { GraphHistory } from '../graph/history.ts';
 import { readDocuments } from '../model/documents.ts';
 import { formatProblem } from '../model/problem.ts';
 import { checkMesh } from '../model/semantics.ts';
@@ -37,8 +38,10 @@ function translate(text: string): (nodeId: string) => NodeResources {
   const { objects, problems } = checked(text);
   assert.deepEqual(problems, []);
   const documents = objects.map(({ object }) => object);
-  const graph = buildGraph(documents, []);
-  const translator = new Translator(graph);
+  const history = new GraphHistory();
+  const graph = history.succeed(buildGraph(documents, []));
+  const translator = new Translator(history);
+  translator.begin(graph);
   return (nodeId) => {
     const proxy = graph.proxies.get(nodeId);
     assert.ok(proxy !== undefined);

@@ -10,6 +10,7 @@ import { CertificateAuthority } from '../../controlplane/ca/authority.ts';
 import { MemoryState } from '../../controlplane/ca/state-dir.ts';
 import { SnapshotResource } from '../../controlplane/cache/resource.ts';
 import { buildGraph } from '../../controlplane/graph/builder.ts';
+import { GraphHistory } from '../../controlplane/graph/history.ts';
 import { readDocuments } from '../../controlplane/model/documents.ts';
 import { Translator } from '../../controlplane/translate/translate.ts';
 import { adsSource } from '../../dataplane/api/config/config-source.ts';
@@ -34,11 +35,15 @@ describe('what the control plane sends', async () => {
   for (const file of readdirSync(goldenIn)) {
     it(`of ${file} is accepted by the data plane`, () => {
       const { objects } = readDocuments(readFileSync(goldenIn + file, 'utf8'), file);
-      const graph = buildGraph(
-        objects.map(({ object }) => object),
-        [],
+      const history = new GraphHistory();
+      const graph = history.succeed(
+        buildGraph(
+          objects.map(({ object }) => object),
+          [],
+        ),
       );
-      const translator = new Translator(graph);
+      const translator = new Translator(history);
+      translator.begin(graph);
       assert.ok(graph.proxies.size > 0);
       for (const proxy of graph.proxies.values()) {
         const resources = translator.resourcesOf(proxy, certificate);

@@ -10,6 +10,7 @@ import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { buildGraph } from '../../controlplane/graph/builder.ts';
+import { GraphHistory } from '../../controlplane/graph/history.ts';
 import { readDocuments } from '../../controlplane/model/documents.ts';
 import { resourcesToJson } from '../../controlplane/translate/to-json.ts';
 import { Translator } from '../../controlplane/translate/translate.ts';
@@ -35,11 +36,15 @@ describe('what the control plane sends', { skip: skipWithout('envoy') }, () => {
   for (const file of readdirSync(goldenIn)) {
     test(`of ${file} is accepted by Envoy`, async () => {
       const { objects } = readDocuments(readFileSync(goldenIn + file, 'utf8'), file);
-      const graph = buildGraph(
-        objects.map(({ object }) => object),
-        [],
+      const history = new GraphHistory();
+      const graph = history.succeed(
+        buildGraph(
+          objects.map(({ object }) => object),
+          [],
+        ),
       );
-      const translator = new Translator(graph);
+      const translator = new Translator(history);
+      translator.begin(graph);
       assert.ok(graph.proxies.size > 0);
       for (const [nodeId, proxy] of graph.proxies) {
         const { cluster, listener, route } = resourcesToJson(

@@ -2,7 +2,8 @@
 // answer as Envoy does (clusters, their endpoints, listeners, their routes, secrets), keep nothing but names and
 // versions, and tell when all of them have answered. bench/scale.ts starts it.
 //
-//	stdin, one command a line:   mark TYPE    from now on count the first response of TYPE that each sidecar answers
+//	stdin, one command a line:   mark TYPE          from now on count the first response of TYPE that each sidecar answers
+//	                             expect N TYPE      the same, of N sidecars
 //	                             stop
 //	stdout, one JSON object a line: synced, marked, all
 package main
@@ -50,6 +51,7 @@ type fleet struct {
 	mu         sync.Mutex
 	generation int64
 	markType   string
+	expected   int
 	markedAt   time.Time
 	latencies  []time.Duration
 	bytes      atomic.Int64
@@ -64,11 +66,12 @@ func (f *fleet) emit(event string, fields map[string]any) {
 	fmt.Println(string(line))
 }
 
-func (f *fleet) mark(typeName string) {
+func (f *fleet) mark(typeName string, expected int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.generation++
 	f.markType = typeName
+	f.expected = expected
 	f.markedAt = time.Now()
 	f.latencies = f.latencies[:0]
 	f.bytes.Store(0)
@@ -84,7 +87,7 @@ func (f *fleet) answered(typeName string, own *int64) {
 	}
 	*own = f.generation
 	f.latencies = append(f.latencies, time.Since(f.markedAt))
-	if len(f.latencies) < f.total {
+	if len(f.latencies) != f.expected {
 		f.mu.Unlock()
 		return
 	}
@@ -123,12 +126,18 @@ func main() {
 	}
 	input := bufio.NewScanner(os.Stdin)
 	for input.Scan() {
-		var command, argument string
-		fmt.Sscan(input.Text(), &command, &argument)
+		var command, typeName string
+		expected := f.total
+		fmt.Sscan(input.Text(), &command)
 		switch command {
 		case "mark":
-			f.mark(argument)
-			f.emit("marked", map[string]any{"type": argument})
+			fmt.Sscan(input.Text(), &command, &typeName)
+			f.mark(typeName, expected)
+			f.emit("marked", map[string]any{"type": typeName})
+		case "expect":
+			fmt.Sscan(input.Text(), &command, &expected, &typeName)
+			f.mark(typeName, expected)
+			f.emit("marked", map[string]any{"type": typeName})
 		case "stop":
 			return
 		}
