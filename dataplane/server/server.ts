@@ -94,6 +94,7 @@ export class Server implements ResourceSink, AdminSources {
   #watchdog: Watchdog | null = null;
   #ads: AdsConnection | null = null;
   #lastGood: LastGood | null = null;
+  #reportStreams: Disposable | null = null;
   #state: ServerState = 'PRE_INITIALIZING';
   #healthchecksFail = false;
   /** /drain_listeners?graceful */
@@ -450,12 +451,28 @@ export class Server implements ResourceSink, AdminSources {
       this.#certificates.setListener(listener);
       await this.#listeners.addOrUpdate(listener, false);
     }
+    await this.#openReportStreams(bootstrap);
     if (this.#state === 'INITIALIZING') this.#setState('LIVE');
     this.#logger.info({ concurrency: this.#options.concurrency }, 'all is up: serving');
     trimHeap();
   }
 
   #onXdsInitialized: () => void = () => {};
+
+  async #openReportStreams(bootstrap: BootstrapConfig): Promise<void> {
+    if (bootstrap.loadStats === null) return;
+    const { openReportStreams } = await import('./report-streams.ts');
+    this.#reportStreams = openReportStreams({
+      bootstrap,
+      membership: this.#options.membership?.mesh ?? null,
+      stats: this.#stats,
+      clock: this.#clock,
+      random: systemRandom,
+      timers: this.#timers,
+      logger: this.#logger.child({ component: 'reports' }),
+      takeSample: (clusters) => this.#clusters.loadSample(clusters),
+    });
+  }
 
   async #startAdmin(): Promise<void> {
     const { admin } = this.#options.bootstrap;
@@ -515,6 +532,7 @@ export class Server implements ResourceSink, AdminSources {
 
   async #end(): Promise<void> {
     this.#ads?.stop();
+    this.#reportStreams?.[Symbol.dispose]();
     await this.#lastGood?.close();
     this.#options.inputs.runtime.close();
     this.#clusters.close();
