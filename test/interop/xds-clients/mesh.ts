@@ -50,6 +50,7 @@ export interface NodeOptions {
   /** Directory of the files of `ctl grpc-bootstrap --certificates`. */
   readonly certificates?: string;
   readonly service?: string;
+  readonly version?: string;
   readonly port?: number;
 }
 
@@ -57,6 +58,7 @@ export class ProxylessMesh {
   readonly directory = mkdtempSync(join(os.tmpdir(), 'remora-proxyless-'));
   readonly #mesh = join(this.directory, 'mesh');
   #control: ChildProcess | null = null;
+  readonly #sidecars: ChildProcess[] = [];
   #output = '';
   #restPort = 0;
   xdsPort = 0;
@@ -151,7 +153,46 @@ export class ProxylessMesh {
     );
   }
 
+  /** A sidecar of ours that joins; the result is its outbound port. */
+  async sidecar(name: string, service: string, appPort: number, version?: string): Promise<number> {
+    const [inbound, outbound, admin] = [await freePort(), await freePort(), await freePort()];
+    const token = join(this.directory, `${name}.token`);
+    writeFileSync(token, await this.rest.createToken(service, 'default', 3600), { mode: 0o600 });
+    const child = spawn(
+      process.execPath,
+      [
+        join(root, 'cli/main.ts'),
+        'proxy',
+        ...['--join', `127.0.0.1:${this.tlsPort}`, '--service', service],
+        ...[
+          '--app-port',
+          String(appPort),
+          ...(version === undefined ? [] : ['--version', version]),
+        ],
+        ...['--inbound-port', String(inbound), '--outbound-port', String(outbound)],
+        ...['--admin-port', String(admin), '--advertise-address', '127.0.0.1'],
+        ...['--token-file', token, '--state-dir', join(this.directory, 'sidecars')],
+        ...['--concurrency', '1', '-l', 'warning'],
+      ],
+      { stdio: 'ignore' },
+    );
+    this.#sidecars.push(child);
+    await until(
+      `${name} is ready`,
+      async () => {
+        try {
+          return (await fetch(`http://127.0.0.1:${admin}/ready`)).ok;
+        } catch {
+          return false; // does not listen yet
+        }
+      },
+      START_TIMEOUT_MS,
+    );
+    return outbound;
+  }
+
   async close(): Promise<void> {
+    for (const child of this.#sidecars) child.kill('SIGKILL');
     await this.killControlPlane();
     rmSync(this.directory, { recursive: true, force: true });
   }

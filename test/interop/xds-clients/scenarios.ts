@@ -66,7 +66,8 @@ function only(name: string, tally: Tally): void {
 }
 
 export function proxylessScenarios(kind: ClientKind): void {
-  describe(`a proxyless client of ${kind}`, { skip: skipWithout(neededPeer[kind]) }, () => {
+  const skip = skipWithout(neededPeer[kind]);
+  describe(`a proxyless client of ${kind}`, { skip, timeout: 90_000 }, () => {
     const mesh = new ProxylessMesh();
     const backends = new Map<string, Backend>();
     let client: JsonPeer<Tally>;
