@@ -198,10 +198,18 @@ export class AdsServer {
   ): void {
     const newcomer = { begin: () => this.#begin(protocol, call, only) };
     call.on('error', () => {}); // 'close' follows
-    const refusal = this.#admission.offer(newcomer);
-    if (refusal !== null) call.emit('error', { code: grpcStatus.UNAVAILABLE, details: refusal });
-    else if (!call.listenerCount('data'))
-      call.on('close', () => this.#admission.withdraw(newcomer));
+    switch (this.#admission.offer(newcomer)) {
+      case 'begun':
+        return;
+      case 'waiting':
+        call.on('close', () => this.#admission.withdraw(newcomer));
+        return;
+      case 'refused':
+        call.emit('error', {
+          code: grpcStatus.UNAVAILABLE,
+          details: 'this control plane has as many streams as it takes',
+        });
+    }
   }
 
   #begin<Request extends RequestBase>(

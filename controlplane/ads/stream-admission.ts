@@ -34,21 +34,21 @@ export class StreamAdmission {
     this.#timer = options.timers.createTimer(() => this.#next(), undefined);
   }
 
-  /** Begins with it now or later; null, or why not at all. */
-  offer(newcomer: Newcomer): string | null {
+  /** Begins with it now or later, or not at all. */
+  offer(newcomer: Newcomer): 'begun' | 'waiting' | 'refused' {
     const { stats, maxStreams, streamsPerSecond } = this.#options;
     if (maxStreams > 0 && stats.streamsActive + this.#waiting.size >= maxStreams) {
       stats.overloadedTotal++;
-      return `there are ${maxStreams} streams already`;
+      return 'refused';
     }
     if (streamsPerSecond === 0) {
       newcomer.begin();
-      return null;
+      return 'begun';
     }
     this.#waiting.add(newcomer);
     stats.streamsWaiting = this.#waiting.size;
     if (!this.#timer.isArmed()) this.#next();
-    return null;
+    return this.#waiting.has(newcomer) ? 'waiting' : 'begun';
   }
 
   /** It went away before its turn. */

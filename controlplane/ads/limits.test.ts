@@ -1,0 +1,409 @@
+// What clients may not do, by row of the reliability spec (XD-..), and what a stream does with its time: ages, TTLs.
+
+import assert from 'node:assert/strict';
+import { connect } from 'node:http2';
+import { describe, test } from 'node:test';
+import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
+import { type Logger, silentLogger } from '../../common/logger.ts';
+import { encodeMessage } from '../../proto/any.ts';
+import {
+  decodeDeltaDiscoveryResponse,
+  encodeDeltaDiscoveryRequest,
+  unwrapResource,
+} from '../../proto/discovery.ts';
+import { startAds, until } from '../../test/fakes/ads-harness.ts';
+import { AdsWorld, NODE_ID, nodeBytes } from '../../test/fakes/ads-node.ts';
+import { FakeTimers } from '../../test/fakes/timers.ts';
+import { assignment, edsCluster, resourceOf } from '../../test/fakes/xds-resources.ts';
+import { type NamedKind, typeUrlOfKind } from '../cache/kinds.ts';
+import { SnapshotResource } from '../cache/resource.ts';
+import { xdsServices } from './services.ts';
+
+const identity = (bytes: Buffer): Buffer => bytes;
+const deltaPath = `/${xdsServices[0]?.name}/${xdsServices[0]?.deltaMethod}`;
+
+function firstRequest(kind: NamedKind = 'cluster'): Buffer {
+  return encodeDeltaDiscoveryRequest({
+    node: nodeBytes,
+    typeUrl: typeUrlOfKind(kind),
+    subscribe: [],
+    unsubscribe: [],
+    initialResourceVersions: new Map(),
+    responseNonce: '',
+    errorDetail: null,
+  });
+}
+
+/** A logger that keeps what was warned of. */
+function listening(): { logger: Logger; warnings: string[] } {
+  const warnings: string[] = [];
+  const silent = silentLogger();
+  const logger: Logger = {
+    ...silent,
+    child: () => logger,
+    warn: (_fields: object, text: string) => warnings.push(text),
+  } as Logger; // the rest is the silent one's
+  return { logger, warnings };
+}
+
+describe('what a node may ask for', () => {
+  test('XD-17: all secrets, another’s secret and a path in a name end the stream, and leave a line', () => {
+    for (const name of ['*', 'spiffe://a/other', '../default']) {
+      const { logger, warnings } = listening();
+      const world = new AdsWorld({
+        logger,
+        mayAskFor: (_key, kind, asked) =>
+          kind === 'secret' && asked !== 'default' ? `no secret of yours is called ${asked}` : null,
+      });
+      world.publish(resourceOf('secret', 'default', { name: 'default' }));
+      for (const node of [world.sotw(), world.delta()]) {
+        node.request('secret', { subscribe: ['default', name], resourceNames: ['default', name] });
+        assert.equal(node.port.ended?.code, status.PERMISSION_DENIED);
+        assert.deepEqual(node.take(), []);
+      }
+      assert.equal(world.stats.deniedTotal, 2);
+      assert.deepEqual(warnings, ['xDS request denied', 'xDS request denied']);
+    }
+  });
+
+  test('XD-17: secrets are never a wildcard’s', () => {
+    const world = new AdsWorld();
+    world.publish(resourceOf('secret', 'default', { name: 'default' }));
+    for (const node of [world.sotw(), world.delta()]) {
+      node.request('secret');
+      assert.deepEqual(node.take(), []);
+    }
+  });
+
+  test('XD-19: a type that is not served gives nothing away', () => {
+    const world = new AdsWorld();
+    world.publish(edsCluster('a'));
+    const typeUrl = 'type.googleapis.com/envoy.service.status.v3.ClientConfig';
+    const node = world.delta();
+    node.request('cluster', { typeUrl });
+    assert.deepEqual(node.take(), []);
+    assert.equal(world.stats.unknownTypeTotal, 1);
+  });
+});
+
+describe('nonces and identity', () => {
+  test('XD-12: a replayed nonce, and one of another type, bring nothing and end nothing', () => {
+    const world = new AdsWorld();
+    world.publish(edsCluster('a'), assignment('a', 1));
+    const node = world.sotw();
+    node.request('cluster');
+    const [clusters] = node.take();
+    node.ack(clusters!);
+    node.request('endpoint', { resourceNames: ['a'] });
+    const [endpoints] = node.take();
+    for (let i = 0; i < 20; i++) {
+      node.request('endpoint', { resourceNames: ['a'], responseNonce: clusters!.nonce });
+      node.ack(clusters!);
+    }
+    assert.deepEqual(node.take(), []);
+    assert.equal(world.stats.staleNonceTotal, 20);
+    node.ack(endpoints!, ['a']);
+    assert.deepEqual(node.take(), []);
+    assert.equal(node.port.ended, null);
+  });
+
+  test('XD-15: a node that changes its id is who it was at first', () => {
+    const asked: string[] = [];
+    const world = new AdsWorld({
+      authenticate: (_peer, { id }) => {
+        asked.push(id);
+        return { ok: true, snapshotKey: id, nodeId: id };
+      },
+    });
+    world.publish(edsCluster('a'));
+    const node = world.delta();
+    node.request('cluster');
+    node.ack(node.take()[0]!);
+    node.request('endpoint', {
+      node: encodeMessage('envoy.config.core.v3.Node', { id: 'other' }),
+    });
+    node.request('route', { node: null });
+    assert.deepEqual(asked, [NODE_ID]);
+    assert.equal(world.tracker.nodes().length, 1);
+  });
+
+  test('XD-13: who refuses forever gets one answer per version, and one line of log', () => {
+    const { logger, warnings } = listening();
+    const world = new AdsWorld({ logger });
+    world.publish(edsCluster('a'));
+    const nodes = Array.from({ length: 50 }, () => world.delta());
+    for (const node of nodes) {
+      node.request('cluster');
+      const [response] = node.take();
+      for (let i = 0; i < 100; i++) node.nack(response!, 'no');
+      assert.deepEqual(node.take(), []);
+    }
+    assert.equal(world.stats.responsesTotal.total, 50);
+    assert.ok(warnings.length <= 1, `${warnings.length} lines for one node that is there 50 times`);
+  });
+});
+
+describe('rates and numbers', () => {
+  test('more requests than a burst are not read for a while, and none is lost', () => {
+    const world = new AdsWorld({ requestsPerSecond: 10 });
+    world.publish();
+    const node = world.delta();
+    for (let i = 0; i < 50; i++) node.request('endpoint', { subscribe: [`n${i}`] });
+    assert.equal(node.port.isPaused, false);
+    node.request('endpoint', { subscribe: ['n50'] });
+    assert.equal(node.port.isPaused, true);
+    assert.equal(world.stats.throttledTotal, 1);
+    world.timers.advance(99);
+    assert.equal(node.port.isPaused, true);
+    world.timers.advance(1);
+    assert.equal(node.port.isPaused, false);
+    assert.equal(world.tracker.view(NODE_ID)?.subscription('endpoint')?.names.size, 51);
+    node.stream.onEnd();
+    assert.equal(world.timers.armedCount(), 0);
+  });
+
+  test('XD-14: new streams above the rate wait, in order, and are all served', async () => {
+    const timers = new FakeTimers();
+    const { clock } = timers;
+    const harness = await startAds(0, undefined, { timers, clock, streamsPerSecond: 5 });
+    harness.publish(NODE_ID, edsCluster('a'));
+    const client = new Client(`127.0.0.1:${harness.port}`, credentials.createInsecure());
+    let answered = 0;
+    const calls = Array.from({ length: 12 }, () => {
+      const call = client.makeBidiStreamRequest(deltaPath, identity, identity, new Metadata());
+      call.on('error', () => {});
+      call.on('data', () => answered++);
+      call.write(firstRequest());
+      return call;
+    });
+    await until('the first are served', () => answered === 5);
+    await until('the others wait', () => harness.ads.stats.streamsWaiting === 7);
+    calls.at(-1)?.cancel();
+    await until('one gave up', () => harness.ads.stats.streamsWaiting === 6);
+    timers.advance(1000);
+    await until('five more', () => answered === 10);
+    timers.advance(1000);
+    await until('all', () => answered === 11);
+    assert.equal(harness.ads.stats.streamsWaiting, 0);
+    for (const call of calls) call.cancel();
+    client.close();
+    harness.close();
+  });
+
+  test('one stream more than there may be is sent elsewhere', async () => {
+    const harness = await startAds(0, undefined, { maxStreams: 2 });
+    harness.publish(NODE_ID, edsCluster('a'));
+    const client = new Client(`127.0.0.1:${harness.port}`, credentials.createInsecure());
+    const codes: number[] = [];
+    let answered = 0;
+    const calls = Array.from({ length: 3 }, () => {
+      const call = client.makeBidiStreamRequest(deltaPath, identity, identity, new Metadata());
+      call.on('error', () => {});
+      call.on('data', () => answered++);
+      call.on('status', ({ code }) => codes.push(code));
+      call.write(firstRequest());
+      return call;
+    });
+    await until('two are served and one is not', () => answered === 2 && codes.length === 1);
+    assert.deepEqual(codes, [status.UNAVAILABLE]);
+    assert.equal(harness.ads.stats.overloadedTotal, 1);
+    for (const call of calls) call.cancel();
+    client.close();
+    harness.close();
+  });
+
+  test('pushes above the rate wait, and bring the newest', async () => {
+    const slices: (() => void)[] = [];
+    const timers = new FakeTimers();
+    const { clock } = timers;
+    let opened = 0;
+    const harness = await startAds(0, undefined, {
+      ...{ timers, clock, pushesPerSecond: 2 },
+      schedule: (run) => slices.push(run),
+      onStreamOpened: () => opened++,
+    });
+    const client = new Client(`127.0.0.1:${harness.port}`, credentials.createInsecure());
+    let answered = 0;
+    const calls = [0, 1, 2].map(() => {
+      const call = client.makeBidiStreamRequest(deltaPath, identity, identity, new Metadata());
+      call.on('error', () => {});
+      call.on('data', () => answered++);
+      call.write(firstRequest());
+      return call;
+    });
+    await until('all have asked', () => opened === 3);
+    harness.publish(NODE_ID, edsCluster('a'));
+    while (slices.length > 0) slices.shift()?.();
+    await until('two of three', () => answered === 2);
+    assert.equal(harness.ads.queueDepth, 1);
+    timers.advance(500);
+    while (slices.length > 0) slices.shift()?.();
+    await until('the third', () => answered === 3);
+    for (const call of calls) call.cancel();
+    client.close();
+    harness.close();
+  });
+});
+
+describe('ages and TTLs', () => {
+  test('a stream ends at its age, give or take a tenth, orderly', async () => {
+    const timers = new FakeTimers();
+    const { clock } = timers;
+    const harness = await startAds(0, undefined, {
+      ...{ timers, clock, maxStreamAgeMs: 60_000, random: () => 0 },
+    });
+    harness.publish(NODE_ID, edsCluster('a'));
+    const client = new Client(`127.0.0.1:${harness.port}`, credentials.createInsecure());
+    const call = client.makeBidiStreamRequest(deltaPath, identity, identity, new Metadata());
+    let code: number | null = null;
+    call.on('status', (outcome) => {
+      code = outcome.code;
+    });
+    let nonce = '';
+    call.on('data', (bytes: Buffer) => {
+      nonce = decodeDeltaDiscoveryResponse(bytes).nonce;
+    });
+    call.write(firstRequest());
+    await until('it was answered', () => nonce !== '');
+    timers.advance(54_000);
+    assert.equal(harness.ads.stats.agedStreamsTotal, 0, 'in the middle of a pass it may finish');
+    call.write(
+      encodeDeltaDiscoveryRequest({
+        node: null,
+        typeUrl: typeUrlOfKind('cluster'),
+        subscribe: [],
+        unsubscribe: [],
+        initialResourceVersions: new Map(),
+        responseNonce: nonce,
+        errorDetail: null,
+      }),
+    );
+    await until('the ACK came', () => harness.ads.stats.acksTotal.total === 1);
+    timers.advance(500);
+    await until('it ended', () => code !== null);
+    assert.equal(code, status.OK);
+    assert.equal(harness.ads.stats.agedStreamsTotal, 1);
+    client.close();
+    harness.close();
+  });
+
+  const withTtl = (name: string, ttlMs: number | null) =>
+    SnapshotResource.ofMessage('endpoint', name, { cluster_name: name }, { ttlMs });
+
+  test('TTLs go to those who understand them, and are renewed in half of the time', () => {
+    for (const protocol of ['delta', 'sotw'] as const) {
+      const feature =
+        protocol === 'delta'
+          ? 'xds.config.supports-resource-ttl'
+          : 'xds.config.supports-resource-in-sotw';
+      const world = new AdsWorld();
+      world.publish(withTtl('a', 4000), withTtl('b', null));
+      const able = encodeMessage('envoy.config.core.v3.Node', {
+        id: NODE_ID,
+        client_features: [feature],
+      });
+      const { clock } = world.timers;
+      if (protocol === 'delta') {
+        const node = world.delta();
+        node.request('endpoint', { node: able, subscribe: ['a', 'b'] });
+        node.ack(node.take()[0]!);
+        node.stream.heartbeat(clock.nowMs());
+        world.timers.advance(1999);
+        node.stream.heartbeat(clock.nowMs());
+        assert.deepEqual(node.take(), []);
+        world.timers.advance(1);
+        node.stream.heartbeat(clock.nowMs());
+        const [beat] = node.take();
+        assert.deepEqual(
+          beat?.resources.map(({ name, resource }) => [name, resource]),
+          [['a', null]],
+        );
+        world.timers.advance(4000);
+        node.stream.heartbeat(clock.nowMs());
+        assert.deepEqual(node.take(), [], 'one at a time');
+        node.ack(beat!);
+        node.stream.heartbeat(clock.nowMs());
+        assert.equal(node.take().length, 1);
+        continue;
+      }
+      const node = world.sotw();
+      node.request('endpoint', { node: able, resourceNames: ['a', 'b'] });
+      const [response] = node.take();
+      const wrapped = response?.resources.map(unwrapResource);
+      assert.deepEqual(
+        wrapped?.map((one) => one?.name),
+        ['a', undefined],
+      );
+      node.ack(response!, ['a', 'b']);
+      node.stream.heartbeat(clock.nowMs());
+      world.timers.advance(2000);
+      node.stream.heartbeat(clock.nowMs());
+      const [beat] = node.take();
+      assert.equal(unwrapResource(beat!.resources[0]!)?.resource, null);
+    }
+  });
+
+  test('a client that does not understand TTLs sees none', () => {
+    const world = new AdsWorld();
+    world.publish(withTtl('a', 4000));
+    const node = world.sotw();
+    node.request('endpoint', { resourceNames: ['a'] });
+    const [response] = node.take();
+    assert.equal(response?.resources[0]?.typeUrl, typeUrlOfKind('endpoint'));
+    node.ack(response!, ['a']);
+    world.timers.advance(10_000);
+    node.stream.heartbeat(world.timers.clock.nowMs());
+    assert.deepEqual(node.take(), []);
+  });
+});
+
+describe('XD-24: broken gRPC frames', () => {
+  const frames: readonly (readonly [string, Buffer])[] = [
+    ['a compressed flag and junk', Buffer.from([1, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff])],
+    ['a length of 4 GiB', Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 1])],
+    ['one byte more than allowed', Buffer.from([0, 0, 0x40, 0, 1, 1])],
+  ];
+  for (const [what, bytes] of frames) {
+    test(`${what} ends that stream, and others are served`, async () => {
+      const harness = await startAds();
+      harness.publish(NODE_ID, edsCluster('a'));
+      const session = connect(`http://127.0.0.1:${harness.port}`);
+      session.on('error', () => {});
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': deltaPath,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        ...(bytes[0] === 1 ? { 'grpc-encoding': 'gzip' } : {}),
+      });
+      let outcome: string | null = null;
+      const done = (said: string) => {
+        outcome ??= said;
+      };
+      stream.on('error', (error) => done(String(error)));
+      stream.on('response', (headers) => {
+        if (headers['grpc-status'] !== undefined) done(String(headers['grpc-status']));
+      });
+      stream.on('trailers', (trailers) => done(String(trailers['grpc-status'])));
+      stream.on('close', () => done('closed'));
+      stream.resume();
+      stream.write(bytes);
+      await until('it ended', () => outcome !== null);
+      assert.notEqual(outcome, '0');
+      const client = new Client(`127.0.0.1:${harness.port}`, credentials.createInsecure());
+      const call = client.makeBidiStreamRequest(deltaPath, identity, identity, new Metadata());
+      let answered = false;
+      call.on('error', () => {});
+      call.on('data', () => {
+        answered = true;
+      });
+      call.write(firstRequest());
+      await until('another is served', () => answered);
+      assert.equal(harness.ads.stats.streamsActive, 1);
+      call.cancel();
+      client.close();
+      session.destroy();
+      harness.close();
+    });
+  }
+});
