@@ -16,7 +16,8 @@ import { metricsText } from './ads/metrics.ts';
 import { restDiscovery } from './ads/rest.ts';
 import { type AdsLimits, AdsServer } from './ads/server.ts';
 import type { IssuedToken } from './api/dependencies.ts';
-import { createApiServer, isLoopbackAddress } from './api/server.ts';
+import { isLoopbackAddress, operatorDenial } from './api/operator.ts';
+import { createApiServer } from './api/server.ts';
 import { CertificateAuthority, storedFingerprint } from './ca/authority.ts';
 import { NodeCertificates } from './ca/node-certificates.ts';
 import { ServerIdentity } from './ca/server-identity.ts';
@@ -45,6 +46,8 @@ import { openPlaintextPort, openRestPort, openTlsPort } from './ports.ts';
 import { ReconcileLoop } from './reconcile/loop.ts';
 import { SnapshotPublisher } from './reconcile/publisher.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
+import { clientStatusJson } from './status/client-status.ts';
+import { ClientStatusService } from './status/client-status-service.ts';
 import { NodeInspector } from './status/node-inspector.ts';
 import { proxyConfig, proxyConfigDiff } from './status/proxy-config.ts';
 import { proxyStatuses } from './status/proxy-status.ts';
@@ -257,6 +260,16 @@ async function start(
     return identified.ok ? { ok: true, nodeId: node.id } : refusedReporter(identified.errors);
   });
   const inspector = new NodeInspector(cache, [plaintextAds.tracker, tlsAds.tracker]);
+  const clientStatuses = new ClientStatusService({
+    inspector,
+    denialOf: ({ address, metadata }) =>
+      operatorDenial(
+        { address, authorization: metadata.get('authorization')?.[0] },
+        options.apiToken,
+      ),
+    logger: logger.child({ component: 'csds' }),
+  });
+  cleanups.add(() => clientStatuses.close());
   const traces = new Traces({ taps: [plaintextAds.taps, tlsAds.taps], inspector, clock });
 
   // The first snapshots are there before the first node can ask.
@@ -264,6 +277,7 @@ async function start(
   const xds = await openTlsPort(options.xds.address, options.xds.port, identity, [
     (server) => tlsAds.addTo(server),
     (server) => tlsLoads.addTo(server),
+    (server) => clientStatuses.addTo(server),
     (server) => server.addService(joinService(), handlers),
   ]);
   cleanups.add(() => xds.close());
@@ -273,6 +287,7 @@ async function start(
       : await openPlaintextPort(options.plaintextXdsPort, [
           (server) => plaintextAds.addTo(server),
           (server) => plaintextLoads.addTo(server),
+          (server) => clientStatuses.addTo(server),
         ]);
   if (plaintext !== null) cleanups.add(() => plaintext.close());
   const restXds =
@@ -315,6 +330,7 @@ async function start(
     proxyStatus: () => proxyStatuses(reconciler.graph, inspector, clock),
     proxyConfig: (nodeId, kind) => proxyConfig(inspector, nodeId, kind),
     proxyConfigDiff: (nodeId) => proxyConfigDiff(inspector, nodeId),
+    clientStatus: (request) => clientStatusJson(inspector, request),
     loads: () => loadsByService(reconciler.graph, loadStore),
     trace: (nodeId, onLine) => traces.start(nodeId, onLine),
     reconciledRevision: () => reconciler.revision,

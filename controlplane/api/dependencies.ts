@@ -1,8 +1,10 @@
 // What the REST API needs from the rest of the control plane; main puts it together.
 
 import type { Logger } from '../../common/logger.ts';
+import type { Result } from '../../common/result.ts';
 import type { ServiceLoad } from '../load/load-report.ts';
 import type { Workload } from '../model/kinds/workload.ts';
+import type { ClientStatusError } from '../status/client-status.ts';
 import type { ProxyConfig, ProxyConfigDiff } from '../status/proxy-config.ts';
 import type { ProxyStatus } from '../status/proxy-status.ts';
 import type { RunningTrace } from '../status/traces.ts';
@@ -17,6 +19,8 @@ export interface ApiDependencies {
   readonly proxyConfig: (nodeId: string, kind: string | null) => ProxyConfig | null;
   /** What a node lacks of it. Null = no such node. */
   readonly proxyConfigDiff: (nodeId: string) => ProxyConfigDiff | null;
+  /** CSDS over REST: a ClientStatusRequest as JSON in, a ClientStatusResponse as JSON out. */
+  readonly clientStatus: (request: unknown) => Result<object, ClientStatusError>;
   /** What sidecars report of the load that they send. */
   readonly loads: () => readonly ServiceLoad[];
   /** Null = too many people trace already. `onLine`: there is something to take. */

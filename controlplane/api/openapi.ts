@@ -164,6 +164,18 @@ export function openApiDocument(): object {
           responses: { 200: answer('Changes.', listOf({ type: 'object' })), ...failures },
         },
       },
+      '/v3/discovery:client_status': {
+        post: {
+          summary:
+            'CSDS: who runs what; Envoy’s ClientStatusRequest and ClientStatusResponse as JSON',
+          requestBody: { required: true, content: json({ type: 'object' }) },
+          responses: {
+            200: answer('ClientStatusResponse.', { type: 'object' }),
+            413: answer('More than fits; ask for fewer nodes.', ref('Error')),
+            ...failures,
+          },
+        },
+      },
       '/v1/load': {
         get: {
           summary:

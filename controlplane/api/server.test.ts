@@ -38,6 +38,10 @@ describe('the REST API', () => {
         node === 'default/a' ? { node, isConnected: false, items: [] } : null,
       metrics: () => 'remora_cp_streams 1\n',
       releaseHeldBack: (node) => (node === null ? ['a', 'b'] : [node]),
+      clientStatus: (request) =>
+        'config' in (request as object)
+          ? { ok: false, errors: { kind: 'invalid', message: 'no' } }
+          : { ok: true, value: { config: [] } },
       loads: () => [
         {
           service: 'orders.default',
@@ -222,6 +226,13 @@ describe('the REST API', () => {
     }
   });
 
+  it('answers CSDS over REST', async () => {
+    const url = '/v3/discovery:client_status';
+    const payload = { node_matchers: [] };
+    assert.deepEqual((await call({ method: 'POST', url, payload })).body, { config: [] });
+    assert.equal((await call({ method: 'POST', url, payload: { config: 1 } })).status, 400);
+  });
+
   it('shows the load of one Service or all', async () => {
     const all = await call({ url: '/v1/load' });
     const one = await call({ url: '/v1/load?service=orders.default' });
@@ -256,7 +267,10 @@ describe('the REST API', () => {
     const described = Object.entries(paths).flatMap(([path, operations]) =>
       methods
         .filter((method) => method in operations)
-        .map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`),
+        .map(
+          (method) =>
+            `${method.toUpperCase()} ${path.replaceAll(':', '::').replaceAll(/\{(\w+)\}/g, ':$1')}`,
+        ),
     );
     await server.ready();
     for (const entry of described) {

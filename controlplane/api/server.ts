@@ -1,13 +1,12 @@
 // The REST API: fastify with our routes behind one gate. `ctl` is its client; openapi.ts describes it.
 
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { isIP } from 'node:net';
 import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify';
 import { errorText } from '../../common/coded-error.ts';
 import { MAX_DOCUMENT_BYTES } from '../model/documents.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { ApiError } from './errors.ts';
 import { registerMeshRoutes } from './mesh-routes.ts';
+import { hasApiToken, isLoopbackAddress } from './operator.ts';
 import { registerResourceRoutes } from './resource-routes.ts';
 import { registerXdsRoutes } from './xds-routes.ts';
 
@@ -73,8 +72,7 @@ function gate(request: FastifyRequest, token: string | null): ApiError | null {
           'this API answers to loopback host names only (no token is set)',
         );
   }
-  const given = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
-  return isSame(given, token)
+  return hasApiToken(request.headers.authorization, token)
     ? null
     : new ApiError(401, 'unauthenticated', 'send `authorization: Bearer <API token>`');
 }
@@ -83,17 +81,6 @@ function gate(request: FastifyRequest, token: string | null): ApiError | null {
 function isLoopbackHost(host: string): boolean {
   const name = host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
   return name === 'localhost' || isLoopbackAddress(name);
-}
-
-/** True for 127.0.0.0/8 and ::1. */
-export function isLoopbackAddress(address: string): boolean {
-  return address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
-}
-
-/** In constant time, whatever the lengths. */
-function isSame(left: string, right: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(left), digest(right));
 }
 
 function statusOf(error: unknown): number {

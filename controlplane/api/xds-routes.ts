@@ -48,6 +48,18 @@ export function registerXdsRoutes(server: FastifyInstance, api: ApiDependencies)
     reply.type('text/plain; version=0.0.4; charset=utf-8').send(api.metrics()),
   );
 
+  // `::` is a colon in the router's patterns.
+  server.post('/v3/discovery::client_status', (request) => {
+    const answer = api.clientStatus(request.body ?? {});
+    if (answer.ok) return answer.value;
+    const { kind, message } = answer.errors;
+    throw new ApiError(
+      kind === 'invalid' ? 400 : 413,
+      kind === 'invalid' ? 'bad-request' : kind,
+      message,
+    );
+  });
+
   server.get('/v1/load', (request) => {
     const { service } = request.query as { service?: unknown }; // unknown until looked at
     const items = api.loads();
