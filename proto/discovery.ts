@@ -1,7 +1,7 @@
 // The four messages of the xDS streams, read and written by hand: names, versions and bytes. Both ends of
 // the wire use it. Resources stay encoded (proto/any.ts decodes them later, or never), which any generic
 // decoder would not do. Bytes may be hostile: decoding throws, nothing else; work is linear in the bytes.
-// Fields that neither end of ours uses (resource_locators, canary, aliases...) are skipped.
+// Fields that neither end of ours uses (resource_locators, canary...) are skipped.
 
 import { isUtf8 } from 'node:buffer';
 import protobuf from 'protobufjs/minimal.js';
@@ -66,6 +66,8 @@ export interface DeltaDiscoveryRequest extends RequestBase {
 export interface ResourceBytes {
   readonly name: string;
   readonly version: string;
+  /** Other names that it answers to (VHDS); absent = none. */
+  readonly aliases?: readonly string[];
   readonly resource: AnyBytes | null;
 }
 
@@ -212,14 +214,16 @@ function readAny(bytes: Uint8Array): AnyBytes {
 
 function readResource(bytes: Uint8Array): ResourceBytes {
   const message = { name: '', version: '', resource: null as AnyBytes | null };
+  const aliases: string[] = [];
   readFields(bytes, (field, reader) => {
     if (field === 1) message.version = text(reader);
     else if (field === 2) message.resource = readAny(reader.bytes());
     else if (field === 3) message.name = text(reader);
+    else if (field === 4) aliases.push(text(reader));
     else return false;
     return true;
   });
-  return message;
+  return aliases.length === 0 ? message : { ...message, aliases };
 }
 
 function readStatus(bytes: Uint8Array): ErrorDetail {
@@ -305,11 +309,12 @@ export function encodeDiscoveryResponse(response: DiscoveryResponse): Buffer {
 export function encodeDeltaDiscoveryResponse(response: DeltaDiscoveryResponse): Buffer {
   const writer = protobuf.Writer.create();
   string(writer, 1, response.systemVersionInfo);
-  for (const { name, version, resource } of response.resources) {
+  for (const { name, version, aliases, resource } of response.resources) {
     writer.uint32(tag(2)).fork();
     string(writer, 1, version);
     if (resource !== null) writeAny(writer, 2, resource);
     string(writer, 3, name);
+    if (aliases !== undefined) strings(writer, 4, aliases);
     writer.ldelim();
   }
   string(writer, 4, response.typeUrl);

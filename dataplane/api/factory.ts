@@ -19,8 +19,9 @@ import type { DnsCaches } from './dns-cache.ts';
 import type { HttpFilterConfig } from './http-filter.ts';
 import type { ListenerFilterConfig } from './listener-filter.ts';
 import type { NetworkFilterConfig } from './network-filter.ts';
+import type { OnDemand } from './on-demand.ts';
 import type { ResourceReference } from './resource-compiler.ts';
-import type { RouteTable } from './route.ts';
+import type { DynamicVirtualHosts, RouteTable, Scopes } from './route.ts';
 import type { RuntimeBindings } from './runtime.ts';
 import type { StatsStore } from './stats.ts';
 
@@ -102,6 +103,8 @@ export interface CompileContext {
   isKnown(category: Category, extension: NamedAny): boolean;
   /** Whether that extension (by canonical name) must stand last in its chain. */
   isTerminal(category: Category, extension: string): boolean;
+  /** The same, of the extension whose config is of that message type. */
+  isTerminalType(category: Category, typeName: string): boolean;
   /** The resource the message came in may only refer to what exists there ('static' or 'dynamic'). */
   readonly source: 'static' | 'dynamic';
   /**
@@ -109,8 +112,8 @@ export interface CompileContext {
    * cannot be known yet (dynamic clusters).
    */
   referenceCluster(name: string): boolean;
-  /** Whether there is an aggregated stream that `ads: {}` could mean. */
-  readonly hasAds: boolean;
+  /** Of the aggregated stream that `ads: {}` means; null = there is none. */
+  readonly adsProtocol: 'DELTA_GRPC' | 'GRPC' | null;
   /** Where the resource being compiled came from, which is what `self` means; null = the bootstrap. */
   readonly parentSource: ConfigSource | null;
   /** Tells that what is compiled needs that resource before it can serve: xds/ subscribes to it. */
@@ -161,6 +164,7 @@ export interface DecodedAny {
 export interface WorkerContext {
   readonly clusterManager: ClusterManager;
   readonly dnsCaches: DnsCaches;
+  readonly onDemand: OnDemand;
   readonly stats: StatsStore;
   readonly timers: TimerService;
   readonly clock: Clock;
@@ -178,8 +182,18 @@ export interface WorkerContext {
   reportBug(thrown: unknown): void;
   /** The current table of an RDS name; changes are told to `onUpdate`. Null until it arrived. */
   subscribeRoutes(name: string, onUpdate: (table: RouteTable) => void): RouteTable | null;
+  /** The current config of an ECDS id; changes are told to `onUpdate`. Null = there is none. */
+  subscribeExtensionConfig(
+    id: string,
+    onUpdate: (config: ExtensionData | null) => void,
+  ): ExtensionData | null;
+  unsubscribeExtensionConfig(id: string, onUpdate: (config: ExtensionData | null) => void): void;
   /** Ends a subscription: the same arguments, once. */
   unsubscribeRoutes(name: string, onUpdate: (table: RouteTable) => void): void;
+  /** Of ScopedRoutesData's collection. */
+  scopes(collection: string): Scopes;
+  /** Of VhdsData.id. */
+  dynamicHosts(id: string): DynamicVirtualHosts;
   /** The buffered writer of a log file (or /dev/stdout); throws when it cannot be opened. */
   logSink(path: string): LogSink;
   /** Builds access loggers from compiled data. */

@@ -5,6 +5,7 @@
 import type { Connection } from './connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from './headers.ts';
 import type { OverrideHost } from './load-balancing.ts';
+import type { ResourceReference } from './resource-compiler.ts';
 import type { Route } from './route.ts';
 import type { StreamInfo } from './stream-info.ts';
 
@@ -62,6 +63,10 @@ export interface StreamFilterCallbacks {
 }
 
 export interface StreamDecoderFilterCallbacks extends StreamFilterCallbacks {
+  /** What may be asked for when there is no route; null = nothing, it is not to be had. */
+  missingRoute(): ResourceReference | null;
+  /** Looks for the route again, after it was asked for: its timeouts hold from now on. */
+  refreshRoute(): Route | null;
   /** Resume after a Stop status. Not from inside decodeHeaders/Data/Trailers: return Continue there. */
   continueDecoding(): void;
   /**

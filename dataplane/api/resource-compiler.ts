@@ -11,7 +11,17 @@ import type { ConfigSource } from './config/config-source.ts';
  * reaches the ResourceSink); 3. its case in config/resource-compiler.ts; 4. who names it calls `referTo`
  * (compile/config-source.ts). tsc finds the rest.
  */
-export const adsTypeOrder = ['cluster', 'endpoint', 'secret', 'listener', 'route'] as const;
+export const adsTypeOrder = [
+  'runtime',
+  'cluster',
+  'endpoint',
+  'secret',
+  'extension-config',
+  'listener',
+  'scoped-route',
+  'route',
+  'virtual-host',
+] as const;
 export type ResourceKind = (typeof adsTypeOrder)[number];
 
 /** What the wire says of a type. */
@@ -25,11 +35,29 @@ export interface XdsType {
   readonly restPath: string;
   /** A SotW response is all there is, so that absence means deletion (LDS, CDS). */
   readonly isFullState: boolean;
-  /** Field of the message that holds its name. */
+  /** Field of the message that holds its name; '' = only what is around it says the name. */
   readonly nameField: string;
+  /** Without names the first request is empty, and means no more than that (VHDS); beside names nothing is said. */
+  readonly isSparse?: boolean;
 }
 
 export const xdsTypes: Readonly<Record<ResourceKind, XdsType>> = {
+  runtime: {
+    message: 'envoy.service.runtime.v3.Runtime',
+    service: 'envoy.service.runtime.v3.RuntimeDiscoveryService',
+    method: 'Runtime',
+    restPath: '/v3/discovery:runtime',
+    isFullState: false,
+    nameField: 'name',
+  },
+  'extension-config': {
+    message: 'envoy.config.core.v3.TypedExtensionConfig',
+    service: 'envoy.service.extension.v3.ExtensionConfigDiscoveryService',
+    method: 'ExtensionConfigs',
+    restPath: '/v3/discovery:extension_configs',
+    isFullState: false,
+    nameField: 'name',
+  },
   cluster: {
     message: 'envoy.config.cluster.v3.Cluster',
     service: 'envoy.service.cluster.v3.ClusterDiscoveryService',
@@ -62,6 +90,23 @@ export const xdsTypes: Readonly<Record<ResourceKind, XdsType>> = {
     isFullState: true,
     nameField: 'name',
   },
+  'scoped-route': {
+    message: 'envoy.config.route.v3.ScopedRouteConfiguration',
+    service: 'envoy.service.route.v3.ScopedRoutesDiscoveryService',
+    method: 'ScopedRoutes',
+    restPath: '/v3/discovery:scoped-routes',
+    isFullState: true,
+    nameField: 'name',
+  },
+  'virtual-host': {
+    message: 'envoy.config.route.v3.VirtualHost',
+    service: 'envoy.service.route.v3.VirtualHostDiscoveryService',
+    method: 'VirtualHosts',
+    restPath: '',
+    isFullState: false,
+    nameField: '',
+    isSparse: true,
+  },
   route: {
     message: 'envoy.config.route.v3.RouteConfiguration',
     service: 'envoy.service.route.v3.RouteDiscoveryService',
@@ -81,7 +126,10 @@ export interface CompiledResource {
   readonly kind: ResourceKind;
   /** As on the wire; in `data` of what is referred to stands its id (resourceId). */
   readonly name: string;
-  /** ClusterConfig | LoadAssignment | SecretData | ListenerConfig | RouteConfigData. */
+  /**
+   * ClusterConfig | LoadAssignment | SecretData | ListenerConfig | RouteConfigData | ScopeResource |
+   * VirtualHostResource.
+   */
   readonly data: unknown;
   /**
    * What it needs before it can serve: EDS and SDS names of a cluster, RDS and SDS names of a listener. xds/
@@ -90,10 +138,19 @@ export interface CompiledResource {
   readonly references: readonly ResourceReference[];
   /** Clusters that a route leads to: they should be warm before it is used, and are not subscribed to. */
   readonly clusters: readonly string[];
+  /** What no two resources of a source may have both; absent = nothing. */
+  readonly claims?: readonly Claim[];
   /** Content hash; equal hash = nothing to do. */
   readonly hash: string;
   /** Unknown fields: counted and logged, not errors, in xDS. */
   readonly warnings: readonly FieldError[];
+}
+
+/** Something that only one resource may have, like a scope's key. */
+export interface Claim {
+  readonly key: string;
+  /** What is wrong when another one has it; that one's name follows. */
+  readonly problem: string;
 }
 
 /** A subscription that something needs. */
@@ -102,8 +159,14 @@ export interface ResourceReference {
   /** As on the wire; '*' = all of that kind that the source has. */
   readonly name: string;
   readonly source: ConfigSource;
-  /** Of the connection manager that names the routes (RDS only): their stats hang below it. */
+  /** Of the connection manager that names the routes or scopes: their stats hang below it. */
   readonly statPrefix?: string;
+  /** ScopedRoutes.name (SRDS), name of the route configuration (VHDS): stats of the subscription hang below it. */
+  readonly statName?: string;
+  /** Types that the config may have (ECDS only). */
+  readonly typeNames?: readonly string[];
+  /** False = who refers to it can serve without (ECDS only). */
+  readonly isAwaited?: boolean;
 }
 
 export type CompileOutcome =
@@ -112,6 +175,14 @@ export type CompileOutcome =
   | { readonly ok: false; readonly name: string; readonly errors: readonly FieldError[] };
 
 export interface ResourceCompiler {
-  /** `bytes` is the encoded resource message (not the Any around it), `source` where it came from. Never throws. */
-  compile(kind: ResourceKind, bytes: Uint8Array, source: ConfigSource): CompileOutcome;
+  /**
+   * `bytes` is the encoded resource message (not the Any around it), `source` where it came from, `wrapperName` what the
+   * server called it, absent or '' when it did not wrap it. Never throws.
+   */
+  compile(
+    kind: ResourceKind,
+    bytes: Uint8Array,
+    source: ConfigSource,
+    wrapperName?: string,
+  ): CompileOutcome;
 }

@@ -5,9 +5,12 @@
 // Data are frozen; the implementation must not throw.
 
 import type { ClusterConfig, LoadAssignment } from './config/cluster.ts';
+import type { ExtensionConfigResource } from './config/extension-config.ts';
 import type { ListenerConfig } from './config/listener.ts';
-import type { RouteConfigData } from './config/route.ts';
+import type { RouteConfigData, VirtualHostResource } from './config/route.ts';
+import type { ScopeResource } from './config/scoped-routes.ts';
 import type { SecretData } from './config/tls.ts';
+import type { RuntimeResource } from './runtime.ts';
 
 export interface ResourceSink {
   applyCluster(cluster: ClusterConfig): void;
@@ -25,6 +28,14 @@ export interface ResourceSink {
   removeListener(name: string): void;
   applyRoute(routes: RouteConfigData): void;
   removeRoute(name: string): void;
+  applyScope(scope: ScopeResource): void;
+  removeScope(scope: ScopeResource): void;
+  applyVirtualHost(host: VirtualHostResource): void;
+  removeVirtualHost(host: VirtualHostResource): void;
+  applyRuntime(layer: RuntimeResource): void;
+  removeRuntime(id: string): void;
+  applyExtensionConfig(config: ExtensionConfigResource): void;
+  removeExtensionConfig(id: string): void;
   /** Once: the first clusters and listeners are complete, or the time to wait for them is over. */
   onInitialized(): void;
 }

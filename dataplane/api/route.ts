@@ -1,7 +1,9 @@
 // Routes as the connection manager and filters see them; router/ implements them. Immutable, shared by
 // all requests of a worker.
 
+import type { VirtualHostData } from './config/route.ts';
 import type { RequestHeaders, ResponseHeaders } from './headers.ts';
+import type { ResourceReference } from './resource-compiler.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 export interface Route {
@@ -42,10 +44,43 @@ export interface Route {
   isFilterDisabled(filterName: string): boolean;
 }
 
-/** A whole route configuration, compiled. Swapped by one assignment on update. */
+/** A whole route configuration, or scopes of several, compiled. Swapped by one assignment on update. */
 export interface RouteTable {
-  readonly name: string;
-  readonly internalOnlyHeaders: readonly string[];
+  /** internal_only_headers of the configuration that these request headers choose. */
+  internalOnlyHeadersOf(headers: RequestHeaders): readonly string[];
+  /**
+   * What the control plane may be asked for, since `match` found nothing: the virtual host (VHDS) or the routes of the
+   * scope (on_demand). Null = what there is is all.
+   */
+  missing(headers: RequestHeaders): ResourceReference | null;
   /** Null = no virtual host or no route (404 NR). `random`: see StreamFilterCallbacks.streamRandom. */
   match(headers: RequestHeaders, random: number, streamInfo?: StreamInfo | null): Route | null;
+}
+
+/** Scopes of one source, alive: what changes in it is what the next look-up finds. */
+export interface Scopes {
+  /** `key`: see router/scope-key. */
+  find(key: string): Scope | undefined;
+  all(): Iterable<Scope>;
+  readonly size: number;
+}
+
+/** One scope of requests, and its routes. */
+export interface Scope {
+  /** Null = it has not arrived. */
+  readonly table: RouteTable | null;
+  /** What brings the table when a request asks for it; null = it came with the scope, or comes without being asked for. */
+  readonly onDemand: ResourceReference | null;
+  /** The scope says on_demand. */
+  readonly isOnDemand: boolean;
+  /** Its routes are another resource, and fetched. */
+  readonly isActive: boolean;
+}
+
+/** Virtual hosts that came by VHDS for one route configuration, alive. */
+export interface DynamicVirtualHosts {
+  /** Another number after each change. */
+  readonly version: number;
+  /** By name on the wire. */
+  readonly hosts: ReadonlyMap<string, VirtualHostData>;
 }

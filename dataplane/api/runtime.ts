@@ -29,6 +29,13 @@ export interface RuntimeEntry {
 /** The values of one layer, by key. */
 export type RuntimeValues = ReadonlyMap<string, RuntimeEntry>;
 
+/** A layer that came by RTDS. */
+export interface RuntimeResource {
+  /** resourceId. */
+  readonly id: string;
+  readonly values: RuntimeValues;
+}
+
 /** A key with the form it is read in and the value that counts while no layer has it in that form. */
 export interface RuntimeKey {
   readonly key: string;
@@ -47,7 +54,7 @@ export type RuntimeLayerConfig =
       /** The directory that is read. */
       readonly path: string;
     }
-  /** `resource` is what is subscribed to. */
+  /** `resource`: resourceId of what is subscribed to. */
   | { readonly kind: 'rtds'; readonly name: string; readonly resource: string }
   | { readonly kind: 'admin'; readonly name: string };
 

@@ -13,7 +13,7 @@ import type { ResourceReference } from '../api/resource-compiler.ts';
 import type { Compilation } from './compilation.ts';
 
 /** What a message names: a resource, and the field that says where it comes from. */
-export interface SourcedName extends Pick<ResourceReference, 'kind' | 'name' | 'statPrefix'> {
+export interface SourcedName extends Omit<ResourceReference, 'source'> {
   readonly source: ConfigSourceProto | undefined;
   /** Of `source`. */
   readonly path: string;
@@ -46,7 +46,7 @@ export function compileConfigSource(
     DEFAULT_INITIAL_FETCH_TIMEOUT_MS,
   );
   if (source.ads !== undefined) {
-    if (!compilation.context.hasAds) {
+    if (compilation.context.adsProtocol === null) {
       compilation.fail(joinPath(path, 'ads'), 'needs dynamic_resources.ads_config');
     }
     return { ...adsSource, initialFetchTimeoutMs };

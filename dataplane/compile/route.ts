@@ -8,8 +8,16 @@ import type {
   VirtualHostProto,
 } from '../../proto/gen/types.ts';
 import { wrapperOr } from '../../proto/well-known.ts';
-import type { RouteConfigData, RouteData, VirtualHostData } from '../api/config/route.ts';
+import { type ConfigSource, resourceId, WILDCARD } from '../api/config/config-source.ts';
+import type {
+  RouteConfigData,
+  RouteData,
+  VhdsData,
+  VirtualHostData,
+  VirtualHostResource,
+} from '../api/config/route.ts';
 import { type Compilation, mapItems } from './compilation.ts';
+import { compileConfigSource } from './config-source.ts';
 import { compileRouteBreaker } from './error-ratio-breaker.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
 import { compileHedge } from './hedge.ts';
@@ -43,9 +51,10 @@ export function compileRouteConfiguration(
   if (config.validate_clusters?.value === true && compilation.context.source === 'dynamic') {
     compilation.fail(at('validate_clusters'), 'not supported yet');
   }
-  checkDomains(config, at('virtual_hosts'), compilation);
+  checkDomains(config.virtual_hosts ?? [], at('virtual_hosts'), compilation);
   return {
     name: config.name ?? '',
+    vhds: compileVhds(config, at('vhds.config_source'), compilation),
     virtualHosts: mapItems(config.virtual_hosts, at('virtual_hosts'), (host, hostPath) =>
       compileVirtualHost(host, hostPath, scope, config.name ?? ''),
     ),
@@ -68,19 +77,64 @@ export function compileRouteConfiguration(
   };
 }
 
+function compileVhds(
+  { name = '', vhds }: RouteConfigurationProto,
+  path: string,
+  compilation: Compilation,
+): VhdsData | null {
+  if (vhds === undefined) return null;
+  const source = compileConfigSource(vhds.config_source, path, compilation);
+  if (source === null) return null;
+  const { context } = compilation;
+  const isDelta =
+    source.kind === 'ads'
+      ? context.adsProtocol !== 'GRPC' // that there is none is an error of its own
+      : source.kind === 'grpc' && source.api.protocol === 'DELTA_GRPC';
+  if (!isDelta) compilation.fail(path, "only 'DELTA_GRPC' is supported as an api_type of vhds");
+  if (name === '') compilation.fail(path, 'needs a name of the route configuration');
+  context.referTo({ kind: 'virtual-host', name: WILDCARD, source, statName: name });
+  return { id: resourceId(name, source), namespace: name, source };
+}
+
+/**
+ * VirtualHost, as a resource of its own: `name` is `<route configuration>/<host>`, and `max_direct_response_body_size_bytes`
+ * of that configuration, which may come later, cannot be known.
+ */
+export function compileVirtualHostResource(
+  host: VirtualHostProto,
+  name: string,
+  source: ConfigSource,
+  compilation: Compilation,
+): VirtualHostResource {
+  const slash = name.lastIndexOf('/');
+  if (slash <= 0) compilation.fail('', `must be named <route configuration>/<host>, not '${name}'`);
+  const configName = name.slice(0, Math.max(0, slash));
+  const scope: RouteScope = {
+    compilation,
+    validateClusters: false,
+    maxDirectResponseBodySizeBytes: DEFAULT_MAX_DIRECT_RESPONSE_BODY_BYTES,
+  };
+  checkDomains([host], '', compilation);
+  return {
+    owner: resourceId(configName, source),
+    name,
+    host: compileVirtualHost(host, '', scope, configName),
+  };
+}
+
 /** A domain may be said once in the whole configuration, `*` included. */
 function checkDomains(
-  config: RouteConfigurationProto,
+  hosts: readonly VirtualHostProto[],
   path: string,
   compilation: Compilation,
 ): void {
   const seen = new Set<string>();
-  (config.virtual_hosts ?? []).forEach((host, i) => {
+  hosts.forEach((host, i) => {
     (host.domains ?? []).forEach((domain, j) => {
       const lower = domain.toLowerCase();
       if (seen.has(lower)) {
         compilation.fail(
-          `${path}[${i}].domains[${j}]`,
+          path === '' ? `domains[${j}]` : `${path}[${i}].domains[${j}]`,
           lower === '*'
             ? 'only a single wildcard domain is permitted'
             : `only unique values for domains are permitted, duplicate entry of domain '${lower}'`,
@@ -101,7 +155,7 @@ function compileVirtualHost(
   return {
     name: host.name ?? '',
     domains: (host.domains ?? []).map((domain) => domain.toLowerCase()),
-    routes: mapItems(host.routes, `${path}.routes`, (route, at) =>
+    routes: mapItems(host.routes, joinPath(path, 'routes'), (route, at) =>
       compileRoute(route, at, scope, configName),
     ),
     requireTls: host.require_tls ?? 'NONE',
@@ -110,7 +164,7 @@ function compileVirtualHost(
     retryPolicy:
       host.retry_policy === undefined
         ? null
-        : compileRetryPolicy(host.retry_policy, `${path}.retry_policy`, compilation),
+        : compileRetryPolicy(host.retry_policy, joinPath(path, 'retry_policy'), compilation),
     hedgeOnPerTryTimeout: compileHedge(host.hedge_policy) ?? false,
     includeRequestAttemptCount: host.include_request_attempt_count ?? false,
     includeAttemptCountInResponse: host.include_attempt_count_in_response ?? false,
@@ -125,7 +179,7 @@ function compileVirtualHost(
     ),
     perFilterConfig: compilePerFilterConfig(
       host.typed_per_filter_config,
-      `${path}.typed_per_filter_config`,
+      joinPath(path, 'typed_per_filter_config'),
       compilation,
     ),
   };

@@ -37,7 +37,7 @@ export interface ConfigEnvironment {
 export interface ConfigRun {
   readonly environment: ConfigEnvironment;
   readonly source: 'static' | 'dynamic';
-  readonly hasAds: boolean;
+  readonly adsProtocol: CompileContext['adsProtocol'];
   /** Null = the bootstrap. */
   readonly parentSource: ConfigSource | null;
   /** Filled while compiling: what has to come by discovery. */
@@ -54,7 +54,7 @@ const FILTER_CONFIG = 'envoy.config.route.v3.FilterConfig';
 
 export class ConfigContext implements CompileContext {
   readonly source: 'static' | 'dynamic';
-  readonly hasAds: boolean;
+  readonly adsProtocol: CompileContext['adsProtocol'];
   readonly parentSource: ConfigSource | null;
   readonly #run: ConfigRun;
   /** Where the message that is being compiled lies in the resource. */
@@ -64,7 +64,7 @@ export class ConfigContext implements CompileContext {
     this.#run = run;
     this.#path = path;
     this.source = run.source;
-    this.hasAds = run.hasAds;
+    this.adsProtocol = run.adsProtocol;
     this.parentSource = run.parentSource;
   }
 
@@ -116,6 +116,10 @@ export class ConfigContext implements CompileContext {
 
   isTerminal(category: Category, extension: string): boolean {
     return this.#run.environment.registry.forName(category, extension)?.isTerminal ?? false;
+  }
+
+  isTerminalType(category: Category, typeName: string): boolean {
+    return this.#run.environment.registry.forType(category, typeName)?.isTerminal ?? false;
   }
 
   referenceCluster(name: string): boolean {

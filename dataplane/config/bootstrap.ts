@@ -121,7 +121,7 @@ class StaticRun {
     const run: ConfigRun = {
       environment: { ...inputs, staticSecrets },
       source: 'static',
-      hasAds: bootstrap.dynamic_resources?.ads_config !== undefined,
+      adsProtocol: adsProtocolOf(bootstrap),
       parentSource: null,
       references: this.references,
       // CDS may still bring any cluster.
@@ -131,6 +131,11 @@ class StaticRun {
     };
     this.compilation = new Compilation(new ConfigContext(run));
   }
+}
+
+function adsProtocolOf({ dynamic_resources: resources }: BootstrapProto): ConfigRun['adsProtocol'] {
+  if (resources?.ads_config === undefined) return null;
+  return resources.ads_config.api_type === 'GRPC' ? 'GRPC' : 'DELTA_GRPC';
 }
 
 function compileSecrets(

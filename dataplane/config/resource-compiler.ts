@@ -11,22 +11,32 @@ import type {
   ClusterProto,
   ListenerProto,
   RouteConfigurationProto,
+  RuntimeProto,
+  ScopedRouteConfigurationProto,
   SecretProto,
+  TypedExtensionConfigProto,
+  VirtualHostProto,
 } from '../../proto/gen/types.ts';
 import { validateMessage } from '../../proto/validate.ts';
 import type { BootstrapConfig, ClusterDefaults } from '../api/config/bootstrap.ts';
 import type { LoadAssignment } from '../api/config/cluster.ts';
 import { type ConfigSource, isUsableName, resourceId } from '../api/config/config-source.ts';
+import type { CompileContext } from '../api/factory.ts';
 import {
+  type Claim,
   type CompileOutcome,
   type ResourceCompiler,
   type ResourceKind,
+  type ResourceReference,
   xdsTypes,
 } from '../api/resource-compiler.ts';
 import type { RuntimeLayers } from '../api/runtime.ts';
 import { Compilation } from '../compile/compilation.ts';
-import { compileRouteConfiguration } from '../compile/route.ts';
+import { compileExtensionConfig } from '../compile/config-discovery.ts';
+import { compileRouteConfiguration, compileVirtualHostResource } from '../compile/route.ts';
+import { compileScopeResource } from '../compile/scoped-routes.ts';
 import { ConfigContext, type ConfigEnvironment } from './any-config.ts';
+import { hostClaims, routeClaims, scopeClaim } from './claims.ts';
 import { compileCluster } from './cluster.ts';
 import { distinctErrors } from './distinct-errors.ts';
 import { compileLoadAssignment } from './endpoint.ts';
@@ -35,8 +45,10 @@ import { deepFreeze } from './freeze.ts';
 import { compileListener } from './listener.ts';
 import { References, routeClusters } from './references.ts';
 import type { FactoryRegistry } from './registry.ts';
+import { compileRuntimeResource } from './runtime.ts';
 import { compileSecret } from './secret.ts';
 import { checkSupport } from './support-check.ts';
+import { TypeDemands } from './type-demands.ts';
 
 /** What the process offers to compile functions. */
 export interface ConfigInputs {
@@ -58,8 +70,9 @@ export function createResourceCompiler(
     ...inputs,
     staticSecrets: new Map(bootstrap.secrets.map((secret) => [secret.name, secret])),
   };
-  const hasAds = bootstrap.dynamicResources.ads !== null;
-  return new ConfigResourceCompiler(environment, bootstrap.clusterDefaults, hasAds);
+  const adsProtocol = bootstrap.dynamicResources.ads?.protocol ?? null;
+  const { clusterDefaults, references } = bootstrap;
+  return new ConfigResourceCompiler(environment, clusterDefaults, adsProtocol, references);
 }
 
 /** Short content hash; two resources of one hash are the same. */
@@ -71,23 +84,45 @@ interface Compiled {
   readonly data: unknown;
   /** Clusters that it leads to. */
   readonly clusters?: readonly string[];
+  readonly claims?: readonly Claim[];
+}
+
+/** What is known of a resource besides its content. */
+interface ResourceIdentity {
+  readonly name: string;
+  readonly source: ConfigSource;
+  /** See resourceId. */
+  readonly id: string;
+  readonly digest: string;
 }
 
 class ConfigResourceCompiler implements ResourceCompiler {
   readonly #assignments = new HeldAssignments();
+  readonly #demands = new TypeDemands();
   readonly #environment: ConfigEnvironment;
   readonly #defaults: ClusterDefaults;
-  readonly #hasAds: boolean;
+  readonly #adsProtocol: CompileContext['adsProtocol'];
 
-  constructor(environment: ConfigEnvironment, defaults: ClusterDefaults, hasAds: boolean) {
+  constructor(
+    environment: ConfigEnvironment,
+    defaults: ClusterDefaults,
+    adsProtocol: CompileContext['adsProtocol'],
+    staticReferences: readonly ResourceReference[],
+  ) {
     this.#environment = environment;
     this.#defaults = defaults;
-    this.#hasAds = hasAds;
+    this.#adsProtocol = adsProtocol;
+    this.#demands.set('', staticReferences);
   }
 
-  compile(kind: ResourceKind, bytes: Uint8Array, source: ConfigSource): CompileOutcome {
+  compile(
+    kind: ResourceKind,
+    bytes: Uint8Array,
+    source: ConfigSource,
+    wrapperName = '',
+  ): CompileOutcome {
     try {
-      return this.#compile(kind, bytes, source);
+      return this.#compile(kind, bytes, source, wrapperName);
     } catch (thrown) {
       // A bug of ours, but it must not take the whole stream down.
       const message = `internal error: ${errorText(thrown)}`;
@@ -95,24 +130,28 @@ class ConfigResourceCompiler implements ResourceCompiler {
     }
   }
 
-  #compile(kind: ResourceKind, bytes: Uint8Array, source: ConfigSource): CompileOutcome {
+  #compile(
+    kind: ResourceKind,
+    bytes: Uint8Array,
+    source: ConfigSource,
+    wrapperName: string,
+  ): CompileOutcome {
     const { message: typeName, nameField } = xdsTypes[kind];
     const pieces = kind === 'endpoint' ? this.#takeApart(bytes, source) : null;
     const decoded = decodeMessage(typeName, pieces?.rest ?? bytes);
     if (!decoded.ok) return { ok: false, name: '', errors: decoded.errors };
     const { message, warnings } = decoded.value;
-    const name = nameOf(nameField, message);
+    const name = nameField === '' ? wrapperName : nameOf(nameField, message);
     const id = resourceId(name, source);
     const allWarnings = [...warnings];
     const references = new References();
     const compilation = this.#startCompilation(source, references, allWarnings);
     const digest = contentHash(bytes);
-    const { data: own, clusters = [] } = this.#compileMessage(
-      kind,
-      message,
-      { id, digest },
-      compilation,
-    );
+    const {
+      data: own,
+      clusters = [],
+      claims = [],
+    } = this.#compileMessage(kind, message, { name, source, id, digest }, compilation);
     // Of that kind it is one.
     const data = pieces === null ? own : withHosts(own as LoadAssignment, pieces.hosts);
     if (name === '') compilation.fail(nameField, 'must not be empty');
@@ -123,6 +162,7 @@ class ConfigResourceCompiler implements ResourceCompiler {
       ...compilation.errors,
     ]);
     if (errors.length > 0) return { ok: false, name, errors };
+    if (kind === 'listener') this.#demands.set(name, references.list);
     if (kind === 'endpoint') this.#assignments.hold(data as LoadAssignment, bytes);
     return {
       ok: true,
@@ -132,6 +172,7 @@ class ConfigResourceCompiler implements ResourceCompiler {
         data: deepFreeze(data),
         references: references.list,
         clusters,
+        claims,
         hash: digest,
         warnings: allWarnings,
       },
@@ -156,7 +197,7 @@ class ConfigResourceCompiler implements ResourceCompiler {
       new ConfigContext({
         environment: this.#environment,
         source: 'dynamic',
-        hasAds: this.#hasAds,
+        adsProtocol: this.#adsProtocol,
         parentSource: source,
         references,
         knownClusters: null,
@@ -170,7 +211,7 @@ class ConfigResourceCompiler implements ResourceCompiler {
   #compileMessage(
     kind: ResourceKind,
     message: object,
-    { id, digest }: { readonly id: string; readonly digest: string },
+    { name, source, id, digest }: ResourceIdentity,
     compilation: Compilation,
   ): Compiled {
     switch (kind) {
@@ -192,7 +233,34 @@ class ConfigResourceCompiler implements ResourceCompiler {
       case 'route': {
         const routes = message as RouteConfigurationProto;
         const data = compileRouteConfiguration(routes, '', false, compilation);
-        return { data: { ...data, name: id }, clusters: routeClusters(data) };
+        return {
+          data: { ...data, name: id },
+          clusters: routeClusters(data),
+          claims: routeClaims(data),
+        };
+      }
+      case 'runtime': {
+        const values = compileRuntimeResource(message as RuntimeProto, compilation);
+        return { data: { id, values } };
+      }
+      case 'extension-config': {
+        const config = message as TypedExtensionConfigProto;
+        const demanded = this.#demands.of(id);
+        return { data: compileExtensionConfig(config, id, demanded, compilation) };
+      }
+      case 'scoped-route': {
+        const scope = message as ScopedRouteConfigurationProto;
+        const data = compileScopeResource(scope, source, compilation);
+        return { data, claims: [scopeClaim(data)] };
+      }
+      case 'virtual-host': {
+        const data = compileVirtualHostResource(
+          message as VirtualHostProto,
+          name,
+          source,
+          compilation,
+        );
+        return { data, claims: hostClaims(data.owner, data.host) };
       }
     }
   }

@@ -7,6 +7,7 @@ import type {
 } from '../../proto/gen/types.ts';
 import type { RuntimeEntry, RuntimeLayerConfig, RuntimeValues } from '../api/runtime.ts';
 import { type Compilation, mapEntryPath, mapItems } from '../compile/compilation.ts';
+import { referTo } from '../compile/config-source.ts';
 import { visitLayer } from '../runtime/entry.ts';
 import { isUnsupportedKey, unsupportedKeyText } from '../runtime/known-keys.ts';
 
@@ -50,7 +51,17 @@ function compileLayer(
     if (disk.append_service_cluster === true) parts.push(serviceCluster);
     return { kind: 'disk', name, symlinkRoot, path: parts.join('/') };
   }
-  if (rtds !== undefined) return { kind: 'rtds', name, resource: rtds.name ?? '' };
+  if (rtds !== undefined) {
+    const at = `${path}.rtds_layer`;
+    const resource = rtds.name ?? '';
+    if (resource === '') compilation.fail(`${at}.name`, 'must not be empty');
+    const named = { kind: 'runtime', name: resource, source: rtds.rtds_config } as const;
+    return {
+      kind: 'rtds',
+      name: resource,
+      resource: referTo({ ...named, path: `${at}.rtds_config` }, compilation),
+    };
+  }
   if (layer.admin_layer !== undefined) return { kind: 'admin', name };
   const values = compileLayerValues(layer.static_layer, `${path}.static_layer`, compilation);
   return { kind: 'static', name, values };

@@ -13,6 +13,7 @@ import type {
   StreamFilter,
 } from '../api/http-filter.ts';
 import type { OverrideHost } from '../api/load-balancing.ts';
+import type { ResourceReference } from '../api/resource-compiler.ts';
 import type { Route } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 
@@ -34,6 +35,8 @@ export interface FilterIteration {
   readonly connection: Connection;
   readonly streamInfo: StreamInfo;
   route(): Route | null;
+  missingRoute(): ResourceReference | null;
+  refreshRoute(): Route | null;
   clearRouteCache(): void;
   resetStream(): void;
   streamRandom(): number;
@@ -112,6 +115,14 @@ export class ActiveStreamFilter
 
   route(): Route | null {
     return this.#iteration.route();
+  }
+
+  missingRoute(): ResourceReference | null {
+    return this.#iteration.missingRoute();
+  }
+
+  refreshRoute(): Route | null {
+    return this.#iteration.refreshRoute();
   }
 
   clearRouteCache(): void {

@@ -24,6 +24,7 @@ import {
   type Trailers,
 } from '../api/headers.ts';
 import type { ModifyHeaders } from '../api/http-filter.ts';
+import type { ResourceReference } from '../api/resource-compiler.ts';
 import type { Route, RouteTable } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { type Protocol, ResponseFlag } from '../api/stream-info.ts';
@@ -216,7 +217,7 @@ export class ActiveStream
       headers,
       scan,
       this.connection,
-      this.#routes === null ? [] : this.#routes.internalOnlyHeaders,
+      this.#routes === null ? [] : this.#routes.internalOnlyHeadersOf(headers),
     );
     if (typeof client === 'number') {
       this.#refuse(client, 'rejecting_because_detection_failed');
@@ -241,15 +242,18 @@ export class ActiveStream
       return;
     }
     this.#filterManager.createFilterChain();
-    if (route !== null) {
-      if (route.idleTimeoutMs !== null) this.#overrideIdleTimeout(route.idleTimeoutMs);
-      this.#overrideFlushTimeout(route);
-      const durationMs = streamDurationMs(headers, route, this.#config.data.maxStreamDurationMs);
-      // From the start of the stream.
-      if (durationMs === NO_DURATION) this.#timers.stopMaxDuration();
-      else this.#timers.startMaxDuration(durationMs, this.streamInfo.startMs);
-    }
+    if (route !== null) this.#startRouteTimeouts(route);
     this.#filterManager.decodeHeaders();
+  }
+
+  #startRouteTimeouts(route: Route): void {
+    if (route.idleTimeoutMs !== null) this.#overrideIdleTimeout(route.idleTimeoutMs);
+    this.#overrideFlushTimeout(route);
+    const { maxStreamDurationMs } = this.#config.data;
+    const durationMs = streamDurationMs(this.requestHeaders!, route, maxStreamDurationMs);
+    // From the start of the stream.
+    if (durationMs === NO_DURATION) this.#timers.stopMaxDuration();
+    else this.#timers.startMaxDuration(durationMs, this.streamInfo.startMs);
   }
 
   /**
@@ -485,6 +489,18 @@ export class ActiveStream
 
   clearRouteCache(): void {
     this.#isRouteCached = false;
+  }
+
+  missingRoute(): ResourceReference | null {
+    const routes = this.#routes;
+    return routes === null || !this.#isRoutable ? null : routes.missing(this.requestHeaders!);
+  }
+
+  refreshRoute(): Route | null {
+    this.#isRouteCached = false;
+    const route = this.route();
+    if (route !== null) this.#startRouteTimeouts(route);
+    return route;
   }
 
   streamRandom(): number {

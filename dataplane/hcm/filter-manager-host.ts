@@ -3,6 +3,7 @@
 import type { Connection } from '../api/connection.ts';
 import type { RequestHeaders, ResponseHeaders, Trailers } from '../api/headers.ts';
 import type { HttpFilterConfig } from '../api/http-filter.ts';
+import type { ResourceReference } from '../api/resource-compiler.ts';
 import type { Route } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import type { LocalReplyRewriter } from './local-reply-rewrite.ts';
@@ -23,6 +24,8 @@ export interface FilterManagerHost {
   /** Code of ours threw: counted and logged. */
   reportBug(thrown: unknown): void;
   route(): Route | null;
+  missingRoute(): ResourceReference | null;
+  refreshRoute(): Route | null;
   clearRouteCache(): void;
   streamRandom(): number;
   /** Null until the request's head is known. */

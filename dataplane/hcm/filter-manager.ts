@@ -11,6 +11,7 @@
 
 import type { ResponseHeaders, Trailers } from '../api/headers.ts';
 import type { DownstreamWatermarkCallbacks, ModifyHeaders } from '../api/http-filter.ts';
+import type { ResourceReference } from '../api/resource-compiler.ts';
 import type { Route } from '../api/route.ts';
 import { keepBytes } from '../network/read-slab.ts';
 import { ActiveStreamFilter, type FilterIteration } from './active-stream-filter.ts';
@@ -228,6 +229,14 @@ export class FilterManager
 
   route(): Route | null {
     return this.host.route();
+  }
+
+  missingRoute(): ResourceReference | null {
+    return this.host.missingRoute();
+  }
+
+  refreshRoute(): Route | null {
+    return this.host.refreshRoute();
   }
 
   clearRouteCache(): void {

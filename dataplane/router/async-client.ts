@@ -271,6 +271,7 @@ const host: VirtualHostData = {
 
 const routes: RouteConfigData = {
   name: '',
+  vhds: null,
   virtualHosts: [host],
   requestHeaders: noMutations,
   responseHeaders: noMutations,

@@ -18,12 +18,14 @@ import { RequestHeaders, ResponseHeaders } from '../api/headers.ts';
 import type { Route, RouteTable } from '../api/route.ts';
 import { HeaderMatcher } from '../matcher/header-matcher.ts';
 import { compileStringMatcher } from '../matcher/string-matcher.ts';
+import { DynamicHosts } from './dynamic-hosts.ts';
 import { RouteEntry } from './route-entry.ts';
 import { createRouteTable } from './route-table.ts';
 
 function table(data: Partial<RouteConfigData>): RouteTable {
   return createRouteTable(routeConfigData(data), {
     createRouteFilterConfig: (extension, config) => ({ extension, config }),
+    dynamicHosts: () => new DynamicHosts(),
   });
 }
 

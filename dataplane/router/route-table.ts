@@ -1,16 +1,16 @@
 // RouteConfigData -> RouteTable. A table finds a virtual host by authority, then the first route that matches;
 // see path-index for how that stays cheap with many routes. Built when a route configuration arrives, by the
-// composition root; never changed afterwards.
+// composition root; only virtual hosts of VHDS come and go afterwards.
 
 import { byteString } from '../../common/byte-string.ts';
-import type { RouteConfigData, RouteData, VirtualHostData } from '../api/config/route.ts';
+import type { RouteConfigData, RouteData, VhdsData, VirtualHostData } from '../api/config/route.ts';
 import { getField, type RequestHeaders } from '../api/headers.ts';
-import type { Route, RouteTable } from '../api/route.ts';
+import type { ResourceReference } from '../api/resource-compiler.ts';
+import type { DynamicVirtualHosts, Route, RouteTable } from '../api/route.ts';
 import type { StreamInfo } from '../api/stream-info.ts';
 import { compileHashPolicy } from '../matcher/hash-policy.ts';
 import { compileRegex } from '../matcher/regex.ts';
 import { RuntimeValue } from '../matcher/runtime-value.ts';
-import type { DynamicHosts } from './dynamic-hosts.ts';
 import type { CreateRouteFilterConfig } from './filter-configs.ts';
 import { literalPrefix } from './literal-prefix.ts';
 import { PathIndex, type RouteConditions } from './path-index.ts';
@@ -24,6 +24,8 @@ import { WeightedClusters } from './weighted-clusters.ts';
 /** What a table needs from its worker. */
 export interface RouteTableServices {
   readonly createRouteFilterConfig: CreateRouteFilterConfig;
+  /** Of VhdsData.id. */
+  dynamicHosts(id: string): DynamicVirtualHosts;
 }
 
 /** Builds a table. Throws only on data that compile/ would have refused. */
@@ -32,21 +34,29 @@ export function createRouteTable(data: RouteConfigData, services: RouteTableServ
 }
 
 class CompiledRouteTable implements RouteTable {
-  readonly name: string;
-  readonly internalOnlyHeaders: readonly string[];
+  readonly #internalOnlyHeaders: readonly string[];
   readonly #hosts: VirtualHosts<VirtualHostRoutes>;
+  readonly #level: RouteConfigLevel;
+  /** Null = there are none. */
+  readonly #dynamic: DynamicHostRoutes | null;
 
   constructor(data: RouteConfigData, services: RouteTableServices) {
-    this.name = data.name;
-    this.internalOnlyHeaders = data.internalOnlyHeaders;
+    this.#internalOnlyHeaders = data.internalOnlyHeaders;
     this.#hosts = new VirtualHosts(data.ignorePortInHostMatching);
-    const level = compileRouteConfigLevel(data, (extension, config) =>
+    this.#level = compileRouteConfigLevel(data, (extension, config) =>
       services.createRouteFilterConfig(extension, config),
     );
     for (const host of data.virtualHosts) {
-      const routes = new VirtualHostRoutes(host, level);
+      const routes = new VirtualHostRoutes(host, this.#level);
       for (const domain of host.domains) this.#hosts.add(domain, routes);
     }
+    const { vhds } = data;
+    this.#dynamic =
+      vhds === null ? null : new DynamicHostRoutes(vhds, services.dynamicHosts(vhds.id));
+  }
+
+  internalOnlyHeadersOf(): readonly string[] {
+    return this.#internalOnlyHeaders;
   }
 
   match(
@@ -54,8 +64,58 @@ class CompiledRouteTable implements RouteTable {
     random: number,
     streamInfo: StreamInfo | null = null,
   ): Route | null {
+    if (this.#dynamic !== null) this.#dynamic.update(this.#hosts, this.#level);
     const host = this.#hosts.find(headers.authority);
     return host === null ? null : host.match(headers, random, streamInfo);
+  }
+
+  missing(headers: RequestHeaders): ResourceReference | null {
+    return this.#dynamic === null ? null : this.#dynamic.missing(headers.authority);
+  }
+}
+
+interface KnownHost {
+  readonly host: VirtualHostData;
+  readonly routes: VirtualHostRoutes;
+}
+
+/** Puts virtual hosts that came by VHDS beside a table's own. */
+class DynamicHostRoutes {
+  readonly #vhds: VhdsData;
+  readonly #dynamic: DynamicVirtualHosts;
+  /** What the table has of them. */
+  readonly #known = new Map<string, KnownHost>();
+  #version = 0;
+
+  constructor(vhds: VhdsData, dynamic: DynamicVirtualHosts) {
+    this.#vhds = vhds;
+    this.#dynamic = dynamic;
+  }
+
+  /** Brings the table up to date; an integer is compared when nothing has changed. */
+  update(table: VirtualHosts<VirtualHostRoutes>, level: RouteConfigLevel): void {
+    const { version, hosts } = this.#dynamic;
+    if (version === this.#version) return;
+    this.#version = version;
+    const known = this.#known;
+    for (const [name, { host, routes }] of known) {
+      if (hosts.get(name) === host) continue;
+      for (const domain of host.domains) table.remove(domain, routes);
+      known.delete(name);
+    }
+    for (const [name, host] of hosts) {
+      if (known.has(name)) continue;
+      const routes = new VirtualHostRoutes(host, level);
+      for (const domain of host.domains) table.add(domain, routes);
+      known.set(name, { host, routes });
+    }
+  }
+
+  /** Envoy asks for the host as the request says it, port included, but in lower case. */
+  missing(authority: string): ResourceReference | null {
+    if (authority === '') return null;
+    const { namespace, source } = this.#vhds;
+    return { kind: 'virtual-host', name: `${namespace}/${authority.toLowerCase()}`, source };
   }
 }
 

@@ -7,7 +7,7 @@ interface WildcardLength<T> {
   readonly hosts: Map<string, T>;
 }
 
-/** Built once per route configuration. Domains are lower-case; config refused duplicates. */
+/** One per route configuration. Domains are lower-case; config refused duplicates. */
 export class VirtualHosts<T> {
   readonly #exact = new Map<string, T>();
   readonly #suffixes: WildcardLength<T>[] = [];
@@ -24,6 +24,15 @@ export class VirtualHosts<T> {
     else if (domain.startsWith('*')) addWildcard(this.#suffixes, domain.slice(1), host);
     else if (domain.endsWith('*')) addWildcard(this.#prefixes, domain.slice(0, -1), host);
     else this.#exact.set(domain, host);
+  }
+
+  /** Undoes an `add`, unless another host has taken the domain since. */
+  remove(domain: string, host: T): void {
+    if (domain === '*') {
+      if (this.#any === host) this.#any = null;
+    } else if (domain.startsWith('*')) removeWildcard(this.#suffixes, domain.slice(1), host);
+    else if (domain.endsWith('*')) removeWildcard(this.#prefixes, domain.slice(0, -1), host);
+    else if (this.#exact.get(domain) === host) this.#exact.delete(domain);
   }
 
   /** Null = none. An empty authority is only served when `*` is all there is. */
@@ -62,6 +71,14 @@ function addWildcard<T>(lengths: WildcardLength<T>[], fixed: string, host: T): v
     lengths.sort((a, b) => b.length - a.length);
   }
   entry.hosts.set(fixed, host);
+}
+
+function removeWildcard<T>(lengths: WildcardLength<T>[], fixed: string, host: T): void {
+  const at = lengths.findIndex(({ length }) => length === fixed.length);
+  const entry = lengths[at];
+  if (entry === undefined || entry.hosts.get(fixed) !== host) return;
+  entry.hosts.delete(fixed);
+  if (entry.hosts.size === 0) lengths.splice(at, 1);
 }
 
 const PORT = /:[0-9]+$/;

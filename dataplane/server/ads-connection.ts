@@ -4,11 +4,14 @@ import type { Clock, Random } from '../../common/clock.ts';
 import type { Logger } from '../../common/logger.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { BootstrapConfig } from '../api/config/bootstrap.ts';
-import type { ResourceCompiler } from '../api/resource-compiler.ts';
+import type { OnDemandOutcome } from '../api/on-demand.ts';
+import type { ResourceCompiler, ResourceReference } from '../api/resource-compiler.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
 import type { StatsStore } from '../api/stats.ts';
 import { type ConfigInputs, createResourceCompiler } from '../config/resource-compiler.ts';
 import type { JoinedMesh } from '../join/join-client.ts';
+import { readRuntime } from '../matcher/runtime-value.ts';
+import { OnDemandNames, OnDemandStats, onDemandScope } from '../xds/on-demand-names.ts';
 import { sourceOpener } from '../xds/open-source.ts';
 import { XdsClient } from '../xds/xds-client.ts';
 import type { DumpedResource } from './config-dump.ts';
@@ -28,6 +31,8 @@ export interface AdsConnectionOptions {
   readonly logger: Logger;
   /** Null = nothing is kept on disk. */
   readonly lastGood: LastGood | null;
+  /** Of requestOnDemand, to every worker. */
+  readonly answerOnDemand: (key: string, outcome: OnDemandOutcome) => void;
   /** An accepted resource had fields that we do not know. */
   readonly onUnknownFields: (count: number) => void;
 }
@@ -36,6 +41,8 @@ export interface AdsConnection {
   dump(): readonly DumpedResource[];
   /** /config_dump then shows it as the resource's error_state, until a good version comes. */
   reportFailure(kind: DumpedResource['kind'], name: string, details: string): void;
+  /** A request needs it; the answer goes to `answerOnDemand`. */
+  requestOnDemand(target: ResourceReference): void;
   /** Some cluster is no longer warming. */
   onClusterWarm(): void;
   stop(): void;
@@ -51,8 +58,9 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
     node: nodeOf(bootstrap),
     channelFactory: (service) => channelFactory(service, options.membership),
   });
-  const client = new XdsClient({
+  const client: XdsClient = new XdsClient({
     ...options,
+    onNews: (news) => names.onNews(news),
     hasAds: ads !== null,
     cds,
     lds,
@@ -60,10 +68,12 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
     compiler: countingCompiler(options),
     open: lastGood?.around(open) ?? open,
   });
+  const names = createOnDemandNames(client, options);
   lastGood?.keep(client);
   client.start();
   return {
     stop: () => client.stop(),
+    requestOnDemand: (target) => names.request(target),
     onClusterWarm: () => client.onClusterWarm(),
     reportFailure: (kind, name, details) => client.reportFailure(kind, name, details),
     dump: () =>
@@ -78,6 +88,25 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
   };
 }
 
+/** Ours: how many names requests may make us ask for. */
+const MAX_ON_DEMAND_NAMES_KEY = 'remora.on_demand.max_names';
+const DEFAULT_MAX_ON_DEMAND_NAMES = 10_000;
+
+function createOnDemandNames(
+  subscriptions: XdsClient,
+  { inputs, stats, answerOnDemand }: AdsConnectionOptions,
+): OnDemandNames {
+  const counts = new OnDemandStats();
+  stats.add(onDemandScope, counts);
+  const maxNames = inputs.runtime.integer(MAX_ON_DEMAND_NAMES_KEY, DEFAULT_MAX_ON_DEMAND_NAMES);
+  return new OnDemandNames({
+    subscriptions,
+    maxNames: () => readRuntime(maxNames),
+    stats: counts,
+    answer: answerOnDemand,
+  });
+}
+
 /** Envoy: an unknown field of a dynamic resource is no error but a counter. */
 function countingCompiler({
   bootstrap,
@@ -86,8 +115,8 @@ function countingCompiler({
 }: AdsConnectionOptions): ResourceCompiler {
   const compiler = createResourceCompiler(bootstrap, inputs);
   return {
-    compile: (kind, bytes, source) => {
-      const outcome = compiler.compile(kind, bytes, source);
+    compile: (kind, bytes, source, wrapperName) => {
+      const outcome = compiler.compile(kind, bytes, source, wrapperName);
       if (outcome.ok) {
         const unknown = outcome.resource.warnings.filter(({ message }) =>
           message.includes('unknown field'),

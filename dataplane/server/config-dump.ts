@@ -76,6 +76,15 @@ export function configDump(
           }),
         ]
       : []),
+    ...(of('extension-config').length === 0
+      ? []
+      : [
+          section('EcdsConfigDump', {
+            ecds_filters: of('extension-config').map((resource) =>
+              dynamic(resource, 'ecds_filter'),
+            ),
+          }),
+        ]),
     section('ListenersConfigDump', {
       ...list(
         'static_listeners',

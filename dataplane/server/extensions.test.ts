@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { lookupType } from '../../proto/root.ts';
+import { DISCOVERED_HTTP_FILTER } from '../api/config/extension-config.ts';
 import { FactoryRegistry } from '../config/registry.ts';
 import { supportOf } from '../config/support/all.ts';
 import { supportDocument } from '../config/support-doc.ts';
@@ -39,7 +40,8 @@ describe('the two lists of extensions', () => {
     const namesOf = (list: readonly { readonly name: string }[]) =>
       list.map(({ name }) => name).sort();
     for (const [category, halves] of [
-      ['http-filter', workerFactories.http],
+      // What ECDS brings is compiled as the filter that it is.
+      ['http-filter', workerFactories.http.filter(({ name }) => name !== DISCOVERED_HTTP_FILTER)],
       ['network-filter', workerFactories.network],
       ['listener-filter', workerFactories.listener],
       ['access-logger', workerFactories.accessLog],

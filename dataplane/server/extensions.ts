@@ -16,6 +16,7 @@ import { grpcStats } from '../extensions/http/grpc-stats/config.ts';
 import { grpcWeb } from '../extensions/http/grpc-web/config.ts';
 import { headerMutation } from '../extensions/http/header-mutation/config.ts';
 import { healthCheck } from '../extensions/http/health-check/config.ts';
+import { onDemand } from '../extensions/http/on-demand/config.ts';
 import { rbac } from '../extensions/http/rbac/config.ts';
 import { router } from '../extensions/http/router/config.ts';
 import { setFilterState } from '../extensions/http/set-filter-state/config.ts';
@@ -72,6 +73,7 @@ export const builtInExtensions: readonly AnyFactory[] = [
   fault,
   cors,
   dynamicForwardProxy,
+  onDemand,
   healthCheck,
   grpcStats,
   grpcWeb,

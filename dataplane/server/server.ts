@@ -16,6 +16,8 @@ import { ROUTE_BREAKER_MEMORY } from '../api/config/error-ratio-breaker.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
 import type { SocketAddress } from '../api/connection.ts';
 import type { DrainStrategy } from '../api/drain.ts';
+import { type OnDemandOutcome, onDemandKey } from '../api/on-demand.ts';
+import type { ResourceReference } from '../api/resource-compiler.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
 import type { ConfigInputs } from '../config/resource-compiler.ts';
 import type { JoinClient, JoinedMesh } from '../join/join-client.ts';
@@ -265,6 +267,38 @@ export class Server implements ResourceSink, AdminSources {
     this.#supervisor.broadcast({ type: 'route-remove', name });
   }
 
+  applyScope(resource: Parameters<ResourceSink['applyScope']>[0]): void {
+    this.#supervisor.broadcast({ type: 'scope', resource, isRemoval: false });
+  }
+
+  removeScope(resource: Parameters<ResourceSink['removeScope']>[0]): void {
+    this.#supervisor.broadcast({ type: 'scope', resource, isRemoval: true });
+  }
+
+  applyVirtualHost(resource: Parameters<ResourceSink['applyVirtualHost']>[0]): void {
+    this.#supervisor.broadcast({ type: 'virtual-host', resource, isRemoval: false });
+  }
+
+  removeVirtualHost(resource: Parameters<ResourceSink['removeVirtualHost']>[0]): void {
+    this.#supervisor.broadcast({ type: 'virtual-host', resource, isRemoval: true });
+  }
+
+  applyRuntime({ id, values }: Parameters<ResourceSink['applyRuntime']>[0]): void {
+    this.#options.inputs.runtime.setRtdsLayer(id, values);
+  }
+
+  removeRuntime(id: string): void {
+    this.#options.inputs.runtime.setRtdsLayer(id, null);
+  }
+
+  applyExtensionConfig({ id, config }: Parameters<ResourceSink['applyExtensionConfig']>[0]): void {
+    this.#supervisor.broadcast({ type: 'extension-config', id, config });
+  }
+
+  removeExtensionConfig(id: string): void {
+    this.#supervisor.broadcast({ type: 'extension-config', id, config: null });
+  }
+
   onInitialized(): void {
     this.#onXdsInitialized();
   }
@@ -436,6 +470,7 @@ export class Server implements ResourceSink, AdminSources {
         lastGood: this.#lastGood,
         sink: this,
         random: systemRandom,
+        answerOnDemand: (key, outcome) => this.#answerOnDemand(key, outcome),
         onUnknownFields: (count) => {
           this.#serverStats.dynamicUnknownFields += count;
         },
@@ -501,9 +536,19 @@ export class Server implements ResourceSink, AdminSources {
     if (message.type === 'outlier') this.#clusters.onOutlierReport(message.report);
     else if (message.type === 'assignment-taken') this.#clusters.onAssignmentTaken(message.id);
     else if (message.type === 'dns-cache') this.#clusters.onDnsCacheRequest(message.request);
+    else if (message.type === 'on-demand') this.#onDemand(message.target);
     else if (message.type === 'immediate-health-check-fail') {
       this.#clusters.onImmediateHealthCheckFail(message.cluster, message.address);
     }
+  }
+
+  #onDemand(target: ResourceReference): void {
+    if (this.#ads !== null) this.#ads.requestOnDemand(target);
+    else this.#answerOnDemand(onDemandKey(target), 'missing');
+  }
+
+  #answerOnDemand(key: string, outcome: OnDemandOutcome): void {
+    this.#supervisor.broadcast({ type: 'on-demand', key, outcome });
   }
 
   #logOutlierEvent(line: string): void {

@@ -5,10 +5,14 @@ import type { LogLevel } from '../../common/logger.ts';
 import type { AssignmentPart, ClusterConfig, Locality } from '../api/config/cluster.ts';
 import type { DnsCacheData } from '../api/config/dns.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
-import type { RouteConfigData } from '../api/config/route.ts';
+import type { RouteConfigData, VirtualHostResource } from '../api/config/route.ts';
+import type { ScopeResource } from '../api/config/scoped-routes.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import type { SocketAddress } from '../api/connection.ts';
 import type { DrainStrategy } from '../api/drain.ts';
+import type { ExtensionData } from '../api/factory.ts';
+import type { OnDemandOutcome } from '../api/on-demand.ts';
+import type { ResourceReference } from '../api/resource-compiler.ts';
 import type { RuntimeNumber } from '../api/runtime.ts';
 import type { StatsSnapshot } from '../stats/snapshot.ts';
 import type {
@@ -64,7 +68,20 @@ export type ToWorker =
   | { readonly type: 'dns-cache'; readonly update: DnsCacheUpdate; readonly cache: DnsCacheData }
   | { readonly type: 'secret'; readonly secret: SecretData }
   | { readonly type: 'route'; readonly config: RouteConfigData }
+  | {
+      readonly type: 'extension-config';
+      readonly id: string;
+      readonly config: ExtensionData | null;
+    }
   | { readonly type: 'route-remove'; readonly name: string }
+  | { readonly type: 'scope'; readonly resource: ScopeResource; readonly isRemoval: boolean }
+  | {
+      readonly type: 'virtual-host';
+      readonly resource: VirtualHostResource;
+      readonly isRemoval: boolean;
+    }
+  /** What requests wait for is there by now, or is not to be had. `key`: see onDemandKey. */
+  | { readonly type: 'on-demand'; readonly key: string; readonly outcome: OnDemandOutcome }
   | {
       readonly type: 'listener';
       readonly config: ListenerConfig;
@@ -118,6 +135,8 @@ export type FromWorker =
   | { readonly type: 'reply'; readonly request: number; readonly data: unknown }
   | { readonly type: 'outlier'; readonly report: OutlierReport }
   | { readonly type: 'dns-cache'; readonly request: DnsCacheRequest }
+  /** A request cannot go on without it. */
+  | { readonly type: 'on-demand'; readonly target: ResourceReference }
   /** A host's response said x-envoy-immediate-health-check-fail; `address` is `ip:port`. */
   | {
       readonly type: 'immediate-health-check-fail';

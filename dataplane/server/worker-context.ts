@@ -9,7 +9,8 @@ import { LogSinks } from '../access-log/sinks.ts';
 import type { AccessLogger } from '../api/access-log.ts';
 import type { ClusterManager } from '../api/cluster.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
-import type { RouteConfigData } from '../api/config/route.ts';
+import type { RouteConfigData, VirtualHostResource } from '../api/config/route.ts';
+import type { ScopeResource } from '../api/config/scoped-routes.ts';
 import type {
   AccessLoggerFactory,
   ExtensionData,
@@ -23,8 +24,12 @@ import type {
 import type { HttpFilterConfig } from '../api/http-filter.ts';
 import type { ListenerFilterConfig } from '../api/listener-filter.ts';
 import type { NetworkFilterConfig } from '../api/network-filter.ts';
+import type { ResourceReference } from '../api/resource-compiler.ts';
 import type { RouteTable } from '../api/route.ts';
 import type { StatField, StatsStore } from '../api/stats.ts';
+import { DynamicHosts } from '../router/dynamic-hosts.ts';
+import { ScopeSet } from '../router/scope-set.ts';
+import { WorkerOnDemand } from '../router/worker-on-demand.ts';
 import { HolderStore } from '../stats/store.ts';
 import type { DnsCacheRequest } from '../upstream/dynamic-forward-proxy/cache-messages.ts';
 import { WorkerDnsCaches } from '../upstream/dynamic-forward-proxy/worker-dns-caches.ts';
@@ -53,6 +58,14 @@ function find<F>(factories: ReadonlyMap<string, F>, extension: string): F {
 /** How a route table is made from its data; router/ provides it. */
 export type BuildRouteTable = (data: RouteConfigData, context: WorkerContext) => RouteTable;
 
+/** What a worker asks of main for its requests. */
+export interface WorkerRequests {
+  dns(request: DnsCacheRequest): void;
+  onDemand(target: ResourceReference): void;
+}
+
+type OnExtensionConfig = (config: ExtensionData | null) => void;
+
 /** Beside main's `server.*`. */
 class BugStats {
   static readonly stats: readonly StatField[] = [
@@ -65,6 +78,7 @@ class BugStats {
 export class LiveWorkerContext implements WorkerContext {
   readonly clusterManager: ClusterManager;
   readonly dnsCaches: WorkerDnsCaches;
+  readonly onDemand: WorkerOnDemand;
   readonly stats: StatsStore = new HolderStore();
   readonly timers: TimerService = new TimerWheel();
   readonly clock: Clock = systemClock;
@@ -81,6 +95,12 @@ export class LiveWorkerContext implements WorkerContext {
   readonly #accessLog: ReadonlyMap<string, AccessLoggerFactory>;
   readonly #tables = new Map<string, RouteTable>();
   readonly #subscribers = new Map<string, Set<(table: RouteTable) => void>>();
+  /** By the id of the collection. */
+  readonly #scopes = new Map<string, ScopeSet>();
+  /** By VhdsData.id. */
+  readonly #dynamicHosts = new Map<string, DynamicHosts>();
+  readonly #extensionConfigs = new Map<string, ExtensionData>();
+  readonly #extensionUsers = new Map<string, Set<OnExtensionConfig>>();
   readonly #bugs = new BugStats();
   #healthchecksFail = false;
 
@@ -90,7 +110,7 @@ export class LiveWorkerContext implements WorkerContext {
     factories: WorkerFactories,
     buildRouteTable: BuildRouteTable,
     createClusterManager: (context: Omit<WorkerContext, 'clusterManager'>) => ClusterManager,
-    requestDns: (request: DnsCacheRequest) => void,
+    requests: WorkerRequests,
   ) {
     this.workerIndex = data.workerIndex;
     this.concurrency = data.concurrency;
@@ -106,8 +126,9 @@ export class LiveWorkerContext implements WorkerContext {
     this.dnsCaches = new WorkerDnsCaches({
       clock: this.clock,
       stats: this.stats,
-      request: requestDns,
+      request: (request) => requests.dns(request),
     });
+    this.onDemand = new WorkerOnDemand((target) => requests.onDemand(target));
     this.clusterManager = createClusterManager(this);
   }
 
@@ -153,11 +174,65 @@ export class LiveWorkerContext implements WorkerContext {
     if (subscribers.size === 0) this.#subscribers.delete(name);
   }
 
+  applyScope({ collection, scope }: ScopeResource, isRemoval: boolean): void {
+    const scopes = this.scopes(collection);
+    if (isRemoval) scopes.delete(scope.name);
+    else scopes.set(scope);
+  }
+
+  scopes(collection: string): ScopeSet {
+    let scopes = this.#scopes.get(collection);
+    if (scopes === undefined) {
+      scopes = new ScopeSet({
+        build: (routes) => this.#buildRouteTable(routes, this),
+        subscribeRoutes: (id, onUpdate) => this.subscribeRoutes(id, onUpdate),
+        unsubscribeRoutes: (id, onUpdate) => this.unsubscribeRoutes(id, onUpdate),
+      });
+      this.#scopes.set(collection, scopes);
+    }
+    return scopes;
+  }
+
+  applyVirtualHost({ owner, name, host }: VirtualHostResource, isRemoval: boolean): void {
+    const hosts = this.dynamicHosts(owner);
+    if (isRemoval) hosts.delete(name);
+    else hosts.set(name, host);
+  }
+
+  dynamicHosts(id: string): DynamicHosts {
+    let hosts = this.#dynamicHosts.get(id);
+    if (hosts === undefined) {
+      hosts = new DynamicHosts();
+      this.#dynamicHosts.set(id, hosts);
+    }
+    return hosts;
+  }
+
   /** Subscriptions of all connection managers; for leak tests. */
   get routeSubscriberCount(): number {
     let count = 0;
     for (const subscribers of this.#subscribers.values()) count += subscribers.size;
     return count;
+  }
+
+  /** A new or changed ECDS resource; null = it is gone. */
+  setExtensionConfig(id: string, config: ExtensionData | null): void {
+    if (config === null) this.#extensionConfigs.delete(id);
+    else this.#extensionConfigs.set(id, config);
+    for (const onUpdate of this.#extensionUsers.get(id) ?? []) onUpdate(config);
+  }
+
+  subscribeExtensionConfig(id: string, onUpdate: OnExtensionConfig): ExtensionData | null {
+    const users = this.#extensionUsers.get(id) ?? new Set();
+    this.#extensionUsers.set(id, users);
+    users.add(onUpdate);
+    return this.#extensionConfigs.get(id) ?? null;
+  }
+
+  unsubscribeExtensionConfig(id: string, onUpdate: OnExtensionConfig): void {
+    const users = this.#extensionUsers.get(id);
+    users?.delete(onUpdate);
+    if (users?.size === 0) this.#extensionUsers.delete(id);
   }
 
   logSink(path: string): LogSink {

@@ -5,6 +5,7 @@ import { compileFormat } from '../access-log/formatter.ts';
 import { fileAccessLoggerFactory } from '../extensions/access-log/file/filter.ts';
 import { stderrAccessLoggerFactory } from '../extensions/access-log/stderr/filter.ts';
 import { stdoutAccessLoggerFactory } from '../extensions/access-log/stdout/filter.ts';
+import { configDiscovery } from '../extensions/http/config-discovery/filter.ts';
 import { cors } from '../extensions/http/cors/filter.ts';
 import { dynamicForwardProxy } from '../extensions/http/dynamic-forward-proxy/filter.ts';
 import { fault } from '../extensions/http/fault/filter.ts';
@@ -14,6 +15,7 @@ import { grpcStats } from '../extensions/http/grpc-stats/filter.ts';
 import { grpcWeb } from '../extensions/http/grpc-web/filter.ts';
 import { headerMutationFactory } from '../extensions/http/header-mutation/filter.ts';
 import { healthCheck } from '../extensions/http/health-check/filter.ts';
+import { onDemand } from '../extensions/http/on-demand/filter.ts';
 import { rbac } from '../extensions/http/rbac/filter.ts';
 import { routerFilterFactory } from '../extensions/http/router/filter.ts';
 import { setFilterState } from '../extensions/http/set-filter-state/filter.ts';
@@ -48,8 +50,10 @@ export const workerFactories: WorkerFactories = {
     headerMutation,
     setFilterState,
     fault,
+    configDiscovery,
     cors,
     dynamicForwardProxy,
+    onDemand,
     healthCheck,
     grpcStats,
     grpcWeb,

@@ -58,7 +58,10 @@ class WorkerThread {
         );
         return clusters;
       },
-      (request) => post({ type: 'dns-cache', request }),
+      {
+        dns: (request) => post({ type: 'dns-cache', request }),
+        onDemand: (target) => post({ type: 'on-demand', target }),
+      },
     );
     new HeartBeat(data.heartBeats, data.workerIndex, this.#context.clock, this.#context.timers);
     // The context's constructor has just called back.
@@ -115,6 +118,18 @@ class WorkerThread {
         return;
       case 'route':
         this.#context.setRoutes(message.config);
+        return;
+      case 'scope':
+        this.#context.applyScope(message.resource, message.isRemoval);
+        return;
+      case 'virtual-host':
+        this.#context.applyVirtualHost(message.resource, message.isRemoval);
+        return;
+      case 'on-demand':
+        this.#context.onDemand.answer(message.key, message.outcome);
+        return;
+      case 'extension-config':
+        this.#context.setExtensionConfig(message.id, message.config);
         return;
       case 'route-remove':
         this.#context.removeRoutes(message.name);

@@ -118,14 +118,14 @@ test('an unknown type is NACKed and counted; the stream stays', () => {
     encodeDeltaDiscoveryResponse({
       systemVersionInfo: '',
       resources: [],
-      typeUrl: 'type.googleapis.com/envoy.service.runtime.v3.Runtime',
+      typeUrl: 'type.googleapis.com/envoy.config.trace.v3.Tracing',
       removedResources: [],
       nonce: 'n',
       controlPlane: '',
     }),
   );
   const [nack] = server.call.takeDelta();
-  assert.match(nack?.errorDetail?.message ?? '', /unknown type URL .*Runtime/);
+  assert.match(nack?.errorDetail?.message ?? '', /unknown type URL .*Tracing/);
   assert.equal(collect()['control_plane.unknown_types'], 1);
   assert.ok(!server.call.isCancelled);
 });

@@ -7,7 +7,7 @@ import {
   encodeDeltaDiscoveryRequest,
 } from '../../proto/discovery.ts';
 import { WILDCARD } from '../api/config/config-source.ts';
-import { adsTypeOrder, type ResourceKind, typeUrlOf } from '../api/resource-compiler.ts';
+import { adsTypeOrder, type ResourceKind, typeUrlOf, xdsTypes } from '../api/resource-compiler.ts';
 import { kindOfTypeUrl, type Mux, type MuxOwner, NACK_CODE } from './mux.ts';
 import { Subscription } from './subscription.ts';
 
@@ -104,7 +104,8 @@ export class DeltaMux implements Mux {
     const known = this.#owner.knownVersions(kind);
     // With nothing subscribed the first request is a wildcard; beside names it has to be said.
     const { isWildcard, names } = subscription;
-    const subscribe = isWildcard && names.size > 0 ? [WILDCARD, ...names] : [...names];
+    const saysAll = isWildcard && names.size > 0 && xdsTypes[kind].isSparse !== true;
+    const subscribe = saysAll ? [WILDCARD, ...names] : [...names];
     this.#send(kind, { subscribe, initialResourceVersions: known });
   }
 

@@ -40,6 +40,13 @@ export interface WantedChange {
   readonly removed: readonly string[];
 }
 
+/** What became of something that a request asked for. */
+export interface OnDemandNews {
+  readonly reference: ResourceReference;
+  /** The data plane has it. */
+  readonly isFound: boolean;
+}
+
 interface Node {
   readonly kind: ResourceKind;
   readonly name: string;
@@ -61,6 +68,10 @@ interface Node {
   isAnswered: boolean;
   /** Of a collection: what came under it. */
   readonly members: Set<Node> | null;
+  /** A request asked for it: what becomes of it is news. */
+  isAsked: boolean;
+  /** The name of what the server gave for it, '' = that of itself. */
+  answeredBy: string;
   /** Running, or over (null). */
   wait: Timer | null;
   isWaitOver: boolean;
@@ -82,6 +93,8 @@ export class DependencyTracker {
   /** To remove from the data plane. */
   readonly #leaving: PerKind<Set<Node>> = perKind(() => new Set());
   readonly #static: ResourceReference[] = [];
+  /** Asked for by requests, and something happened to them. */
+  #news = new Set<Node>();
   /** Their counts changed since onWanted was told. */
   #changed = new Set<Node>();
   #isSettling = false;
@@ -94,6 +107,57 @@ export class DependencyTracker {
   addStatic(references: readonly ResourceReference[]): void {
     this.#static.push(...references);
     this.#hold(references, 1, 1);
+  }
+
+  /** A request needs it; takeNews() tells what becomes of it. Once, until `unask`. `settle` must follow. */
+  ask(reference: ResourceReference): void {
+    this.#hold([reference], 1, 1);
+    const node = this.#of(reference);
+    node.isAsked = true;
+    if (node.released !== null) this.#news.add(node);
+  }
+
+  /** `settle` must follow. */
+  unask(reference: ResourceReference): void {
+    const node = this.#of(reference);
+    node.isAsked = false;
+    this.#news.delete(node);
+    this.#hold([reference], -1, -1);
+  }
+
+  /** What was asked for and is in use now, or is not to be had. To be called after each `settle`. */
+  takeNews(): readonly OnDemandNews[] {
+    if (this.#news.size === 0) return [];
+    const told: OnDemandNews[] = [];
+    for (const node of this.#news) {
+      const given = this.#givenFor(node);
+      if (given?.released == null) {
+        // Good, but what it needs itself is not there yet.
+        if (given?.accepted != null) continue;
+        told.push({ reference: node.reference, isFound: false });
+      } else {
+        const isWarming = node.kind === 'cluster' && this.#options.sink.isClusterWarming(node.name);
+        if (isWarming) continue;
+        told.push({ reference: node.reference, isFound: true });
+      }
+      this.#news.delete(node);
+    }
+    return told;
+  }
+
+  /** The server gave `name` for what was asked for as `alias`. `settle` must follow. */
+  noteAlias(kind: ResourceKind, source: ConfigSource, alias: string, name: string): void {
+    const node = this.#nodes[kind].get(idOf(kind, alias, source));
+    if (node === undefined || alias === name) return;
+    node.answeredBy = name;
+    this.#endWait(node);
+    if (node.isAsked) this.#news.add(node);
+  }
+
+  /** What came under that name cannot be used: nothing better is to be waited for. */
+  rejected(kind: ResourceKind, source: ConfigSource, name: string): void {
+    const node = this.#nodes[kind].get(idOf(kind, name, source));
+    if (node?.isAsked === true) this.#news.add(node);
   }
 
   /**
@@ -109,8 +173,9 @@ export class DependencyTracker {
     for (const name of removed) {
       const node = this.#nodes[kind].get(idOf(kind, name, source));
       if (node === undefined) continue;
-      if (kindRules[kind].removal === 'keep') this.#endWait(node);
+      if (kindRules[kind].removal === 'keep' || node.accepted === null) this.#endWait(node);
       else this.#delete(node);
+      if (node.isAsked) this.#news.add(node);
     }
   }
 
@@ -144,7 +209,10 @@ export class DependencyTracker {
   /** All of those kinds that static config refers to came, or are no longer waited for. */
   hasStatic(kinds: readonly ResourceKind[]): boolean {
     return this.#static.every(
-      (reference) => !kinds.includes(reference.kind) || this.#isThere(this.#of(reference)),
+      (reference) =>
+        !kinds.includes(reference.kind) ||
+        reference.isAwaited === false ||
+        this.#isThere(this.#of(reference)),
     );
   }
 
@@ -205,6 +273,13 @@ export class DependencyTracker {
     return this.#nodes[kind].get(resourceId(WILDCARD, source));
   }
 
+  /** What the server gave for what was asked for, if it is still there. */
+  #givenFor(node: Node): Node | undefined {
+    if (node.answeredBy === '') return node;
+    const { kind, reference } = node;
+    return this.#nodes[kind].get(idOf(kind, node.answeredBy, reference.source));
+  }
+
   // --- what is there ---
 
   #isThere(node: Node): boolean {
@@ -220,8 +295,9 @@ export class DependencyTracker {
 
   #isComplete({ references, clusters }: CompiledResource): boolean {
     return (
-      references.every((reference) => this.#isThere(this.#of(reference))) &&
-      clusters.every((cluster) => !this.#isNewAndWarming(cluster))
+      references.every(
+        (reference) => reference.isAwaited === false || this.#isThere(this.#of(reference)),
+      ) && clusters.every((cluster) => !this.#isNewAndWarming(cluster))
     );
   }
 
@@ -254,6 +330,7 @@ export class DependencyTracker {
       this.#hold(released?.references ?? [], -1, -1);
       node.released = accepted;
     }
+    if (node.isAsked) this.#news.add(node);
     kindRules[kind].apply(this.#options.sink, accepted.data);
     for (const reference of references) {
       const child = this.#of(reference);
@@ -293,7 +370,7 @@ export class DependencyTracker {
     for (const kind of releaseOrder) {
       if (kindRules[kind].removal !== when) continue;
       for (const node of this.#leaving[kind]) {
-        kindRules[kind].remove(this.#options.sink, node.id);
+        kindRules[kind].remove(this.#options.sink, node.id, node.released?.data);
         this.#hold(node.released?.references ?? [], -1, -1);
         node.released = null;
         this.#leaveCollection(node);
@@ -333,6 +410,8 @@ export class DependencyTracker {
       released: null,
       isAnswered: false,
       members: name === WILDCARD ? new Set() : null,
+      isAsked: false,
+      answeredBy: '',
       wait: null,
       isWaitOver: false,
     };
@@ -380,8 +459,11 @@ export class DependencyTracker {
     this.#hold(node.released?.references ?? [], -1, -1);
     this.#pending[kind].delete(node);
     this.#leaving[kind].delete(node);
+    this.#news.delete(node);
     this.#nodes[kind].delete(id);
-    if (node.released !== null) kindRules[kind].remove(this.#options.sink, id);
+    if (node.released !== null) {
+      kindRules[kind].remove(this.#options.sink, id, node.released.data);
+    }
     node.accepted = null;
     node.released = null;
   }
@@ -392,6 +474,7 @@ export class DependencyTracker {
     if (timeoutMs === 0) return;
     node.wait = timers.createTimer(() => {
       this.#endWait(node);
+      if (node.isAsked) this.#news.add(node);
       onFetchTimeout(node.reference);
       this.settle();
       onSettled();

@@ -5,17 +5,27 @@
 //   listener   released when its routes and secrets are there; its routes go first
 //   route      released when a released listener uses it, and no cluster that it names is still warming: not released,
 //              or its hosts not checked yet (the sink says so)
+//   scoped-    released when a released listener uses its source's scopes and its routes are there, which go first
+//   route
+//   virtual-   released when a released route uses its source's virtual hosts
+//   host
 //   endpoint   released when something released (or static) uses it, after its cluster, and again with it
+//   runtime    released when it came (the bootstrap uses it); gone when the server says so
+//   extension- released when a released listener (or static) uses it; gone when the server says so: its default is in
+//   config     force then, if it has one
 //   secret     released at once: harmless before its user is there, and needed with it
 //
 // Any kind may be subscribed to as a whole or by name, and what it refers to is wanted for as long as it is held.
 
 import type { ClusterConfig, LoadAssignment } from '../api/config/cluster.ts';
+import type { ExtensionConfigResource } from '../api/config/extension-config.ts';
 import type { ListenerConfig } from '../api/config/listener.ts';
-import type { RouteConfigData } from '../api/config/route.ts';
+import type { RouteConfigData, VirtualHostResource } from '../api/config/route.ts';
+import type { ScopeResource } from '../api/config/scoped-routes.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import type { ResourceKind } from '../api/resource-compiler.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
+import type { RuntimeResource } from '../api/runtime.ts';
 
 export interface KindRule {
   /**
@@ -33,8 +43,8 @@ export interface KindRule {
   /** The data plane knows it by name alone, wherever it came from. */
   readonly isGlobal: boolean;
   apply(sink: ResourceSink, data: unknown): void;
-  /** `id`: resourceId. */
-  remove(sink: ResourceSink, id: string): void;
+  /** `id`: resourceId; `data`: what was applied last. */
+  remove(sink: ResourceSink, id: string, data: unknown): void;
 }
 
 /** The compiler's contract: data are what `apply` casts them to. Released in this order. */
@@ -46,6 +56,14 @@ export const kindRules: Readonly<Record<ResourceKind, KindRule>> = {
     isGlobal: false,
     apply: (sink, data) => sink.applySecret(data as SecretData),
     remove: (sink, id) => sink.removeSecret(id),
+  },
+  runtime: {
+    release: 'used',
+    order: 'before',
+    removal: 'first',
+    isGlobal: false,
+    apply: (sink, data) => sink.applyRuntime(data as RuntimeResource),
+    remove: (sink, id) => sink.removeRuntime(id),
   },
   cluster: {
     release: 'used',
@@ -64,6 +82,14 @@ export const kindRules: Readonly<Record<ResourceKind, KindRule>> = {
     // Endpoints go with their cluster.
     remove: () => {},
   },
+  'extension-config': {
+    release: 'used',
+    order: 'before',
+    removal: 'first',
+    isGlobal: false,
+    apply: (sink, data) => sink.applyExtensionConfig(data as ExtensionConfigResource),
+    remove: (sink, id) => sink.removeExtensionConfig(id),
+  },
   listener: {
     release: 'used',
     order: 'before',
@@ -71,6 +97,22 @@ export const kindRules: Readonly<Record<ResourceKind, KindRule>> = {
     isGlobal: true,
     apply: (sink, data) => sink.applyListener(data as ListenerConfig),
     remove: (sink, id) => sink.removeListener(id),
+  },
+  'virtual-host': {
+    release: 'used',
+    order: 'before',
+    removal: 'first',
+    isGlobal: false,
+    apply: (sink, data) => sink.applyVirtualHost(data as VirtualHostResource),
+    remove: (sink, _id, data) => sink.removeVirtualHost(data as VirtualHostResource),
+  },
+  'scoped-route': {
+    release: 'used',
+    order: 'before',
+    removal: 'first',
+    isGlobal: false,
+    apply: (sink, data) => sink.applyScope(data as ScopeResource),
+    remove: (sink, _id, data) => sink.removeScope(data as ScopeResource),
   },
   route: {
     release: 'used',

@@ -7,6 +7,7 @@ import {
   type ResourceKind,
   typeUrlOf,
 } from '../api/resource-compiler.ts';
+import { kindRules } from './kind-rules.ts';
 
 /** admin.v3.UpdateFailureState of a resource. */
 export interface ErrorState {
@@ -42,12 +43,26 @@ export interface DumpedResource extends StoredResource {
   readonly status: ClientStatus;
 }
 
+/** A resource that has made a claim (api/resource-compiler.ts). */
+export interface ClaimOwner {
+  readonly kind: ResourceKind;
+  readonly name: string;
+}
+
 const none = new Uint8Array();
 
 export class ResourceStore {
   readonly #byKind: ReadonlyMap<ResourceKind, Map<string, StoredResource>> = new Map(
     adsTypeOrder.map((kind) => [kind, new Map()]),
   );
+
+  /** Who has what only one may have. */
+  readonly #claims = new Map<string, ClaimOwner>();
+
+  /** Undefined = nobody has it. */
+  ownerOf(claim: string): ClaimOwner | undefined {
+    return this.#claims.get(claim);
+  }
 
   get(kind: ResourceKind, name: string): StoredResource | undefined {
     return this.#of(kind).get(name);
@@ -60,6 +75,8 @@ export class ResourceStore {
   accept(compiled: CompiledResource, bytes: Uint8Array, version: string, atMs: number): void {
     const { kind, name } = compiled;
     const updatedAtMs = atMs;
+    this.#giveUpClaims(kind, name);
+    for (const { key } of compiled.claims ?? []) this.#claims.set(key, { kind, name });
     const stored = { kind, name, compiled, bytes, version, updatedAtMs, error: null };
     this.#of(kind).set(name, { ...stored, isMissing: false });
   }
@@ -72,11 +89,13 @@ export class ResourceStore {
   /** The name does not exist on the server. Its version is forgotten, so that it may come back as it was. */
   markMissing(kind: ResourceKind, name: string): void {
     const before = this.#orRequested(kind, name);
+    if (kindRules[kind].removal !== 'keep') this.#giveUpClaims(kind, name);
     this.#of(kind).set(name, { ...before, version: '', error: null, isMissing: true });
   }
 
   /** Nobody wants it any more, or it was deleted. */
   remove(kind: ResourceKind, name: string): void {
+    this.#giveUpClaims(kind, name);
     this.#of(kind).delete(name);
   }
 
@@ -96,6 +115,13 @@ export class ResourceStore {
         .sort((a, b) => (a.name < b.name ? -1 : 1))
         .map((stored) => ({ ...stored, typeUrl: typeUrlOf[kind], status: statusOf(stored) })),
     );
+  }
+
+  #giveUpClaims(kind: ResourceKind, name: string): void {
+    for (const { key } of this.get(kind, name)?.compiled?.claims ?? []) {
+      const owner = this.#claims.get(key);
+      if (owner?.kind === kind && owner.name === name) this.#claims.delete(key);
+    }
   }
 
   #orRequested(kind: ResourceKind, name: string): StoredResource {

@@ -34,6 +34,8 @@ export interface UpdateContext {
   readonly store: ResourceStore;
   /** Resources that nobody asked for are left out, as servers may send them. */
   readonly wants: (name: string) => boolean;
+  /** Of the response: names that are gone; null = those that it does not hold. */
+  readonly removed: ReadonlySet<string> | null;
   /** Wall clock, ms. */
   readonly nowMs: number;
 }
@@ -68,19 +70,22 @@ export function takeUpdate(
       candidates.set(name, candidate);
     }
   }
+  const claims = new ClaimBook(candidates, context);
   const changed: CompiledResource[] = [];
   const rejected = new Set<string>();
   const warnings: string[] = [];
   for (const { name, version, bytes, compiled, details: wrong } of candidates.values()) {
-    const details = duplicates.has(name) ? 'is in the response more than once' : wrong;
+    const conflict = compiled === null || wrong !== '' ? '' : claims.conflictOf(compiled);
+    const details = duplicates.has(name) ? 'is in the response more than once' : wrong || conflict;
     if (details !== '' || compiled === null) {
       rejected.add(name);
       problems.push(`${kind} ${JSON.stringify(name)}: ${details}`);
       if (context.wants(name)) store.reject(kind, name, { bytes, version, details, atMs: nowMs });
     } else if (context.wants(name)) {
-      const before = store.get(kind, name)?.compiled;
+      const before = store.get(kind, name);
       store.accept(compiled, bytes, version, nowMs);
-      if (before?.hash !== compiled.hash) changed.push(compiled);
+      const isBack = before?.isMissing === true;
+      if (isBack || before?.compiled?.hash !== compiled.hash) changed.push(compiled);
       for (const warning of compiled.warnings) {
         warnings.push(`${kind} ${JSON.stringify(name)}: ${formatFieldError(warning)}`);
       }
@@ -94,6 +99,41 @@ export function takeUpdate(
     problems,
     warnings,
   };
+}
+
+/** Finds what two resources may not have both, among those of one response and those that are held. */
+class ClaimBook {
+  readonly #candidates: ReadonlyMap<string, Candidate>;
+  readonly #context: UpdateContext;
+  /** By claim: who of the response has it. */
+  readonly #made = new Map<string, string>();
+
+  constructor(candidates: ReadonlyMap<string, Candidate>, context: UpdateContext) {
+    this.#candidates = candidates;
+    this.#context = context;
+  }
+
+  /** '' = none, and the claims are its own now. */
+  conflictOf({ name, claims = [] }: CompiledResource): string {
+    for (const { key, problem } of claims) {
+      const first = this.#made.get(key) ?? this.#holder(key, name);
+      if (first !== null) return `${problem} ${JSON.stringify(first)}`;
+    }
+    for (const { key } of claims) this.#made.set(key, name);
+    return '';
+  }
+
+  /** Of those that are held, and stay as they are; null = none. */
+  #holder(key: string, name: string): string | null {
+    const { kind, store, removed } = this.#context;
+    const owner = store.ownerOf(key);
+    if (owner === undefined) return null;
+    if (owner.kind !== kind) return owner.name;
+    if (owner.name === name) return null;
+    const isReplaced = this.#candidates.get(owner.name)?.compiled != null;
+    const isGone = removed === null || removed.has(owner.name);
+    return isReplaced || isGone ? null : owner.name;
+  }
 }
 
 /** Null = nothing to look at. */
@@ -117,7 +157,7 @@ function compile(incoming: ResourceBytes, context: UpdateContext): Candidate | n
   if (held?.compiled && equalBytes(held.bytes, bytes)) {
     return { name, version, bytes: held.bytes, compiled: held.compiled, details: '' };
   }
-  const outcome = compiler.compile(kind, bytes, source);
+  const outcome = compiler.compile(kind, bytes, source, name);
   if (!outcome.ok) {
     return failed(name || outcome.name, outcome.errors.map(formatFieldError).join(', '));
   }

@@ -20,6 +20,7 @@ import { Subscription } from './subscription.ts';
 import {
   ControlPlaneStats,
   controlPlaneScope,
+  ExtensionSubscriptionStats,
   RouteSubscriptionStats,
   SubscriptionStats,
   subscriptionScope,
@@ -44,6 +45,9 @@ export class SourceState implements SourceOwner {
   readonly #resources: ResourceSource;
   readonly #controlPlaneStats = new ControlPlaneStats();
   readonly #wanted = new Map<ResourceKind, Subscription>();
+  /** Of the connection manager with the scopes; of each route configuration by name. */
+  #scopesPrefix = '';
+  readonly #routePrefixes = new Map<string, string>();
   /** By kind and name; '*' is the subscription of all. */
   readonly #stats = new Map<string, SubscriptionStats>();
 
@@ -120,6 +124,7 @@ export class SourceState implements SourceOwner {
       compiler,
       store: this.#store,
       wants: (name) => this.#subscription(kind).wants(name),
+      removed: update.isFullState ? null : new Set(update.removed),
       nowMs: clock.wallMs(),
     });
     const { changed, present, hasNameless, problems, warnings } = taken;
@@ -127,6 +132,10 @@ export class SourceState implements SourceOwner {
     for (const name of update.removed) if (!present.has(name)) removed.push(name);
     for (const name of removed) this.#remove(kind, name);
     tracker.update(kind, source, changed, removed);
+    for (const { name, aliases = [] } of resources) {
+      for (const alias of aliases) tracker.noteAlias(kind, source, alias, name);
+    }
+    for (const name of taken.rejected) tracker.rejected(kind, source, name);
     // Also when all of it was refused: nothing better is to be waited for.
     if (this.#subscription(kind).isWildcard) tracker.answered(kind, source);
     this.#count(kind, taken, versionText);
@@ -188,12 +197,23 @@ export class SourceState implements SourceOwner {
 
   // --- stats ---
 
-  #addStats({ kind, name, statPrefix = '' }: ResourceReference): SubscriptionStats {
-    const stats = kind === 'route' ? new RouteSubscriptionStats() : new SubscriptionStats();
+  #addStats(reference: ResourceReference): SubscriptionStats {
+    const { kind, name, statName = '' } = reference;
+    const stats = newSubscriptionStats(kind);
     this.#stats.set(`${kind} ${name}`, stats);
-    const scope = subscriptionScope(kind, name, statPrefix);
+    const statPrefix = this.#statPrefixOf(reference);
+    if (kind === 'scoped-route') this.#scopesPrefix = statPrefix;
+    else if (kind === 'route') this.#routePrefixes.set(name, statPrefix);
+    const scope = subscriptionScope(kind, name, statPrefix, statName);
     if (scope !== null) this.#options.stats.add(scope, stats);
     return stats;
+  }
+
+  /** Routes that scopes name, and virtual hosts, do not know whose they are: as those that brought them. */
+  #statPrefixOf({ kind, statPrefix, statName = '' }: ResourceReference): string {
+    if (statPrefix !== undefined) return statPrefix;
+    if (kind === 'route') return this.#scopesPrefix;
+    return kind === 'virtual-host' ? (this.#routePrefixes.get(statName) ?? '') : '';
   }
 
   #statsOf(kind: ResourceKind, name: string): SubscriptionStats | undefined {
@@ -204,6 +224,7 @@ export class SourceState implements SourceOwner {
     const stats = this.#statsOf(kind, name);
     if (stats === undefined) return;
     this.#stats.delete(`${kind} ${name}`);
+    if (kind === 'route') this.#routePrefixes.delete(name);
     this.#options.stats.remove(stats);
   }
 
@@ -213,16 +234,18 @@ export class SourceState implements SourceOwner {
     if (all !== undefined) {
       if (taken.problems.length > 0) all.updateRejected++;
       else all.accepted(versionText, wallMs);
+      if (all instanceof RouteSubscriptionStats && taken.changed.length > 0) all.reloaded(wallMs);
     }
     for (const name of taken.present) {
       const stats = this.#statsOf(kind, name);
       if (stats === undefined) continue;
-      if (taken.rejected.has(name)) stats.updateRejected++;
+      if (taken.rejected.has(name)) stats.rejected();
       else stats.accepted(versionText, wallMs);
     }
     for (const { name } of taken.changed) {
       const stats = this.#statsOf(kind, name);
       if (stats instanceof RouteSubscriptionStats) stats.reloaded(wallMs);
+      else if (stats instanceof ExtensionSubscriptionStats) stats.configReload++;
     }
     if (!taken.hasNameless) return;
     // Without a name it may have been any that we wait for: as in Envoy all of them hear of it.
@@ -232,4 +255,11 @@ export class SourceState implements SourceOwner {
       if (stats !== undefined) stats.updateRejected++;
     }
   }
+}
+
+/** Envoy does for what becomes routes. */
+function newSubscriptionStats(kind: ResourceKind): SubscriptionStats {
+  if (kind === 'extension-config') return new ExtensionSubscriptionStats();
+  const countsReloads = kind === 'route' || kind === 'scoped-route' || kind === 'virtual-host';
+  return countsReloads ? new RouteSubscriptionStats() : new SubscriptionStats();
 }

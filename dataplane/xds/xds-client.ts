@@ -15,7 +15,7 @@ import {
 } from '../api/resource-compiler.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
 import type { StatsStore } from '../api/stats.ts';
-import { DependencyTracker } from './dependency-tracker.ts';
+import { DependencyTracker, type OnDemandNews } from './dependency-tracker.ts';
 import type { SourceOpener } from './open-source.ts';
 import type { DumpedResource } from './resource-store.ts';
 import { SourceState } from './source-state.ts';
@@ -28,6 +28,8 @@ export interface XdsClientOptions {
   readonly lds: ConfigSource | null;
   /** What static clusters and listeners refer to. */
   readonly staticReferences: readonly ResourceReference[];
+  /** What became of something that was asked for; absent = nobody asks. */
+  readonly onNews?: (news: OnDemandNews) => void;
   readonly open: SourceOpener;
   readonly compiler: ResourceCompiler;
   readonly sink: ResourceSink;
@@ -45,15 +47,22 @@ export interface XdsDumpEntry extends DumpedResource {
 }
 
 /** What each phase of the start waits for. */
+const runtimeKinds: readonly ResourceKind[] = ['runtime'];
 const clusterKinds: readonly ResourceKind[] = ['cluster', 'endpoint', 'secret'];
-const listenerKinds = adsTypeOrder.filter((kind) => !clusterKinds.includes(kind));
+const listenerKinds = adsTypeOrder.filter(
+  (kind) => !runtimeKinds.includes(kind) && !clusterKinds.includes(kind),
+);
+
+function isRuntime({ kind }: ResourceReference): boolean {
+  return kind === 'runtime';
+}
 
 export class XdsClient {
   readonly #options: XdsClientOptions;
   readonly #tracker: DependencyTracker;
   /** By key; a source is opened when something first refers to it. */
   readonly #sources = new Map<string, SourceState>();
-  #phase: 'stopped' | 'clusters' | 'listeners' | 'initialized' = 'stopped';
+  #phase: 'stopped' | 'runtime' | 'clusters' | 'listeners' | 'initialized' = 'stopped';
 
   constructor(options: XdsClientOptions) {
     this.#options = options;
@@ -63,7 +72,7 @@ export class XdsClient {
       timers,
       onWanted: (change) => this.#source(change.source).change(change),
       onFetchTimeout: (reference) => this.#onFetchTimeout(reference),
-      onSettled: () => this.#advance(),
+      onSettled: () => this.#afterSettle(),
     });
   }
 
@@ -74,11 +83,10 @@ export class XdsClient {
 
   start(): void {
     if (this.#phase !== 'stopped') return;
-    this.#phase = 'clusters';
-    const { hasAds, cds, staticReferences } = this.#options;
+    this.#phase = 'runtime';
+    const { hasAds, staticReferences } = this.#options;
     if (hasAds) this.#source(adsSource);
-    if (cds !== null) this.#tracker.addStatic([{ kind: 'cluster', name: WILDCARD, source: cds }]);
-    this.#tracker.addStatic(staticReferences);
+    this.#tracker.addStatic(staticReferences.filter(isRuntime));
     this.#settle();
   }
 
@@ -98,6 +106,18 @@ export class XdsClient {
       })),
     );
     return adsTypeOrder.flatMap((kind) => entries.filter((entry) => entry.kind === kind));
+  }
+
+  /** A request needs it: `onNews` tells what becomes of it. Once, until `unask`. */
+  ask(reference: ResourceReference): void {
+    this.#tracker.ask(reference);
+    this.#settle();
+  }
+
+  /** Nobody needs it any more: it is unsubscribed from, and goes. */
+  unask(reference: ResourceReference): void {
+    this.#tracker.unask(reference);
+    this.#settle();
   }
 
   /** A cluster of the sink is no longer warming: what waited for it may be released. */
@@ -127,10 +147,23 @@ export class XdsClient {
 
   #settle(): void {
     this.#tracker.settle();
+    this.#afterSettle();
+  }
+
+  #afterSettle(): void {
+    for (const news of this.#tracker.takeNews()) this.#options.onNews?.(news);
     this.#advance();
   }
 
   #advance(): void {
+    if (this.#phase === 'runtime' && this.#tracker.hasStatic(runtimeKinds)) {
+      // Envoy: what clusters are made of may depend on it.
+      this.#phase = 'clusters';
+      const { cds, staticReferences } = this.#options;
+      if (cds !== null) this.#tracker.addStatic([{ kind: 'cluster', name: WILDCARD, source: cds }]);
+      this.#tracker.addStatic(staticReferences.filter((reference) => !isRuntime(reference)));
+      this.#tracker.settle();
+    }
     if (this.#phase === 'clusters' && this.#tracker.hasStatic(clusterKinds)) {
       this.#phase = 'listeners';
       const { lds } = this.#options;

@@ -2,6 +2,7 @@
 
 import { WILDCARD } from '../api/config/config-source.ts';
 import type { ResourceKind } from '../api/resource-compiler.ts';
+import { scopedRoutesScope } from '../api/scoped-routes-stats.ts';
 import type { CollectsMore, StatField, StatScope, StatSink } from '../api/stats.ts';
 
 export const controlPlaneScope: StatScope = {
@@ -61,6 +62,10 @@ export class SubscriptionStats implements CollectsMore {
     sink.text(scope, 'version_text', this.versionText);
   }
 
+  rejected(): void {
+    this.updateRejected++;
+  }
+
   accepted(versionText: string, wallMs: number): void {
     this.updateSuccess++;
     this.updateTimeMs = wallMs;
@@ -69,7 +74,28 @@ export class SubscriptionStats implements CollectsMore {
   }
 }
 
-/** Of one RDS name: Envoy counts what became of its updates, too. */
+/** Of one ECDS name. */
+export class ExtensionSubscriptionStats extends SubscriptionStats {
+  static override readonly stats: readonly StatField[] = [
+    ...SubscriptionStats.stats,
+    { field: 'configReload', name: 'config_reload', kind: 'counter' },
+    { field: 'configFail', name: 'config_fail', kind: 'counter' },
+    { field: 'configConflict', name: 'config_conflict', kind: 'counter' },
+  ];
+
+  /** Updates with news. */
+  configReload = 0;
+  configFail = 0;
+  /** Stays 0: what is accepted is good for all who refer to it. */
+  configConflict = 0;
+
+  override rejected(): void {
+    super.rejected();
+    this.configFail++;
+  }
+}
+
+/** Of one RDS name, of SRDS and of VHDS: Envoy counts what became of its updates, too. */
 export class RouteSubscriptionStats extends SubscriptionStats {
   static override readonly stats: readonly StatField[] = [
     ...SubscriptionStats.stats,
@@ -100,11 +126,13 @@ function hash32(text: string): number {
 /**
  * Where the stats of a subscription hang; null = not shown. `name` is '*' for the wildcard ones. `statPrefix` is
  * that of the connection manager that first named the routes: Envoy has one subscription for all of them, too.
+ * `statName`: see ResourceReference.
  */
 export function subscriptionScope(
   kind: ResourceKind,
   name: string,
   statPrefix: string,
+  statName: string,
 ): StatScope | null {
   switch (kind) {
     case 'cluster':
@@ -119,11 +147,30 @@ export function subscriptionScope(
       };
     case 'secret':
       return plainScope(`sds.${name}`);
+    case 'runtime':
+      return plainScope(`runtime.${name}`);
+    case 'extension-config':
+      return {
+        prefix: `extension_config_discovery.http_filter.${name}`,
+        promPrefix: 'envoy_extension_config_discovery_http_filter',
+        labels: { envoy_extension_config: name },
+      };
     case 'route': {
       const shown = name.replaceAll(':', '_');
       return {
         prefix: `http.${statPrefix}.rds.${shown}`,
         promPrefix: 'envoy_http_rds',
+        labels: { envoy_http_conn_manager_prefix: statPrefix, envoy_rds_route_config: shown },
+      };
+    }
+    case 'scoped-route':
+      return name === WILDCARD ? scopedRoutesScope(statPrefix, statName) : null;
+    case 'virtual-host': {
+      if (name !== WILDCARD || statPrefix === '') return null;
+      const shown = statName.replaceAll(':', '_');
+      return {
+        prefix: `http.${statPrefix}.rds.vhds.${shown}`,
+        promPrefix: 'envoy_http_rds_vhds',
         labels: { envoy_http_conn_manager_prefix: statPrefix, envoy_rds_route_config: shown },
       };
     }

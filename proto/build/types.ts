@@ -25,6 +25,8 @@ const roots: readonly string[] = [
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig',
   'envoy.service.runtime.v3.Runtime',
   'envoy.config.core.v3.TypedExtensionConfig',
+  'envoy.extensions.filters.http.on_demand.v3.OnDemand',
+  'envoy.extensions.filters.http.on_demand.v3.PerRouteConfig',
   'envoy.service.discovery.v3.DiscoveryRequest',
   'envoy.service.discovery.v3.DiscoveryResponse',
   'envoy.service.discovery.v3.DeltaDiscoveryRequest',

@@ -250,8 +250,8 @@ export class HcmScenario {
     this.store = options.store ?? new HolderStore();
     const route = options.route === undefined ? fakeRoute() : options.route;
     const routes: RouteTable = {
-      name: 'routes',
-      internalOnlyHeaders: options.internalOnlyHeaders ?? [],
+      internalOnlyHeadersOf: () => options.internalOnlyHeaders ?? [],
+      missing: () => null,
       match: () => {
         this.routeMatches++;
         return route;

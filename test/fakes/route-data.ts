@@ -142,6 +142,7 @@ export function routeConfigData(overrides: Partial<RouteConfigData> = {}): Route
     virtualHosts: [virtualHostData()],
     requestHeaders: noMutations,
     responseHeaders: noMutations,
+    vhds: null,
     internalOnlyHeaders: [],
     mostSpecificHeaderMutationsWins: false,
     ignorePortInHostMatching: false,

@@ -16,6 +16,7 @@ import type { OverrideHost } from '../../dataplane/api/load-balancing.ts';
 import type { Route } from '../../dataplane/api/route.ts';
 import { RouterAsyncClient } from '../../dataplane/router/async-client.ts';
 import type { RouterConfig } from '../../dataplane/router/config.ts';
+import { DynamicHosts } from '../../dataplane/router/dynamic-hosts.ts';
 import { createRouteTable } from '../../dataplane/router/route-table.ts';
 import { RouterFilter } from '../../dataplane/router/router.ts';
 import { RouterStats } from '../../dataplane/router/stats.ts';
@@ -74,7 +75,7 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
         virtualHosts: [virtualHostData({ routes, ...options.virtualHost })],
         ...options.routeConfig,
       }),
-      { createRouteFilterConfig: () => null },
+      { createRouteFilterConfig: () => null, dynamicHosts: () => new DynamicHosts() },
     );
     this.#bufferLimitBytes = options.bufferLimitBytes ?? 1024;
     const own: RouterConfig = {
@@ -132,6 +133,12 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
     return this.#table.match(this.#headers!, 0);
   }
 
+  missingRoute(): null {
+    return null;
+  }
+  refreshRoute(): Route | null {
+    return this.route();
+  }
   clearRouteCache(): void {}
 
   routeSpecificConfig(): unknown {

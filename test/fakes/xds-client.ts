@@ -6,8 +6,10 @@ import { err, type FieldError, ok, type Result } from '../../common/result.ts';
 import { referencesIn } from '../../controlplane/cache/references.ts';
 import type { ClusterConfig, LoadAssignment } from '../../dataplane/api/config/cluster.ts';
 import { adsSource } from '../../dataplane/api/config/config-source.ts';
+import type { ExtensionConfigResource } from '../../dataplane/api/config/extension-config.ts';
 import type { ListenerConfig } from '../../dataplane/api/config/listener.ts';
-import type { RouteConfigData } from '../../dataplane/api/config/route.ts';
+import type { RouteConfigData, VirtualHostResource } from '../../dataplane/api/config/route.ts';
+import type { ScopeResource } from '../../dataplane/api/config/scoped-routes.ts';
 import type { SecretData } from '../../dataplane/api/config/tls.ts';
 import type {
   CompiledResource,
@@ -17,6 +19,7 @@ import type {
 } from '../../dataplane/api/resource-compiler.ts';
 import { adsTypeOrder, typeUrlOf } from '../../dataplane/api/resource-compiler.ts';
 import type { ResourceSink } from '../../dataplane/api/resource-sink.ts';
+import type { RuntimeResource } from '../../dataplane/api/runtime.ts';
 import { decodeMessage } from '../../proto/any.ts';
 import { typeNameOf } from '../../proto/type-urls.ts';
 
@@ -101,6 +104,30 @@ export class RecordingSink implements ResourceSink {
   removeCluster(name: string): void {
     this.calls.push(`-cluster ${name}`);
     this.clusters.delete(name);
+  }
+  applyScope({ scope }: ScopeResource): void {
+    this.calls.push(`scoped-route ${scope.name}`);
+  }
+  removeScope({ scope }: ScopeResource): void {
+    this.calls.push(`-scoped-route ${scope.name}`);
+  }
+  applyRuntime({ id }: RuntimeResource): void {
+    this.calls.push(`runtime ${id}`);
+  }
+  removeRuntime(id: string): void {
+    this.calls.push(`-runtime ${id}`);
+  }
+  applyExtensionConfig({ id }: ExtensionConfigResource): void {
+    this.calls.push(`extension-config ${id}`);
+  }
+  removeExtensionConfig(id: string): void {
+    this.calls.push(`-extension-config ${id}`);
+  }
+  applyVirtualHost({ name }: VirtualHostResource): void {
+    this.calls.push(`virtual-host ${name}`);
+  }
+  removeVirtualHost({ name }: VirtualHostResource): void {
+    this.calls.push(`-virtual-host ${name}`);
   }
   applyEndpoints(assignment: LoadAssignment): void {
     this.calls.push(`endpoint ${assignment.clusterName}`);

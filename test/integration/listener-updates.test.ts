@@ -62,7 +62,7 @@ class TestWorker {
       buildRouteTable,
       // No request of these tests goes anywhere.
       () => ({ getCluster: () => null }) as unknown as ClusterManager,
-      () => {},
+      { dns: () => {}, onDemand: () => {} },
     );
     assert.ok(this.context.stats instanceof HolderStore);
     this.store = this.context.stats;

@@ -8,6 +8,7 @@ import type { AccessLogFilterData, AccessLogFormatData } from './access-log.ts';
 import type { Http1Data } from './http1.ts';
 import type { Http2Data } from './http2.ts';
 import type { RouteConfigData } from './route.ts';
+import type { ScopedRoutesData } from './scoped-routes.ts';
 
 /** One of original_ip_detection_extensions. */
 export type OriginalIpDetectionData =
@@ -58,10 +59,10 @@ export interface LocalReplyData {
 export interface HcmConfig {
   readonly statPrefix: string;
   readonly codecType: 'AUTO' | 'HTTP1' | 'HTTP2';
-  /** Exactly one of the two. */
   readonly routes:
     | { readonly kind: 'inline'; readonly config: RouteConfigData }
-    | { readonly kind: 'rds'; readonly name: string };
+    | { readonly kind: 'rds'; readonly name: string }
+    | ScopedRoutesData;
   readonly httpFilters: readonly (ExtensionData & { readonly disabled: boolean })[];
   /** upgrade_configs; `type` is lower-case, filters null = httpFilters. */
   readonly upgrades: readonly {

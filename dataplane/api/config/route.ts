@@ -23,6 +23,8 @@ export type PerFilterConfigData = Readonly<
 
 export interface RouteConfigData {
   readonly name: string;
+  /** Null = `virtualHosts` are all there are. */
+  readonly vhds: VhdsData | null;
   readonly virtualHosts: readonly VirtualHostData[];
   readonly requestHeaders: HeaderMutationsData;
   readonly responseHeaders: HeaderMutationsData;
@@ -33,6 +35,24 @@ export interface RouteConfigData {
   /** For virtual hosts without mirrors. */
   readonly mirrors: readonly MirrorPolicyData[];
   readonly perFilterConfig: PerFilterConfigData;
+}
+
+/** RouteConfiguration.vhds: virtual hosts that come one by one, some when a request asks for them. */
+export interface VhdsData {
+  /** resourceId of the route configuration, at the source of its virtual hosts. */
+  readonly id: string;
+  /** Their names on the wire begin with this and '/'; then comes the host that was asked for, or any other name. */
+  readonly namespace: string;
+  readonly source: ConfigSource;
+}
+
+/** A VirtualHost that came by VHDS. */
+export interface VirtualHostResource {
+  /** VhdsData.id of whose it is. */
+  readonly owner: string;
+  /** On the wire. */
+  readonly name: string;
+  readonly host: VirtualHostData;
 }
 
 export interface VirtualHostData {

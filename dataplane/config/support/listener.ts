@@ -1,5 +1,6 @@
 // Supported fields of listeners, TLS contexts, secrets, network and listener filters, access logs.
 
+import { scopedRoutesSupport } from './scoped-routes.ts';
 import { fields, only, type SupportGroup } from './table.ts';
 
 const listener = 'envoy.config.listener.v3';
@@ -172,7 +173,7 @@ export const networkFilterSupport: SupportGroup = {
   messages: {
     [`${hcm}.HttpConnectionManager`]: {
       codec_type: { only: ['AUTO', 'HTTP1', 'HTTP2'], note: 'Node has no QUIC' },
-      ...fields('stat_prefix', 'rds', 'route_config', 'http_filters'),
+      ...fields('stat_prefix', 'rds', 'route_config', 'scoped_routes', 'http_filters'),
       ...fields('common_http_protocol_options', 'http_protocol_options'),
       ...fields('http2_protocol_options'),
       ...fields('server_name', 'server_header_transformation', 'max_request_headers_kb'),
@@ -231,8 +232,18 @@ export const networkFilterSupport: SupportGroup = {
       'body_format_override',
       'headers_to_add',
     ),
-    [`${hcm}.HttpFilter`]: fields('name', 'typed_config', 'is_optional', 'disabled'),
+    [`${hcm}.HttpFilter`]: {
+      ...fields('name', 'typed_config', 'is_optional', 'disabled'),
+      config_discovery: { note: 'not of the last (terminal) filter, nor in a cluster' },
+    },
+    'envoy.config.core.v3.ExtensionConfigSource': fields(
+      'config_source',
+      'default_config',
+      'apply_default_config_without_warming',
+      'type_urls',
+    ),
     [`${hcm}.Rds`]: fields('config_source', 'route_config_name'),
+    ...scopedRoutesSupport,
   },
 };
 

@@ -20,6 +20,7 @@ export const routeSupport: SupportGroup = {
   messages: {
     [`${route}.RouteConfiguration`]: {
       ...fields('name', 'virtual_hosts', 'internal_only_headers'),
+      vhds: { note: 'over incremental xDS only, as in Envoy' },
       ...headerLists,
       most_specific_header_mutations_wins: 'yes',
       validate_clusters: { note: 'true only in static config' },
@@ -27,6 +28,7 @@ export const routeSupport: SupportGroup = {
       typed_per_filter_config: 'yes',
       request_mirror_policies: 'yes',
     },
+    [`${route}.Vhds`]: fields('config_source'),
     [`${route}.VirtualHost`]: {
       ...fields('name', 'domains', 'routes', 'require_tls'),
       ...headerLists,
@@ -171,6 +173,9 @@ export const httpFilterSupport: SupportGroup = {
   title: 'HTTP filters',
   messages: {
     ...setFilterStateSupport,
+    [`${http}.on_demand.v3.OnDemand`]: fields('odcds'),
+    [`${http}.on_demand.v3.PerRouteConfig`]: fields('odcds'),
+    [`${http}.on_demand.v3.OnDemandCds`]: fields('source', 'timeout'),
     [`${http}.router.v3.Router`]: fields(
       'dynamic_stats',
       'suppress_envoy_headers',

@@ -5,10 +5,15 @@ import type { FieldError, Result } from '../../../../common/result.ts';
 import type { HttpConnectionManagerProto, HttpFilterProto } from '../../../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../../../proto/well-known.ts';
 import type { HcmConfig } from '../../../api/config/hcm.ts';
-import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
+import type {
+  CompileContext,
+  ExtensionConfigFactory,
+  ExtensionData,
+} from '../../../api/factory.ts';
 import { compileAccessLogs } from '../../../compile/access-log.ts';
 import { checkTerminal } from '../../../compile/chain.ts';
 import { Compilation, mapItems, namedAny } from '../../../compile/compilation.ts';
+import { compileDiscoveredFilter } from '../../../compile/config-discovery.ts';
 import { referTo } from '../../../compile/config-source.ts';
 import { compileIdentity } from '../../../compile/hcm-identity.ts';
 import { compileHttp1Options } from '../../../compile/http1.ts';
@@ -17,6 +22,7 @@ import { compileLocalReply } from '../../../compile/local-reply.ts';
 import { compileStringMatcher } from '../../../compile/matchers.ts';
 import { compileRouteConfiguration } from '../../../compile/route.ts';
 import { upgradeType } from '../../../compile/route-action.ts';
+import { compileScopedRoutes } from '../../../compile/scoped-routes.ts';
 
 const HOUR_MS = 3_600_000;
 const DEFAULT_MAX_REQUEST_HEADERS_KB = 60;
@@ -98,6 +104,10 @@ function compileRoutes(
       name: referTo({ kind: 'route', name, source, path, statPrefix }, compilation),
     };
   }
+  if (config.scoped_routes !== undefined) {
+    const statPrefix = config.stat_prefix ?? '';
+    return compileScopedRoutes(config.scoped_routes, 'scoped_routes', statPrefix, compilation);
+  }
   const routeConfig = config.route_config ?? {};
   return {
     kind: 'inline',
@@ -127,6 +137,17 @@ function compileUpgrades(
   });
 }
 
+function compileHttpFilter(
+  filter: HttpFilterProto,
+  path: string,
+  compilation: Compilation,
+): ExtensionData | null {
+  const { config_discovery: discovery } = filter;
+  if (discovery === undefined) return compilation.extension('http-filter', namedAny(filter), path);
+  const at = `${path}.config_discovery`;
+  return compileDiscoveredFilter(filter.name ?? '', discovery, at, compilation);
+}
+
 function compileHttpFilters(
   filters: readonly HttpFilterProto[] | undefined,
   listPath: string,
@@ -136,11 +157,16 @@ function compileHttpFilters(
   const paths: string[] = [];
   mapItems(filters, listPath, (filter: HttpFilterProto, path) => {
     const named = namedAny(filter);
-    if (filter.is_optional === true && !compilation.context.isKnown('http-filter', named)) {
+    const isInline = filter.config_discovery === undefined;
+    if (
+      isInline &&
+      filter.is_optional === true &&
+      !compilation.context.isKnown('http-filter', named)
+    ) {
       compilation.context.warn(path, `optional filter '${named.name}' is unknown and left out`);
       return;
     }
-    const data = compilation.extension('http-filter', named, path);
+    const data = compileHttpFilter(filter, path, compilation);
     if (data === null) return;
     compiled.push({ ...data, disabled: filter.disabled ?? false });
     paths.push(path);
