@@ -20,9 +20,18 @@ export class HeldResources {
     this.#subscription = subscription;
   }
 
-  /** The set of which all that is wanted is held, and nothing else is; null = it is not that simple now. */
-  get settledOn(): ResourceSet | null {
-    return this.#own === null ? this.#base : null;
+  /**
+   * Resources of `set` that may differ from what is held; all others are held as they are. Null = that is not
+   * known, look at all that is wanted.
+   */
+  suspects(set: ResourceSet): Set<SnapshotResource> | null {
+    if (this.#base === null) return null;
+    const suspects = new Set(this.#base === set ? [] : set.changesSince(this.#base).changed);
+    for (const name of this.#own?.keys() ?? []) {
+      const resource = set.get(name);
+      if (resource !== undefined) suspects.add(resource);
+    }
+    return suspects;
   }
 
   get(name: string): Held | null {

@@ -132,17 +132,15 @@ export class TypeState {
 
   /** Those of `set` that differ from what is held or are owed. */
   news(set: ResourceSet): SnapshotResource[] {
-    const { held, subscription, owed } = this;
-    const from = held.settledOn;
-    // The common case, whose cost is that of the change: everything up to now was sent.
-    if (from !== null && owed.size === 0) {
-      if (from === set) return [];
-      return set.changesSince(from).changed.filter((resource) => subscription.covers(resource));
-    }
-    const isOwedToo = this.owedResources(set);
-    return this.wanted(set).filter(
-      (resource) => isOwedToo.has(resource) || held.versionOf(resource.name) !== resource.version,
-    );
+    const { held, subscription } = this;
+    const owed = this.owedResources(set);
+    const isNews = (resource: SnapshotResource): boolean =>
+      owed.has(resource) || held.versionOf(resource.name) !== resource.version;
+    const suspects = held.suspects(set);
+    if (suspects === null) return this.wanted(set).filter(isNews);
+    // The common case: it costs what changed, not what there is.
+    for (const resource of owed) suspects.add(resource);
+    return [...suspects].filter((resource) => subscription.covers(resource) && isNews(resource));
   }
 
   /** What the owed names stand for. */
