@@ -11,6 +11,7 @@ import type { HostConfig, LoadAssignment } from '../api/config/cluster.ts';
 import type { Compilation } from '../compile/compilation.ts';
 import { compileHost, hasTooMuchWeight } from './endpoint.ts';
 import { deepFreeze } from './freeze.ts';
+import { SimpleEndpoints } from './simple-endpoint.ts';
 import { checkSupport } from './support-check.ts';
 
 const ENDPOINT = 'envoy.config.endpoint.v3.LbEndpoint';
@@ -18,6 +19,10 @@ const CLUSTER_NAME_TAG = (1 << 3) | 2;
 const ENDPOINTS_TAG = (2 << 3) | 2;
 const LB_ENDPOINTS_TAG = (2 << 3) | 2;
 const FIRST_PRUNE = 1024;
+/** A few that left are found so, without an index of all. */
+const LOOK_AHEAD = 8;
+/** To compile so many anew costs less than that index. */
+const CHEAP_MISSES = 16;
 
 /** An encoded assignment, taken apart. */
 interface SplitAssignment {
@@ -26,8 +31,10 @@ interface SplitAssignment {
   /** The same assignment without lb_endpoints. */
   readonly rest: Uint8Array;
   readonly bytes: Buffer;
-  /** By locality, in order: begin and end in `bytes` of each lb_endpoint. */
-  readonly localities: readonly (readonly number[])[];
+  /** Begin and end in `bytes` of each lb_endpoint. */
+  readonly ranges: Int32Array;
+  /** By locality, in order: how many of them are its own. */
+  readonly counts: readonly number[];
 }
 
 /** What an assignment is made of. */
@@ -41,12 +48,15 @@ export interface AssignmentPieces {
 /** The assignments that somebody holds: it keeps none of them alive. */
 export class HeldAssignments {
   readonly #byId = new Map<string, WeakRef<LoadAssignment>>();
-  readonly #bytesOf = new WeakMap<LoadAssignment, Uint8Array>();
+  readonly #splitOf = new WeakMap<LoadAssignment, SplitAssignment>();
+  /** Of the last take. */
+  #taken: SplitAssignment | null = null;
   #pruneAt = FIRST_PRUNE;
 
-  /** `assignment` was compiled from these bytes. */
-  hold(assignment: LoadAssignment, bytes: Uint8Array): void {
-    this.#bytesOf.set(assignment, bytes);
+  /** `assignment` was compiled from what was taken last. */
+  hold(assignment: LoadAssignment): void {
+    if (this.#taken === null) return;
+    this.#splitOf.set(assignment, this.#taken);
     this.#byId.set(assignment.clusterName, new WeakRef(assignment));
     if (this.#byId.size < this.#pruneAt) return;
     for (const [id, held] of this.#byId) if (held.deref() === undefined) this.#byId.delete(id);
@@ -63,9 +73,10 @@ export class HeldAssignments {
     compilation: Compilation,
   ): AssignmentPieces | null {
     const split = splitAssignment(bytes);
+    this.#taken = split;
     if (split === null) return null;
     const held = this.#byId.get(idOf(split.name))?.deref();
-    const known = new KnownHosts(held ?? null, held && this.#bytesOf.get(held));
+    const known = new KnownHosts(held ?? null, (held && this.#splitOf.get(held)) ?? null);
     const hosts = compileEndpoints(split, known, compilation);
     return hosts === null ? null : { rest: split.rest, hosts };
   }
@@ -88,7 +99,8 @@ function splitAssignment(encoded: Uint8Array): SplitAssignment | null {
   const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
   const reader = protobuf.Reader.create(bytes);
   const rest: Uint8Array[] = [];
-  const localities: number[][] = [];
+  const ranges: number[] = [];
+  const counts: number[] = [];
   let name = '';
   try {
     while (reader.pos < reader.len) {
@@ -96,7 +108,9 @@ function splitAssignment(encoded: Uint8Array): SplitAssignment | null {
       const tag = reader.uint32();
       if (tag === ENDPOINTS_TAG) {
         const inner: Uint8Array[] = [];
-        localities.push(splitLocality(bytes, reader, endOfField(reader), inner));
+        const before = ranges.length;
+        splitLocality(bytes, reader, ranges, inner);
+        counts.push((ranges.length - before) / 2);
         const content = Buffer.concat(inner);
         const head = protobuf.Writer.create().uint32(ENDPOINTS_TAG).uint32(content.length);
         rest.push(head.finish(), content);
@@ -112,7 +126,7 @@ function splitAssignment(encoded: Uint8Array): SplitAssignment | null {
   } catch {
     return null;
   }
-  return { name, rest: Buffer.concat(rest), bytes, localities };
+  return { name, rest: Buffer.concat(rest), bytes, ranges: Int32Array.from(ranges), counts };
 }
 
 /** Where the length-delimited field at the reader ends; throws when that is beyond the end. */
@@ -123,14 +137,14 @@ function endOfField(reader: protobuf.Reader): number {
   return end;
 }
 
-/** Returns where its endpoints are; all other fields go to `rest`. */
+/** Where its endpoints are goes to `ranges`, all other fields to `rest`. */
 function splitLocality(
   bytes: Buffer,
   reader: protobuf.Reader,
-  end: number,
+  ranges: number[],
   rest: Uint8Array[],
-): number[] {
-  const ranges: number[] = [];
+): void {
+  const end = endOfField(reader);
   while (reader.pos < end) {
     const start = reader.pos;
     const tag = reader.uint32();
@@ -144,7 +158,6 @@ function splitLocality(
     }
   }
   if (reader.pos !== end) throw new RangeError('a field is longer than its message');
-  return ranges;
 }
 
 /** By locality; null = some endpoint is wrong, or has what nobody knows. */
@@ -153,14 +166,18 @@ function compileEndpoints(
   known: KnownHosts,
   compilation: Compilation,
 ): readonly (readonly HostConfig[])[] | null {
+  const { bytes, ranges } = split;
+  const simple = new SimpleEndpoints(bytes);
   const localities: HostConfig[][] = [];
-  for (const ranges of split.localities) {
+  let next = 0;
+  for (const count of split.counts) {
     const hosts: HostConfig[] = [];
-    for (let i = 0; i < ranges.length; i += 2) {
-      const [start, end] = [ranges[i]!, ranges[i + 1]!];
+    for (let i = 0; i < count; i++) {
+      const [start, end] = [ranges[next++]!, ranges[next++]!];
       const host =
-        known.take(split.bytes, start, end) ??
-        compileEndpoint(split.bytes.subarray(start, end), compilation);
+        known.take(bytes, start, end) ??
+        simple.read(start, end) ??
+        compileEndpoint(bytes.subarray(start, end), compilation);
       if (host === null) return null;
       hosts.push(host);
     }
@@ -183,45 +200,58 @@ function compileEndpoint(bytes: Uint8Array, compilation: Compilation): HostConfi
 /** Hosts of the version before, by the bytes of their endpoints. */
 class KnownHosts {
   readonly #bytes: Buffer;
-  readonly #ranges: readonly number[];
+  readonly #ranges: Int32Array;
   readonly #hosts: readonly HostConfig[];
   /** Of the next that is expected: mostly all come in the same order. */
   #next = 0;
-  /** By bytes, from the first on that was not the expected one. */
+  /** Not found near where they were expected. */
+  #misses = 0;
+  /** Index of each by its bytes. */
   #byBytes: Map<string, number> | null = null;
 
-  constructor(held: LoadAssignment | null, bytes: Uint8Array | undefined) {
-    const split = bytes === undefined ? null : splitAssignment(bytes);
+  constructor(held: LoadAssignment | null, split: SplitAssignment | null) {
     this.#bytes = split?.bytes ?? Buffer.alloc(0);
     this.#hosts = held?.localities.flatMap(({ hosts }) => hosts) ?? [];
-    const ranges = split?.localities.flat() ?? [];
-    // Not so when hosts came from elsewhere.
-    this.#ranges = ranges.length === 2 * this.#hosts.length ? ranges : [];
+    // Hosts may have come from elsewhere.
+    const isWhole = split !== null && split.ranges.length === 2 * this.#hosts.length;
+    this.#ranges = isWhole ? split.ranges : new Int32Array(0);
   }
 
-  /** Null = there was none of these bytes. */
+  /** Null = none that was looked for has these bytes. */
   take(bytes: Buffer, start: number, end: number): HostConfig | null {
-    if (this.#ranges.length === 0) return null;
-    if (this.#isNext(bytes, start, end)) return this.#hosts[this.#next++]!;
+    const count = this.#ranges.length / 2;
+    if (count === 0) return null;
+    const last = Math.min(count, this.#next + LOOK_AHEAD);
+    for (let at = this.#next; at < last; at++) {
+      if (this.#isAt(at, bytes, start, end)) return this.#takeAt(at);
+    }
+    if (++this.#misses <= CHEAP_MISSES) return null;
     this.#byBytes ??= this.#index();
     const at = this.#byBytes.get(bytes.toString('latin1', start, end));
-    if (at === undefined) return null;
-    // Behind it the order is mostly the same again.
+    return at === undefined ? null : this.#takeAt(at);
+  }
+
+  #takeAt(at: number): HostConfig {
     this.#next = at + 1;
     return this.#hosts[at]!;
   }
 
-  #isNext(bytes: Buffer, start: number, end: number): boolean {
-    const at = this.#next * 2;
-    if (at >= this.#ranges.length) return false;
-    const [from, to] = [this.#ranges[at]!, this.#ranges[at + 1]!];
-    return to - from === end - start && this.#bytes.compare(bytes, start, end, from, to) === 0;
+  #isAt(at: number, bytes: Buffer, start: number, end: number): boolean {
+    const from = this.#ranges[2 * at]!;
+    const length = end - start;
+    if (this.#ranges[2 * at + 1]! - from !== length) return false;
+    // From the end: addresses differ there.
+    for (let i = length - 1; i >= 0; i--) {
+      if (this.#bytes[from + i] !== bytes[start + i]) return false;
+    }
+    return true;
   }
 
   #index(): Map<string, number> {
     const index = new Map<string, number>();
     for (let i = 0; i < this.#hosts.length; i++) {
-      index.set(this.#bytes.toString('latin1', this.#ranges[2 * i], this.#ranges[2 * i + 1]), i);
+      const [start, end] = [this.#ranges[2 * i], this.#ranges[2 * i + 1]];
+      index.set(this.#bytes.toString('latin1', start, end), i);
     }
     return index;
   }

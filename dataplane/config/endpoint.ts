@@ -25,7 +25,8 @@ const DEFAULT_OVERPROVISIONING_FACTOR = 140;
 const MAX_TOTAL_WEIGHT = 0xffff_ffff;
 const PPM = 1_000_000;
 
-const healthOf = {
+/** What a health_status means for balancing. */
+export const healthOf = {
   UNKNOWN: 'healthy',
   HEALTHY: 'healthy',
   DEGRADED: 'degraded',

@@ -163,7 +163,7 @@ class ConfigResourceCompiler implements ResourceCompiler {
     ]);
     if (errors.length > 0) return { ok: false, name, errors };
     if (kind === 'listener') this.#demands.set(name, references.list);
-    if (kind === 'endpoint') this.#assignments.hold(data as LoadAssignment, bytes);
+    if (kind === 'endpoint') this.#assignments.hold(data as LoadAssignment);
     return {
       ok: true,
       resource: {
