@@ -58,7 +58,7 @@ function compileLayer(
     const named = { kind: 'runtime', name: resource, source: rtds.rtds_config } as const;
     return {
       kind: 'rtds',
-      name: resource,
+      name,
       resource: referTo({ ...named, path: `${at}.rtds_config` }, compilation),
     };
   }

@@ -91,6 +91,7 @@ export const coreSupport: SupportGroup = {
   messages: {
     [`${core}.ConfigSource`]: {
       ads: { note: 'the only source so far' },
+      initial_fetch_timeout: 'yes',
       resource_api_version: only('V3'),
     },
     [`${core}.AggregatedConfigSource`]: {},
