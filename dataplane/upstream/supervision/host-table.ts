@@ -23,6 +23,8 @@ export class HostTable {
   readonly #slots: SlotAllocator;
   #byAddress: ReadonlyMap<string, PlacedHost> = new Map();
   #hosts: readonly PlacedHost[] = [];
+  /** Of the hosts of the last assignment: those that come again are mostly the same objects. */
+  #addressOf: ReadonlyMap<HostConfig, string> = new Map();
   /** Not in the assignment any more, and kept. */
   #leaving: ReadonlySet<string> = new Set();
 
@@ -56,6 +58,7 @@ export class HostTable {
   update(assignment: LoadAssignment, keeps: (host: PlacedHost) => boolean): TableChange {
     const former = this.#byAddress;
     const hosts = new Map<string, PlacedHost>();
+    const addressOf = new Map<HostConfig, string>();
     const added = new Set<string>();
     const priorities = new Set<number>();
     let moved = 0;
@@ -63,7 +66,8 @@ export class HostTable {
     for (const { region, zone, subZone, priority, hosts: given } of assignment.localities) {
       const locality: Locality = { region, zone, subZone };
       for (const host of given) {
-        const address = hostAddress(host);
+        const address = this.#addressOf.get(host) ?? hostAddress(host);
+        addressOf.set(host, address);
         if (hosts.has(address)) continue;
         const before = former.get(address);
         if (before === undefined) {
@@ -98,6 +102,7 @@ export class HostTable {
       }
     }
     this.#leaving = leaving;
+    this.#addressOf = addressOf;
     this.#replace(hosts);
     return { added, removed, moved, priorities: priorities.size, changed };
   }
@@ -115,6 +120,7 @@ export class HostTable {
   /** The cluster is gone. */
   close(): void {
     for (const host of this.#hosts) this.#retire(host);
+    this.#addressOf = new Map();
     this.#replace(new Map());
   }
 
