@@ -81,7 +81,7 @@ export function compileBootstrap(
       grpcClusters,
       compilation,
     ),
-    references: run.references.list,
+    references: [...first.references.list, ...run.references.list],
     runtimeLayers,
     maxDownstreamConnections: compileMaxDownstreamConnections(
       bootstrap.overload_manager,
