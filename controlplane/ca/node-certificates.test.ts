@@ -81,4 +81,35 @@ describe('certificates of nodes', () => {
     certificates.retain(new Set());
     assert.equal(certificates.get('default/a', orders, HOUR_MS), null);
   });
+
+  it('signs a few at a time, in the order in which they are needed, and none for who left', async () => {
+    const asked: string[] = [];
+    const finish: (() => void)[] = [];
+    const issue: CertificateAuthority['issue'] = (spiffeId) => {
+      asked.push(spiffeId);
+      return new Promise((resolve) => {
+        const [certificatePem, privateKeyPem] = ['', ''];
+        const validity = { notBeforeMs: 0, notAfterMs: HOUR_MS };
+        finish.push(() => resolve({ certificatePem, privateKeyPem, spiffeId, ...validity }));
+      });
+    };
+    const { clock } = timers;
+    const options = { clock, timers, random: () => 0.5, logger: silentLogger() };
+    let done = 0;
+    const many = new NodeCertificates({ ...options, authority: { issue }, onIssued: () => done++ });
+    const nodes = Array.from({ length: 10 }, (_, i) => `default/${i}`);
+    for (const node of nodes) many.get(node, node, HOUR_MS);
+    assert.deepEqual(asked, nodes.slice(0, 4));
+    many.retain(new Set(nodes.filter((node) => node !== 'default/4')));
+    while (finish.length > 0) {
+      finish.shift()?.();
+      await new Promise(setImmediate);
+    }
+    assert.deepEqual(
+      asked,
+      nodes.filter((node) => node !== 'default/4'),
+    );
+    assert.equal(done, 9);
+    many[Symbol.dispose]();
+  });
 });
