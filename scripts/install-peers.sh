@@ -67,8 +67,18 @@ install_grpc_interop() {
 install_grpc_interop client
 install_grpc_interop server
 
+# Programs of ours, from test/peers/go with the versions and sums of its go.mod and go.sum: what speaks xDS with
+# grpc-go and go-control-plane. Built again when a source is newer.
+build_peer() {
+  command -v go >/dev/null || return
+  [ -x ".peers/bin/$1" ] && [ -z "$(find test/peers/go -newer ".peers/bin/$1" -type f)" ] && return
+  binary="$PWD/.peers/bin/$1"
+  (cd test/peers/go && CGO_ENABLED=0 GOFLAGS='-p=1 -mod=readonly -buildvcs=false' go build -o "$binary" "$2") >/dev/null 2>&1
+}
+build_peer xds_peer .
+
 for peer in envoy nginx haproxy apache2 lighttpd varnishd wrk h2load nghttp curl h2spec grpcurl ghz \
-  grpc_interop_client grpc_interop_server python_grpc; do
+  grpc_interop_client grpc_interop_server python_grpc xds_peer; do
   if have "$peer"; then
     printf 'peer %-20s %s\n' "$peer" "$(command -v "$peer" || echo ".peers/bin/$peer")"
   elif [ "$peer" = envoy ] && [ -x "${REMORA_ENVOY:-}" ]; then
