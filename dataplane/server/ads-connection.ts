@@ -13,10 +13,11 @@ import type { JoinedMesh } from '../join/join-client.ts';
 import { readRuntime } from '../matcher/runtime-value.ts';
 import { OnDemandNames, OnDemandStats, onDemandScope } from '../xds/on-demand-names.ts';
 import { sourceOpener } from '../xds/open-source.ts';
-import { XdsClient } from '../xds/xds-client.ts';
+import { XdsClient, type XdsDumpEntry } from '../xds/xds-client.ts';
 import type { DumpedResource } from './config-dump.ts';
 import type { LastGood } from './last-good.ts';
-import { channelFactory, nodeOf } from './management-channel.ts';
+import { channelFactory } from './management-channel.ts';
+import { nodeOf } from './node.ts';
 
 export interface AdsConnectionOptions {
   readonly bootstrap: BootstrapConfig;
@@ -39,10 +40,14 @@ export interface AdsConnectionOptions {
 
 export interface AdsConnection {
   dump(): readonly DumpedResource[];
+  /** All that the client knows of each resource. */
+  entries(): readonly XdsDumpEntry[];
   /** /config_dump then shows it as the resource's error_state, until a good version comes. */
   reportFailure(kind: DumpedResource['kind'], name: string, details: string): void;
   /** A request needs it; the answer goes to `answerOnDemand`. */
   requestOnDemand(target: ResourceReference): void;
+  /** No request can need it any more. */
+  forgetOnDemand(target: ResourceReference): void;
   /** Some cluster is no longer warming. */
   onClusterWarm(): void;
   stop(): void;
@@ -73,7 +78,9 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
   client.start();
   return {
     stop: () => client.stop(),
+    entries: () => client.dump(),
     requestOnDemand: (target) => names.request(target),
+    forgetOnDemand: (target) => names.forget(target),
     onClusterWarm: () => client.onClusterWarm(),
     reportFailure: (kind, name, details) => client.reportFailure(kind, name, details),
     dump: () =>

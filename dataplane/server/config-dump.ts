@@ -101,10 +101,13 @@ export function configDump(
         })),
       ),
     }),
+    ...(of('scoped-route').length === 0
+      ? []
+      : [section('ScopedRoutesConfigDump', scopes(of('scoped-route')))]),
     section('RoutesConfigDump', {
       ...list(
         'dynamic_route_configs',
-        of('route').map((resource) => dynamic(resource, 'route_config')),
+        of('route').map((resource) => withVirtualHosts(resource, of('virtual-host'))),
       ),
     }),
     section('SecretsConfigDump', {
@@ -121,6 +124,39 @@ export function configDump(
       ),
     }),
   ];
+}
+
+/** All scopes of the process as one set; Envoy has one for each connection manager. */
+function scopes(resources: readonly DumpedResource[]): Json {
+  const good = resources.filter(({ bytes }) => bytes !== null);
+  const errors = resources.flatMap(({ error }) => (error === null ? [] : [error]));
+  const lastUpdatedMs = Math.max(0, ...good.map((resource) => resource.lastUpdatedMs));
+  return {
+    dynamic_scoped_route_configs: [
+      {
+        scoped_route_configs: good.flatMap((resource) => dynamic(resource, 'scope')['scope'] ?? []),
+        last_updated: new Date(lastUpdatedMs).toISOString(),
+        ...(errors.length === 0 ? {} : { error_state: { details: errors.join('; ') } }),
+      },
+    ],
+  };
+}
+
+/** As in Envoy those that came by VHDS stand in their route configuration. */
+function withVirtualHosts(routes: DumpedResource, hosts: readonly DumpedResource[]): Json {
+  const dumped = dynamic(routes, 'route_config');
+  const { route_config: config } = dumped as { readonly route_config?: Json };
+  const own = hosts.filter(({ name }) => name.slice(0, name.lastIndexOf('/')) === routes.name);
+  if (config === undefined || own.length === 0) return dumped;
+  // Written by messageToJson: a list, if it is there.
+  const before = (config['virtual_hosts'] as readonly Json[] | undefined) ?? [];
+  const more = own.flatMap((host) => {
+    const shown = dynamic(host, 'host')['host'] as Json | undefined;
+    if (shown === undefined) return [];
+    const { '@type': _type, ...bare } = shown;
+    return [bare];
+  });
+  return { ...dumped, route_config: { ...config, virtual_hosts: [...before, ...more] } };
 }
 
 function list(name: string, items: readonly object[] | undefined): Json {

@@ -4,6 +4,7 @@
 //   PRE_INITIALIZING --workers up--> INITIALIZING --clusters, xDS, listeners--> LIVE --shutdown()--> DRAINING --> end
 
 import { appendFile } from 'node:fs';
+import type { Socket } from 'node:net';
 import { byteString } from '../../common/byte-string.ts';
 import { systemClock, systemRandom } from '../../common/clock.ts';
 import { errorText } from '../../common/coded-error.ts';
@@ -35,9 +36,12 @@ import type { AdsConnection } from './ads-connection.ts';
 import { CertificateInventory } from './certificates.ts';
 import { ClusterDirectory } from './cluster-directory.ts';
 import { configDump } from './config-dump.ts';
+import { clientStatus } from './csds/client-status.ts';
+import type { CsdsService } from './csds/csds-service.ts';
 import { defaultConnectionLimit } from './descriptor-limit.ts';
 import { LastGood } from './last-good.ts';
 import { ListenerRegistry } from './listener-registry.ts';
+import { nodeOf } from './node.ts';
 import { ServerStats, serverScope, serverStateNumber } from './server-stats.ts';
 import { Supervisor } from './supervisor.ts';
 import { trimHeap } from './trim-heap.ts';
@@ -93,6 +97,7 @@ export class Server implements ResourceSink, AdminSources {
   /** Event logs of health checks. */
   readonly #logSinks: LogSinks;
   #admin: AdminServer | null = null;
+  #csds: CsdsService | null = null;
   #watchdog: Watchdog | null = null;
   #ads: AdsConnection | null = null;
   #lastGood: LastGood | null = null;
@@ -273,6 +278,10 @@ export class Server implements ResourceSink, AdminSources {
 
   removeScope(resource: Parameters<ResourceSink['removeScope']>[0]): void {
     this.#supervisor.broadcast({ type: 'scope', resource, isRemoval: true });
+    const { routes } = resource.scope;
+    if (routes.kind === 'rds' && routes.onDemand !== null) {
+      this.#ads?.forgetOnDemand(routes.onDemand);
+    }
   }
 
   applyVirtualHost(resource: Parameters<ResourceSink['applyVirtualHost']>[0]): void {
@@ -364,6 +373,15 @@ export class Server implements ResourceSink, AdminSources {
 
   configDump(includeEds: boolean): ReturnType<AdminSources['configDump']> {
     return configDump(this.#options.bootstrap, this.#ads?.dump() ?? [], includeEds);
+  }
+
+  clientStatus(
+    request: Parameters<AdminSources['clientStatus']>[0],
+  ): ReturnType<AdminSources['clientStatus']> {
+    const { bootstrap } = this.#options;
+    const entries = this.#ads?.entries() ?? [];
+    const { node } = bootstrap;
+    return clientStatus({ request, node, nodeProto: nodeOf(bootstrap), entries });
   }
 
   certificates(): ReturnType<AdminSources['certificates']> {
@@ -513,10 +531,18 @@ export class Server implements ResourceSink, AdminSources {
     const { admin } = this.#options.bootstrap;
     if (admin === null) return;
     const pages = adminPages(this, () => this.#clock.wallMs());
-    this.#admin = new AdminServer(pages, this.#logger.child({ component: 'admin' }));
+    const logger = this.#logger.child({ component: 'admin' });
+    this.#admin = new AdminServer(pages, logger, (socket) => void this.#serveGrpc(socket));
     const address = await this.#admin.listen(admin.address);
     this.#logger.info({ address: `${address.ip}:${address.port}` }, 'admin interface listens');
     this.#options.onAdminListening(address);
+  }
+
+  /** Of the admin interface: the Client Status Discovery Service. */
+  async #serveGrpc(socket: Socket): Promise<void> {
+    const { createCsdsService } = await import('./csds/csds-service.ts');
+    this.#csds ??= createCsdsService(this);
+    this.#csds.take(socket);
   }
 
   #drain(order: ListenerDrain): Promise<void> {
@@ -585,6 +611,7 @@ export class Server implements ResourceSink, AdminSources {
     await this.#supervisor.stop();
     this.#logSinks[Symbol.dispose]();
     this.#watchdog?.[Symbol.dispose]();
+    this.#csds?.[Symbol.dispose]();
     this.#admin?.close();
   }
 }

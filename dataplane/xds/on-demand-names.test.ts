@@ -69,3 +69,16 @@ test('a name that is longer than any host is refused', () => {
   assert.deepEqual(taken(), [`ask ${longest}`, `${longest}x refused`]);
   assert.notEqual(onDemandKey(target('a')), onDemandKey({ ...target('a'), kind: 'route' }));
 });
+
+test('what is forgotten is asked for again; who waits for it waits no more', () => {
+  const { subject, stats, news, taken } = setUp();
+  subject.request(target('a'));
+  news('a', true);
+  subject.request(target('b'));
+  taken();
+  for (const name of ['a', 'b', 'c']) subject.forget(target(name));
+  assert.deepEqual(taken(), ['unask a', 'unask b', 'b missing']);
+  assert.equal(stats.names, 0);
+  subject.request(target('a'));
+  assert.deepEqual(taken(), ['ask a']);
+});

@@ -89,6 +89,15 @@ export class OnDemandNames {
     subscriptions.ask(reference);
   }
 
+  /** What made it of use is gone: it is asked for again when a request needs it. */
+  forget(reference: ResourceReference): void {
+    const key = onDemandKey(reference);
+    const asked = this.#asked.get(key);
+    if (asked === undefined) return;
+    this.#drop(key, asked);
+    if (asked.state === 'pending') this.#options.answer(key, 'missing');
+  }
+
   /** From the xDS client. */
   onNews({ reference, isFound }: OnDemandNews): void {
     const key = onDemandKey(reference);
@@ -101,17 +110,23 @@ export class OnDemandNames {
   }
 
   #hasRoom(): boolean {
-    const { stats, maxNames, subscriptions } = this.#options;
+    const { stats, maxNames } = this.#options;
     if (this.#asked.size < maxNames()) return true;
     for (const key of this.#missing) {
       const oldest = this.#asked.get(key);
-      this.#missing.delete(key);
       if (oldest === undefined) continue;
-      this.#asked.delete(key);
       stats.evicted++;
-      subscriptions.unask(oldest.reference);
+      this.#drop(key, oldest);
       return true;
     }
     return false;
+  }
+
+  #drop(key: string, { reference }: Asked): void {
+    const { stats, subscriptions } = this.#options;
+    this.#missing.delete(key);
+    this.#asked.delete(key);
+    stats.names = this.#asked.size;
+    subscriptions.unask(reference);
   }
 }
