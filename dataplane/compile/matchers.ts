@@ -31,7 +31,7 @@ const matchesNothing: StringMatcherData = { kind: 'exact', value: '', ignoreCase
 export function compileRegex(
   regex: RegexMatcherProto | undefined,
   path: string,
-  compilation: Compilation,
+  compilation: Pick<Compilation, 'fail'>,
 ): string {
   const pattern = regex?.regex ?? '';
   if (pattern === '') {
@@ -88,7 +88,7 @@ function checkSubstitution(
 export function compileStringMatcher(
   matcher: StringMatcherProto | undefined,
   path: string,
-  compilation: Compilation,
+  compilation: Pick<Compilation, 'fail'>,
 ): StringMatcherData {
   if (matcher === undefined) {
     compilation.fail(path, 'is required');

@@ -1,10 +1,7 @@
-// How management servers are reached, of xDS, load reports and delegated health checks alike: targets, credentials, and
-// what their streams say of us.
+// How management servers are reached, of xDS, load reports and delegated health checks alike: targets and credentials.
 
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
-import type { NodeProto } from '../../proto/gen/types.ts';
-import { isRecord } from '../../proto/plain.ts';
-import type { BootstrapConfig, GrpcTarget } from '../api/config/bootstrap.ts';
+import type { GrpcTarget } from '../api/config/bootstrap.ts';
 import type { GrpcServiceConfig } from '../api/config/config-source.ts';
 import type { JoinedMesh } from '../join/join-client.ts';
 import { type AdsChannelFactory, grpcChannelFactory } from '../xds/ads-channel.ts';
@@ -68,21 +65,4 @@ function channelCredentials({ tls }: GrpcTarget): ChannelCredentials {
     leaf === null ? null : Buffer.from(leaf.privateKeyPem),
     leaf === null ? null : Buffer.from(leaf.certificateChainPem),
   );
-}
-
-/** core.v3.Node of this process. */
-export function nodeOf({ node, message }: BootstrapConfig): NodeProto {
-  const { region, zone, subZone } = node.locality;
-  // What the user said besides (extensions are ours to name) comes along as it is.
-  const said = isRecord(message['node']) ? message['node'] : {};
-  return {
-    ...said,
-    id: node.id,
-    cluster: node.cluster,
-    // A Struct in plain form is any JSON object; the config room read it from one.
-    metadata: node.metadata as NonNullable<NodeProto['metadata']>,
-    locality: { region, zone, sub_zone: subZone },
-    user_agent_name: 'remora',
-    user_agent_version: process.version,
-  };
 }

@@ -8,7 +8,8 @@ import type { TakeSample } from '../api/load-sample.ts';
 import type { StatsStore } from '../api/stats.ts';
 import type { JoinedMesh } from '../join/join-client.ts';
 import { LoadReporter } from '../load-stats/reporter.ts';
-import { channelFactory, nodeOf } from './management-channel.ts';
+import { channelFactory } from './management-channel.ts';
+import { nodeOf } from './node.ts';
 
 export interface ReportStreamParts {
   readonly bootstrap: BootstrapConfig;

@@ -278,10 +278,6 @@ export class Server implements ResourceSink, AdminSources {
 
   removeScope(resource: Parameters<ResourceSink['removeScope']>[0]): void {
     this.#supervisor.broadcast({ type: 'scope', resource, isRemoval: true });
-    const { routes } = resource.scope;
-    if (routes.kind === 'rds' && routes.onDemand !== null) {
-      this.#ads?.forgetOnDemand(routes.onDemand);
-    }
   }
 
   applyVirtualHost(resource: Parameters<ResourceSink['applyVirtualHost']>[0]): void {

@@ -32,6 +32,7 @@ export interface Sidecar {
   /** Real port of a listener. */
   port(listener: string): number;
   admin(path: string, method?: string): Promise<string>;
+  readonly adminPort: number;
   /** Polls the admin stats until `stat` satisfies `holds`. */
   untilStat(stat: string, holds: (value: number) => boolean): Promise<void>;
   /** Begins to drain, as SIGTERM does. */
@@ -103,6 +104,7 @@ export async function startSidecar(yaml: string, options: SidecarOptions = {}): 
       return port;
     },
     admin: ask,
+    adminPort,
     untilStat: async (stat, holds) => {
       const end = performance.now() + START_TIMEOUT_MS;
       let value = Number.NaN;

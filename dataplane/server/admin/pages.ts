@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { pemBlocks } from '../../../common/der.ts';
 import { type LogLevel, logLevels } from '../../../common/logger.ts';
 import { subjectAltNames } from '../../tls/subject-alt-names.ts';
+import { clientStatusPage } from '../csds/client-status-page.ts';
 import { breakerPage } from './breakers.ts';
 import { clusterPages } from './clusters.ts';
 import { outlierPage } from './outliers.ts';
@@ -80,6 +81,7 @@ export function adminPages(sources: AdminSources, wallMs: () => number): readonl
         });
       },
     },
+    clientStatusPage(sources),
     ...mutations(sources),
   ];
 }

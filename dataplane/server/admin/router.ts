@@ -2,12 +2,16 @@
 // files beside this one. Answers as Envoy's do, headers included, because scripts and dashboards parse them.
 
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 import { errorText } from '../../../common/coded-error.ts';
 import type { Logger } from '../../../common/logger.ts';
 import type { SocketAddress } from '../../api/connection.ts';
 
-const MAX_FORM_BYTES = 65_536;
+const MAX_BODY_BYTES = 65_536;
+const noBody = Buffer.alloc(0);
+/** Of those who say nothing at first. */
+const FIRST_BYTES_TIMEOUT_MS = 10_000;
+const HTTP2_PREFACE = Buffer.from('PRI');
 
 /** A page's answer. */
 export interface AdminReply {
@@ -24,7 +28,9 @@ export interface AdminPage {
   readonly params: readonly { readonly name: string; readonly help: string }[];
   /** Without a query the body is taken for one. */
   readonly takesForm?: boolean;
-  handle(query: URLSearchParams): AdminReply | Promise<AdminReply>;
+  /** `handle` is given the body. */
+  readonly takesBody?: boolean;
+  handle(query: URLSearchParams, body?: string): AdminReply | Promise<AdminReply>;
 }
 
 export function text(body: string, status = 200): AdminReply {
@@ -43,10 +49,22 @@ export function json(value: unknown): AdminReply {
 export class AdminServer {
   readonly #pages = new Map<string, AdminPage>();
   readonly #server: http.Server;
+  /** Accepts; who speaks HTTP/2 speaks gRPC. */
+  readonly #acceptor: net.Server;
+  /** Connections that are not the HTTP server's. */
+  readonly #sockets = new Set<net.Socket>();
+  readonly #onHttp2: (socket: net.Socket) => void;
   readonly #logger: Logger;
 
-  constructor(pages: readonly AdminPage[], logger: Logger) {
+  /** `onHttp2` is given connections that begin with the HTTP/2 preface, which is still to be read. */
+  constructor(
+    pages: readonly AdminPage[],
+    logger: Logger,
+    onHttp2: (socket: net.Socket) => void = (socket) => socket.destroy(),
+  ) {
     this.#logger = logger;
+    this.#onHttp2 = onHttp2;
+    this.#acceptor = net.createServer((socket) => this.#accept(socket));
     for (const page of pages) this.#pages.set(page.path, page);
     this.#server = http.createServer((request, response) => {
       void this.#answer(request, response);
@@ -56,18 +74,49 @@ export class AdminServer {
   /** Resolves with the bound address; rejects when it cannot be bound. */
   listen(address: SocketAddress): Promise<SocketAddress> {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(address.port, address.ip, () => {
-        this.#server.removeListener('error', reject);
+      this.#acceptor.once('error', reject);
+      this.#acceptor.listen(address.port, address.ip, () => {
+        this.#acceptor.removeListener('error', reject);
         // A TCP server's address is always an AddressInfo.
-        resolve({ ip: address.ip, port: (this.#server.address() as AddressInfo).port });
+        resolve({ ip: address.ip, port: (this.#acceptor.address() as AddressInfo).port });
       });
     });
   }
 
   close(): void {
-    this.#server.close();
+    this.#acceptor.close();
     this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Looks at the first bytes, and passes them on unread. */
+  #accept(socket: net.Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    const drop = () => socket.destroy();
+    socket.setTimeout(FIRST_BYTES_TIMEOUT_MS, drop);
+    socket.on('error', drop);
+    let first = noBody;
+    const look = (piece: Buffer): void => {
+      first = Buffer.concat([first, piece]);
+      const seen = first.subarray(0, HTTP2_PREFACE.length);
+      const isPreface = seen.equals(HTTP2_PREFACE.subarray(0, seen.length));
+      if (isPreface && seen.length < HTTP2_PREFACE.length) return;
+      socket.off('data', look);
+      socket.off('error', drop);
+      socket.setTimeout(0);
+      socket.off('timeout', drop);
+      socket.pause();
+      socket.unshift(first);
+      if (isPreface) {
+        this.#onHttp2(socket);
+        return;
+      }
+      this.#sockets.delete(socket);
+      this.#server.emit('connection', socket);
+      socket.resume();
+    };
+    socket.on('data', look);
   }
 
   async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
@@ -99,11 +148,12 @@ export class AdminServer {
       return text(`Method ${method} not allowed, POST required.`, 405);
     }
     if (page.takesForm === true && query.size === 0) {
-      const form = await readForm(request);
+      const form = await readBody(request);
       if (form === null) return text('the form is too large\n', 413);
-      query = new URLSearchParams(form);
+      query = new URLSearchParams(form.toString('latin1'));
     }
-    return page.handle(query);
+    const body = page.takesBody === true ? await readBody(request) : noBody;
+    return body === null ? text('the body is too large\n', 413) : page.handle(query, String(body));
   }
 
   #help(): string {
@@ -118,13 +168,15 @@ export class AdminServer {
 }
 
 /** Null = it is too large. */
-async function readForm(request: http.IncomingMessage): Promise<string | null> {
-  let form = '';
-  for await (const piece of request.setEncoding('latin1')) {
-    form += piece as string; // an encoding is set
-    if (form.length > MAX_FORM_BYTES) return null;
+async function readBody(request: http.IncomingMessage): Promise<Buffer | null> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of request) {
+    pieces.push(piece as Buffer); // no encoding is set
+    bytes += pieces.at(-1)!.length;
+    if (bytes > MAX_BODY_BYTES) return null;
   }
-  return form;
+  return Buffer.concat(pieces);
 }
 
 const helpPage: Pick<AdminPage, 'path' | 'method' | 'help' | 'params'> = {

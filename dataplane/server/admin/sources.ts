@@ -1,6 +1,7 @@
 // What the admin pages are made of; the server implements it. Pages never touch anything else.
 
 import type { LogLevel } from '../../../common/logger.ts';
+import type { ClientStatusRequestProto } from '../../../proto/gen/types.ts';
 import type { ClusterConfig } from '../../api/config/cluster.ts';
 import type { SocketAddress } from '../../api/connection.ts';
 import type { RuntimeDump } from '../../runtime/snapshot.ts';
@@ -60,6 +61,8 @@ export interface AdminSources {
   listeners(): readonly ListenerStatus[];
   /** Sections of /config_dump in JSON form, secrets already redacted. */
   configDump(includeEds: boolean): readonly Readonly<Record<string, unknown>>[];
+  /** ClientStatusResponse in JSON form, secrets redacted. */
+  clientStatus(request: ClientStatusRequestProto): Readonly<Record<string, unknown>>;
   certificates(): readonly ContextCertificates[];
   serverInfo(): Readonly<Record<string, unknown>>;
   logLevel(): LogLevel;
