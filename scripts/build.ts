@@ -15,7 +15,10 @@ function run(command: string, args: readonly string[]): void {
 
 run(process.execPath, ['proto/build.ts', '--if-missing']);
 rmSync(join(root, 'dist'), { recursive: true, force: true });
-run(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json']);
+const tsc = join(root, 'node_modules/.bin/tsc');
+run(tsc, ['-p', 'tsconfig.build.json']);
+// Types of what package.json exports, with their comments.
+run(tsc, ['-p', 'tsconfig.types.json']);
 
 /** Files that code reads at run time, relative to the module that reads them. */
 const dataFiles = ['proto/gen', 'proto/remora', 'examples/shop/pricing.proto'];

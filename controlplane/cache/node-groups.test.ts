@@ -30,8 +30,9 @@ test('a fork of one node stays through changes of its group (kuma #528)', () => 
   const cache = new SnapshotCache();
   const groups = new NodeGroups(cache);
   groups.set('web', Snapshot.of([edsCluster('a'), edsCluster('b'), assignment('a', 1)]));
-  for (const node of ['plain', 'special']) groups.join(node, 'web');
   groups.fork('special', [edsCluster('a', 9000), edsCluster('own')]);
+  assert.equal(cache.get('special'), null, 'it is not there yet');
+  for (const node of ['plain', 'special']) groups.join(node, 'web');
   assert.equal(timeoutOf(cache, 'special', 'a'), edsCluster('a', 9000).version);
   assert.equal(timeoutOf(cache, 'plain', 'a'), edsCluster('a').version);
   assert.equal(
@@ -46,6 +47,9 @@ test('a fork of one node stays through changes of its group (kuma #528)', () => 
     'own',
   ]);
   assert.equal(timeoutOf(cache, 'special', 'a'), edsCluster('a', 9000).version);
+  groups.leave('special');
+  groups.join('special', 'web');
+  assert.equal(timeoutOf(cache, 'special', 'a'), edsCluster('a', 9000).version, 'it came back');
   groups.fork('special', []);
   assert.equal(timeoutOf(cache, 'special', 'a'), edsCluster('a', 2000).version);
 });

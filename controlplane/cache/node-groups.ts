@@ -6,16 +6,12 @@ import type { SnapshotResource } from './resource.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { SnapshotCache } from './snapshot-cache.ts';
 
-interface Member {
-  readonly group: string;
-  readonly own: readonly SnapshotResource[];
-}
-
 export class NodeGroups {
   readonly #cache: SnapshotCache;
   readonly #snapshots = new Map<string, Snapshot>();
-  readonly #members = new Map<string, Member>();
+  readonly #groupOf = new Map<string, string>();
   readonly #nodesOf = new Map<string, Set<string>>();
+  readonly #forks = new Map<string, readonly SnapshotResource[]>();
 
   constructor(cache: SnapshotCache) {
     this.#cache = cache;
@@ -27,37 +23,39 @@ export class NodeGroups {
     for (const nodeId of this.#nodesOf.get(group) ?? []) this.#publish(nodeId);
   }
 
-  /** Makes the node a member of that group alone. Its fork, if any, stays. */
+  /** Makes the node a member of that group alone. */
   join(nodeId: string, group: string): void {
-    const before = this.#members.get(nodeId);
-    if (before?.group === group) return;
-    if (before !== undefined) this.#leaveGroup(nodeId, before.group);
-    this.#members.set(nodeId, { group, own: before?.own ?? [] });
+    const before = this.#groupOf.get(nodeId);
+    if (before === group) return;
+    if (before !== undefined) this.#leaveGroup(nodeId, before);
+    this.#groupOf.set(nodeId, group);
     const nodes = this.#nodesOf.get(group);
     if (nodes === undefined) this.#nodesOf.set(group, new Set([nodeId]));
     else nodes.add(nodeId);
     this.#publish(nodeId);
   }
 
-  /** What a member has otherwise than its group; none = the group's snapshot as it is. No member: nothing happens. */
+  /**
+   * What a node has otherwise than its group, whichever that is and whether it is there or not; none = the
+   * group's snapshot as it is.
+   */
   fork(nodeId: string, own: readonly SnapshotResource[]): void {
-    const member = this.#members.get(nodeId);
-    if (member === undefined) return;
-    this.#members.set(nodeId, { group: member.group, own });
+    if (own.length === 0) this.#forks.delete(nodeId);
+    else this.#forks.set(nodeId, own);
     this.#publish(nodeId);
   }
 
-  /** The node is gone for good. */
+  /** The node is gone; its fork waits for it. */
   leave(nodeId: string): void {
-    const member = this.#members.get(nodeId);
-    if (member === undefined) return;
-    this.#members.delete(nodeId);
-    this.#leaveGroup(nodeId, member.group);
+    const group = this.#groupOf.get(nodeId);
+    if (group === undefined) return;
+    this.#groupOf.delete(nodeId);
+    this.#leaveGroup(nodeId, group);
     this.#cache.clear(nodeId);
   }
 
   groupOf(nodeId: string): string | null {
-    return this.#members.get(nodeId)?.group ?? null;
+    return this.#groupOf.get(nodeId) ?? null;
   }
 
   #leaveGroup(nodeId: string, group: string): void {
@@ -67,9 +65,10 @@ export class NodeGroups {
   }
 
   #publish(nodeId: string): void {
-    const member = this.#members.get(nodeId);
-    const snapshot = member === undefined ? undefined : this.#snapshots.get(member.group);
-    if (member === undefined || snapshot === undefined) return;
-    this.#cache.set(nodeId, member.own.length === 0 ? snapshot : snapshot.with(member.own));
+    const group = this.#groupOf.get(nodeId);
+    const snapshot = group === undefined ? undefined : this.#snapshots.get(group);
+    if (snapshot === undefined) return;
+    const own = this.#forks.get(nodeId);
+    this.#cache.set(nodeId, own === undefined ? snapshot : snapshot.with(own));
   }
 }
