@@ -86,11 +86,19 @@ export class ResourceStore {
     this.#of(kind).set(name, { ...this.#orRequested(kind, name), error });
   }
 
-  /** The name does not exist on the server. Its version is forgotten, so that it may come back as it was. */
+  /**
+   * The name does not exist on the server. Its version is forgotten, so that it may come back as it was; what stays in
+   * use is kept.
+   */
   markMissing(kind: ResourceKind, name: string): void {
     const before = this.#orRequested(kind, name);
-    if (kindRules[kind].removal !== 'keep') this.#giveUpClaims(kind, name);
-    this.#of(kind).set(name, { ...before, version: '', error: null, isMissing: true });
+    const missing = { version: '', error: null, isMissing: true };
+    if (kindRules[kind].removal === 'keep') {
+      this.#of(kind).set(name, { ...before, ...missing });
+      return;
+    }
+    this.#giveUpClaims(kind, name);
+    this.#of(kind).set(name, { ...before, ...missing, compiled: null, bytes: none });
   }
 
   /** Nobody wants it any more, or it was deleted. */

@@ -82,10 +82,9 @@ export function takeUpdate(
       problems.push(`${kind} ${JSON.stringify(name)}: ${details}`);
       if (context.wants(name)) store.reject(kind, name, { bytes, version, details, atMs: nowMs });
     } else if (context.wants(name)) {
-      const before = store.get(kind, name);
+      const before = store.get(kind, name)?.compiled;
       store.accept(compiled, bytes, version, nowMs);
-      const isBack = before?.isMissing === true;
-      if (isBack || before?.compiled?.hash !== compiled.hash) changed.push(compiled);
+      if (before?.hash !== compiled.hash) changed.push(compiled);
       for (const warning of compiled.warnings) {
         warnings.push(`${kind} ${JSON.stringify(name)}: ${formatFieldError(warning)}`);
       }

@@ -36,6 +36,14 @@ export function virtualHost(name: string, ...domains: string[]): JsonValue {
   };
 }
 
+/** On loopback. */
+export function staticCluster(name: string, port: number): { readonly [key: string]: JsonValue } {
+  const address = { socket_address: { address: '127.0.0.1', port_value: port } };
+  const endpoints = [{ lb_endpoints: [{ endpoint: { address } }] }];
+  const load_assignment = { cluster_name: name, endpoints };
+  return { name, type: 'STATIC', connect_timeout: '1s', load_assignment };
+}
+
 /** A route configuration with one such host. */
 export function answering(name: string): JsonValue {
   return { name, virtual_hosts: [virtualHost(name, '*')] };
@@ -52,6 +60,8 @@ export interface ScopedProxyOptions {
   /** Fields of the connection manager that say where routes come from. */
   readonly routes: object;
   readonly filters?: readonly object[];
+  /** Static ones besides that of the server. */
+  readonly clusters?: readonly object[];
   /** Short where waits are waited for. */
   readonly idleTimeout?: string;
   readonly runtime?: object;
@@ -145,7 +155,14 @@ export async function startScopedProxy(options: ScopedProxyOptions): Promise<Sco
 }
 
 function bootstrap(
-  { server, routes, filters = [], idleTimeout = '300s', runtime = {} }: ScopedProxyOptions,
+  {
+    server,
+    routes,
+    filters = [],
+    clusters = [],
+    idleTimeout = '300s',
+    runtime = {},
+  }: ScopedProxyOptions,
   ports: { readonly listen: number; readonly admin: number },
   directory: string,
 ): object {
@@ -167,17 +184,12 @@ function bootstrap(
     static_resources: {
       clusters: [
         {
-          name: 'ads',
-          type: 'STATIC',
-          connect_timeout: '1s',
+          ...staticCluster('ads', server.port),
           typed_extension_protocol_options: {
             [http2]: { ...type(http2), explicit_http_config: { http2_protocol_options: {} } },
           },
-          load_assignment: {
-            cluster_name: 'ads',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: address(server.port) } }] }],
-          },
         },
+        ...clusters,
       ],
       listeners: [
         {
