@@ -111,7 +111,8 @@ function nameOf(item: unknown): string | null {
   const locality = item['locality'];
   if (isObject(locality)) {
     const place = ['region', 'zone', 'sub_zone'].map((key) => String(locality[key] ?? ''));
-    return `${place.join('/').replace(/\/+$/, '')}${suffix(item['priority'])}`;
+    const name = place.join('/').replace(/\/+$/, '') || 'no locality';
+    return name + suffix(item['priority']);
   }
   const { endpoint } = item;
   const address = isObject(endpoint) ? endpoint['address'] : undefined;

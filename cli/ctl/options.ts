@@ -1,6 +1,6 @@
 // The options that every `ctl` verb has, and the client they make.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { stringify } from 'yaml';
 import { CodedError, errorText } from '../../common/coded-error.ts';
@@ -44,11 +44,31 @@ export function clientOf(flags: ServerFlags): RestClient {
 /** A file's text; `-` is stdin. */
 export function readText(file: string): string {
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    return file === '-' ? readStdin() : readFileSync(file, 'utf8');
   } catch (thrown) {
     throw new CodedError('unreadable', `${file} cannot be read: ${errorText(thrown)}`, {
       cause: thrown,
     });
+  }
+}
+
+const STDIN = 0;
+const CHUNK_BYTES = 65_536;
+const RETRY_MS = 10;
+
+/** To its end. A pipe may be non-blocking, and then has nothing yet (EAGAIN) while its writer still thinks. */
+function readStdin(): string {
+  const chunks: Buffer[] = [];
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  for (;;) {
+    try {
+      const bytes = readSync(STDIN, chunk);
+      if (bytes === 0) return Buffer.concat(chunks).toString('utf8');
+      chunks.push(Buffer.from(chunk.subarray(0, bytes)));
+    } catch (thrown) {
+      if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EAGAIN')) throw thrown;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
   }
 }
 

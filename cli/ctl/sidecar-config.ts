@@ -82,6 +82,8 @@ export function compareWithSidecar(
   sidecar: SidecarConfig,
 ): ResourceChange[] {
   const changes: ResourceChange[] = [];
+  const isCluster = (name: string) =>
+    served.some((one) => one.kind === 'cluster' && one.name === name && one.resource !== null);
   for (const [kind, held] of sidecar) {
     const wanted = new Map(
       served
@@ -100,7 +102,8 @@ export function compareWithSidecar(
       if (diff.fields.length > 0) changes.push({ type, name, change: 'changed', ...diff });
     }
     for (const name of held.keys()) {
-      if (wanted.has(name)) continue;
+      // Envoy lists the hosts of STATIC clusters too.
+      if (wanted.has(name) || (kind === 'endpoint' && isCluster(name))) continue;
       changes.push({
         type: shortNames[kind] ?? kind,
         name,

@@ -23,6 +23,10 @@ export function joinBootstrap(input: JoinBootstrapInput): Readonly<Record<string
   const { nodeId, service, namespace, version, labels, host, port, adminPort } = input;
   const { stateDirectory } = input;
   const adsSource = { ads: {}, resource_api_version: 'V3' };
+  const controlPlaneApi = {
+    transport_api_version: 'V3',
+    grpc_services: [{ envoy_grpc: { cluster_name: CONTROL_PLANE_CLUSTER } }],
+  };
   return {
     node: {
       id: nodeId,
@@ -49,14 +53,12 @@ export function joinBootstrap(input: JoinBootstrapInput): Readonly<Record<string
           ],
         }),
     dynamic_resources: {
-      ads_config: {
-        api_type: 'DELTA_GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: CONTROL_PLANE_CLUSTER } }],
-      },
+      ads_config: { ...controlPlaneApi, api_type: 'DELTA_GRPC' },
       cds_config: adsSource,
       lds_config: adsSource,
     },
+    // The control plane says how often, and for which clusters.
+    cluster_manager: { load_stats_config: { ...controlPlaneApi, api_type: 'GRPC' } },
     static_resources: {
       clusters: [
         {

@@ -17,6 +17,9 @@ import { JoinClient } from '../../dataplane/join/join-client.ts';
 import { until } from '../fakes/ads-harness.ts';
 import { type Sidecar, startSidecar } from './sidecar.ts';
 
+/** Short, so that a test sees reports. */
+const LOAD_REPORT_INTERVAL_MS = 500;
+
 export interface MeshSidecar extends Sidecar {
   readonly nodeId: string;
   readonly outboundPort: number;
@@ -48,20 +51,25 @@ export function portOf(server: http.Server): number {
 export class TestMesh {
   readonly directory: string;
   readonly #folder: string;
+  readonly #apiToken: string | null;
   readonly #applications: http.Server[] = [];
   readonly #sidecars: Sidecar[] = [];
   #controlPlane: ControlPlane | null = null;
   /** As it was first bound; a restart takes it again. */
   #xdsPort = 0;
 
-  private constructor(directory: string) {
+  private constructor(directory: string, apiToken: string | null) {
+    this.#apiToken = apiToken;
     this.directory = join(directory, 'mesh');
     this.#folder = directory;
   }
 
   /** `documents` is the content of mesh.yaml in the watched `directory`. */
-  static async start(documents: string): Promise<TestMesh> {
-    const mesh = new TestMesh(mkdtempSync(join(tmpdir(), 'remora-mesh-')));
+  static async start(
+    documents: string,
+    { apiToken = null }: { readonly apiToken?: string | null } = {},
+  ): Promise<TestMesh> {
+    const mesh = new TestMesh(mkdtempSync(join(tmpdir(), 'remora-mesh-')), apiToken);
     mkdirSync(mesh.directory);
     writeFileSync(join(mesh.directory, 'mesh.yaml'), documents);
     await mesh.startControlPlane();
@@ -73,10 +81,11 @@ export class TestMesh {
       config: this.directory,
       stateDir: join(this.#folder, 'state'),
       xds: { address: '127.0.0.1', port: this.#xdsPort },
-      plaintextXdsPort: null,
+      plaintextXdsPort: 0,
       rest: { address: '127.0.0.1', port: 0 },
-      apiToken: null,
+      apiToken: this.#apiToken,
       graceMs: 30_000,
+      loadReportIntervalMs: LOAD_REPORT_INTERVAL_MS,
       logLevel: 'off',
     });
     this.#xdsPort = this.#controlPlane.xdsPort;
@@ -91,13 +100,20 @@ export class TestMesh {
     return this.#xdsPort;
   }
 
+  /** xDS without TLS and tokens. */
+  get plaintextXdsPort(): number {
+    const port = this.#controlPlane?.plaintextXdsPort ?? null;
+    if (port === null) throw new Error('the control plane is stopped');
+    return port;
+  }
+
   get restUrl(): string {
     if (this.#controlPlane === null) throw new Error('the control plane is stopped');
     return `http://127.0.0.1:${this.#controlPlane.restPort}`;
   }
 
   get api(): RestClient {
-    return new RestClient(this.restUrl, null);
+    return new RestClient(this.restUrl, this.#apiToken);
   }
 
   /** An application that answers `body`, and its sidecar, which has joined and is LIVE. */
