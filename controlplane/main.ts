@@ -309,6 +309,7 @@ async function start(
   const api = createApiServer({
     documents,
     joined: () => registry.workloads(),
+    hasProxylessClients: () => grpcClients.profiles().length > 0,
     info: () => ({
       trustDomain: trustDomain(),
       caFingerprint: authority.fingerprint,

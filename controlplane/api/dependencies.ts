@@ -13,6 +13,8 @@ import type { MeshDocuments } from '../store/mesh-documents.ts';
 export interface ApiDependencies {
   readonly documents: MeshDocuments;
   readonly joined: () => readonly Workload[];
+  /** Is any proxyless gRPC client connected? What it cannot do is then a condition of documents. */
+  readonly hasProxylessClients: () => boolean;
   readonly info: () => Readonly<Record<string, unknown>>;
   readonly proxyStatus: () => readonly ProxyStatus[];
   /** What a node is served; `kind` null = all kinds. Null = no such node. */

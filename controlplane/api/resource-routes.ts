@@ -2,6 +2,7 @@
 // removes. What is read can be applied again: `status` is ignored, resourceVersion asks for compare-and-set.
 
 import type { FastifyInstance } from 'fastify';
+import { ProxylessDocuments } from '../explain/proxyless.ts';
 import { JOINED_LABEL } from '../join/admission.ts';
 import { type LocatedObject, readDocuments } from '../model/documents.ts';
 import {
@@ -139,9 +140,17 @@ function allObjects(api: ApiDependencies, kind: Kind | undefined) {
     store.list('GRPCRoute').map(({ object }) => object),
     'GRPCRoute',
   );
+  const proxyless = api.hasProxylessClients()
+    ? new ProxylessDocuments(store.list().map(({ object }) => object))
+    : null;
   const stored = store
     .list(kind)
-    .map((entry) => shown(entry, statusOf(entry, fileProblems, grpcRoutes)));
+    .map((entry) =>
+      shown(
+        entry,
+        statusOf(entry, fileProblems, grpcRoutes, proxyless?.limitsOf(entry.object) ?? []),
+      ),
+    );
   if (kind !== undefined && kind !== 'Workload') return stored;
   const joined = api.joined().map((workload) => ({
     ...workload,

@@ -21,6 +21,7 @@ const service = {
 describe('the REST API', () => {
   let documents: MeshDocuments;
   let server: FastifyInstance;
+  let hasProxylessClients: boolean;
   /** Lines of a trace; null = no more traces. */
   let lines: string[] | null;
   let wake: () => void;
@@ -30,6 +31,7 @@ describe('the REST API', () => {
     const api: ApiDependencies = {
       documents,
       joined: () => [],
+      hasProxylessClients: () => hasProxylessClients,
       info: () => ({ trustDomain: 'a.test' }),
       proxyStatus: () => [],
       proxyConfig: (node, kind) =>
@@ -67,6 +69,7 @@ describe('the REST API', () => {
   }
 
   beforeEach(() => {
+    hasProxylessClients = false;
     documents = new MeshDocuments(new MemoryStore());
     server = create(null);
     lines = [];
@@ -105,6 +108,28 @@ describe('the REST API', () => {
     const gone = await call({ method: 'DELETE', url: '/v1/resources/service/default/orders' });
     assert.deepEqual(gone.body, { key: 'Service default/orders', change: 'deleted' });
     assert.equal((await call({ url: '/v1/resources/service/default/orders' })).status, 404);
+  });
+
+  it('says what proxyless gRPC clients do not do, while there are any', async () => {
+    const spec = { ports: [{ port: 80, protocol: 'GRPC' }] };
+    await put({ ...service, spec });
+    const policy = {
+      apiVersion: 'remora.dev/v1',
+      kind: 'TrafficPolicy',
+      metadata: { name: 'orders' },
+      spec: { targetRef: { kind: 'Service', name: 'orders' }, retries: { budgetPercent: 10 } },
+    };
+    await put(policy, 'trafficpolicy/default/orders');
+    const status = async () => {
+      const { body } = await call({ url: '/v1/resources/trafficpolicy/default/orders' });
+      return JSON.stringify(body['status']);
+    };
+    assert.doesNotMatch(await status(), /ProxylessGrpc/);
+    hasProxylessClients = true;
+    assert.match(
+      await status(),
+      /"ProxylessGrpc","status":"False","reason":"PartlySupported","message":"[^"]*spec.retries.budgetPercent: they have no budget"/,
+    );
   });
 
   it('gives its counters to Prometheus and lets through what was held back', async () => {

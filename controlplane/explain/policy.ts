@@ -10,6 +10,7 @@ import { type OutboundJson, outboundToJson } from '../translate/to-json.ts';
 import { counted, type Section } from './explanation.ts';
 import { explainFailingCalls } from './failing-calls.ts';
 import { explainCeilings, explainChoice, explainFailingInstances } from './failing-instances.ts';
+import { explainProxyless } from './proxyless.ts';
 import type { PolicyDocuments } from './sources.ts';
 
 export interface PolicyExplanation {
@@ -31,6 +32,7 @@ export function explainPolicy(
   const service = graph.services.find((node) => node.id === id);
   if (service === undefined) return null;
   const sources = documentsOf(documents, namespace, name);
+  const proxyless = explainProxyless(service, documents);
   return {
     about: about(service),
     sections: [
@@ -38,6 +40,7 @@ export function explainPolicy(
       explainFailingCalls(service, sources),
       explainFailingInstances(service, sources),
       explainCeilings(service, sources),
+      ...(proxyless === null ? [] : [proxyless]),
     ],
     xds: outboundToJson(service),
   };

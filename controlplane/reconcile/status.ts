@@ -9,9 +9,10 @@ import type { HttpRoute } from '../model/kinds/http-route.ts';
 import { keyOf, type MeshObject, namespaceOf } from '../model/object.ts';
 import { formatProblem, type Problem } from '../model/problem.ts';
 import type { StoredObject } from '../store/store.ts';
+import type { GrpcLimit } from '../translate/grpc/limits.ts';
 
 export interface Condition {
-  readonly type: 'Accepted' | 'ResolvedRefs' | 'Current';
+  readonly type: 'Accepted' | 'ResolvedRefs' | 'Current' | 'ProxylessGrpc';
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
@@ -26,16 +27,21 @@ export interface ObjectStatus {
   }[];
 }
 
-/** `fileProblems`: what is wrong with the files as they are now; `grpcRoutes`: all of the mesh. */
+/**
+ * `fileProblems`: what is wrong with the files as they are now; `grpcRoutes`: all of the mesh; `limits`: what proxyless
+ * gRPC clients do not do of the object, none while there are no such clients.
+ */
 export function statusOf(
   stored: StoredObject,
   fileProblems: readonly Problem[],
   grpcRoutes: readonly GrpcRoute[],
+  limits: readonly GrpcLimit[] = [],
 ): ObjectStatus {
   const { object } = stored;
   const rest: Condition[] = [
     { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message: '' },
     current(stored, fileProblems),
+    ...(limits.length === 0 ? [] : [proxyless(limits)]),
   ];
   const accepted: Condition = {
     type: 'Accepted',
@@ -51,6 +57,15 @@ export function statusOf(
   const parents = parentsOf(object, accepted, rest, grpcRoutes);
   const refused = parents.flatMap(({ conditions }) => conditions.filter(isConflict))[0];
   return { conditions: [refused ?? accepted, ...rest], parents };
+}
+
+function proxyless(limits: readonly GrpcLimit[]): Condition {
+  return {
+    type: 'ProxylessGrpc',
+    status: 'False',
+    reason: 'PartlySupported',
+    message: `proxyless gRPC clients: ${limits.map(({ field, message }) => `${field}: ${message}`).join('; ')}`,
+  };
 }
 
 function under(conditions: readonly Condition[]) {
