@@ -7,6 +7,8 @@ import type { FractionData } from './matcher-data.ts';
 /** One Float64: the value now. */
 export interface RuntimeWord {
   readonly live: SharedArrayBuffer;
+  /** Which of several words, default 0. */
+  readonly at?: number;
 }
 
 /** core.v3.RuntimeUInt32, RuntimeDouble, RuntimePercent: constant, or a word. */
@@ -72,6 +74,6 @@ export interface RuntimeBindings {
   flag(key: string, otherwise: boolean): RuntimeFlag;
   /** A whole number counts as percent. */
   fraction(key: string, otherwise: FractionData): FractionData;
-  /** A word per key, in that order; null = all of them are, and stay, what `otherwise` says. */
-  block(keys: readonly RuntimeKey[]): SharedArrayBuffer | null;
+  /** The same for several keys, in one piece of memory: for keys of which every cluster has some of its own. */
+  numbers(keys: readonly RuntimeKey[]): readonly RuntimeNumber[];
 }

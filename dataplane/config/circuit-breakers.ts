@@ -11,6 +11,8 @@ import {
   type RetryBudgetConfig,
   type ThresholdsConfig,
 } from '../api/config/cluster.ts';
+import type { CompileContext } from '../api/factory.ts';
+import type { RuntimeKey } from '../api/runtime.ts';
 import { type Compilation, mapItems } from '../compile/compilation.ts';
 
 const DEFAULT_BUDGET_PERCENT = 20;
@@ -29,14 +31,65 @@ export function compileCircuitBreakers(
   mapItems(breakers?.per_host_thresholds, `${path}.per_host_thresholds`, (thresholds, at) =>
     checkPerHost(thresholds, at, compilation),
   );
+  const { context } = compilation;
   const of = (priority: Priority): ThresholdsConfig =>
-    compileThresholds(
-      first(breakers?.thresholds, priority),
-      first(breakers?.per_host_thresholds, priority),
-      (bytes) =>
-        compilation.context.sharedMemory(bytes, `recent requests ${priority} ${clusterName}`),
+    withRuntime(
+      compileThresholds(
+        first(breakers?.thresholds, priority),
+        first(breakers?.per_host_thresholds, priority),
+        (bytes) => context.sharedMemory(bytes, `recent requests ${priority} ${clusterName}`),
+      ),
+      `circuit_breakers.${clusterName}.${priority.toLowerCase()}`,
+      context.runtime,
     );
   return [of('DEFAULT'), of('HIGH')];
+}
+
+type Fixed = Omit<ThresholdsConfig, Ceiling | 'retryBudget'> &
+  Readonly<Record<Ceiling, number>> & { readonly retryBudget: FixedBudget | null };
+type FixedBudget = Omit<RetryBudgetConfig, 'budgetPercent' | 'minRetryConcurrency'> & {
+  readonly budgetPercent: number;
+  readonly minRetryConcurrency: number;
+};
+type Ceiling = 'maxConnections' | 'maxPendingRequests' | 'maxRequests' | 'maxRetries';
+
+/** Envoy: ClusterInfoImpl::ResourceManagers and RetryBudgetImpl have a key for each ceiling. */
+function withRuntime(
+  fixed: Fixed,
+  prefix: string,
+  runtime: CompileContext['runtime'],
+): ThresholdsConfig {
+  const integer = (key: string, otherwise: number): RuntimeKey => ({
+    key: `${prefix}.${key}`,
+    kind: 'integer',
+    otherwise,
+  });
+  const { retryBudget: budget } = fixed;
+  const keys = [
+    integer('max_connections', fixed.maxConnections),
+    integer('max_pending_requests', fixed.maxPendingRequests),
+    integer('max_requests', fixed.maxRequests),
+    integer('max_retries', fixed.maxRetries),
+  ];
+  if (budget !== null) {
+    const key = `${prefix}.retry_budget.budget_percent`;
+    keys.push(
+      { key, kind: 'double', otherwise: budget.budgetPercent },
+      integer('retry_budget.min_retry_concurrency', budget.minRetryConcurrency),
+    );
+  }
+  const numbers = runtime.numbers(keys);
+  return {
+    ...fixed,
+    maxConnections: numbers[0]!,
+    maxPendingRequests: numbers[1]!,
+    maxRequests: numbers[2]!,
+    maxRetries: numbers[3]!,
+    retryBudget:
+      budget === null
+        ? null
+        : { ...budget, budgetPercent: numbers[4]!, minRetryConcurrency: numbers[5]! },
+  };
 }
 
 function first(
@@ -62,7 +115,7 @@ function compileThresholds(
   proto: CircuitBreakersThresholdsProto | undefined,
   perHost: CircuitBreakersThresholdsProto | undefined,
   allocate: (bytes: number) => SharedArrayBuffer,
-): ThresholdsConfig {
+): Fixed {
   return {
     maxConnections: wrapperOr(proto?.max_connections, 1024),
     maxPendingRequests: wrapperOr(proto?.max_pending_requests, 1024),
@@ -78,7 +131,7 @@ function compileThresholds(
 function compileRetryBudget(
   budget: CircuitBreakersThresholdsProto['retry_budget'],
   allocate: (bytes: number) => SharedArrayBuffer,
-): RetryBudgetConfig | null {
+): FixedBudget | null {
   if (budget === undefined) return null;
   const { budget_percent: percent } = budget;
   const intervalMs = durationMsOr(budget.budget_interval, 0);

@@ -56,6 +56,8 @@ export function compileCluster(
   const http = compileUpstreamHttp(cluster, path, socket.tls !== null, compilation);
   const { type, dns, provided } = compileClusterType(cluster, path, http, defaults, compilation);
   const keepalive = cluster.upstream_connection_options?.tcp_keepalive;
+  const { runtime } = compilation.context;
+  const maintenance = runtime.integer(`upstream.maintenance_mode.${name}`, 0);
   return {
     name,
     statName: (cluster.alt_stat_name ?? name).replaceAll(':', '_'),
@@ -69,10 +71,13 @@ export function compileCluster(
     ),
     loadBalancing: compileLoadBalancing(cluster, path, compilation),
     commonLb: {
-      healthyPanicThresholdPercent: Math.trunc(
-        cluster.common_lb_config?.healthy_panic_threshold === undefined
-          ? DEFAULT_PANIC_THRESHOLD_PERCENT
-          : (cluster.common_lb_config.healthy_panic_threshold.value ?? 0),
+      healthyPanicThresholdPercent: runtime.integer(
+        'upstream.healthy_panic_threshold',
+        Math.trunc(
+          cluster.common_lb_config?.healthy_panic_threshold === undefined
+            ? DEFAULT_PANIC_THRESHOLD_PERCENT
+            : (cluster.common_lb_config.healthy_panic_threshold.value ?? 0),
+        ),
       ),
       updateMergeWindowMs: durationMsOr(
         cluster.common_lb_config?.update_merge_window,
@@ -88,6 +93,7 @@ export function compileCluster(
           ? DEFAULT_OVERRIDE_HOST_STATUSES
           : (cluster.common_lb_config.override_host_status.statuses ?? []),
     },
+    ...(maintenance === 0 ? {} : { maintenancePercent: maintenance }),
     circuitBreakers: compileCircuitBreakers(
       cluster.circuit_breakers,
       name,

@@ -72,9 +72,16 @@ function compileHealthCheck(
     DEFAULT_NO_TRAFFIC_INTERVAL_MS,
   );
   const unhealthyIntervalMs = durationMsOr(check.unhealthy_interval, intervalMs);
+  const { runtime } = compilation.context;
+  const bounds = {
+    minMs: runtime.integer('health_check.min_interval', 0),
+    maxMs: runtime.integer('health_check.max_interval', Number.POSITIVE_INFINITY),
+  };
+  const hasBounds = bounds.minMs !== 0 || bounds.maxMs !== Number.POSITIVE_INFINITY;
   return {
     timeoutMs: durationMsOr(check.timeout, 1),
     intervalMs,
+    ...(hasBounds ? { bounds } : {}),
     initialJitterMs: compileJitter(check.initial_jitter, `${path}.initial_jitter`, compilation),
     intervalJitterMs: compileJitter(check.interval_jitter, `${path}.interval_jitter`, compilation),
     intervalJitterPercent: check.interval_jitter_percent ?? 0,

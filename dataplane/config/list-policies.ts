@@ -61,30 +61,39 @@ export function compileRandom(locality: LocalityLbData): RandomData {
 }
 
 /** What a policy extension says of localities. */
-export function localityOfExtension({
-  locality_lb_config: config,
-}: RoundRobinProto | LeastRequestProto | RandomProto): LocalityLbData {
-  return compileLocality(config);
+export function localityOfExtension(
+  { locality_lb_config: config }: RoundRobinProto | LeastRequestProto | RandomProto,
+  compilation: Compilation,
+): LocalityLbData {
+  return compileLocality(config, compilation);
 }
 
 /** What a cluster with lb_policy says of localities. */
-export function localityOfCluster(config: ClusterCommonLbConfigProto | undefined): LocalityLbData {
-  return compileLocality(config);
+export function localityOfCluster(
+  config: ClusterCommonLbConfigProto | undefined,
+  compilation: Compilation,
+): LocalityLbData {
+  return compileLocality(config, compilation);
 }
 
 function compileLocality(
   config: LocalityLbConfigProto | ClusterCommonLbConfigProto | undefined,
+  compilation: Compilation,
 ): LocalityLbData {
   if (config?.locality_weighted_lb_config !== undefined) return { kind: 'locality-weighted' };
+  const { runtime } = compilation.context;
   // A cluster's own message has fewer fields than the extensions'.
   const zone: LocalityLbConfigZoneAwareLbConfigProto = config?.zone_aware_lb_config ?? {};
   return {
     kind: 'zone-aware',
-    routingEnabledPercent:
-      zone.routing_enabled === undefined
-        ? defaultZoneAware.routingEnabledPercent
-        : Math.round(zone.routing_enabled.value ?? 0),
-    minClusterSize: Number(wrapperOr(zone.min_cluster_size, defaultZoneAware.minClusterSize)),
+    routingEnabledPercent: runtime.integer(
+      'upstream.zone_routing.enabled',
+      zone.routing_enabled === undefined ? 100 : Math.round(zone.routing_enabled.value ?? 0),
+    ),
+    minClusterSize: runtime.integer(
+      'upstream.zone_routing.min_cluster_size',
+      Number(wrapperOr(zone.min_cluster_size, 6)),
+    ),
     failTrafficOnPanic: zone.fail_traffic_on_panic ?? false,
     forceLocalZoneMinSize: forceLocalZone(zone),
     localityBasis: zone.locality_basis ?? defaultZoneAware.localityBasis,

@@ -71,7 +71,7 @@ function compileLbPolicy(
   path: string,
   compilation: Compilation,
 ): LoadBalancingData {
-  const locality = localityOfCluster(cluster.common_lb_config);
+  const locality = localityOfCluster(cluster.common_lb_config, compilation);
   switch (cluster.lb_policy ?? 'ROUND_ROBIN') {
     case 'LEAST_REQUEST':
       return compileLeastRequest(cluster.least_request_lb_config ?? {}, locality, compilation);
@@ -135,14 +135,14 @@ function compilePolicy(
   switch (typeName) {
     case `${policies}.round_robin.v3.RoundRobin`: {
       const config = message as RoundRobinProto;
-      return compileRoundRobin(config, localityOfExtension(config), compilation);
+      return compileRoundRobin(config, localityOfExtension(config, compilation), compilation);
     }
     case `${policies}.least_request.v3.LeastRequest`: {
       const config = message as LeastRequestProto;
-      return compileLeastRequest(config, localityOfExtension(config), compilation);
+      return compileLeastRequest(config, localityOfExtension(config, compilation), compilation);
     }
     case `${policies}.random.v3.Random`:
-      return compileRandom(localityOfExtension(message as RandomProto));
+      return compileRandom(localityOfExtension(message as RandomProto, compilation));
     case `${policies}.ring_hash.v3.RingHash`:
       return compileRingHash(message as RingHashProto, path, compilation);
     case `${policies}.maglev.v3.Maglev`:

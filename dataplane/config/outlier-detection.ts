@@ -2,7 +2,12 @@
 
 import type { OutlierDetectionProto } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
-import type { OutlierDetectionConfig } from '../api/config/outlier-detection.ts';
+import {
+  type OutlierDetectionConfig,
+  type OutlierNumber,
+  outlierNumbers,
+} from '../api/config/outlier-detection.ts';
+import type { RuntimeBindings, RuntimeNumber } from '../api/runtime.ts';
 import type { Compilation } from '../compile/compilation.ts';
 
 const DEFAULT_BASE_EJECTION_TIME_MS = 30_000;
@@ -52,7 +57,7 @@ export function compileOutlierDetection(
       'looks at heads of responses, and grpc_status_from_trailers does not',
     );
   }
-  return {
+  const config: OutlierDetectionConfig = {
     intervalMs: durationMsOr(proto.interval, 10_000),
     baseEjectionTimeMs,
     maxEjectionTimeMs,
@@ -86,4 +91,21 @@ export function compileOutlierDetection(
     ),
     grpcStatusFromTrailers: fromTrailers,
   };
+  return withRuntime(config, compilation.context.runtime);
+}
+
+function withRuntime(
+  config: OutlierDetectionConfig,
+  runtime: RuntimeBindings,
+): OutlierDetectionConfig {
+  const numbers = Object.entries(outlierNumbers).map(([field, key]) => {
+    const now = config[field as OutlierNumber]; // its keys are those
+    return [field, runtime.integer(`outlier_detection.${key}`, now)] as const;
+  });
+  if (numbers.every(([, number]) => typeof number === 'number')) {
+    return { ...config, ...Object.fromEntries(numbers) };
+  }
+  // Every one of them has an entry.
+  const live = Object.fromEntries(numbers) as Readonly<Record<OutlierNumber, RuntimeNumber>>;
+  return { ...config, live };
 }

@@ -5,13 +5,13 @@
 //   fraction        numerator * 4 + (0 | 1 | 2 for a denominator of 100 | 10 000 | 1 000 000)
 
 import type { FractionData } from '../api/matcher-data.ts';
-import type { RuntimeFlag, RuntimeNumber } from '../api/runtime.ts';
+import type { RuntimeFlag, RuntimeNumber, RuntimeWord } from '../api/runtime.ts';
 
 const denominators = [100, 10_000, 1_000_000] as const;
 
 /** A number as it is now, for what is made anew when it changes. */
 export function readRuntime(data: RuntimeNumber): number {
-  return typeof data === 'number' ? data : new Float64Array(data.live)[0]!;
+  return typeof data === 'number' ? data : new Float64Array(data.live)[data.at ?? 0]!;
 }
 
 /** A RuntimeNumber or RuntimeFlag. */
@@ -19,7 +19,7 @@ export class RuntimeValue {
   readonly #words: Float64Array;
 
   constructor(data: RuntimeNumber | RuntimeFlag) {
-    this.#words = typeof data === 'object' ? new Float64Array(data.live) : constant(Number(data));
+    this.#words = typeof data === 'object' ? wordOf(data) : constant(Number(data));
   }
 
   /** Its value now. */
@@ -66,6 +66,10 @@ export class RuntimeFraction {
 export function encodeFraction({ numerator, denominator }: FractionData): number {
   const code = denominator === 1_000_000 ? 2 : denominator === 10_000 ? 1 : 0;
   return Math.min(Math.max(0, Math.trunc(numerator)), denominator) * 4 + code;
+}
+
+function wordOf({ live, at = 0 }: RuntimeWord): Float64Array {
+  return new Float64Array(live, at * Float64Array.BYTES_PER_ELEMENT, 1);
 }
 
 function constant(value: number): Float64Array {

@@ -113,7 +113,7 @@ describe('the runtime', () => {
     assert.equal(runtime.double('absent', 1.5), 1.5);
     assert.equal(runtime.flag('on', true), false);
     assert.deepEqual(runtime.fraction('share', half), { numerator: 30, denominator: 100 });
-    assert.equal(runtime.block([{ key: 'absent', kind: 'integer', otherwise: 1 }]), null);
+    assert.deepEqual(runtime.numbers([{ key: 'k', kind: 'integer', otherwise: 1 }]), [7]);
   });
 
   it('changes words that workers read', () => {
@@ -123,7 +123,7 @@ describe('the runtime', () => {
     const flag = new RuntimeValue(runtime.flag('on', true));
     const fraction = new RuntimeFraction(runtime.fraction('share', half));
     const double = runtime.double('d', 0.5);
-    const block = runtime.block([
+    const numbers = runtime.numbers([
       { key: 'k', kind: 'integer', otherwise: 9 },
       { key: 'd', kind: 'double', otherwise: 8 },
     ]);
@@ -144,7 +144,8 @@ describe('the runtime', () => {
       [fraction.holds(0), fraction.holds(1), fraction.holds(1_000_000)],
       [true, false, true],
     );
-    assert.deepEqual([...new Float64Array(block!)], [4, 2.5]);
+    assert.deepEqual(numbers.map(readRuntime), [4, 2.5]);
+    assert.equal(new RuntimeValue(numbers[1]!).number(), 2.5);
     runtime.modify([['share', '100']]);
     assert.equal(fraction.draw(0.999999), true);
     runtime.modify([['share', 'nonsense']]);

@@ -135,13 +135,16 @@ export class Runtime implements RuntimeLayers {
     return { numerator, denominator, live };
   }
 
-  block(keys: readonly RuntimeKey[]): SharedArrayBuffer | null {
-    if (!this.#canChange() && !keys.some(({ key }) => this.#snapshot.has(key))) return null;
-    return this.#allocate(`block ${JSON.stringify(keys)}`, keys.length, (words, snapshot) => {
+  numbers(keys: readonly RuntimeKey[]): readonly RuntimeNumber[] {
+    if (!this.#canChange()) {
+      return keys.map(({ key, kind, otherwise }) => this.#snapshot[kind](key, otherwise));
+    }
+    const live = this.#allocate(JSON.stringify(keys), keys.length, (words, snapshot) => {
       for (const [i, { key, kind, otherwise }] of keys.entries()) {
         words[i] = snapshot[kind](key, otherwise);
       }
     });
+    return keys.map((_, at) => ({ live, at }));
   }
 
   #bind(name: string, read: (snapshot: RuntimeSnapshot) => number): SharedArrayBuffer {

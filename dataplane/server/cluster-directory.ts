@@ -131,6 +131,10 @@ export class ClusterDirectory {
     this.#supervision.onSecret();
   }
 
+  onRuntimeChange(): void {
+    this.#supervision.onRuntimeChange();
+  }
+
   /** Resolves when every cluster has had its first hosts, each checked once, or a first failure to find any. */
   whenWarm(): Promise<void> {
     return new Promise((resolve) => this.#supervision.whenAllWarm(resolve));

@@ -455,7 +455,9 @@ export class Server implements ResourceSink, AdminSources {
   }
 
   async #initialize(bootstrap: BootstrapConfig): Promise<void> {
-    this.#options.inputs.runtime.start(this.#logger.child({ component: 'runtime' }), () => {});
+    this.#options.inputs.runtime.start(this.#logger.child({ component: 'runtime' }), () =>
+      this.#clusters.onRuntimeChange(),
+    );
     for (const secret of bootstrap.secrets) this.applySecret(secret);
     for (const cluster of bootstrap.clusters) {
       this.#certificates.setCluster(cluster);

@@ -29,6 +29,7 @@ import { Http2ClientConnection } from '../http/h2/client-connection.ts';
 import { Http2CodecStats } from '../http/h2/codec-stats.ts';
 import { compileHashPolicy } from '../matcher/hash-policy.ts';
 import { createResponsePredicate, type ResponsePredicate } from '../matcher/response-predicate.ts';
+import { RuntimeValue } from '../matcher/runtime-value.ts';
 import { proxyHeaderKey, proxyInfoOf } from '../network/proxy-header.ts';
 import type { AggregatedCluster } from './aggregate/aggregate-hosts.ts';
 import { ClusterHosts, type ClusterHostsOwner } from './cluster-hosts.ts';
@@ -105,6 +106,8 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
   readonly #parts: ClusterParts;
   readonly #slot: SlotRef;
   readonly #resources: readonly [PriorityResources, PriorityResources];
+  /** Percent; null = never in maintenance. */
+  readonly #maintenance: RuntimeValue | null;
   readonly #balancer: Balancer;
   /** Null = the balancer chooses. */
   readonly #provider: HostProvider | null;
@@ -159,13 +162,19 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
     this.breakerStats = new CircuitBreakerStats(this.#resources, circuitBreakers);
     this.hashPolicy = compileHashPolicy(config.http.hashPolicy);
     const isLocal = config.name === parts.localClusterName;
+    const { maintenancePercent } = config;
+    this.#maintenance =
+      maintenancePercent === undefined ? null : new RuntimeValue(maintenancePercent);
+    const panicThreshold = new RuntimeValue(config.commonLb.healthyPanicThresholdPercent);
     this.#balancer = new Balancer(
       config,
       {
         random: parts.random,
         clock: parts.clock,
         stats: this.stats,
-        panicThresholdPercent: config.commonLb.healthyPanicThresholdPercent,
+        get panicThresholdPercent() {
+          return panicThreshold.number();
+        },
         localCluster: isLocal || parts.localClusterName === '' ? null : localCluster,
         rqActive: () => this.#resources[0].requests.count() + this.#resources[1].requests.count(),
       },
@@ -193,7 +202,9 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
             random: parts.random,
             timers: parts.timers,
             stats: this.stats,
-            panicThresholdPercent: config.commonLb.healthyPanicThresholdPercent,
+            get panicThresholdPercent() {
+              return panicThreshold.number();
+            },
             defaultPort: config.tls === null ? 80 : 443,
             hosts: this,
             clusterOf,
@@ -361,9 +372,9 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
     return pools.tcpProxied(priority, info, proxyHeaderKey(info, this.config.proxyTlvAsPoolKey));
   }
 
-  /** upstream.maintenance_mode.<cluster> is a runtime key; config/ supports no runtime keys of clusters. */
   maintenanceMode(): boolean {
-    return false;
+    const share = this.#maintenance;
+    return share !== null && this.#parts.random() * 100 < share.number();
   }
 
   dropOverload(): ReturnType<Cluster['dropOverload']> {

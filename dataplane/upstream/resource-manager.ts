@@ -6,6 +6,8 @@ import type { Clock } from '../../common/clock.ts';
 import { tryAcquireBelow } from '../../common/shared-memory.ts';
 import type { Resource, ResourceManager, ResourcePriority } from '../api/cluster.ts';
 import type { RetryBudgetConfig, ThresholdsConfig } from '../api/config/cluster.ts';
+import type { RuntimeNumber } from '../api/runtime.ts';
+import { RuntimeValue } from '../matcher/runtime-value.ts';
 import { RecentRequests } from './recent-requests.ts';
 import type { RetryRate } from './retry-rate.ts';
 import {
@@ -45,17 +47,17 @@ abstract class SharedResource implements Resource {
   }
 }
 
-/** A ceiling that config gives. */
+/** A ceiling that config gives, and runtime may change. */
 class FixedResource extends SharedResource {
-  readonly #max: number;
+  readonly #max: RuntimeValue;
 
-  constructor(slot: SlotRef, word: number, max: number) {
+  constructor(slot: SlotRef, word: number, max: RuntimeNumber) {
     super(slot, word);
-    this.#max = max;
+    this.#max = new RuntimeValue(max);
   }
 
   override max(): number {
-    return this.#max;
+    return this.#max.number();
   }
 }
 
@@ -63,7 +65,7 @@ class FixedResource extends SharedResource {
 class CountedRequests extends FixedResource {
   readonly #recent: readonly RecentRequests[];
 
-  constructor(slot: SlotRef, word: number, max: number, recent: readonly RecentRequests[]) {
+  constructor(slot: SlotRef, word: number, max: RuntimeNumber, recent: readonly RecentRequests[]) {
     super(slot, word, max);
     this.#recent = recent;
   }
@@ -82,7 +84,8 @@ class CountedRequests extends FixedResource {
 
 /** Retries under a budget: the ceiling follows what is active and pending right now, or was begun lately. */
 class RetryBudget extends SharedResource {
-  readonly #budget: RetryBudgetConfig;
+  readonly #percent: RuntimeValue;
+  readonly #minConcurrency: RuntimeValue;
   readonly #requests: Resource;
   readonly #pending: Resource;
   readonly #recent: RecentRequests | null;
@@ -95,7 +98,8 @@ class RetryBudget extends SharedResource {
     recent: RecentRequests | null,
   ) {
     super(slot, word);
-    this.#budget = budget;
+    this.#percent = new RuntimeValue(budget.budgetPercent);
+    this.#minConcurrency = new RuntimeValue(budget.minRetryConcurrency);
     [this.#requests, this.#pending] = requests;
     this.#recent = recent;
   }
@@ -103,8 +107,8 @@ class RetryBudget extends SharedResource {
   override max(): number {
     const requests =
       this.#recent === null ? this.#requests.count() + this.#pending.count() : this.#recent.count();
-    const { budgetPercent, minRetryConcurrency } = this.#budget;
-    return Math.max(Math.trunc((budgetPercent / 100) * requests), minRetryConcurrency);
+    const allowed = Math.trunc((this.#percent.number() / 100) * requests);
+    return Math.max(allowed, this.#minConcurrency.number());
   }
 }
 
@@ -207,7 +211,7 @@ export class PriorityResources implements ResourceManager {
   ) {
     const { maxConnectionPools, maxRequests, retryBudget } = thresholds;
     const at = (word: ResourceWord): number => resourceWord(priority, word);
-    const fixed = (word: ResourceWord, max: number): Resource =>
+    const fixed = (word: ResourceWord, max: RuntimeNumber): Resource =>
       new FixedResource(slot, at(word), max);
     const memory = retryBudget?.recentRequests ?? null;
     const recent =

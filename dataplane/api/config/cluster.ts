@@ -2,6 +2,7 @@
 // to the workers as it is. Times in ms. Defaults are Envoy's and are already filled in.
 
 import type { ResponsePredicateData } from '../matcher-data.ts';
+import type { RuntimeNumber } from '../runtime.ts';
 import type { DnsConfig } from './dns.ts';
 import type { ErrorRatioBreakerData } from './error-ratio-breaker.ts';
 import type { HashPolicyData } from './hash-policy.ts';
@@ -38,7 +39,7 @@ export interface ClusterConfig {
   readonly loadBalancing: LoadBalancingData;
   readonly commonLb: {
     /** 0..100, default 50; 0 = no panic mode. */
-    readonly healthyPanicThresholdPercent: number;
+    readonly healthyPanicThresholdPercent: RuntimeNumber;
     /** Default 1000; 0 = updates that change no membership are not merged. */
     readonly updateMergeWindowMs: number;
     readonly closeConnectionsOnHostSetChange: boolean;
@@ -47,6 +48,8 @@ export interface ClusterConfig {
     /** What a host may be for a request that asks for it (LoadBalancerContext.overrideHost). */
     readonly overrideHostStatuses: readonly HealthStatus[];
   };
+  /** Of requests, those that are refused for maintenance: runtime key upstream.maintenance_mode.<name>. Absent = none. */
+  readonly maintenancePercent?: RuntimeNumber;
   /** Index by ResourcePriority. */
   readonly circuitBreakers: readonly [ThresholdsConfig, ThresholdsConfig];
   /** Not Envoy's: null = only the ceilings of circuitBreakers. */
@@ -97,10 +100,10 @@ export interface UpstreamProxySocketData {
 }
 
 export interface ThresholdsConfig {
-  readonly maxConnections: number;
-  readonly maxPendingRequests: number;
-  readonly maxRequests: number;
-  readonly maxRetries: number;
+  readonly maxConnections: RuntimeNumber;
+  readonly maxPendingRequests: RuntimeNumber;
+  readonly maxRequests: RuntimeNumber;
+  readonly maxRetries: RuntimeNumber;
   /** Per host and protocol one; null = as many as it takes. */
   readonly maxConnectionPools: number | null;
   /** per_host_thresholds; null = only maxConnections counts. */
@@ -129,9 +132,9 @@ export interface RetryRateConfig {
 /** CircuitBreakers.Thresholds.RetryBudget: so many retries at a time as the requests of the moment allow. */
 export interface RetryBudgetConfig {
   /** Of the requests that are active or pending; 0..100, default 20. */
-  readonly budgetPercent: number;
+  readonly budgetPercent: RuntimeNumber;
   /** So many are always allowed; default 3. */
-  readonly minRetryConcurrency: number;
+  readonly minRetryConcurrency: RuntimeNumber;
   /** budget_interval: the requests of that last time count instead; 0 = those of the moment. */
   readonly intervalMs: number;
   /** What counts them over all workers (upstream/recent-requests.ts); null without an interval. */

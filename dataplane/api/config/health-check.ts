@@ -2,6 +2,7 @@
 // in. Acted upon in the main thread (upstream/health); workers only see the flags that come of it.
 
 import type { HeaderMutationsData, StringMatcherData } from '../matcher-data.ts';
+import type { RuntimeNumber } from '../runtime.ts';
 import type { UpstreamProxyProtocolConfig } from './proxy-protocol.ts';
 
 /** How often, how long, and what the results mean; times in ms. */
@@ -9,6 +10,8 @@ export interface HealthCheckConfig {
   /** Of one check, connecting included. */
   readonly timeoutMs: number;
   readonly intervalMs: number;
+  /** Runtime keys health_check.min_interval and max_interval bound every interval; absent = they do not. */
+  readonly bounds?: { readonly minMs: RuntimeNumber; readonly maxMs: RuntimeNumber };
   /** Before the first check of a host: random up to this; 0 = at once. */
   readonly initialJitterMs: number;
   /** Added to each wait: random up to this. */

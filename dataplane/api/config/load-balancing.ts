@@ -26,9 +26,9 @@ export type LocalityLbData = { readonly kind: 'locality-weighted' } | ZoneAwareD
 export interface ZoneAwareData {
   readonly kind: 'zone-aware';
   /** 0..100, default 100. */
-  readonly routingEnabledPercent: number;
+  readonly routingEnabledPercent: RuntimeNumber;
   /** Of healthy upstream hosts, default 6. */
-  readonly minClusterSize: number;
+  readonly minClusterSize: RuntimeNumber;
   /** A priority in panic gives no host. */
   readonly failTrafficOnPanic: boolean;
   /** All to the own locality while it has that many healthy hosts; null = only as far as its share reaches. */

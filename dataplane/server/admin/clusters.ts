@@ -1,6 +1,7 @@
 // /clusters and /listeners, as text and as JSON. JSON leaves out default values, as Envoy's does.
 
 import { formatAddress, type SocketAddress } from '../../api/connection.ts';
+import { readRuntime } from '../../matcher/runtime-value.ts';
 import type { HostSummary } from '../../upstream/host-report.ts';
 import type { OutlierStatus } from '../../upstream/outlier/status.ts';
 import { compileRe2 } from './filter-regex.ts';
@@ -75,10 +76,10 @@ function clusterText({ config, addedViaApi, outlier, hosts }: ClusterStatus): st
     const thresholds = config.circuitBreakers[priority === 0 ? 0 : 1];
     const prefix = `${config.name}::${name}_priority`;
     lines.push(
-      `${prefix}::max_connections::${thresholds.maxConnections}`,
-      `${prefix}::max_pending_requests::${thresholds.maxPendingRequests}`,
-      `${prefix}::max_requests::${thresholds.maxRequests}`,
-      `${prefix}::max_retries::${thresholds.maxRetries}`,
+      `${prefix}::max_connections::${readRuntime(thresholds.maxConnections)}`,
+      `${prefix}::max_pending_requests::${readRuntime(thresholds.maxPendingRequests)}`,
+      `${prefix}::max_requests::${readRuntime(thresholds.maxRequests)}`,
+      `${prefix}::max_retries::${readRuntime(thresholds.maxRetries)}`,
     );
   });
   lines.push(`${config.name}::added_via_api::${addedViaApi}`);
@@ -144,10 +145,10 @@ function clusterJson({ config, addedViaApi, outlier, hosts }: ClusterStatus): un
         const thresholds = config.circuitBreakers[priority === 0 ? 0 : 1];
         return {
           ...(priority === 1 ? { priority: 'HIGH' } : {}),
-          max_connections: thresholds.maxConnections,
-          max_pending_requests: thresholds.maxPendingRequests,
-          max_requests: thresholds.maxRequests,
-          max_retries: thresholds.maxRetries,
+          max_connections: readRuntime(thresholds.maxConnections),
+          max_pending_requests: readRuntime(thresholds.maxPendingRequests),
+          max_requests: readRuntime(thresholds.maxRequests),
+          max_retries: readRuntime(thresholds.maxRetries),
         };
       }),
     },

@@ -2,6 +2,7 @@
 
 import type { Random } from '../../../common/clock.ts';
 import type { HealthCheckConfig } from '../../api/config/health-check.ts';
+import { readRuntime } from '../../matcher/runtime-value.ts';
 
 /** What a check did to its host; 'pending' = it counts towards a threshold that was not reached. */
 export type Transition = 'unchanged' | 'pending' | 'changed';
@@ -15,7 +16,13 @@ export function nextIntervalMs(
   random: Random,
 ): number {
   const baseMs = baseIntervalMs(config, isHealthy, transition === 'pending', hasTraffic);
-  return withJitter(config, baseMs, config.intervalJitterMs, random);
+  return bounded(config, withJitter(config, baseMs, config.intervalJitterMs, random));
+}
+
+function bounded({ bounds }: HealthCheckConfig, intervalMs: number): number {
+  if (bounds === undefined) return intervalMs;
+  const ms = Math.min(intervalMs, readRuntime(bounds.maxMs));
+  return Math.max(1, ms, readRuntime(bounds.minMs));
 }
 
 /** Milliseconds until a host's first check; 0 = at once. */

@@ -6,6 +6,7 @@
 
 import type { Random } from '../../../common/clock.ts';
 import type { ZoneAwareData } from '../../api/config/load-balancing.ts';
+import { RuntimeValue, readRuntime } from '../../matcher/runtime-value.ts';
 import type { ClusterStats } from '../cluster-stats.ts';
 import { isInPanic, type LocalityHosts, localityKey, type PriorityHosts } from './host-set.ts';
 
@@ -14,6 +15,7 @@ const WHOLE = 10_000;
 /** See the file head. */
 export class ZoneRouting {
   readonly #data: ZoneAwareData;
+  readonly #enabledPercent: RuntimeValue;
   readonly #random: Random;
   readonly #stats: ClusterStats;
   readonly #localInPanic: boolean;
@@ -33,6 +35,7 @@ export class ZoneRouting {
     stats: ClusterStats,
   ) {
     this.#data = data;
+    this.#enabledPercent = new RuntimeValue(data.routingEnabledPercent);
     this.#random = random;
     this.#stats = stats;
     this.#localInPanic = isInPanic(local, panicThresholdPercent);
@@ -74,7 +77,7 @@ export class ZoneRouting {
       stats.lbLocalClusterNotOk++;
       return null;
     }
-    if (upstream.healthy.length < data.minClusterSize) {
+    if (upstream.healthy.length < readRuntime(data.minClusterSize)) {
       stats.lbZoneClusterTooSmall++;
       return null;
     }
@@ -83,8 +86,9 @@ export class ZoneRouting {
 
   /** Index of the locality for this request; -1 = any; -2 = no host at all. */
   choose(): number {
-    const { routingEnabledPercent, failTrafficOnPanic } = this.#data;
-    if (routingEnabledPercent < 100 && this.#random() * 100 >= routingEnabledPercent) return -1;
+    const { failTrafficOnPanic } = this.#data;
+    const enabledPercent = this.#enabledPercent.number();
+    if (enabledPercent < 100 && this.#random() * 100 >= enabledPercent) return -1;
     if (this.#localInPanic) {
       this.#stats.lbLocalClusterNotOk++;
       return failTrafficOnPanic ? -2 : -1;

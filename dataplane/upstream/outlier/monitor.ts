@@ -6,6 +6,7 @@ import { getField, type ResponseHeaders } from '../../api/headers.ts';
 import { type OutlierMonitor, OutlierResult } from '../../api/host.ts';
 import type { ResponsePredicate } from '../../matcher/response-predicate.ts';
 import { HostWord, type SlotRef } from '../shared-state.ts';
+import { currentOutlierNumber } from './current-config.ts';
 import { countLocalResult, countResult } from './interval-counts.ts';
 import { type ConsecutiveKind, counterWord } from './outlier-event.ts';
 
@@ -67,9 +68,12 @@ export class SharedOutlierMonitor implements OutlierMonitor {
       return;
     }
     if (status >= 502 && status <= 504) {
-      this.#count('consecutive_gateway_failure', this.#config.consecutiveGatewayFailure);
+      this.#count(
+        'consecutive_gateway_failure',
+        currentOutlierNumber(this.#config, 'consecutiveGatewayFailure'),
+      );
     } else this.#reset(HostWord.ConsecutiveGatewayFailure);
-    this.#count('consecutive_5xx', this.#config.consecutive5xx);
+    this.#count('consecutive_5xx', currentOutlierNumber(this.#config, 'consecutive5xx'));
   }
 
   putResult(result: OutlierResult): void {
@@ -101,7 +105,10 @@ export class SharedOutlierMonitor implements OutlierMonitor {
       case OutlierResult.LocalOriginTimeout:
       case OutlierResult.LocalOriginConnectFailed:
         countLocalResult(this.#slot, false);
-        this.#count('consecutive_local_origin_failure', this.#config.consecutiveLocalOriginFailure);
+        this.#count(
+          'consecutive_local_origin_failure',
+          currentOutlierNumber(this.#config, 'consecutiveLocalOriginFailure'),
+        );
         return;
       case OutlierResult.ExtOriginRequestFailed:
         this.putHttpResponseCode(500);

@@ -125,6 +125,11 @@ export class ClusterSupervision {
     this.#clusters.get(cluster)?.onImmediateHealthCheckFail(address);
   }
 
+  /** Runtime keys have other values. */
+  onRuntimeChange(): void {
+    for (const cluster of this.#clusters.values()) cluster.onRuntimeChange();
+  }
+
   /** TLS has one secret more. */
   onSecret(): void {
     for (const cluster of this.#clusters.values()) cluster.onSecret();

@@ -26,6 +26,7 @@ import { type HostSummary, type ReportIndex, unrated } from '../host-report.ts';
 import { clusterSample, type LoadIndex } from '../load-sample.ts';
 import { LoadReportStats } from '../orca/load-report-stats.ts';
 import { LoadReports, outOfBandPolicy } from '../orca/load-reports.ts';
+import { currentOutlierConfig } from '../outlier/current-config.ts';
 import { OutlierDetector } from '../outlier/detector.ts';
 import type { OutlierReport } from '../outlier/outlier-event.ts';
 import { OutlierStats } from '../outlier/outlier-stats.ts';
@@ -190,6 +191,12 @@ export class SupervisedCluster {
     this.#checker?.onImmediateFailure(address);
   }
 
+  /** Runtime keys have other values: main's own numbers are read anew, and the workers make up their minds again. */
+  onRuntimeChange(): void {
+    this.#updateDetector();
+    this.#onHealthChanged(null);
+  }
+
   /** A secret came: checks and reports that waited for it may begin. */
   onSecret(): void {
     this.#startStreams();
@@ -265,7 +272,8 @@ export class SupervisedCluster {
   }
 
   #updateDetector(): void {
-    const { outlierDetection, name } = this.#config;
+    const { outlierDetection: configured, name } = this.#config;
+    const outlierDetection = configured === null ? null : currentOutlierConfig(configured);
     if (outlierDetection === null) {
       this.#detector?.close();
       this.#detector = null;
