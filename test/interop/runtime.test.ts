@@ -86,6 +86,7 @@ for (const kind of ['envoy', 'remora'] as const) {
           routes: `[
             {match: {prefix: /share, runtime_fraction: {default_value: {numerator: 100}, runtime_key: share}}, direct_response: {status: 201}},
             {match: {prefix: /rtds, runtime_fraction: {default_value: {numerator: 0}, runtime_key: rtds.share}}, direct_response: {status: 202}},
+            {match: {prefix: /upstream}, route: {cluster: ads}},
             {match: {prefix: /}, direct_response: {status: 200}}]`,
         });
       });
@@ -135,6 +136,26 @@ for (const kind of ['envoy', 'remora'] as const) {
       await untilStatus('/rtds', 202);
       assert.equal(await ask('/fault'), 419);
       assert.equal((await dump()).entries['weights.red'], undefined);
+    });
+
+    test('RTDS changes what a cluster does', async () => {
+      const answered = await ask('/upstream');
+      assert.notEqual(answered, 503);
+      const layer = { rtds: { share: 100 } };
+      const say = (more: Readonly<Record<string, number>>): void =>
+        server.set(TYPE, 'layer-one', { name: 'layer-one', layer: { ...layer, ...more } });
+      say({ 'upstream.maintenance_mode.ads': 100 });
+      await untilStatus('/upstream', 503);
+      await until('log', () => proxy.output().includes('LOG 503 UO <maintenance_mode>'));
+      say({ 'circuit_breakers.ads.default.max_requests': 0 });
+      await until('overflow', async () => {
+        assert.equal(await ask('/upstream'), 503);
+        return /LOG 503 UO <upstream_reset_before_response_started\{overflow\}>/.test(
+          proxy.output(),
+        );
+      });
+      say({});
+      await untilStatus('/upstream', answered);
     });
 
     test('a layer with what is no value is refused, and the former one stays', async () => {
