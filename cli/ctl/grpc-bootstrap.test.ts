@@ -40,6 +40,16 @@ test('the template of servers makes the names that the control plane gives', () 
   assert.equal(template.replace('%s', '[::]:50051'), grpcServerListenerName('::', 50051));
 });
 
+test('xDS by mTLS has the same files, and needs them', () => {
+  const secured = { ...base, certificates: '/run/remora', tls: true };
+  assert.match(
+    JSON.stringify(bootstrapOf(secured)),
+    /"channel_creds":\[{"type":"tls","config":{"certificate_file":"\/run\/remora\/certificate.pem"/,
+  );
+  assert.equal(problemOf(secured), null);
+  assert.match(problemOf({ ...base, tls: true }) ?? '', /needs --certificates/);
+});
+
 test('half a server is refused', () => {
   assert.match(problemOf({ ...base, service: 'stock' }) ?? '', /both --service and --port/);
   const plain = { ...base, service: 'stock', port: 50051 };

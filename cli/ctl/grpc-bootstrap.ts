@@ -1,6 +1,6 @@
 // `remora ctl grpc-bootstrap`: prints the file by which a proxyless gRPC program finds its control plane. Asks nobody:
 // what it says is checked when the program connects.
-// Source: gRFC A27, A29 (certificate providers), A36 (servers); docs/proxyless-grpc.md.
+// Source: gRFC A27, A29 (certificate providers), A36 (servers), A65 (mTLS to the control plane); docs/proxyless-grpc.md.
 
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -10,6 +10,7 @@ export interface BootstrapFlags {
   readonly node: string;
   readonly server: string;
   readonly certificates?: string;
+  readonly tls?: boolean;
   readonly locality?: Locality;
   readonly service?: string;
   readonly version?: string;
@@ -47,9 +48,10 @@ export function register(parent: Command): void {
     )
     .option(
       '--server <address>',
-      'xDS of the control plane (its --plaintext-xds-port)',
+      'xDS of the control plane: its --plaintext-xds-port, or with --tls its --xds-port',
       '127.0.0.1:18001',
     )
+    .option('--tls', 'xDS itself by mTLS, from anywhere, with --certificates (not for grpc-js)')
     .option(
       '--certificates <dir>',
       `mTLS, by the files ${Object.values(certificateFiles).join(', ')} of this directory`,
@@ -71,6 +73,7 @@ Examples:
   remora ctl grpc-bootstrap > bootstrap.json
   GRPC_XDS_BOOTSTRAP=bootstrap.json ./client xds:///orders
   remora ctl grpc-bootstrap --node shop/web-1 --certificates /run/remora > bootstrap.json
+  remora ctl grpc-bootstrap --node shop/web-1 --certificates /run/remora --tls --server cp.internal:18000
   remora ctl grpc-bootstrap --node shop/stock-1 --certificates /run/remora --service stock --port 50051`,
     )
     .action((flags: BootstrapFlags, command: Command) => {
@@ -80,8 +83,9 @@ Examples:
     });
 }
 
-/** Of the options of a server; null = none. */
-export function problemOf({ service, port, certificates }: BootstrapFlags): string | null {
+/** Of options that need each other; null = none. */
+export function problemOf({ service, port, certificates, tls }: BootstrapFlags): string | null {
+  if (tls === true && certificates === undefined) return '--tls needs --certificates';
   if ((service === undefined) !== (port === undefined)) {
     return 'a server needs both --service and --port';
   }
@@ -91,7 +95,7 @@ export function problemOf({ service, port, certificates }: BootstrapFlags): stri
 }
 
 export function bootstrapOf(flags: BootstrapFlags): object {
-  const { node, server, certificates, locality, service, port, address, version } = flags;
+  const { node, server, certificates, tls, locality, service, port, address, version } = flags;
   const remora = {
     ...(certificates === undefined ? {} : { certificate_provider: CERTIFICATE_PROVIDER }),
     ...(service === undefined ? {} : { service, inbound_port: port }),
@@ -102,7 +106,11 @@ export function bootstrapOf(flags: BootstrapFlags): object {
     xds_servers: [
       {
         server_uri: server,
-        channel_creds: [{ type: 'insecure' }],
+        channel_creds: [
+          certificates !== undefined && tls === true
+            ? { type: 'tls', config: filesIn(certificates) }
+            : { type: 'insecure' },
+        ],
         server_features: ['xds_v3'],
       },
     ],
@@ -120,14 +128,15 @@ export function bootstrapOf(flags: BootstrapFlags): object {
 }
 
 function fileWatcher(directory: string): object {
+  return { plugin_name: 'file_watcher', config: filesIn(directory) };
+}
+
+function filesIn(directory: string): object {
   const files = Object.entries(certificateFiles).map(([field, file]) => [
     field,
     join(resolve(directory), file),
   ]);
-  return {
-    plugin_name: 'file_watcher',
-    config: { ...Object.fromEntries(files), refresh_interval: REFRESH_INTERVAL },
-  };
+  return { ...Object.fromEntries(files), refresh_interval: REFRESH_INTERVAL };
 }
 
 function parseNode(text: string): string {

@@ -49,6 +49,8 @@ export interface NodeOptions {
   readonly node: string;
   /** Directory of the files of `ctl grpc-bootstrap --certificates`. */
   readonly certificates?: string;
+  /** xDS by mTLS too. */
+  readonly tls?: boolean;
   readonly service?: string;
   readonly version?: string;
   readonly port?: number;
@@ -59,6 +61,7 @@ export class ProxylessMesh {
   readonly #mesh = join(this.directory, 'mesh');
   #control: ChildProcess | null = null;
   readonly #sidecars: ChildProcess[] = [];
+  #bootstraps = 0;
   #output = '';
   #restPort = 0;
   xdsPort = 0;
@@ -127,9 +130,10 @@ export class ProxylessMesh {
 
   /** A bootstrap file; `refreshSeconds` = how often files of certificates are read again. */
   bootstrap(options: NodeOptions): string {
-    const file = join(this.directory, `bootstrap-${options.node.replace('/', '-')}.json`);
-    const content = bootstrapOf({ server: `127.0.0.1:${this.xdsPort}`, ...options });
-    writeFileSync(file, JSON.stringify(content).replace('"60s"', '"1s"'));
+    const file = join(this.directory, `bootstrap-${this.#bootstraps++}.json`);
+    const port = options.tls === true ? this.tlsPort : this.xdsPort;
+    const content = bootstrapOf({ server: `127.0.0.1:${port}`, ...options });
+    writeFileSync(file, JSON.stringify(content).replaceAll('"60s"', '"1s"'));
     return file;
   }
 

@@ -83,9 +83,15 @@ describe('proxyless gRPC by mTLS', { skip, timeout: 90_000 }, () => {
   let backend: Backend;
   let viaSidecar: Client;
 
-  function client(kind: ClientKind, node: string, certificates?: string): JsonPeer<Tally> {
+  function client(
+    kind: ClientKind,
+    node: string,
+    certificates?: string,
+    tls = false,
+  ): JsonPeer<Tally> {
     const peer = mesh.client(kind, {
       node,
+      tls,
       ...(certificates === undefined ? {} : { certificates: directory(certificates) }),
     });
     peers.push(peer);
@@ -152,6 +158,17 @@ describe('proxyless gRPC by mTLS', { skip, timeout: 90_000 }, () => {
         const { errors } = await ask(web, version, SECRET);
         assert.match(Object.keys(errors).join(), /^7 /, `${version} tells its secret`);
       }
+    });
+  }
+
+  for (const kind of ['go', 'python'] as const) {
+    test(`a client of ${kind} gets its xDS by mTLS, as the identity of its files and no other`, async () => {
+      const web = client(kind, 'default/web-1', 'web', true);
+      await answered(web, 'go');
+      const pretender = client(kind, 'default/web-1', 'other', true);
+      const { answers, errors } = await ask(pretender, 'go');
+      assert.deepEqual(answers, {});
+      assert.match(Object.keys(errors).join(), /^(14|4) /);
     });
   }
 
