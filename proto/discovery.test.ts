@@ -76,6 +76,7 @@ test('responses keep resources encoded', () => {
     resources: [
       { name: 'a', version: '1', resource: any },
       { name: 'b', version: '2', resource: null },
+      { name: 'c', version: '2', aliases: ['d', 'e'], resource: any },
     ],
     typeUrl,
     removedResources: ['c'],

@@ -31,7 +31,7 @@ const registry = new FactoryRegistry(builtInExtensions);
 export function configInputs(
   files: Readonly<Record<string, string>> = {},
   environment: Readonly<Record<string, string>> = {},
-): ConfigInputs {
+): ConfigInputs & { readonly runtime: Runtime } {
   return {
     registry,
     readFile: (path) => {
@@ -73,10 +73,11 @@ dynamic_resources:
 `;
 const emptyBootstrap = loadBootstrap({ ...configInputs(), yaml: adsBootstrapYaml });
 
-/** Compiles one resource, written as YAML, the way it would come over xDS. */
+/** Compiles one resource, written as YAML, the way it would come over xDS, wrapped under a name if need be. */
 export function compileYaml(
   kind: ResourceKind,
   text: string,
+  wrapperName = '',
 ): Result<CompiledResource, readonly FieldError[]> {
   if (!emptyBootstrap.ok) throw new Error(emptyBootstrap.errors.join('\n'));
   const typeName = typeNameOf(typeUrlOf[kind]);
@@ -87,6 +88,7 @@ export function compileYaml(
     kind,
     bytes,
     adsSource,
+    wrapperName,
   );
   return outcome.ok ? ok(outcome.resource) : err(outcome.errors);
 }

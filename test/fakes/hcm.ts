@@ -217,6 +217,8 @@ export interface HcmScenarioOptions {
   /** Real filters, put before the scripted ones. */
   readonly realFilters?: readonly FilterEntry[];
   readonly route?: Route | null;
+  /** In place of a table with `route` alone. */
+  readonly routes?: RouteTable;
   readonly internalOnlyHeaders?: readonly string[];
   readonly bufferLimitBytes?: number;
   readonly connection?: FakeConnection;
@@ -249,7 +251,7 @@ export class HcmScenario {
     this.timers = options.timers ?? new FakeTimers();
     this.store = options.store ?? new HolderStore();
     const route = options.route === undefined ? fakeRoute() : options.route;
-    const routes: RouteTable = {
+    const routes: RouteTable = options.routes ?? {
       internalOnlyHeadersOf: () => options.internalOnlyHeaders ?? [],
       missing: () => null,
       match: () => {
