@@ -109,6 +109,20 @@ export default {
       '^dataplane/matcher/',
     ]),
     only('xds', '^dataplane/xds/', [...leaves, '^proto/', '^dataplane/xds/']),
+    // Streams to management servers are kept open the same way.
+    only('hds', '^dataplane/hds/', [
+      ...leaves,
+      '^proto/',
+      '^dataplane/upstream/',
+      '^dataplane/xds/ads-',
+      '^dataplane/hds/',
+    ]),
+    only('load-stats', '^dataplane/load-stats/', [
+      ...leaves,
+      '^proto/',
+      '^dataplane/xds/ads-',
+      '^dataplane/load-stats/',
+    ]),
     only('join', '^dataplane/join/', [...leaves, '^proto/', '^dataplane/join/']),
     // A config half of more than one file has the others in config/.
     only('extension-config', '^dataplane/extensions/.*/config(\\.ts$|/)', [

@@ -13,6 +13,7 @@ import { type NameResolver, systemNameResolver } from '../upstream/discovery/nam
 import type { DnsCacheRequest } from '../upstream/dynamic-forward-proxy/cache-messages.ts';
 import { MainDnsCaches } from '../upstream/dynamic-forward-proxy/main-dns-caches.ts';
 import type { NamedBreaker } from '../upstream/error-ratio-breaker.ts';
+import type { HealthCheckParts } from '../upstream/health/health-checker.ts';
 import { ReportIndex } from '../upstream/host-report.ts';
 import { LoadIndex } from '../upstream/load-sample.ts';
 import type { OutlierReport } from '../upstream/outlier/outlier-event.ts';
@@ -39,6 +40,8 @@ export interface ClusterDirectoryParts {
 }
 
 export class ClusterDirectory {
+  /** For whoever checks hosts besides: delegated health checks. */
+  readonly healthCheckParts: HealthCheckParts;
   readonly #parts: ClusterDirectoryParts;
   readonly #chunks = new SharedChunks();
   readonly #supervision: ClusterSupervision;
@@ -64,11 +67,18 @@ export class ClusterDirectory {
       resolverFor: (config) => this.#resolverFor(config),
       publish: (update, cache) => supervisor.broadcast({ type: 'dns-cache', update, cache }),
     });
-    this.#supervision = new ClusterSupervision({
+    this.healthCheckParts = {
       clock,
       random,
       timers,
       stats,
+      createTls: (config) => createClusterTls(config, this.#secrets, stats),
+      // Workers count upwards.
+      nextConnectionId: () => --this.#lastConnection,
+      onHealthCheckEvent: (paths, line) => parts.onHealthCheckEvent(paths, line),
+    };
+    this.#supervision = new ClusterSupervision({
+      ...this.healthCheckParts,
       chunks: this.#chunks,
       slots: new SlotAllocator({
         shared: this.#chunks,
@@ -87,10 +97,6 @@ export class ClusterDirectory {
       onHostHealthFailure: (cluster, { chunk, slot }) =>
         supervisor.broadcast({ type: 'host-health-failure', cluster, host: { chunk, slot } }),
       onOutlierEvent: (line) => parts.onOutlierEvent(line),
-      createTls: (config) => createClusterTls(config, this.#secrets, stats),
-      // Workers count upwards.
-      nextConnectionId: () => --this.#lastConnection,
-      onHealthCheckEvent: (paths, line) => parts.onHealthCheckEvent(paths, line),
     });
   }
 

@@ -511,7 +511,7 @@ export class Server implements ResourceSink, AdminSources {
   #onXdsInitialized: () => void = () => {};
 
   async #openReportStreams(bootstrap: BootstrapConfig): Promise<void> {
-    if (bootstrap.loadStats === null) return;
+    if (bootstrap.loadStats === null && bootstrap.hds === null) return;
     const { openReportStreams } = await import('./report-streams.ts');
     this.#reportStreams = openReportStreams({
       bootstrap,
@@ -521,7 +521,9 @@ export class Server implements ResourceSink, AdminSources {
       random: systemRandom,
       timers: this.#timers,
       logger: this.#logger.child({ component: 'reports' }),
+      inputs: this.#options.inputs,
       takeSample: (clusters) => this.#clusters.loadSample(clusters),
+      checks: this.#clusters.healthCheckParts,
     });
   }
 

@@ -4,16 +4,28 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import {
-  type ClusterLoad,
-  type LoadStatsReport,
-  LoadStatsServer,
-} from '../fakes/load-stats-server.ts';
+import { ReportServer } from '../fakes/report-server.ts';
 import { until } from '../fakes/until.ts';
 import { findPeer, skipWithout } from './peers.ts';
 import { type RunningProxy, startProxy } from './proxies.ts';
 
 const kinds = ['envoy', 'remora'] as const;
+const method = {
+  path: '/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats',
+  request: 'envoy.service.load_stats.v3.LoadStatsRequest',
+  response: 'envoy.service.load_stats.v3.LoadStatsResponse',
+};
+
+interface LoadStatsReport {
+  readonly cluster_stats?: readonly ClusterLoad[];
+}
+
+interface ClusterLoad {
+  readonly cluster_name?: string;
+  readonly upstream_locality_stats?: readonly Readonly<Record<string, unknown>>[];
+  readonly load_report_interval?: unknown;
+}
+
 const type = (name: string) => `type.googleapis.com/envoy.${name}`;
 const CLUSTERS = ['good', 'silent', 'full', 'shed'];
 
@@ -137,6 +149,14 @@ const manager = {
   },
 };
 
+/** What was said of a cluster since `from`, report by report. */
+function reportsOf(server: ReportServer<LoadStatsReport>, name: string, from: number) {
+  return server.reports
+    .slice(from)
+    .flatMap(({ cluster_stats }) => cluster_stats ?? [])
+    .filter(({ cluster_name }) => cluster_name === name);
+}
+
 /** Everything but times and the order of things. Envoy reports the cluster of its own stream, too: ours is a channel. */
 function normal({
   load_report_interval: _,
@@ -170,14 +190,14 @@ interface Stats extends Readonly<Record<string, unknown>> {
 
 describe('load reports', { skip: skipWithout('envoy') }, () => {
   const upstreams: http.Server[] = [];
-  const servers = new Map<string, LoadStatsServer>();
+  const servers = new Map<string, ReportServer<LoadStatsReport>>();
   const proxies = new Map<string, RunningProxy>();
 
   before(async () => {
     // One host of each priority: which of two a request meets is chance.
     for (let i = 0; i < 2; i++) upstreams.push(await startUpstream());
     for (const kind of kinds) {
-      const server = await LoadStatsServer.start(order(false));
+      const server = await ReportServer.start<LoadStatsReport>(method, order(false));
       servers.set(kind, server);
       const proxy = await startProxy(kind, findPeer('envoy') ?? '', (ports) =>
         bootstrap(ports, server.port, upstreams.map(portOf)),
@@ -215,7 +235,9 @@ describe('load reports', { skip: skipWithout('envoy') }, () => {
     await requests();
     await until('there is another', () => server.reports.length > from);
     assert.equal(server.reports.length, from + 1, 'one window holds all');
-    return Object.fromEntries(CLUSTERS.map((name) => [name, server.of(name, from).map(normal)]));
+    return Object.fromEntries(
+      CLUSTERS.map((name) => [name, reportsOf(server, name, from).map(normal)]),
+    );
   };
 
   test('are the same for the same requests: successes, failures, metrics, drops', async () => {
