@@ -23,7 +23,7 @@ export function openTlsPort(
   services: readonly AddService[],
 ): Promise<Port> {
   // The identity comes first, whatever the parameter is called (grpc-js 1.14). Clients are asked for a certificate
-  // and need not have one: most have a token. What they show is verified where it counts (join/authn.ts).
+  // and need not have one: most have a token. One that is not ours counts as none (join/authn.ts).
   const credentials = experimental.createCertificateProviderServerCredentials(
     identity,
     identity,

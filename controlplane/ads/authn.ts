@@ -9,7 +9,7 @@ import type { XdsKind } from '../cache/kinds.ts';
 export interface Peer {
   /** `address:port`, for logs. */
   readonly address: string;
-  /** DER of the certificate that the client showed, which it holds the key of; not verified. Null = none. */
+  /** DER of the client certificate that TLS verified when the connection began; null = none, or none of ours. */
   readonly certificate: Uint8Array | null;
   /** Call metadata by lower-case key, text values only (`authorization`). */
   readonly metadata: ReadonlyMap<string, readonly string[]>;

@@ -1,6 +1,6 @@
 // Whose certificate is it? For xDS clients that prove themselves with the certificate that the mesh gave them instead of
-// a token. The TLS handshake has shown that they hold its key; whether it is one of ours is decided here, because the
-// port asks for certificates and does not insist (X509-SVID, sections 2 and 5).
+// a token. The TLS handshake has shown that they hold its key, and that one of our roots signed it. A stream may begin
+// long after that, and a leaf is good for one name only: looked at again here (X509-SVID, sections 2 and 5).
 
 import { X509Certificate } from 'node:crypto';
 import { err, ok, type Result } from '../../common/result.ts';

@@ -55,7 +55,7 @@ export class ServerIdentity implements experimental.CertificateProvider, Disposa
     this.#listeners.delete(listener);
   }
 
-  /** Whose certificates clients are asked for. Their proof is looked at by join/authn.ts, not by TLS. */
+  /** Whose certificates clients are asked for. What they prove is decided by join/authn.ts. */
   addCaCertificateListener(listener: experimental.CaCertificateUpdateListener): void {
     const caCertificate = Buffer.from(this.#options.authority.rootsPem);
     queueMicrotask(() => listener({ caCertificate }));

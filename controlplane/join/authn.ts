@@ -47,7 +47,7 @@ export function mayBe(claims: ProvenService, workload: Workload): boolean {
 export interface PeerCredentials {
   /** Call metadata `authorization`. */
   readonly authorization: unknown;
-  /** DER of the certificate in the TLS handshake, which nobody has verified yet; null = none. */
+  /** DER of the certificate that TLS verified when the connection began; null = none, or none of ours. */
   readonly certificate: Uint8Array | null;
 }
 

@@ -3,10 +3,9 @@
 // by a node of the test's own.
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import http from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Client, type ClientDuplexStream, credentials, Metadata, status } from '@grpc/grpc-js';
 import { decodeMessage, encodeMessage } from '../../proto/any.ts';
 import {
@@ -17,9 +16,9 @@ import {
   encodeDeltaDiscoveryRequest,
 } from '../../proto/discovery.ts';
 import { until } from '../fakes/until.ts';
+import { type RunningCtl, startCtl } from './ctl-command.ts';
 import { type MeshSidecar, TestMesh } from './mesh.ts';
 
-const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const CLUSTER = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
 const ASSIGNMENT = 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment';
 
@@ -50,12 +49,6 @@ kind: Workload
 metadata: {name: raw}
 spec: {service: web, address: 127.0.0.1, inboundPort: 1, appPort: 2}
 ---${canary(10)}`;
-
-interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** A node of ours on the plaintext port that says what the test wants. */
 class RawNode {
@@ -113,20 +106,10 @@ describe('ctl over a running mesh', () => {
     await mesh.stop();
   });
 
-  function start(args: readonly string[]) {
-    const child = spawn(process.execPath, [cli, 'ctl', ...args, '--server', mesh.restUrl]);
-    children.push(child);
-    const output = { stdout: '', stderr: '' };
-    child.stdout.on('data', (chunk: Buffer) => {
-      output.stdout += chunk.toString();
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      output.stderr += chunk.toString();
-    });
-    const ended = new Promise<Outcome>((resolve) => {
-      child.on('close', (code) => resolve({ code, ...output }));
-    });
-    return { child, output, ended };
+  function start(args: readonly string[], stdin = ''): RunningCtl {
+    const running = startCtl(mesh.restUrl, args, stdin);
+    children.push(running.child);
+    return running;
   }
   const run = (...args: string[]) => start(args).ended;
 
@@ -214,8 +197,7 @@ describe('ctl over a running mesh', () => {
     const endless = start(['xds-trace', web.nodeId, '-o', 'json']);
     const isTracing = () => [counted, endless].every(({ output }) => output.stdout !== '');
     await until('both trace', isTracing);
-    const apply = start(['apply', '-f', '-']);
-    apply.child.stdin.end(canary(50));
+    const apply = start(['apply', '-f', '-'], canary(50));
     assert.match((await apply.ended).stdout, /HTTPRoute default\/orders configured/);
     const { code, stdout } = await counted.ended;
     assert.equal(code, 0);
