@@ -91,6 +91,16 @@ else {
     assert.equal(connections.tryAcquire(), true);
   });
 
+  test('runtime moves a ceiling', () => {
+    const live = new SharedArrayBuffer(16);
+    const words = new Float64Array(live);
+    words[1] = 1;
+    const { requests } = resources(newChunks(), { maxRequests: { live, at: 1 } });
+    assert.deepEqual([requests.tryAcquire(), requests.tryAcquire()], [true, false]);
+    words[1] = 2;
+    assert.deepEqual([requests.tryAcquire(), requests.tryAcquire()], [true, false]);
+  });
+
   test('a retry keeps the slot of a cluster that was removed meanwhile', () => {
     const chunks = newChunks();
     const users = () => readWord(chunks.ref({ chunk: 0, slot: 7 }), ClusterWord.Users);

@@ -58,3 +58,12 @@ test('the first check comes at once, or within initial_jitter, and never waits 0
     1,
   );
 });
+
+test('runtime bounds every interval', () => {
+  const bounds = { minMs: 10, maxMs: 20 };
+  const ms = (intervalMs: number): number => {
+    const bounded = { ...config, intervalMs, bounds };
+    return nextIntervalMs(bounded, true, 'unchanged', true, never);
+  };
+  assert.deepEqual([ms(5), ms(15), ms(50)], [10, 15, 20]);
+});
