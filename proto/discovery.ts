@@ -30,7 +30,10 @@ export interface ErrorDetail {
 
 /** What both requests have. */
 export interface RequestBase {
-  /** Encoded core.v3.Node; null when absent (only a stream's first request must have it). */
+  /**
+   * Encoded core.v3.Node; null when absent (only a stream's first request must have it). A view of the message:
+   * Envoy sends its 60 KB with every request.
+   */
   readonly node: Uint8Array | null;
   readonly typeUrl: string;
   readonly responseNonce: string;
@@ -96,7 +99,7 @@ export function decodeDiscoveryRequest(bytes: Uint8Array): DiscoveryRequest {
   const message = { ...requestBase(), versionInfo: '', resourceNames };
   readFields(bytes, (field, reader) => {
     if (field === 1) message.versionInfo = text(reader);
-    else if (field === 2) message.node = unpooled(reader.bytes());
+    else if (field === 2) message.node = reader.bytes();
     else if (field === 3) resourceNames.push(text(reader));
     else if (field === 4) message.typeUrl = text(reader);
     else if (field === 5) message.responseNonce = text(reader);
@@ -113,7 +116,7 @@ export function decodeDeltaDiscoveryRequest(bytes: Uint8Array): DeltaDiscoveryRe
   const initialResourceVersions = new Map<string, string>();
   const message = { ...requestBase(), subscribe, unsubscribe, initialResourceVersions };
   readFields(bytes, (field, reader) => {
-    if (field === 1) message.node = unpooled(reader.bytes());
+    if (field === 1) message.node = reader.bytes();
     else if (field === 2) message.typeUrl = text(reader);
     else if (field === 3) subscribe.push(text(reader));
     else if (field === 4) unsubscribe.push(text(reader));

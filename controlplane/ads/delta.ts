@@ -43,7 +43,9 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
     if (isFirst) {
       for (const [name, version] of known) if (isWanted(state, name)) held.set(name, version);
       // Envoy's VHDS begins with no names and waits for an answer, which may be empty.
-      const waits = subscription.isWildcard || state.kind === 'virtual-host';
+      const waits =
+        subscription.isWildcard ||
+        (state.kind === 'virtual-host' && request.subscribe.length === 0);
       state.isOwed = waits && known.size === 0;
     } else if (change.startedWildcard) {
       state.isOwed = true;
@@ -78,6 +80,7 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
       state.forgiveAll();
       return null;
     }
+    if (state.isOwed && state.kind === 'virtual-host') missing.push(...tablesOf(set));
     state.isOwed = false;
     for (const resource of resources) state.held.set(resource.name, resource);
     if (resources.length === news.length) state.forgiveAll();
@@ -132,6 +135,16 @@ function isWanted(state: TypeState, name: string): boolean {
   return (
     subscription.wants(name) || subscription.wants(`${name.slice(0, name.lastIndexOf('/'))}/*`)
   );
+}
+
+/**
+ * Envoy begins to use a table when its VHDS has an answer about it, and an empty response is about none: `<table>/`
+ * names no host, so this says that there is nothing yet.
+ */
+function tablesOf(set: ResourceSet): Set<string> {
+  const tables = new Set<string>();
+  for (const name of set.resources.keys()) tables.add(name.slice(0, name.lastIndexOf('/') + 1));
+  return tables;
 }
 
 /** Of a response that was cut: only names of what went are answered. */

@@ -22,7 +22,14 @@ export const sotw: Protocol<DiscoveryRequest> = {
     const { subscription, held } = state;
     const isFirst = subscription.isFirst;
     // A nonce of another stream says nothing about this one.
-    if (!isFirst && request.responseNonce !== state.lastNonce) return 'stale';
+    if (!isFirst && request.responseNonce !== state.lastNonce) {
+      // Sent before our last response came: the answer to that is still on its way.
+      if (state.outstandingNonce !== null) {
+        subscription.narrow(request.resourceNames);
+        held.dropUnwanted();
+      }
+      return 'stale';
+    }
     const isAnswer = !isFirst && state.outstandingNonce !== null;
     state.outstandingNonce = null;
     if (subscription.willStartWildcard(request.resourceNames)) held.beforeWildcard();

@@ -94,6 +94,21 @@ export class Subscription {
     return { added, startedWildcard };
   }
 
+  /**
+   * SotW, of a request that an answer is still to follow: what it does not name is no longer wanted (the client may have
+   * dropped it), what is new in it comes with the answer.
+   */
+  narrow(names: readonly string[]): void {
+    if (names.length === 0 && !this.#wasExplicit) return;
+    const wanted = new Set(names);
+    if (!wanted.has(WILDCARD)) this.#isWildcard = false;
+    for (const name of this.#names) {
+      if (wanted.has(name)) continue;
+      this.#names.delete(name);
+      this.#namesVersion++;
+    }
+  }
+
   #isSameList(names: readonly string[]): boolean {
     if (names.length === 0 || names.length !== this.#names.size) return false;
     let at = 0;

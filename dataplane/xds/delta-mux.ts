@@ -5,6 +5,7 @@ import {
   type DeltaDiscoveryRequest,
   decodeDeltaDiscoveryResponse,
   encodeDeltaDiscoveryRequest,
+  type ResourceBytes,
 } from '../../proto/discovery.ts';
 import { WILDCARD } from '../api/config/config-source.ts';
 import { adsTypeOrder, type ResourceKind, typeUrlOf, xdsTypes } from '../api/resource-compiler.ts';
@@ -79,10 +80,11 @@ export class DeltaMux implements Mux {
       });
       return;
     }
+    const unknown = xdsTypes[kind].isSparse === true ? resources.filter(isUnknown) : [];
     const message = this.#owner.receive({
       kind,
-      resources,
-      removed: removedResources,
+      resources: unknown.length === 0 ? resources : resources.filter((one) => !isUnknown(one)),
+      removed: [...removedResources, ...unknown.map(({ name }) => name)],
       isFullState: false,
       versionText: response.systemVersionInfo,
     });
@@ -119,6 +121,11 @@ export class DeltaMux implements Mux {
     this.#isNodeSent = true;
     this.#owner.send(encodeDeltaDiscoveryRequest({ ...request, node }));
   }
+}
+
+/** VHDS's word for a host that nobody serves: a name and no content. A heartbeat has a version. */
+function isUnknown({ version, resource }: ResourceBytes): boolean {
+  return resource === null && version === '';
 }
 
 const empty: DeltaDiscoveryRequest = {
