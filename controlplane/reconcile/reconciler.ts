@@ -12,8 +12,8 @@ import type { Workload } from '../model/kinds/workload.ts';
 import type { MeshObject } from '../model/object.ts';
 import type { Store } from '../store/store.ts';
 import { GrpcTranslator } from '../translate/grpc/grpc-translator.ts';
-import { GrpcNames } from '../translate/grpc/names.ts';
 import type { GrpcProfile } from '../translate/grpc/profile.ts';
+import { Removals } from '../translate/grpc/removals.ts';
 import type { NodeCertificate } from '../translate/secret.ts';
 import { type NodeResources, Translator } from '../translate/translate.ts';
 
@@ -51,7 +51,7 @@ export class Reconciler {
   readonly #translator = new Translator(this.#history);
   readonly #identities = new WeakMap<IssuedCertificate, NodeCertificate>();
   #grpc: GrpcTranslator | null = null;
-  readonly #grpcNames = new GrpcNames();
+  readonly #removals = new Removals();
   readonly #resources = new Map<string, NodeResources>();
 
   constructor(options: ReconcilerOptions) {
@@ -132,8 +132,8 @@ export class Reconciler {
       if (before !== undefined && isSame(before, resources)) continue;
       ready.push({ nodeId, resources, publish: sink.prepare(nodeId, resources) });
     }
-    this.#grpcNames.see(graph);
-    const grpc = new GrpcTranslator(graph, this.#grpcNames);
+    this.#removals.see(graph);
+    const grpc = new GrpcTranslator(graph, this.#removals);
     const clients = new Map(grpcProfiles());
     for (const [key, profile] of clients) {
       const resources = grpc.resourcesOf(profile);

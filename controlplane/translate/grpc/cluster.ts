@@ -10,8 +10,8 @@ import type {
 } from '../../../proto/gen/types.ts';
 import type { ServiceNode } from '../../graph/graph.ts';
 import type { OutlierSettings, TrafficPolicySettings } from '../../model/defaults.ts';
+import { outboundCluster } from '../names.ts';
 import { adsSource, duration, wrapped } from '../well-known.ts';
-import type { GrpcNames } from './names.ts';
 import { CERTIFICATE_PROVIDER, type GrpcDialect } from './profile.ts';
 
 export interface GrpcClusterOptions {
@@ -20,22 +20,25 @@ export interface GrpcClusterOptions {
   readonly hasCertificates: boolean;
 }
 
-/** One of all instances, one per version. */
+/** One of all instances, one per version. `removals`: see removals.ts. */
 export function grpcClusters(
   service: ServiceNode,
   options: GrpcClusterOptions,
-  names: GrpcNames,
+  removals: number,
 ): ClusterProto[] {
   const { policy } = service;
+  // One call more or less is the least that grpc-js takes for a change.
+  const maxRequests =
+    policy.circuitBreakers.maxRequests + (options.dialect === 'node' ? removals % 2 : 0);
   return [null, ...service.versions].map((version): ClusterProto => {
-    const name = names.cluster(service.id, service.port, version);
+    const name = outboundCluster(service.id, service.port, version);
     return {
       name,
       type: 'EDS',
       eds_cluster_config: { eds_config: adsSource, service_name: name },
       ...balancing(policy.loadBalancing, options.dialect),
       circuit_breakers: {
-        thresholds: [{ max_requests: wrapped(policy.circuitBreakers.maxRequests) }],
+        thresholds: [{ max_requests: wrapped(maxRequests) }],
       },
       ...outlierDetection(policy.outlierDetection),
       ...(options.hasCertificates ? { transport_socket: upstreamTls(service.spiffeId) } : {}),

@@ -12,16 +12,13 @@ import type { ServiceNode } from '../../graph/graph.ts';
 import type { LocalityNode } from '../../graph/locality.ts';
 import { translateEndpoints } from '../endpoint.ts';
 import { wrapped } from '../well-known.ts';
-import type { GrpcNames } from './names.ts';
 
 export function grpcEndpoints(
   service: ServiceNode,
   caller: LocalityNode,
-  names: GrpcNames,
 ): ClusterLoadAssignmentProto[] {
   const isRing = service.policy.loadBalancing.policy === 'CONSISTENT_HASH';
-  const versions = [null, ...service.versions];
-  return translateEndpoints(service, caller).map((assignment, i) => {
+  return translateEndpoints(service, caller).map((assignment) => {
     const seen = new Set<string>();
     const endpoints = (assignment.endpoints ?? []).flatMap((locality) => {
       const own = (locality.lb_endpoints ?? []).filter((endpoint) => isNew(endpoint, seen));
@@ -29,10 +26,7 @@ export function grpcEndpoints(
       if (own.length === 0) return [];
       return isRing ? [withWeight(locality, own)] : byWeight(locality, own);
     });
-    return {
-      cluster_name: names.cluster(service.id, service.port, versions[i] ?? null),
-      endpoints,
-    };
+    return { ...assignment, endpoints };
   });
 }
 

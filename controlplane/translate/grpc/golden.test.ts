@@ -12,8 +12,8 @@ import { resourceKinds, resourcesToJson } from '../to-json.ts';
 import { isGrpcCallable } from './callable.ts';
 import { GrpcTranslator } from './grpc-translator.ts';
 import { grpcLimits } from './limits.ts';
-import { GrpcNames } from './names.ts';
 import type { GrpcProfile } from './profile.ts';
+import { Removals } from './removals.ts';
 
 const inDir = fileURLToPath(new URL('../../../test/golden/in/', import.meta.url));
 const outDir = fileURLToPath(new URL('../../../test/golden/grpc/', import.meta.url));
@@ -29,7 +29,7 @@ function translate(text: string, file: string): string | null {
   const graph = buildGraph(objects, []);
   const callable = graph.services.filter(isGrpcCallable);
   if (callable.length === 0) return null;
-  const translator = new GrpcTranslator(graph, new GrpcNames());
+  const translator = new GrpcTranslator(graph, new Removals());
   const [first] = callable;
   const server = first?.endpoints[0]?.nodeId ?? null;
   const caller = { namespace: first!.namespace, locality: nowhere };

@@ -14,33 +14,30 @@ import { isGrpcCallable } from './callable.ts';
 import { type GrpcClusterOptions, grpcClusters } from './cluster.ts';
 import { grpcEndpoints } from './endpoint.ts';
 import { grpcClientListeners, grpcServerListeners } from './listener.ts';
-import type { GrpcNames } from './names.ts';
 import type { GrpcProfile } from './profile.ts';
+import type { Removals } from './removals.ts';
 import { grpcRoutes } from './route.ts';
 
 const noSecrets: NodeResources['secret'] = new Map();
 
 export class GrpcTranslator {
   readonly #graph: MeshGraph;
-  readonly #names: GrpcNames;
+  readonly #removals: Removals;
   readonly #services: readonly ServiceNode[];
   readonly #clusters = new Map<string, ReadonlyMap<string, ClusterProto>>();
   readonly #endpoints = new Map<string, ReadonlyMap<string, ClusterLoadAssignmentProto>>();
   readonly #listeners = new Map<string, ReadonlyMap<string, ListenerProto>>();
   #routes: ReadonlyMap<string, RouteConfigurationProto> | null = null;
 
-  /** `names` has seen `graph`. */
-  constructor(graph: MeshGraph, names: GrpcNames) {
+  /** `removals` has seen `graph`. */
+  constructor(graph: MeshGraph, removals: Removals) {
     this.#graph = graph;
-    this.#names = names;
+    this.#removals = removals;
     this.#services = graph.services.filter(isGrpcCallable);
   }
 
   resourcesOf(profile: GrpcProfile): NodeResources {
-    this.#routes ??= byName(
-      this.#services.map((service) => grpcRoutes(service, this.#names)),
-      (table) => table.name,
-    );
+    this.#routes ??= byName(this.#services.map(grpcRoutes), (table) => table.name);
     return {
       cluster: this.#clustersOf(profile),
       endpoint: this.#endpointsFor(profile.locality),
@@ -53,7 +50,9 @@ export class GrpcTranslator {
   #clustersOf(options: GrpcClusterOptions): ReadonlyMap<string, ClusterProto> {
     return cached(this.#clusters, `${options.dialect} ${options.hasCertificates}`, () =>
       byName(
-        this.#services.flatMap((service) => grpcClusters(service, options, this.#names)),
+        this.#services.flatMap((service) =>
+          grpcClusters(service, options, this.#removals.of(service.id)),
+        ),
         (cluster) => cluster.name,
       ),
     );
@@ -62,7 +61,7 @@ export class GrpcTranslator {
   #endpointsFor(caller: LocalityNode): ReadonlyMap<string, ClusterLoadAssignmentProto> {
     return cached(this.#endpoints, localityKey(caller), () =>
       byName(
-        this.#services.flatMap((service) => grpcEndpoints(service, caller, this.#names)),
+        this.#services.flatMap((service) => grpcEndpoints(service, caller)),
         (assignment) => assignment.cluster_name,
       ),
     );
@@ -73,7 +72,7 @@ export class GrpcTranslator {
     const forCalls = cached(this.#listeners, namespace, () =>
       byName(
         this.#services.flatMap((service) =>
-          grpcClientListeners(service, namespace, this.#names.routes(service)),
+          grpcClientListeners(service, namespace, this.#removals.of(service.id)),
         ),
         (listener) => listener.name,
       ),

@@ -13,18 +13,19 @@ import { inboundFilters, outboundFilters } from '../filters/filter-order.ts';
 import { domainsOf } from '../names.ts';
 import { adsSource, socketAddress, wrapped } from '../well-known.ts';
 import { CERTIFICATE_PROVIDER, type GrpcProfile } from './profile.ts';
+import { grpcRouteName } from './route.ts';
 
 const MANAGER = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 
-/** Those of one service; all lead to its one route table. */
+/** Those of one service; all lead to its one route table. `removals`: see removals.ts. */
 export function grpcClientListeners(
   service: ServiceNode,
   namespace: string,
-  routeName: string,
+  removals: number,
 ): ListenerProto[] {
   const manager = packAny(MANAGER, {
-    stat_prefix: 'grpc',
-    rds: { config_source: adsSource, route_config_name: routeName },
+    stat_prefix: removals === 0 ? 'grpc' : `grpc_${removals}`,
+    rds: { config_source: adsSource, route_config_name: grpcRouteName(service) },
     http_filters: outboundFilters(),
   } satisfies HttpConnectionManagerProto);
   return domainsOf(service, namespace).map((name) => ({

@@ -14,23 +14,27 @@ import type { BackendNode, ForwardNode, RouteNode, ServiceNode } from '../../gra
 import type { RoutePolicySettings } from '../../model/defaults.ts';
 import type { HttpRouteMatch } from '../../model/kinds/http-route.ts';
 import type { HashOn } from '../../model/kinds/traffic-policy.ts';
+import { outboundCluster } from '../names.ts';
 import { wholeService } from '../route.ts';
 import { translateMatch } from '../route-match.ts';
 import { duration, wrapped } from '../well-known.ts';
 import { grpcRetryConditions, isForGrpc } from './limits.ts';
-import type { GrpcNames } from './names.ts';
 
-export function grpcRoutes(service: ServiceNode, names: GrpcNames): RouteConfigurationProto {
+export function grpcRouteName({ id, port }: ServiceNode): string {
+  return `grpc|${port}||${id}`;
+}
+
+export function grpcRoutes(service: ServiceNode): RouteConfigurationProto {
   const routes = service.routes ?? [wholeService(service)];
   return {
-    name: names.routes(service),
+    name: grpcRouteName(service),
     virtual_hosts: [
       {
         name: service.id,
         domains: ['*'],
         routes: routes.flatMap((route) =>
           route.action.kind === 'forward' && isForGrpc(route.match)
-            ? [forward(route, route.action, service, names)]
+            ? [forward(route, route.action, service)]
             : [],
         ),
       },
@@ -40,17 +44,12 @@ export function grpcRoutes(service: ServiceNode, names: GrpcNames): RouteConfigu
 
 type Route = Omit<RouteNode, 'rule'>;
 
-function forward(
-  route: Route,
-  action: ForwardNode,
-  service: ServiceNode,
-  names: GrpcNames,
-): RouteProto {
+function forward(route: Route, action: ForwardNode, service: ServiceNode): RouteProto {
   return {
     name: route.name,
     match: matchOf(route.match),
     route: {
-      ...destination(action.backends, names),
+      ...destination(action.backends),
       ...deadline(route.policy, action),
       ...retries(route.policy.retries, action),
       ...hashPolicy(service.policy.loadBalancing.hashOn),
@@ -79,9 +78,7 @@ function oldForm({ name = '', string_match: match }: HeaderMatcherProto): Header
     : { name, safe_regex_match: match.safe_regex };
 }
 
-function destination(backends: readonly BackendNode[], names: GrpcNames): RouteActionProto {
-  const clusterOf = ({ serviceId, port, version }: BackendNode) =>
-    names.cluster(serviceId, port, version);
+function destination(backends: readonly BackendNode[]): RouteActionProto {
   const [only] = backends;
   if (only === undefined) throw new Error('a forwarding route without backends');
   if (backends.length === 1) return { cluster: clusterOf(only) };
@@ -93,6 +90,10 @@ function destination(backends: readonly BackendNode[], names: GrpcNames): RouteA
       })),
     },
   };
+}
+
+function clusterOf({ serviceId, port, version }: BackendNode): string {
+  return outboundCluster(serviceId, port, version);
 }
 
 /** `timeout` is not looked at by gRPC; a limit of the whole call is. */
