@@ -6,6 +6,9 @@ import { createInterface } from 'node:readline';
 
 export type Event = Readonly<Record<string, unknown>>;
 
+/** What bin/remora.js starts a control plane with. */
+export const launcherFlags = ['--max-semi-space-size=4'] as const;
+
 export class Conversation {
   readonly #child: ChildProcess;
   /** Events that nobody asked for yet. */
@@ -13,7 +16,10 @@ export class Conversation {
   #wake: () => void = () => {};
 
   constructor(command: string, args: readonly string[]) {
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child = spawn(command, args, {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { MALLOC_ARENA_MAX: '2', ...process.env },
+    });
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
       this.#events.push(JSON.parse(line) as Event);
       this.#wake();

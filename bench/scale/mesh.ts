@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Conversation } from './conversation.ts';
+import { Conversation, launcherFlags } from './conversation.ts';
 import { goProgram } from './go-programs.ts';
 import { type MeshSize, meshDocuments, workload } from './mesh-documents.ts';
 
@@ -67,6 +67,7 @@ const file = join(directory, 'mesh.yaml');
 writeFileSync(file, meshDocuments(size));
 const beganMs = performance.now();
 const server = new Conversation(process.execPath, [
+  ...launcherFlags,
   'bench/scale/whole-control-plane.ts',
   `--config=${file}`,
   `--xds-port=${XDS_PORT}`,

@@ -13,7 +13,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { Conversation } from './conversation.ts';
+import { Conversation, launcherFlags } from './conversation.ts';
 import { goProgram } from './go-programs.ts';
 
 const { values: flags } = parseArgs({
@@ -66,7 +66,7 @@ function controlPlane(peer: string, changes: readonly string[]): Conversation {
   );
   const all = [...options, `--port=${PORT}`, `--changes=${changes.join(',')}`];
   return peer === 'remora'
-    ? new Conversation(process.execPath, ['bench/scale/control-plane.ts', ...all])
+    ? new Conversation(process.execPath, [...launcherFlags, 'bench/scale/control-plane.ts', ...all])
     : new Conversation(goProgram('gcp-server'), all);
 }
 

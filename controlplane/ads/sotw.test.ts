@@ -94,6 +94,24 @@ test('LDS and CDS are sent whole, and a removal only after everything else', () 
   assert.deepEqual(node.take(), []);
 });
 
+test('a name that was left and wanted again before our response came is sent again', () => {
+  const world = new AdsWorld();
+  world.publish(assignment('a', 1), assignment('b', 1));
+  const node = world.sotw();
+  node.request('endpoint', { resourceNames: ['a', 'b'] });
+  const first = only(node);
+  node.ack(first, ['a', 'b']);
+  world.publish(assignment('a', 2), assignment('b', 1));
+  const [second] = node.take();
+  assert.ok(second !== undefined);
+  // Both with the nonce of the first response: the second is still on its way to the client.
+  node.ack(first, ['a']);
+  node.ack(first, ['a', 'b']);
+  assert.deepEqual(node.take(), [], 'nothing is sent for a stale nonce');
+  node.ack(second, ['a', 'b']);
+  assert.equal(only(node).resources.length, 1, 'b, which the client has dropped');
+});
+
 test('a stale nonce is ignored', () => {
   const world = new AdsWorld();
   world.publish(assignment('a', 1), assignment('b', 1));
