@@ -23,13 +23,16 @@ export function validateMessage(typeName: string, plain: object): FieldError[] {
   return errors;
 }
 
+/** What deprecatedFields says of each. */
+export const DEPRECATED = 'is deprecated';
+
 /** Uses of deprecated fields, for warnings. */
 export function deprecatedFields(typeName: string, plain: object): FieldError[] {
   const warnings: FieldError[] = [];
   visitMessage(typeName, plain, '', warnings, (name, message, path) => {
     for (const field of constraintsOf(name)?.deprecated ?? []) {
       if (message[field] === undefined) continue;
-      warnings.push({ path: joinPath(path, field), message: 'is deprecated' });
+      warnings.push({ path: joinPath(path, field), message: DEPRECATED });
     }
   });
   return warnings;

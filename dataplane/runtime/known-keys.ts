@@ -15,7 +15,7 @@ const known = [
   /^circuit_breakers\..+\.(default|high)\.(max_connections|max_pending_requests|max_requests|max_retries|retry_budget\.budget_percent|retry_budget\.min_retry_concurrency)$/,
   /^outlier_detection\.(consecutive_5xx|consecutive_gateway_failure|consecutive_local_origin_failure|interval_ms|base_ejection_time_ms|max_ejection_time_ms|max_ejection_time_jitter_ms|max_ejection_percent|success_rate_minimum_hosts|success_rate_request_volume|success_rate_stdev_factor|failure_percentage_threshold|failure_percentage_minimum_hosts|failure_percentage_request_volume|enforcing_[a-z0-9_]+)$/,
   /^health_check\.(min_interval|max_interval)$/,
-  /^fault\.http\.(.+\.)?(abort\.abort_percent|abort\.http_status|abort\.grpc_status|delay\.fixed_delay_percent|delay\.fixed_duration_ms)$/,
+  /^fault\.http\.(abort\.abort_percent|abort\.http_status|abort\.grpc_status|delay\.fixed_delay_percent|delay\.fixed_duration_ms)$/,
   /^fault\.http\.max_active_faults$/,
 ];
 

@@ -9,6 +9,8 @@ import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { errorText } from '../../common/coded-error.ts';
 import type { Logger } from '../../common/logger.ts';
+import type { FieldError } from '../../common/result.ts';
+import { DEPRECATED } from '../../proto/validate.ts';
 import type { FractionData } from '../api/matcher-data.ts';
 import type {
   RuntimeEntry,
@@ -67,6 +69,13 @@ export class Runtime implements RuntimeLayers {
     );
     for (const root of roots) this.#watch(root);
     this.#reload();
+  }
+
+  /** Of the bootstrap's warnings those about deprecated fields count. */
+  countDeprecated(warnings: readonly FieldError[]): void {
+    const used = warnings.filter(({ message }) => message === DEPRECATED).length;
+    this.stats.deprecatedFeatureUse += used;
+    this.stats.deprecatedFeatureSeen += used;
   }
 
   close(): void {

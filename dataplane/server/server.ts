@@ -151,7 +151,7 @@ export class Server implements ResourceSink, AdminSources {
     const maxConnections =
       bootstrap.maxDownstreamConnections ??
       runtime.integer(MAX_CONNECTIONS_KEY, defaultConnectionLimit() ?? Number.POSITIVE_INFINITY);
-    runtime.stats.deprecatedFeatureUse += bootstrap.warnings.length;
+    runtime.countDeprecated(bootstrap.warnings);
     for (const { path, message } of bootstrap.warnings) this.#logger.warn({ path }, message);
     const heartBeats = heartBeatMemory(concurrency);
     this.#watchdog = new Watchdog(heartBeats, this.#clock, this.#timers, this.#stats);

@@ -29,6 +29,63 @@ test('listeners are asked for only when the first clusters are complete', () => 
   assert.equal(sink.take().at(-1), 'initialized');
 });
 
+test('clusters are asked for only when the runtime is there', () => {
+  const { server, sink, client } = setUpXdsClient({
+    lds: null,
+    staticReferences: [
+      { kind: 'runtime', name: 'layer', source: adsSource },
+      { kind: 'endpoint', name: 'e', source: adsSource },
+    ],
+  });
+  client.start();
+  const asked = () => server.call.takeDelta().map(({ typeUrl }) => typeUrl);
+  assert.deepEqual(asked(), [typeUrlOf.runtime]);
+  server.call.delta('runtime', [resourceOf('runtime', 'layer', { name: 'layer' })]);
+  assert.deepEqual(sink.take(), ['runtime layer']);
+  const next = asked();
+  assert.ok(next.includes(typeUrlOf.cluster) && next.includes(typeUrlOf.endpoint));
+  server.call.delta('runtime', [], ['layer']);
+  assert.deepEqual(sink.take(), ['-runtime layer']);
+});
+
+test('a runtime that does not come keeps nobody waiting for longer than its timeout', () => {
+  const { server, timers, client, collect } = setUpXdsClient({
+    staticReferences: [{ kind: 'runtime', name: 'layer', source: adsSource }],
+  });
+  client.start();
+  server.call.takeDelta();
+  timers.advance(15_000);
+  assert.ok(
+    server.call
+      .takeDelta()
+      .map(({ typeUrl }) => typeUrl)
+      .includes(typeUrlOf.cluster),
+  );
+  assert.equal(collect()['runtime.layer.init_fetch_timeout'], 1);
+});
+
+test('a config by ECDS is waited for unless its default will do', () => {
+  const config = { kind: 'extension-config', source: adsSource } as const;
+  const { server, sink, client, collect } = setUpXdsClient({
+    cds: null,
+    lds: null,
+    staticReferences: [
+      { ...config, name: 'awaited' },
+      { ...config, name: 'later', isAwaited: false },
+    ],
+  });
+  client.start();
+  assert.ok(!client.initialized);
+  const resource = (name: string) => resourceOf('extension-config', name, { name });
+  server.call.delta('extension-config', [resource('awaited')]);
+  assert.deepEqual(sink.take(), ['extension-config awaited', 'initialized']);
+  server.call.delta('extension-config', [resource('later')]);
+  assert.deepEqual(sink.take(), ['extension-config later']);
+  server.call.delta('extension-config', [], ['later']);
+  assert.deepEqual(sink.take(), ['-extension-config later']);
+  assert.equal(collect()['extension_config_discovery.http_filter.awaited.config_reload'], 1);
+});
+
 test('a control plane that is away keeps nobody from LIVE: 15 s for CDS, then 15 s for LDS', () => {
   const { timers, sink, client, collect } = setUpXdsClient();
   client.start();

@@ -62,7 +62,7 @@ export class FakeCompiler implements ResourceCompiler {
     message: object,
     bytes: Uint8Array,
   ): CompiledResource {
-    const data = kind === 'endpoint' ? { clusterName: name, message } : { name, message };
+    const data = kind === 'endpoint' ? { clusterName: name, message } : { id: name, name, message };
     const found = referencesIn(kind, message);
     const references = found.flatMap(({ kind: to, name: of }) => {
       const known = adsTypeOrder.find((one) => one === to && one !== 'cluster');
