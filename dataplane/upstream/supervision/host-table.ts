@@ -18,15 +18,23 @@ export interface TableChange {
   readonly changed: number;
 }
 
+interface Entry {
+  /** What the assignment says of it: mostly the same object again the next time. */
+  config: HostConfig;
+  placed: PlacedHost;
+  /** The update that had it last. */
+  update: number;
+}
+
 /** See the file head. A host that did not change stays the same object. */
 export class HostTable {
   readonly #slots: SlotAllocator;
-  #byAddress: ReadonlyMap<string, PlacedHost> = new Map();
+  readonly #byAddress = new Map<string, Entry>();
+  readonly #byConfig = new Map<HostConfig, Entry>();
   #hosts: readonly PlacedHost[] = [];
-  /** Of the hosts of the last assignment: those that come again are mostly the same objects. */
-  #addressOf: ReadonlyMap<HostConfig, string> = new Map();
   /** Not in the assignment any more, and kept. */
   #leaving: ReadonlySet<string> = new Set();
+  #updates = 0;
 
   constructor(slots: SlotAllocator) {
     this.#slots = slots;
@@ -38,7 +46,7 @@ export class HostTable {
 
   /** Null = no such host. */
   get(address: string): PlacedHost | null {
-    return this.#byAddress.get(address) ?? null;
+    return this.#byAddress.get(address)?.placed ?? null;
   }
 
   /** Discovery has dropped it, but it was kept in the last update. */
@@ -56,9 +64,8 @@ export class HostTable {
    * asked about with `keeps`.
    */
   update(assignment: LoadAssignment, keeps: (host: PlacedHost) => boolean): TableChange {
-    const former = this.#byAddress;
-    const hosts = new Map<string, PlacedHost>();
-    const addressOf = new Map<HostConfig, string>();
+    const update = ++this.#updates;
+    const hosts: PlacedHost[] = [];
     const added = new Set<string>();
     const priorities = new Set<number>();
     let moved = 0;
@@ -66,10 +73,18 @@ export class HostTable {
     for (const { region, zone, subZone, priority, hosts: given } of assignment.localities) {
       const locality: Locality = { region, zone, subZone };
       for (const host of given) {
-        const address = this.#addressOf.get(host) ?? hostAddress(host);
-        addressOf.set(host, address);
-        if (hosts.has(address)) continue;
-        const before = former.get(address);
+        const known = this.#byConfig.get(host);
+        if (known !== undefined && known.update !== update) {
+          if (isAt(known.placed, locality, priority)) {
+            known.update = update;
+            hosts.push(known.placed);
+            continue;
+          }
+        }
+        const address = hostAddress(host);
+        const entry = this.#byAddress.get(address);
+        if (entry?.update === update) continue;
+        const before = entry?.placed;
         if (before === undefined) {
           added.add(address);
           priorities.add(priority);
@@ -77,60 +92,64 @@ export class HostTable {
           moved++;
           priorities.add(before.priority).add(priority);
         } else if (isSameHost(before, host)) {
-          hosts.set(address, before);
+          this.#put(address, { config: host, placed: before, update });
+          hosts.push(before);
           continue;
         }
         changed++;
         const { chunk, slot } = before ?? this.#slots.allocate();
-        hosts.set(address, { ...host, chunk, slot, locality, priority });
+        const placed: PlacedHost = { ...host, chunk, slot, locality, priority };
+        this.#put(address, { config: host, placed, update });
+        hosts.push(placed);
       }
     }
     const leaving = new Set<string>();
     let removed = 0;
-    // Nobody is missing when all that are there came now or stayed.
-    if (hosts.size - added.size < former.size) {
-      for (const [address, host] of former) {
-        if (hosts.has(address)) continue;
-        if (keeps(host)) {
-          hosts.set(address, host);
+    if (hosts.length < this.#byAddress.size) {
+      for (const [address, entry] of this.#byAddress) {
+        if (entry.update === update) continue;
+        const { placed } = entry;
+        if (keeps(placed)) {
+          hosts.push(placed);
           leaving.add(address);
           continue;
         }
-        this.#retire(host);
-        priorities.add(host.priority);
+        this.#delete(address, entry);
+        priorities.add(placed.priority);
         removed++;
       }
     }
     this.#leaving = leaving;
-    this.#addressOf = addressOf;
-    this.#replace(hosts);
+    this.#hosts = hosts;
     return { added, removed, moved, priorities: priorities.size, changed };
   }
 
   /** A host that is leaving is not kept any longer. */
   remove(address: string): void {
-    const host = this.#byAddress.get(address);
-    if (host === undefined) return;
-    this.#retire(host);
-    const hosts = new Map(this.#byAddress);
-    hosts.delete(address);
-    this.#replace(hosts);
+    const entry = this.#byAddress.get(address);
+    if (entry === undefined) return;
+    this.#delete(address, entry);
+    this.#hosts = this.#hosts.filter((host) => host !== entry.placed);
   }
 
   /** The cluster is gone. */
   close(): void {
-    for (const host of this.#hosts) this.#retire(host);
-    this.#addressOf = new Map();
-    this.#replace(new Map());
+    for (const [address, entry] of this.#byAddress) this.#delete(address, entry);
+    this.#hosts = [];
   }
 
-  #retire({ chunk, slot }: PlacedHost): void {
+  #put(address: string, entry: Entry): void {
+    const former = this.#byAddress.get(address);
+    if (former !== undefined) this.#byConfig.delete(former.config);
+    this.#byAddress.set(address, entry);
+    this.#byConfig.set(entry.config, entry);
+  }
+
+  #delete(address: string, entry: Entry): void {
+    this.#byAddress.delete(address);
+    this.#byConfig.delete(entry.config);
+    const { chunk, slot } = entry.placed;
     this.#slots.retire({ chunk, slot });
-  }
-
-  #replace(hosts: ReadonlyMap<string, PlacedHost>): void {
-    this.#byAddress = hosts;
-    this.#hosts = [...hosts.values()];
   }
 }
 
