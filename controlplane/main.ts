@@ -48,6 +48,7 @@ import { SnapshotPublisher } from './reconcile/publisher.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
 import { clientStatusJson } from './status/client-status.ts';
 import { ClientStatusService } from './status/client-status-service.ts';
+import { statusMetricsText } from './status/metrics.ts';
 import { NodeInspector } from './status/node-inspector.ts';
 import { proxyConfig, proxyConfigDiff } from './status/proxy-config.ts';
 import { proxyStatuses } from './status/proxy-status.ts';
@@ -236,6 +237,7 @@ async function start(
 
   const loadIntervalMs = options.loadReportIntervalMs ?? LOAD_REPORT_INTERVAL_MS;
   const loadStore = new LoadStore(clock, loadIntervalMs);
+  const loadStats = new LoadStats();
   const loads = (identify: ReporterGate) => {
     const service = new LoadService({
       store: loadStore,
@@ -250,7 +252,6 @@ async function start(
     cleanups.add(() => service.close());
     return service;
   };
-  const loadStats = new LoadStats();
   const tlsLoads = loads((peer, node) => {
     const identified = authenticator.identify(shownBy(peer), node.id);
     return identified.ok ? { ok: true, nodeId: node.id } : refusedReporter(identified.errors);
@@ -326,6 +327,13 @@ async function start(
         heldBackSnapshots: cache.heldBack().size,
         changesTotal: loop.changesTotal,
         roundsTotal: loop.roundsTotal,
+      }) +
+      statusMetricsText({
+        loadStats,
+        loadReporters: loadStore.reporters,
+        loadDroppedTotal: loadStore.droppedTotal,
+        clientStatusDeniedTotal: clientStatuses.deniedTotal,
+        traces: traces.count,
       }),
     releaseHeldBack: (nodeId) => cache.release(nodeId),
     proxyStatus: () => proxyStatuses(reconciler.graph, inspector, clock),
