@@ -104,6 +104,12 @@ function deadline(policy: RoutePolicySettings, action: ForwardNode): RouteAction
   return { max_stream_duration: { max_stream_duration: duration(Math.min(...given)) } };
 }
 
+/**
+ * C-core (grpcio 1.85.1) with 1 ms: every other retry never begins, and the call waits for its deadline. With its jitter of
+ * 20 % that is a wait of less than 1 ms; with 2 ms all go well.
+ */
+const MIN_BACKOFF_MS = 2;
+
 /** What was never sent gRPC tries again by itself; num_retries of 0 it refuses. */
 function retries(
   { attempts, retryOn, backoffBaseMs, backoffMaxMs }: RoutePolicySettings['retries'],
@@ -113,7 +119,7 @@ function retries(
   const conditions = grpcRetryConditions(retryOn);
   // HTTPRoute's codes are of HTTP.
   if (count === 0 || conditions.length === 0) return {};
-  const baseMs = Math.max(1, retry?.backoffMs ?? backoffBaseMs);
+  const baseMs = Math.max(MIN_BACKOFF_MS, retry?.backoffMs ?? backoffBaseMs);
   return {
     retry_policy: {
       retry_on: conditions.join(','),

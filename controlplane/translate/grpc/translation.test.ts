@@ -112,6 +112,8 @@ test('retries are sent for conditions of gRPC alone', () => {
   assert.equal(retryOf(policy('retries: {attempts: 0, retryOn: [unavailable]}')), undefined);
   const retry = retryOf(policy('retries: {attempts: 3, retryOn: [5xx, unavailable, internal]}'));
   assert.deepEqual([retry?.retry_on, retry?.num_retries], ['unavailable,internal', { value: 3 }]);
+  const quick = retryOf(policy('retries: {retryOn: [unavailable], backoff: {base: 1ms}}'));
+  assert.deepEqual(quick?.retry_back_off?.base_interval, { seconds: 0, nanos: 2_000_000 });
 });
 
 test('grpc-js gets no list of balancing policies, the others one of what they may know', () => {

@@ -43,7 +43,7 @@ kind: TrafficPolicy
 metadata: { name: flaky }
 spec:
   targetRef: { kind: Service, name: flaky }
-  retries: { attempts: 2, retryOn: [unavailable], backoff: { base: 10ms } }
+  retries: { attempts: 2, retryOn: [unavailable], backoff: { base: 1ms } }
 `;
 
 const ejection = `---
