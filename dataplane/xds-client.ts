@@ -86,19 +86,28 @@ export class XdsClient implements SourceOwner {
       {
         protocol: protocol === 'delta' ? 'DELTA_GRPC' : 'GRPC',
         path: adsPath[protocol],
-        channelFactory: grpcChannelFactory({
-          target,
-          credentials: options.credentials ?? credentials.createInsecure(),
-          metadata: options.metadata ?? (() => new Metadata()),
-        }),
-        node: encodeMessage('envoy.config.core.v3.Node', options.node),
+        kind: null,
+        servers: [
+          {
+            channelFactory: grpcChannelFactory({
+              target,
+              credentials: options.credentials ?? credentials.createInsecure(),
+              metadata: options.metadata ?? (() => new Metadata()),
+            }),
+            ...(baseBackoffMs === undefined ? {} : { baseBackoffMs }),
+            ...(maxBackoffMs === undefined ? {} : { maxBackoffMs }),
+          },
+        ],
+        rateLimit: null,
+        node: {
+          bytes: encodeMessage('envoy.config.core.v3.Node', options.node),
+          isSentOnce: true,
+        },
         clock: systemClock,
         random: systemRandom,
         timers: new TimerWheel(),
         logger: this.#logger,
         stats: this.#stats,
-        ...(baseBackoffMs === undefined ? {} : { baseBackoffMs }),
-        ...(maxBackoffMs === undefined ? {} : { maxBackoffMs }),
       },
       this,
     );

@@ -2,11 +2,19 @@
 // This is the CompileContext that all compile functions get, and the only thing of config/ that
 // extensions know. One root context per resource; each extension gets a child that knows its path.
 
-import { err, type FieldError, joinPath, ok, type Result } from '../../common/result.ts';
+import {
+  err,
+  type FieldError,
+  formatFieldError,
+  joinPath,
+  ok,
+  type Result,
+} from '../../common/result.ts';
 import type { SharedMemory } from '../../common/shared-memory.ts';
 import type { FilterConfigProto } from '../../proto/gen/types.ts';
 import { isTypedStruct } from '../../proto/special-types.ts';
 import { typeNameOf } from '../../proto/type-urls.ts';
+import type { GrpcTarget } from '../api/config/bootstrap.ts';
 import type { ConfigSource } from '../api/config/config-source.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import type {
@@ -19,6 +27,7 @@ import type {
 } from '../api/factory.ts';
 import type { ResourceReference } from '../api/resource-compiler.ts';
 import type { RuntimeBindings } from '../api/runtime.ts';
+import type { ClusterTargets } from './grpc-target.ts';
 import type { References } from './references.ts';
 import type { AnyFactory, FactoryRegistry } from './registry.ts';
 
@@ -30,6 +39,8 @@ export interface ConfigEnvironment {
   readonly sharedMemory: SharedMemory;
   /** Secrets of static_resources by name. */
   readonly staticSecrets: ReadonlyMap<string, SecretData>;
+  /** Static clusters that management servers may be reached by; null = there are none here. */
+  readonly clusterTargets: ClusterTargets | null;
   readonly runtime: RuntimeBindings;
 }
 
@@ -129,6 +140,16 @@ export class ConfigContext implements CompileContext {
 
   referTo(reference: ResourceReference): void {
     this.#run.references.add(reference);
+  }
+
+  clusterTarget(name: string): Result<GrpcTarget, string> {
+    const named = this.#run.environment.clusterTargets?.get(name) ?? null;
+    if (named === null) return err(`unknown cluster '${name}'`);
+    // Those of the bootstrap are told by the bootstrap, with their place.
+    const [error] = this.source === 'static' ? [] : named.errors;
+    if (error !== undefined) return err(`cluster '${name}': ${formatFieldError(error)}`);
+    for (const reference of named.references) this.referTo(reference);
+    return ok(named.target);
   }
 
   staticSecret(name: string): SecretData | null {

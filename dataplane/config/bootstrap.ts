@@ -8,7 +8,6 @@ import type {
   AdminConfig,
   BootstrapConfig,
   ClusterDefaults,
-  GrpcTarget,
   NodeConfig,
 } from '../api/config/bootstrap.ts';
 import type { ClusterConfig } from '../api/config/cluster.ts';
@@ -21,11 +20,11 @@ import { compileAccessLogs } from '../compile/access-log.ts';
 import { compileIpAddress } from '../compile/address.ts';
 import { Compilation, mapItems } from '../compile/compilation.ts';
 import { compileDnsResolver } from '../compile/dns-resolver.ts';
-import { compileDynamicResources, grpcClusterNames } from './ads.ts';
+import { adsProtocolOf, compileDynamicResources } from './ads.ts';
 import { ConfigContext, type ConfigRun } from './any-config.ts';
 import { compileBindConfig } from './bind-config.ts';
 import { compileCluster } from './cluster.ts';
-import { compileGrpcCluster } from './grpc-target.ts';
+import { ClusterTargets, managementClusters } from './grpc-target.ts';
 import { compileLastGood } from './last-good.ts';
 import { compileListener } from './listener.ts';
 import { compileMaxDownstreamConnections } from './overload.ts';
@@ -68,19 +67,14 @@ export function compileBootstrap(
   const { compilation } = run;
   const clusterDefaults = compileClusterDefaults(bootstrap, compilation);
   const listeners = compileListeners(bootstrap, compilation);
-  const { clusters, grpcClusters } = compileClusters(bootstrap, clusterDefaults, run);
+  const clusters = compileClusters(bootstrap, clusterDefaults, run);
   const config: BootstrapConfig = {
     node,
     admin: bootstrap.admin === undefined ? null : compileAdmin(bootstrap.admin, compilation),
     clusters,
     listeners,
     secrets: [...secrets.values()],
-    grpcClusters: [...grpcClusters.values()],
-    dynamicResources: compileDynamicResources(
-      bootstrap.dynamic_resources,
-      grpcClusters,
-      compilation,
-    ),
+    dynamicResources: compileDynamicResources(bootstrap.dynamic_resources, compilation),
     references: [...first.references.list, ...run.references.list],
     runtimeLayers,
     maxDownstreamConnections: compileMaxDownstreamConnections(
@@ -93,15 +87,15 @@ export function compileBootstrap(
     loadStats: compileReportService(
       bootstrap.cluster_manager?.load_stats_config,
       'cluster_manager.load_stats_config',
-      grpcClusters,
       compilation,
     ),
-    hds: compileReportService(bootstrap.hds_config, 'hds_config', grpcClusters, compilation),
+    hds: compileReportService(bootstrap.hds_config, 'hds_config', compilation),
     lastGood: compileLastGood(bootstrap.bootstrap_extensions, compilation),
     message: bootstrap,
     warnings,
   };
-  return { config, errors: [...first.compilation.errors, ...compilation.errors] };
+  const { errors: clusterErrors } = run.clusterTargets;
+  return { config, errors: [...first.compilation.errors, ...compilation.errors, ...clusterErrors] };
 }
 
 /** One pass over the static resources. */
@@ -110,6 +104,7 @@ class StaticRun {
   /** Clusters that traffic may be sent to, known after listeners were compiled. */
   readonly referencedClusters = new Set<string>();
   readonly references = new References();
+  readonly clusterTargets: ClusterTargets;
 
   constructor(
     bootstrap: BootstrapProto,
@@ -118,8 +113,9 @@ class StaticRun {
     warnings: FieldError[],
   ) {
     const names = (bootstrap.static_resources?.clusters ?? []).map(({ name }) => name ?? '');
+    this.clusterTargets = new ClusterTargets(bootstrap, { ...inputs, staticSecrets });
     const run: ConfigRun = {
-      environment: { ...inputs, staticSecrets },
+      environment: { ...inputs, staticSecrets, clusterTargets: this.clusterTargets },
       source: 'static',
       adsProtocol: adsProtocolOf(bootstrap),
       parentSource: null,
@@ -131,11 +127,6 @@ class StaticRun {
     };
     this.compilation = new Compilation(new ConfigContext(run));
   }
-}
-
-function adsProtocolOf({ dynamic_resources: resources }: BootstrapProto): ConfigRun['adsProtocol'] {
-  if (resources?.ads_config === undefined) return null;
-  return resources.ads_config.api_type === 'GRPC' ? 'GRPC' : 'DELTA_GRPC';
 }
 
 function compileSecrets(
@@ -204,27 +195,21 @@ function compileClusters(
   bootstrap: BootstrapProto,
   defaults: ClusterDefaults,
   run: StaticRun,
-): {
-  readonly clusters: readonly ClusterConfig[];
-  readonly grpcClusters: ReadonlyMap<string, GrpcTarget>;
-} {
+): readonly ClusterConfig[] {
   const { compilation } = run;
-  const grpcNames = grpcClusterNames(bootstrap);
+  const management = managementClusters(bootstrap);
   const clusters: ClusterConfig[] = [];
-  const grpcClusters = new Map<string, GrpcTarget>();
   const names = new Set<string>();
   const list = bootstrap.static_resources?.clusters;
   mapItems(list, 'static_resources.clusters', (proto: ClusterProto, path) => {
     const name = proto.name ?? '';
     if (names.has(name)) compilation.fail(`${path}.name`, `duplicate cluster '${name}'`);
     names.add(name);
-    const isGrpc = grpcNames.has(name);
-    if (isGrpc) grpcClusters.set(name, compileGrpcCluster(proto, path, compilation));
-    if (!isGrpc || run.referencedClusters.has(name)) {
+    if (!management.has(name) || run.referencedClusters.has(name)) {
       clusters.push(compileCluster(proto, path, defaults, compilation));
     }
   });
-  return { clusters, grpcClusters };
+  return clusters;
 }
 
 function compileNode(

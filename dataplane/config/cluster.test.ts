@@ -207,9 +207,11 @@ describe('compileCluster', () => {
       ['eds_cluster_config: is required in a cluster of type EDS'],
     ],
     [
-      'EDS from elsewhere than ADS',
+      'EDS from a file that is not there',
       '{name: a, type: EDS, eds_cluster_config: {eds_config: {path_config_source: {path: /x}}}}',
-      ['eds_cluster_config.eds_config.path_config_source: not supported yet'],
+      [
+        "eds_cluster_config.eds_config.path_config_source.path: must be a file that can be read: '/x': no such file",
+      ],
     ],
     [
       'EDS with endpoints of its own',

@@ -1,21 +1,100 @@
-// A cluster (or google_grpc target) as the end of a gRPC channel. HTTP/2 options are at home here.
+// Static clusters as ends of connections of our own: gRPC channels and REST calls to management servers. HTTP/2 options
+// are at home here.
 
-import { joinPath } from '../../common/result.ts';
-import type { ClusterProto, GrpcServiceGoogleGrpcProto } from '../../proto/gen/types.ts';
+import { type FieldError, joinPath } from '../../common/result.ts';
+import type { BootstrapProto, ClusterProto } from '../../proto/gen/types.ts';
+import { isRecord } from '../../proto/plain.ts';
 import { durationMs, durationMsOr } from '../../proto/well-known.ts';
 import type { GrpcTarget } from '../api/config/bootstrap.ts';
-import { noValidation, type UpstreamTlsConfig } from '../api/config/tls.ts';
 import { formatAddress } from '../api/connection.ts';
-import type { Compilation } from '../compile/compilation.ts';
-import { readText } from '../compile/data-source.ts';
+import type { ResourceReference } from '../api/resource-compiler.ts';
+import { Compilation } from '../compile/compilation.ts';
+import { adsProtocolOf } from './ads.ts';
+import { ConfigContext, type ConfigEnvironment } from './any-config.ts';
 import { compileUpstreamSocket } from './cluster.ts';
 import { clusterTypeOf } from './cluster-type.ts';
 import { compileLoadAssignment } from './endpoint.ts';
+import { References } from './references.ts';
 import { upstreamHttpOptions } from './upstream-http.ts';
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 
-export function compileGrpcCluster(
+/** A cluster that was named, and what is wrong with it as such an end: paths begin at the bootstrap. */
+export interface NamedCluster {
+  readonly target: GrpcTarget;
+  readonly errors: readonly FieldError[];
+  /** Secrets that its connections need. */
+  readonly references: readonly ResourceReference[];
+}
+
+/** Compiles each cluster when it is first named. */
+export class ClusterTargets {
+  readonly #bootstrap: BootstrapProto;
+  readonly #environment: Omit<ConfigEnvironment, 'clusterTargets'>;
+  readonly #named = new Map<string, NamedCluster>();
+
+  constructor(bootstrap: BootstrapProto, environment: Omit<ConfigEnvironment, 'clusterTargets'>) {
+    this.#bootstrap = bootstrap;
+    this.#environment = environment;
+  }
+
+  /** What is wrong with those that were named. */
+  get errors(): readonly FieldError[] {
+    return [...this.#named.values()].flatMap(({ errors }) => errors);
+  }
+
+  /** Null = there is no such cluster in the bootstrap. */
+  get(name: string): NamedCluster | null {
+    const known = this.#named.get(name);
+    if (known !== undefined) return known;
+    const clusters = this.#bootstrap.static_resources?.clusters ?? [];
+    const index = clusters.findIndex((cluster) => cluster.name === name);
+    const proto = clusters[index];
+    if (proto === undefined) return null;
+    const references = new References();
+    const compilation = new Compilation(
+      new ConfigContext({
+        environment: { ...this.#environment, clusterTargets: null },
+        source: 'static',
+        adsProtocol: adsProtocolOf(this.#bootstrap),
+        parentSource: null,
+        references,
+        knownClusters: null,
+        referencedClusters: new Set(),
+        warnings: [],
+      }),
+    );
+    const path = `static_resources.clusters[${index}]`;
+    const target = compileGrpcCluster(proto, path, compilation);
+    // The connection must stand before any secret can come over it, or over another that needs it.
+    if (references.list.some(({ source }) => source.kind !== 'path')) {
+      const at = joinPath(path, 'transport_socket');
+      compilation.fail(at, 'not supported yet (SDS for a gRPC service, other than from files)');
+    }
+    const named = { target, errors: compilation.errors, references: references.list };
+    this.#named.set(name, named);
+    return named;
+  }
+}
+
+/** Clusters that management servers of the bootstrap are reached by. */
+export function managementClusters(bootstrap: BootstrapProto): ReadonlySet<string> {
+  const names = new Set<string>();
+  collectClusters(bootstrap, names);
+  return names;
+}
+
+/** `envoy_grpc: {cluster_name}` and `cluster_names` of an ApiConfigSource, wherever they are. */
+function collectClusters(value: unknown, names: Set<string>): void {
+  if (Array.isArray(value)) for (const item of value) collectClusters(item, names);
+  if (!isRecord(value) || value instanceof Uint8Array) return;
+  const { envoy_grpc: grpc, api_type: type, cluster_names: clusters } = value;
+  if (isRecord(grpc) && typeof grpc['cluster_name'] === 'string') names.add(grpc['cluster_name']);
+  if (type !== undefined && Array.isArray(clusters)) for (const name of clusters) names.add(name);
+  for (const item of Object.values(value)) collectClusters(item, names);
+}
+
+function compileGrpcCluster(
   cluster: ClusterProto,
   path: string,
   compilation: Compilation,
@@ -24,7 +103,6 @@ export function compileGrpcCluster(
   if (proxyProtocol !== null) {
     compilation.fail(joinPath(path, 'transport_socket'), 'not supported yet for a gRPC service');
   }
-  if (tls !== null) refuseSds(tls, joinPath(path, 'transport_socket'), compilation);
   const type = clusterTypeOf(cluster);
   const hasNames = type === 'STRICT_DNS' || type === 'LOGICAL_DNS';
   if (!hasNames && type !== 'STATIC') {
@@ -58,76 +136,5 @@ export function compileGrpcCluster(
             intervalMs: durationMs(keepalive.interval),
             timeoutMs: durationMsOr(keepalive.timeout, 20_000),
           },
-  };
-}
-
-/** The channel must stand before any secret can come over it. */
-function refuseSds(tls: UpstreamTlsConfig, path: string, compilation: Compilation): void {
-  const usesSds =
-    tls.validation.sdsName !== null || tls.certificates.some(({ kind }) => kind === 'sds');
-  if (usesSds) compilation.fail(path, 'not supported yet (SDS for a gRPC service)');
-}
-
-/** google_grpc without credentials is plaintext; call credentials and plugins were refused. */
-export function compileGoogleGrpc(
-  grpc: GrpcServiceGoogleGrpcProto,
-  path: string,
-  compilation: Compilation,
-): GrpcTarget {
-  const target = grpc.target_uri ?? '';
-  const address = target.replace(/^(dns|ipv4|ipv6):(\/\/\/)?/, '');
-  if (address === '' || address.includes('/') || !/:\d+$/.test(address)) {
-    compilation.fail(
-      `${path}.target_uri`,
-      `must be host:port or dns:///host:port, not '${target}'`,
-    );
-  }
-  return {
-    clusterName: target,
-    addresses: [address],
-    authority: '',
-    connectTimeoutMs: DEFAULT_CONNECT_TIMEOUT_MS,
-    tls: compileSslCredentials(grpc, `${path}.channel_credentials.ssl_credentials`, compilation),
-    keepalive: null,
-  };
-}
-
-function compileSslCredentials(
-  grpc: GrpcServiceGoogleGrpcProto,
-  path: string,
-  compilation: Compilation,
-): UpstreamTlsConfig | null {
-  const credentials = grpc.channel_credentials?.ssl_credentials;
-  if (credentials === undefined) return null;
-  const text = (field: 'root_certs' | 'private_key' | 'cert_chain'): string =>
-    readText(credentials[field], `${path}.${field}`, compilation);
-  const certificateChainPem = text('cert_chain');
-  const privateKeyPem = text('private_key');
-  const certificate = {
-    certificateChainPem,
-    privateKeyPem,
-    password: '',
-    ocspStaple: '',
-    ocspExpiresMs: Number.MAX_SAFE_INTEGER,
-    source: '<inline>',
-  };
-  return {
-    minVersion: 'TLSv1.2',
-    maxVersion: 'TLSv1.3',
-    cipherSuites: [],
-    ecdhCurves: [],
-    signatureAlgorithms: [],
-    certificates: certificateChainPem === '' ? [] : [{ kind: 'inline', certificate }],
-    validation: {
-      base: { ...noValidation, trustedCaPem: text('root_certs') },
-      sdsName: null,
-    },
-    alpnProtocols: ['h2'],
-    keyLog: null,
-    sni: '',
-    autoHostSni: false,
-    autoSniSanValidation: false,
-    maxSessionKeys: 0,
-    enforceRsaKeyUsage: false,
   };
 }

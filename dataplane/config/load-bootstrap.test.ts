@@ -229,12 +229,14 @@ describe('dynamic resources', () => {
     );
   });
 
-  it('refuses other sources than ADS by name', () => {
+  it('refuses a file that is not there by its path', () => {
     assert.deepEqual(
       bootstrapErrors(
         'node: {id: a, cluster: b}\ndynamic_resources: {cds_config: {path_config_source: {path: /x}}}',
       ),
-      ['bootstrap.yaml:2:34 not supported yet: dynamic_resources.cds_config.path_config_source'],
+      [
+        "bootstrap.yaml:2:55 dynamic_resources.cds_config.path_config_source.path: must be a file that can be read: '/x': no such file",
+      ],
     );
   });
 });

@@ -7,6 +7,7 @@ import type { FieldError, Result } from '../../common/result.ts';
 import type { SharedMemory } from '../../common/shared-memory.ts';
 import { decodeMessage } from '../../proto/any.ts';
 import type {
+  BootstrapProto,
   ClusterLoadAssignmentProto,
   ClusterProto,
   ListenerProto,
@@ -42,6 +43,7 @@ import { distinctErrors } from './distinct-errors.ts';
 import { compileLoadAssignment } from './endpoint.ts';
 import { type AssignmentPieces, HeldAssignments, withHosts } from './endpoint-bytes.ts';
 import { deepFreeze } from './freeze.ts';
+import { ClusterTargets } from './grpc-target.ts';
 import { compileListener } from './listener.ts';
 import { References, routeClusters } from './references.ts';
 import type { FactoryRegistry } from './registry.ts';
@@ -66,9 +68,15 @@ export function createResourceCompiler(
   bootstrap: BootstrapConfig,
   inputs: ConfigInputs,
 ): ResourceCompiler {
+  const staticSecrets = new Map(bootstrap.secrets.map((secret) => [secret.name, secret]));
   const environment: ConfigEnvironment = {
     ...inputs,
-    staticSecrets: new Map(bootstrap.secrets.map((secret) => [secret.name, secret])),
+    staticSecrets,
+    // The message in plain form, which was read as a bootstrap.
+    clusterTargets: new ClusterTargets(bootstrap.message as BootstrapProto, {
+      ...inputs,
+      staticSecrets,
+    }),
   };
   const adsProtocol = bootstrap.dynamicResources.ads?.protocol ?? null;
   const { clusterDefaults, references } = bootstrap;

@@ -99,8 +99,7 @@ export class HealthDelegate implements TransportHandler {
         path: HDS_PATH,
         // Its connection is no control plane's: these are not shown.
         stats: { connectedState: 0, malformedResponses: 0 },
-        baseBackoffMs: BASE_BACKOFF_MS,
-        maxBackoffMs: MAX_BACKOFF_MS,
+        servers: [{ ...options, baseBackoffMs: BASE_BACKOFF_MS, maxBackoffMs: MAX_BACKOFF_MS }],
         closedText: 'health discovery stream closed; its checks go on',
       },
       this,

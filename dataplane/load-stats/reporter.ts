@@ -89,8 +89,7 @@ export class LoadReporter implements TransportHandler {
         path: LOAD_STATS_PATH,
         // Its connection is no control plane's: these are not shown.
         stats: { connectedState: 0, malformedResponses: 0 },
-        baseBackoffMs: BASE_BACKOFF_MS,
-        maxBackoffMs: MAX_BACKOFF_MS,
+        servers: [{ ...options, baseBackoffMs: BASE_BACKOFF_MS, maxBackoffMs: MAX_BACKOFF_MS }],
         closedText: 'load reporting stream closed',
       },
       this,

@@ -1,9 +1,10 @@
-// From ads_config (or a join) to a running xDS client: credentials, targets, node, references of what is static.
+// From the bootstrap (or a join) to a running xDS client: channels, node, references of what is static.
 
 import type { Clock, Random } from '../../common/clock.ts';
 import type { Logger } from '../../common/logger.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { BootstrapConfig } from '../api/config/bootstrap.ts';
+import type { SecretData } from '../api/config/tls.ts';
 import type { OnDemandOutcome } from '../api/on-demand.ts';
 import type { ResourceCompiler, ResourceReference } from '../api/resource-compiler.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
@@ -13,11 +14,13 @@ import type { JoinedMesh } from '../join/join-client.ts';
 import { readRuntime } from '../matcher/runtime-value.ts';
 import { OnDemandNames, OnDemandStats, onDemandScope } from '../xds/on-demand-names.ts';
 import { sourceOpener } from '../xds/open-source.ts';
+import { resourceFiles } from '../xds/resource-files.ts';
 import { XdsClient, type XdsDumpEntry } from '../xds/xds-client.ts';
 import type { DumpedResource } from './config-dump.ts';
 import type { LastGood } from './last-good.ts';
 import { channelFactory } from './management-channel.ts';
 import { nodeOf } from './node.ts';
+import { restCaller } from './rest-caller.ts';
 
 export interface AdsConnectionOptions {
   readonly bootstrap: BootstrapConfig;
@@ -55,11 +58,15 @@ export interface AdsConnection {
 export function connectAds(options: AdsConnectionOptions): AdsConnection {
   const { bootstrap, lastGood } = options;
   const { ads, cds, lds } = bootstrap.dynamicResources;
+  // The compiler's contract: data of kind 'secret' are SecretData.
+  const secret = (id: string) => client.dataOf('secret', id) as SecretData | undefined;
   const open = sourceOpener({
     ...options,
     ads,
     node: nodeOf(bootstrap),
-    channelFactory: (service) => channelFactory(service, options.membership),
+    channelFactory: (service) => channelFactory(service, options.membership, secret),
+    restCaller: restCaller(secret),
+    files: resourceFiles,
   });
   const client: XdsClient = new XdsClient({
     ...options,

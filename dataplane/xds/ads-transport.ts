@@ -11,20 +11,38 @@ import type { Clock, Random } from '../../common/clock.ts';
 import { errorText } from '../../common/coded-error.ts';
 import type { Logger } from '../../common/logger.ts';
 import type { Timer, TimerService } from '../../common/timer.ts';
+import type { RequestRateLimit } from '../api/config/config-source.ts';
 import type { AdsCall, AdsChannel, AdsChannelFactory } from './ads-channel.ts';
+import { RequestQueue } from './request-queue.ts';
+import { ServerChoice } from './server-choice.ts';
 import type { ControlPlaneStats } from './xds-stats.ts';
 
 /** The mux, as the transport sees it. */
 export interface TransportHandler {
-  /** A stream is open (perhaps not yet connected): the first requests may be sent. */
-  onOpen(): void;
+  /**
+   * A stream is open (perhaps not yet connected): the first requests may be sent. `isOther`: to another server than the
+   * one that told what is held.
+   */
+  onOpen(isOther: boolean): void;
   /** Throws when the bytes break the protocol: the stream is closed then. */
   onMessage(bytes: Uint8Array): void;
+  /** It is gone, or could not even be opened. */
   onClosed(): void;
 }
 
-export interface AdsTransportOptions {
+/** One of the servers that may be called. */
+export interface TransportServer {
   readonly channelFactory: AdsChannelFactory;
+  /** Back-off; defaults 500 and 30 000 (GrpcService.EnvoyGrpc.retry_policy). */
+  readonly baseBackoffMs?: number;
+  readonly maxBackoffMs?: number;
+  /** connect_timeout of the cluster; default 5000. An address may swallow packets for minutes. */
+  readonly connectTimeoutMs?: number;
+}
+
+export interface AdsTransportOptions {
+  /** One, or a primary and a failover (server-choice.ts). */
+  readonly servers: readonly TransportServer[];
   /** gRPC path. */
   readonly path: string;
   readonly random: Random;
@@ -34,11 +52,11 @@ export interface AdsTransportOptions {
   readonly stats: Pick<ControlPlaneStats, 'connectedState' | 'malformedResponses'>;
   /** What the log says when it was closed. */
   readonly closedText?: string;
-  /** Back-off; defaults 500 and 30 000 (GrpcService.EnvoyGrpc.retry_policy). */
-  readonly baseBackoffMs?: number;
-  readonly maxBackoffMs?: number;
-  /** connect_timeout of the cluster; default 5000. An address may swallow packets for minutes. */
-  readonly connectTimeoutMs?: number;
+  /** Of requests; absent or null = none. */
+  readonly rateLimit?: {
+    readonly limit: RequestRateLimit;
+    readonly stats: Pick<ControlPlaneStats, 'pendingRequests' | 'rateLimitEnforced'>;
+  } | null;
 }
 
 /** A server that sends but does not read must not make us queue answers without end. */
@@ -49,7 +67,10 @@ const LOG_EVERY_MS = 30_000;
 export class AdsTransport {
   readonly #options: AdsTransportOptions;
   readonly #handler: TransportHandler;
-  readonly #backoff: JitteredBackoff;
+  /** Per server. */
+  readonly #backoffs: readonly JitteredBackoff[];
+  readonly #choice: ServerChoice;
+  readonly #requests: RequestQueue | null;
   readonly #retryTimer: Timer;
   readonly #connectTimer: Timer;
   #isRunning = false;
@@ -62,11 +83,16 @@ export class AdsTransport {
   constructor(options: AdsTransportOptions, handler: TransportHandler) {
     this.#options = options;
     this.#handler = handler;
-    this.#backoff = new JitteredBackoff(
-      options.baseBackoffMs ?? 500,
-      options.maxBackoffMs ?? 30_000,
-      options.random,
+    const { servers, random, rateLimit = null } = options;
+    this.#backoffs = servers.map(
+      ({ baseBackoffMs = 500, maxBackoffMs = 30_000 }) =>
+        new JitteredBackoff(baseBackoffMs, maxBackoffMs, random),
     );
+    this.#choice = new ServerChoice(servers.length > 1);
+    this.#requests =
+      rateLimit === null
+        ? null
+        : new RequestQueue({ ...options, ...rateLimit, send: (bytes) => this.#call?.send(bytes) });
     this.#retryTimer = options.timers.createTimer(openStream, this);
     this.#connectTimer = options.timers.createTimer(onConnectTimeout, this);
   }
@@ -91,15 +117,19 @@ export class AdsTransport {
   /** Sends on the open stream; without one the message is dropped (the next stream begins anew). */
   send(bytes: Buffer): void {
     if (this.#call === null) return;
-    this.#call.send(bytes);
-    if (this.#call.queuedCount() > MAX_QUEUED_REQUESTS) this.fail('the peer does not read');
+    if (this.#requests === null) this.#call.send(bytes);
+    else this.#requests.add(bytes);
+    const queued = this.#call.queuedCount() + (this.#requests?.size ?? 0);
+    if (queued > MAX_QUEUED_REQUESTS) this.fail('the peer does not read');
   }
 
   /** Of the retry timer. */
   open(): void {
     const generation = ++this.#generation;
+    const server = this.#options.servers[this.#choice.index];
+    if (server === undefined) throw new Error('no server to call');
     try {
-      this.#channel = this.#options.channelFactory();
+      this.#channel = server.channelFactory();
       this.#call = this.#channel.open(this.#options.path, {
         onConnected: () => {
           if (generation === this.#generation) this.#onConnected();
@@ -116,8 +146,8 @@ export class AdsTransport {
       this.#onClosed(errorText(thrown));
       return;
     }
-    this.#connectTimer.start(this.#options.connectTimeoutMs ?? 5000);
-    this.#handler.onOpen();
+    this.#connectTimer.start(server.connectTimeoutMs ?? 5000);
+    this.#handler.onOpen(this.#choice.isOther);
   }
 
   /** Of the connect timer, and whenever a peer misbehaves. */
@@ -127,7 +157,8 @@ export class AdsTransport {
 
   #onConnected(): void {
     this.#connectTimer.stop();
-    this.#options.stats.connectedState = 1;
+    // Envoy: 1 = the primary, 2 = the failover.
+    this.#options.stats.connectedState = this.#choice.index + 1;
   }
 
   #onMessage(bytes: Buffer): void {
@@ -139,17 +170,18 @@ export class AdsTransport {
       return;
     }
     // Not for garbage: a peer that sends only that is called less and less often.
-    this.#backoff.reset();
+    this.#backoffs[this.#choice.index]?.reset();
+    this.#choice.onMessage();
     this.#loggedAtMs = Number.NEGATIVE_INFINITY;
   }
 
   #onClosed(reason: string): void {
     const { logger, clock } = this.#options;
-    const wasOpen = this.#call !== null;
     this.#drop();
-    if (wasOpen) this.#handler.onClosed();
+    this.#choice.onClosed();
+    this.#handler.onClosed();
     if (!this.#isRunning) return;
-    const delayMs = this.#backoff.nextMs();
+    const delayMs = this.#backoffs[this.#choice.index]?.nextMs() ?? 0;
     const fields = { reason, retryInMs: Math.round(delayMs) };
     if (clock.nowMs() - this.#loggedAtMs >= LOG_EVERY_MS) {
       this.#loggedAtMs = clock.nowMs();
@@ -167,6 +199,7 @@ export class AdsTransport {
     this.#call = null;
     this.#channel = null;
     this.#connectTimer.stop();
+    this.#requests?.clear();
     this.#options.stats.connectedState = 0;
     call?.cancel();
     channel?.close();

@@ -5,14 +5,26 @@ import { setUpXdsClient } from '../../test/fakes/xds-client-setup.ts';
 import { assignment, edsCluster, resourceOf, routes } from '../../test/fakes/xds-resources.ts';
 import { typeUrlOf } from '../api/resource-compiler.ts';
 
-test('the first request of a stream carries the node, later ones do not', () => {
+test('every request carries the node, as those of Envoy', () => {
   const { server, client } = setUpXdsClient();
   client.start();
   server.call.delta('cluster', [edsCluster('a')]);
-  const [first, ...later] = server.call.takeDelta();
-  assert.notEqual(first?.node, null);
-  assert.ok(later.length > 0 && later.every(({ node }) => node === null));
+  const requests = server.call.takeDelta();
+  assert.ok(requests.length > 1 && requests.every(({ node }) => node !== null));
   assert.match(server.call.path, /DeltaAggregatedResources$/);
+});
+
+test('with set_node_on_first_message_only only the first request of a stream carries the node', () => {
+  const { server, timers, client } = setUpXdsClient({ setNodeOnFirstMessageOnly: true });
+  client.start();
+  for (let i = 0; i < 2; i++) {
+    server.call.delta('cluster', [edsCluster('a')]);
+    const [first, ...later] = server.call.takeDelta();
+    assert.notEqual(first?.node, null);
+    assert.ok(later.length > 0 && later.every(({ node }) => node === null));
+    server.call.close();
+    timers.advance(1);
+  }
 });
 
 test('the subscriptions that follow from an update go before its ACK', () => {

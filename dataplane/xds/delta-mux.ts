@@ -9,21 +9,22 @@ import {
 } from '../../proto/discovery.ts';
 import { WILDCARD } from '../api/config/config-source.ts';
 import { adsTypeOrder, type ResourceKind, typeUrlOf, xdsTypes } from '../api/resource-compiler.ts';
-import { kindOfTypeUrl, type Mux, type MuxOwner, NACK_CODE } from './mux.ts';
+import { kindOfTypeUrl, type Mux, type MuxOptions, type MuxOwner, NACK_CODE } from './mux.ts';
 import { Subscription } from './subscription.ts';
 
 const noVersions: ReadonlyMap<string, string> = new Map();
 
 export class DeltaMux implements Mux {
   readonly #owner: MuxOwner;
-  /** Encoded core.v3.Node. */
-  readonly #node: Uint8Array;
+  readonly #options: MuxOptions;
   readonly #subscriptions: ReadonlyMap<ResourceKind, Subscription>;
   #isNodeSent = false;
+  /** The versions that are held are those of another server. */
+  #isOther = false;
 
-  constructor(owner: MuxOwner, node: Uint8Array) {
+  constructor(owner: MuxOwner, options: MuxOptions) {
     this.#owner = owner;
-    this.#node = node;
+    this.#options = options;
     this.#subscriptions = new Map(adsTypeOrder.map((kind) => [kind, new Subscription()]));
   }
 
@@ -52,8 +53,9 @@ export class DeltaMux implements Mux {
     }
   }
 
-  onOpen(): void {
+  onOpen(isOther: boolean): void {
     this.#isNodeSent = false;
+    this.#isOther = isOther;
     for (const [kind, subscription] of this.#subscriptions) {
       subscription.isStarted = false;
       if (subscription.isActive) this.#begin(kind, subscription);
@@ -61,14 +63,17 @@ export class DeltaMux implements Mux {
   }
 
   onClosed(): void {
-    for (const subscription of this.#subscriptions.values()) subscription.isStarted = false;
+    for (const [kind, subscription] of this.#subscriptions) {
+      subscription.isStarted = false;
+      if (subscription.isActive) this.#owner.onFailure(kind);
+    }
   }
 
   onMessage(bytes: Uint8Array): void {
     const response = decodeDeltaDiscoveryResponse(bytes);
     const { typeUrl, nonce: responseNonce, resources, removedResources } = response;
     this.#owner.onControlPlane(response.controlPlane);
-    const kind = kindOfTypeUrl(typeUrl);
+    const kind = kindOfTypeUrl(typeUrl, this.#options.kind);
     if (kind === null) {
       this.#owner.onUnknownType(typeUrl);
       const message = `unknown type URL ${JSON.stringify(typeUrl.slice(0, 200))}`;
@@ -103,7 +108,7 @@ export class DeltaMux implements Mux {
 
   #begin(kind: ResourceKind, subscription: Subscription): void {
     subscription.isStarted = true;
-    const known = this.#owner.knownVersions(kind);
+    const known = this.#isOther ? noVersions : this.#owner.knownVersions(kind);
     // With nothing subscribed the first request is a wildcard; beside names it has to be said.
     const { isWildcard, names } = subscription;
     const saysAll = isWildcard && names.size > 0 && xdsTypes[kind].isSparse !== true;
@@ -112,12 +117,12 @@ export class DeltaMux implements Mux {
   }
 
   #send(kind: ResourceKind, request: Partial<DeltaDiscoveryRequest>): void {
-    this.#owner.onRequest(kind);
     this.#sendRaw({ ...empty, typeUrl: typeUrlOf[kind], ...request });
   }
 
   #sendRaw(request: DeltaDiscoveryRequest): void {
-    const node = this.#isNodeSent ? null : this.#node;
+    const { bytes, isSentOnce } = this.#options.node;
+    const node = this.#isNodeSent && isSentOnce ? null : bytes;
     this.#isNodeSent = true;
     this.#owner.send(encodeDeltaDiscoveryRequest({ ...request, node }));
   }

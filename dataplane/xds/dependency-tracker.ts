@@ -98,6 +98,8 @@ export class DependencyTracker {
   /** Their counts changed since onWanted was told. */
   #changed = new Set<Node>();
   #isSettling = false;
+  /** `settle` was called since the last turn of its loop. */
+  #hasNews = false;
 
   constructor(options: DependencyTrackerOptions) {
     this.#options = options;
@@ -189,16 +191,25 @@ export class DependencyTracker {
 
   /** Releases what is complete. */
   settle(): void {
-    // What is released below may tell at once that it is warm: it is asked about before this ends anyway.
+    // What is released below may tell at once that it is warm, and what becomes wanted may be there at once (a file).
+    this.#hasNews = true;
     if (this.#isSettling) return;
     this.#isSettling = true;
-    this.#tellWanted();
-    for (const kind of releaseOrder) {
-      for (const node of this.#pending[kind]) if (this.#isReleasable(node)) this.#release(node);
+    while (this.#hasNews) {
+      this.#hasNews = false;
+      this.#tellWanted();
+      for (const kind of releaseOrder) {
+        for (const node of this.#pending[kind]) if (this.#isReleasable(node)) this.#release(node);
+      }
+      this.#remove();
+      this.#tellWanted();
     }
-    this.#remove();
-    this.#tellWanted();
     this.#isSettling = false;
+  }
+
+  /** A call of `settle` is under way, which will see what is new. */
+  get isSettling(): boolean {
+    return this.#isSettling;
   }
 
   /** Something accepted of that kind waits for what it refers to. */
@@ -219,6 +230,11 @@ export class DependencyTracker {
   /** True when the data plane was given that resource (perhaps in an older version). */
   isReleased(kind: ResourceKind, name: string, source: ConfigSource): boolean {
     return (this.#nodes[kind].get(idOf(kind, name, source))?.released ?? null) !== null;
+  }
+
+  /** What the sink was given under that id; undefined = nothing (yet). */
+  dataOf(kind: ResourceKind, id: string): unknown {
+    return this.#nodes[kind].get(id)?.released?.data;
   }
 
   /** Forgets all timers. */

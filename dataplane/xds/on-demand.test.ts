@@ -175,6 +175,7 @@ function setUpUpdates() {
         kind,
         source: adsSource,
         store,
+        broken: [],
         wants: () => true,
         removed: removed === null ? null : new Set(removed),
         nowMs: 0,

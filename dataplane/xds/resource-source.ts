@@ -27,6 +27,10 @@ export interface Update {
   readonly removed: readonly string[];
   /** All there is of that type: what is absent is gone. */
   readonly isFullState: boolean;
+  /** All that was asked for by name: what is absent is not there (REST, files). Absent = false. */
+  readonly isWhole?: boolean;
+  /** Resources that could not even be turned into bytes; `name` '' = not known. */
+  readonly broken?: readonly { readonly name: string; readonly details: string }[];
   /** version_info or system_version_info. */
   readonly versionText: string;
 }
@@ -38,10 +42,8 @@ export interface SourceOwner {
   settle(): void;
   /** Name -> version of what is held, for resumption. */
   knownVersions(kind: ResourceKind): ReadonlyMap<string, string>;
-  /** update_attempt: something was asked for. */
+  /** Of REST and files, which are asked again and again: update_attempt. */
   onRequest(kind: ResourceKind): void;
-  /** update_failure: it could not be asked for, or no answer came. */
+  /** update_failure: it could not be asked for, or no usable answer came. */
   onFailure(kind: ResourceKind): void;
-  onUnknownType(typeUrl: string): void;
-  onControlPlane(identifier: string): void;
 }

@@ -1,6 +1,7 @@
 // What the client holds of each type: the last good version of every resource with its bytes, and what was
 // wrong with a later one. Survives streams. Fed by resource-update.ts; the dump is for /config_dump.
 
+import { hash } from 'node:crypto';
 import {
   adsTypeOrder,
   type CompiledResource,
@@ -56,6 +57,8 @@ export class ResourceStore {
     adsTypeOrder.map((kind) => [kind, new Map()]),
   );
 
+  /** By content: names of what is held, for responses that name nothing outside (state of the world). */
+  readonly #names = new Map<string, string>();
   /** Who has what only one may have. */
   readonly #claims = new Map<string, ClaimOwner>();
 
@@ -68,6 +71,12 @@ export class ResourceStore {
     return this.#of(kind).get(name);
   }
 
+  /** What is held with those very bytes. */
+  withContent(kind: ResourceKind, bytes: Uint8Array): StoredResource | undefined {
+    const name = this.#names.get(contentKey(kind, bytes));
+    return name === undefined ? undefined : this.get(kind, name);
+  }
+
   names(kind: ResourceKind): IterableIterator<string> {
     return this.#of(kind).keys();
   }
@@ -77,6 +86,8 @@ export class ResourceStore {
     const updatedAtMs = atMs;
     this.#giveUpClaims(kind, name);
     for (const { key } of compiled.claims ?? []) this.#claims.set(key, { kind, name });
+    this.#forgetContent(kind, name);
+    this.#names.set(contentKey(kind, bytes), name);
     const stored = { kind, name, compiled, bytes, version, updatedAtMs, error: null };
     this.#of(kind).set(name, { ...stored, isMissing: false });
   }
@@ -98,12 +109,14 @@ export class ResourceStore {
       return;
     }
     this.#giveUpClaims(kind, name);
+    this.#forgetContent(kind, name);
     this.#of(kind).set(name, { ...before, ...missing, compiled: null, bytes: none });
   }
 
   /** Nobody wants it any more, or it was deleted. */
   remove(kind: ResourceKind, name: string): void {
     this.#giveUpClaims(kind, name);
+    this.#forgetContent(kind, name);
     this.#of(kind).delete(name);
   }
 
@@ -123,6 +136,11 @@ export class ResourceStore {
         .sort((a, b) => (a.name < b.name ? -1 : 1))
         .map((stored) => ({ ...stored, typeUrl: typeUrlOf[kind], status: statusOf(stored) })),
     );
+  }
+
+  #forgetContent(kind: ResourceKind, name: string): void {
+    const held = this.get(kind, name);
+    if (held !== undefined) this.#names.delete(contentKey(kind, held.bytes));
   }
 
   #giveUpClaims(kind: ResourceKind, name: string): void {
@@ -145,6 +163,11 @@ export class ResourceStore {
     if (resources === undefined) throw new Error(`no resources of kind ${kind}`);
     return resources;
   }
+}
+
+/** A hash costs a hundredth of what decoding and compiling do. */
+function contentKey(kind: ResourceKind, bytes: Uint8Array): string {
+  return `${kind} ${hash('sha1', bytes, 'base64')}`;
 }
 
 function statusOf({ compiled, error, isMissing }: StoredResource): ClientStatus {

@@ -10,6 +10,7 @@ import {
   type ResourceKind,
   typeUrlOf,
 } from '../api/resource-compiler.ts';
+import type { Update } from './resource-source.ts';
 import type { ResourceStore } from './resource-store.ts';
 
 export interface TakenUpdate {
@@ -32,6 +33,8 @@ export interface UpdateContext {
   readonly source: ConfigSource;
   readonly compiler: ResourceCompiler;
   readonly store: ResourceStore;
+  /** See Update. */
+  readonly broken: NonNullable<Update['broken']>;
   /** Resources that nobody asked for are left out, as servers may send them. */
   readonly wants: (name: string) => boolean;
   /** Of the response: names that are gone; null = those that it does not hold. */
@@ -48,6 +51,8 @@ interface Candidate {
   readonly details: string;
 }
 
+const none = new Uint8Array();
+
 export function takeUpdate(
   resources: readonly ResourceBytes[],
   context: UpdateContext,
@@ -57,8 +62,13 @@ export function takeUpdate(
   const duplicates = new Set<string>();
   const problems: string[] = [];
   let hasNameless = false;
-  for (const incoming of resources) {
-    const candidate = compile(incoming, context);
+  const broken = context.broken.map((one) => ({
+    ...one,
+    version: '',
+    bytes: none,
+    compiled: null,
+  }));
+  for (const candidate of [...resources.map((one) => compile(one, context)), ...broken]) {
     if (candidate === null) continue;
     const { name, details } = candidate;
     if (name === '') {
@@ -152,9 +162,9 @@ function compile(incoming: ResourceBytes, context: UpdateContext): Candidate | n
   if (resource.typeUrl !== typeUrlOf[kind]) {
     return failed(name, `has type URL ${JSON.stringify(resource.typeUrl.slice(0, 200))}`);
   }
-  const held = name === '' ? undefined : store.get(kind, name);
+  const held = name === '' ? store.withContent(kind, bytes) : store.get(kind, name);
   if (held?.compiled && equalBytes(held.bytes, bytes)) {
-    return { name, version, bytes: held.bytes, compiled: held.compiled, details: '' };
+    return { name: held.name, version, bytes: held.bytes, compiled: held.compiled, details: '' };
   }
   const outcome = compiler.compile(kind, bytes, source, name);
   if (!outcome.ok) {

@@ -11,7 +11,7 @@ import {
 } from '../../proto/discovery.ts';
 import { WILDCARD } from '../api/config/config-source.ts';
 import { adsTypeOrder, type ResourceKind, typeUrlOf, xdsTypes } from '../api/resource-compiler.ts';
-import { kindOfTypeUrl, type Mux, type MuxOwner, NACK_CODE } from './mux.ts';
+import { kindOfTypeUrl, type Mux, type MuxOptions, type MuxOwner, NACK_CODE } from './mux.ts';
 import { Subscription } from './subscription.ts';
 
 class TypeStream {
@@ -26,16 +26,15 @@ class TypeStream {
 
 export class SotwMux implements Mux {
   readonly #owner: MuxOwner;
-  /** Encoded core.v3.Node. */
-  readonly #node: Uint8Array;
+  readonly #options: MuxOptions;
   readonly #types: ReadonlyMap<ResourceKind, TypeStream>;
   #isNodeSent = false;
   /** The type whose response was taken and not answered yet. */
   #answering: ResourceKind | null = null;
 
-  constructor(owner: MuxOwner, node: Uint8Array) {
+  constructor(owner: MuxOwner, options: MuxOptions) {
     this.#owner = owner;
-    this.#node = node;
+    this.#options = options;
     this.#types = new Map(adsTypeOrder.map((kind) => [kind, new TypeStream()]));
   }
 
@@ -64,24 +63,28 @@ export class SotwMux implements Mux {
     }
   }
 
-  onOpen(): void {
+  onOpen(isOther: boolean): void {
     this.#isNodeSent = false;
     for (const [kind, type] of this.#types) {
       type.nonce = '';
+      if (isOther) type.acceptedVersion = '';
       type.subscription.isStarted = false;
       if (type.subscription.isActive) this.#send(kind, type, null);
     }
   }
 
   onClosed(): void {
-    for (const { subscription } of this.#types.values()) subscription.isStarted = false;
+    for (const [kind, { subscription }] of this.#types) {
+      subscription.isStarted = false;
+      if (subscription.isActive) this.#owner.onFailure(kind);
+    }
   }
 
   onMessage(bytes: Uint8Array): void {
     const response = decodeDiscoveryResponse(bytes);
     const { typeUrl, nonce, versionInfo } = response;
     this.#owner.onControlPlane(response.controlPlane);
-    const kind = kindOfTypeUrl(typeUrl);
+    const kind = kindOfTypeUrl(typeUrl, this.#options.kind);
     if (kind === null) {
       this.#owner.onUnknownType(typeUrl);
       const message = `unknown type URL ${JSON.stringify(typeUrl.slice(0, 200))}`;
@@ -119,7 +122,6 @@ export class SotwMux implements Mux {
     const isBelievable = !type.isBetweenVersions && this.#holdsAll(kind, subscription);
     if (!subscription.isStarted && !isBelievable) type.acceptedVersion = '';
     subscription.isStarted = true;
-    this.#owner.onRequest(kind);
     // A wildcard subscription names nothing; beside names it has to be said.
     const { isWildcard, names } = subscription;
     const wanted = isWildcard && names.size > 0 ? [WILDCARD, ...names] : [...names];
@@ -139,7 +141,8 @@ export class SotwMux implements Mux {
     resourceNames: readonly string[],
     errorDetail: ErrorDetail | null,
   ): void {
-    const node = this.#isNodeSent ? null : this.#node;
+    const { bytes, isSentOnce } = this.#options.node;
+    const node = this.#isNodeSent && isSentOnce ? null : bytes;
     this.#isNodeSent = true;
     this.#owner.send(
       encodeDiscoveryRequest({

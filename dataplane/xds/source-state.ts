@@ -43,7 +43,10 @@ export class SourceState implements SourceOwner {
   readonly #options: SourceStateOptions;
   readonly #store = new ResourceStore();
   readonly #resources: ResourceSource;
-  readonly #controlPlaneStats = new ControlPlaneStats();
+  /** Of own streams by type, of the aggregated one by null. */
+  readonly #streamStats = new Map<ResourceKind | null, ControlPlaneStats>();
+  /** Envoy counts requests of files and REST, and of streams what became of them. */
+  readonly #isStream: boolean;
   readonly #wanted = new Map<ResourceKind, Subscription>();
   /** Of the connection manager with the scopes; of each route configuration by name. */
   #scopesPrefix = '';
@@ -54,10 +57,11 @@ export class SourceState implements SourceOwner {
   constructor(options: SourceStateOptions) {
     this.#options = options;
     this.source = options.source;
-    this.#resources = options.open(options.source, this, this.#controlPlaneStats);
-    // Envoy: of others than the aggregated stream they hang below each subscription.
-    if (options.source.kind === 'ads')
-      options.stats.add(controlPlaneScope, this.#controlPlaneStats);
+    const { kind } = options.source;
+    this.#isStream = kind === 'ads' || kind === 'grpc';
+    this.#resources = options.open(options.source, this, (of) => this.#statsOfStream(of));
+    // Envoy: of own streams they hang below each subscription.
+    if (kind === 'ads') options.stats.add(controlPlaneScope, this.#statsOfStream(null));
   }
 
   start(): void {
@@ -71,8 +75,10 @@ export class SourceState implements SourceOwner {
   change({ kind, added, removed }: WantedChange): void {
     const wanted = this.#subscription(kind);
     const isAll = (name: string): boolean => name === WILDCARD;
-    for (const reference of added)
-      this.#addStats(reference).updateAttempt += isAll(reference.name) ? 0 : 1;
+    for (const reference of added) {
+      const stats = this.#addStats(reference);
+      if (this.#isStream) stats.updateAttempt++;
+    }
     for (const name of removed) {
       this.#store.remove(kind, name);
       this.#dropStats(kind, name);
@@ -96,7 +102,9 @@ export class SourceState implements SourceOwner {
 
   onFetchTimeout({ kind, name }: ResourceReference): void {
     const stats = this.#statsOf(kind, name);
-    if (stats !== undefined) stats.initFetchTimeout++;
+    if (stats === undefined) return;
+    stats.initFetchTimeout++;
+    if (this.#isStream) stats.updateAttempt++;
   }
 
   dump(): DumpedResource[] {
@@ -123,6 +131,7 @@ export class SourceState implements SourceOwner {
       source,
       compiler,
       store: this.#store,
+      broken: update.broken ?? [],
       wants: (name) => this.#subscription(kind).wants(name),
       removed: update.isFullState ? null : new Set(update.removed),
       nowMs: clock.wallMs(),
@@ -130,6 +139,8 @@ export class SourceState implements SourceOwner {
     const { changed, present, hasNameless, problems, warnings } = taken;
     const removed = update.isFullState && !hasNameless ? this.#absent(kind, present) : [];
     for (const name of update.removed) if (!present.has(name)) removed.push(name);
+    const lacking = update.isWhole === true ? this.#lacking(kind, taken) : [];
+    removed.push(...lacking.filter((name) => !removed.includes(name)));
     for (const name of removed) this.#remove(kind, name);
     tracker.update(kind, source, changed, removed);
     for (const { name, aliases = [] } of resources) {
@@ -139,6 +150,8 @@ export class SourceState implements SourceOwner {
     // Also when all of it was refused: nothing better is to be waited for.
     if (this.#subscription(kind).isWildcard) tracker.answered(kind, source);
     this.#count(kind, taken, versionText);
+    // Envoy: a file or answer with other resources than the one that was asked for is rejected.
+    if (present.size > 0) for (const name of lacking) this.#countRejected(kind, name);
     for (const warning of warnings) logger.warn({ warning }, 'xDS resource with unknown fields');
     if (problems.length === 0) return null;
     const text = nackText(problems);
@@ -155,26 +168,14 @@ export class SourceState implements SourceOwner {
   }
 
   onRequest(kind: ResourceKind): void {
-    const all = this.#statsOf(kind, WILDCARD);
-    if (all !== undefined) all.updateAttempt++;
+    for (const stats of this.#allStats(kind)) stats.updateAttempt++;
   }
 
   onFailure(kind: ResourceKind): void {
-    const { isWildcard, names } = this.#subscription(kind);
-    for (const name of isWildcard ? [WILDCARD, ...names] : names) {
-      const stats = this.#statsOf(kind, name);
-      if (stats !== undefined) stats.updateFailure++;
+    for (const stats of this.#allStats(kind)) {
+      stats.updateFailure++;
+      if (this.#isStream) stats.updateAttempt++;
     }
-  }
-
-  onUnknownType(typeUrl: string): void {
-    this.#controlPlaneStats.unknownTypes++;
-    const shown = typeUrl.slice(0, 200);
-    this.#options.logger.warn({ typeUrl: shown }, 'xDS response of a type that nobody asked for');
-  }
-
-  onControlPlane(identifier: string): void {
-    if (identifier !== '') this.#controlPlaneStats.identifier = identifier;
   }
 
   #subscription(kind: ResourceKind): Subscription {
@@ -190,6 +191,12 @@ export class SourceState implements SourceOwner {
     return [...this.#store.names(kind)].filter((name) => !present.has(name));
   }
 
+  /** Names that were asked for and are not in a response that should have them. */
+  #lacking(kind: ResourceKind, { present, hasNameless }: TakenUpdate): string[] {
+    if (hasNameless) return [];
+    return [...this.#subscription(kind).names].filter((name) => !present.has(name));
+  }
+
   #remove(kind: ResourceKind, name: string): void {
     if (this.#subscription(kind).names.has(name)) this.#store.markMissing(kind, name);
     else if (kindRules[kind].removal !== 'keep') this.#store.remove(kind, name);
@@ -201,6 +208,7 @@ export class SourceState implements SourceOwner {
     const { kind, name, statName = '' } = reference;
     const stats = newSubscriptionStats(kind);
     this.#stats.set(`${kind} ${name}`, stats);
+    if (this.source.kind === 'grpc') stats.stream = this.#statsOfStream(kind);
     const statPrefix = this.#statPrefixOf(reference);
     if (kind === 'scoped-route') this.#scopesPrefix = statPrefix;
     else if (kind === 'route') this.#routePrefixes.set(name, statPrefix);
@@ -214,6 +222,36 @@ export class SourceState implements SourceOwner {
     if (statPrefix !== undefined) return statPrefix;
     if (kind === 'route') return this.#scopesPrefix;
     return kind === 'virtual-host' ? (this.#routePrefixes.get(statName) ?? '') : '';
+  }
+
+  #statsOfStream(kind: ResourceKind | null): ControlPlaneStats {
+    let stats = this.#streamStats.get(kind);
+    if (stats === undefined) {
+      stats = new ControlPlaneStats();
+      this.#streamStats.set(kind, stats);
+    }
+    return stats;
+  }
+
+  #allStats(kind: ResourceKind): readonly SubscriptionStats[] {
+    const { isWildcard, names } = this.#subscription(kind);
+    return [...(isWildcard ? [WILDCARD] : []), ...names].flatMap(
+      (name) => this.#statsOf(kind, name) ?? [],
+    );
+  }
+
+  #countRejected(kind: ResourceKind, name: string): void {
+    const stats = this.#statsOf(kind, name);
+    if (stats === undefined) return;
+    stats.updateRejected++;
+    if (this.#isStream) stats.updateAttempt++;
+  }
+
+  #countAccepted(kind: ResourceKind, name: string, versionText: string): void {
+    const stats = this.#statsOf(kind, name);
+    if (stats === undefined) return;
+    stats.accepted(versionText, this.#options.clock.wallMs());
+    if (this.#isStream) stats.updateAttempt++;
   }
 
   #statsOf(kind: ResourceKind, name: string): SubscriptionStats | undefined {
@@ -230,17 +268,13 @@ export class SourceState implements SourceOwner {
 
   #count(kind: ResourceKind, taken: TakenUpdate, versionText: string): void {
     const wallMs = this.#options.clock.wallMs();
+    if (taken.problems.length > 0) this.#countRejected(kind, WILDCARD);
+    else this.#countAccepted(kind, WILDCARD, versionText);
     const all = this.#statsOf(kind, WILDCARD);
-    if (all !== undefined) {
-      if (taken.problems.length > 0) all.updateRejected++;
-      else all.accepted(versionText, wallMs);
-      if (all instanceof RouteSubscriptionStats && taken.changed.length > 0) all.reloaded(wallMs);
-    }
+    if (all instanceof RouteSubscriptionStats && taken.changed.length > 0) all.reloaded(wallMs);
     for (const name of taken.present) {
-      const stats = this.#statsOf(kind, name);
-      if (stats === undefined) continue;
-      if (taken.rejected.has(name)) stats.rejected();
-      else stats.accepted(versionText, wallMs);
+      if (taken.rejected.has(name)) this.#countRejected(kind, name);
+      else this.#countAccepted(kind, name, versionText);
     }
     for (const { name } of taken.changed) {
       const stats = this.#statsOf(kind, name);
@@ -250,9 +284,7 @@ export class SourceState implements SourceOwner {
     if (!taken.hasNameless) return;
     // Without a name it may have been any that we wait for: as in Envoy all of them hear of it.
     for (const name of this.#subscription(kind).names) {
-      if (taken.present.has(name)) continue;
-      const stats = this.#statsOf(kind, name);
-      if (stats !== undefined) stats.updateRejected++;
+      if (!taken.present.has(name)) this.#countRejected(kind, name);
     }
   }
 }

@@ -3,42 +3,45 @@
 import type { Clock, Random } from '../../common/clock.ts';
 import type { Logger } from '../../common/logger.ts';
 import type { TimerService } from '../../common/timer.ts';
+import type { GrpcApiConfig, RequestRateLimit } from '../api/config/config-source.ts';
 import type { ResourceKind } from '../api/resource-compiler.ts';
-import type { AdsChannelFactory } from './ads-channel.ts';
-import { AdsTransport } from './ads-transport.ts';
+import { AdsTransport, type TransportServer } from './ads-transport.ts';
 import { DeltaMux } from './delta-mux.ts';
-import type { Mux, MuxOwner } from './mux.ts';
+import type { Mux, MuxOwner, NodeBytes } from './mux.ts';
 import type { ResourceSource, SourceOwner, Update } from './resource-source.ts';
 import { SotwMux } from './sotw-mux.ts';
 import type { ControlPlaneStats } from './xds-stats.ts';
 
 export interface StreamSourceOptions {
-  readonly protocol: 'DELTA_GRPC' | 'GRPC';
+  readonly protocol: GrpcApiConfig['protocol'];
   /** gRPC method. */
   readonly path: string;
-  readonly channelFactory: AdsChannelFactory;
-  /** Encoded core.v3.Node. */
-  readonly node: Uint8Array;
+  /** The only type of an own stream, which responses need not name; null = they are of all types. */
+  readonly kind: ResourceKind | null;
+  readonly servers: readonly TransportServer[];
+  readonly rateLimit: RequestRateLimit | null;
+  readonly node: NodeBytes;
   readonly clock: Clock;
   readonly random: Random;
   readonly timers: TimerService;
   readonly logger: Logger;
   readonly stats: ControlPlaneStats;
-  readonly baseBackoffMs?: number;
-  readonly maxBackoffMs?: number;
-  readonly connectTimeoutMs?: number;
 }
 
 export class StreamSource implements ResourceSource, MuxOwner {
+  readonly #options: StreamSourceOptions;
   readonly #owner: SourceOwner;
   readonly #mux: Mux;
   readonly #transport: AdsTransport;
 
   constructor(options: StreamSourceOptions, owner: SourceOwner) {
+    this.#options = options;
     this.#owner = owner;
-    const { protocol, node } = options;
-    this.#mux = protocol === 'GRPC' ? new SotwMux(this, node) : new DeltaMux(this, node);
-    this.#transport = new AdsTransport(options, this.#mux);
+    const { protocol } = options;
+    this.#mux = protocol === 'GRPC' ? new SotwMux(this, options) : new DeltaMux(this, options);
+    const { rateLimit: limit, stats } = options;
+    const rateLimit = limit === null ? null : { limit, stats };
+    this.#transport = new AdsTransport({ ...options, rateLimit }, this.#mux);
   }
 
   start(): void {
@@ -92,10 +95,13 @@ export class StreamSource implements ResourceSource, MuxOwner {
   }
 
   onUnknownType(typeUrl: string): void {
-    this.#owner.onUnknownType(typeUrl);
+    const { stats, logger } = this.#options;
+    stats.unknownTypes++;
+    const shown = typeUrl.slice(0, 200);
+    logger.warn({ typeUrl: shown }, 'xDS response of a type that nobody asked for');
   }
 
   onControlPlane(identifier: string): void {
-    this.#owner.onControlPlane(identifier);
+    if (identifier !== '') this.#options.stats.identifier = identifier;
   }
 }

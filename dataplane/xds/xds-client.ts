@@ -120,6 +120,11 @@ export class XdsClient {
     this.#settle();
   }
 
+  /** What the data plane was given under that id; undefined = nothing (yet). */
+  dataOf(kind: ResourceKind, id: string): unknown {
+    return this.#tracker.dataOf(kind, id);
+  }
+
   /** A cluster of the sink is no longer warming: what waited for it may be released. */
   onClusterWarm(): void {
     if (this.#phase !== 'stopped') this.#settle();
@@ -147,7 +152,7 @@ export class XdsClient {
 
   #settle(): void {
     this.#tracker.settle();
-    this.#afterSettle();
+    if (!this.#tracker.isSettling) this.#afterSettle();
   }
 
   #afterSettle(): void {

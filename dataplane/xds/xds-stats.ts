@@ -57,9 +57,22 @@ export class SubscriptionStats implements CollectsMore {
   /** A number made of versionText: equal texts, equal numbers. */
   version = 0;
   versionText = '';
+  /** Of the own stream that it comes over; null = of another kind of source, or all come over one. */
+  stream: ControlPlaneStats | null = null;
 
   collectMore(scope: StatScope, sink: StatSink): void {
     sink.text(scope, 'version_text', this.versionText);
+    if (this.stream === null) return;
+    const below = {
+      ...scope,
+      prefix: `${scope.prefix}.control_plane`,
+      promPrefix: `${scope.promPrefix}_control_plane`,
+    };
+    for (const { field, name, kind } of ControlPlaneStats.stats) {
+      const value: unknown = Reflect.get(this.stream, field);
+      if (typeof value === 'number') sink.value(below, name, kind, value);
+    }
+    this.stream.collectMore(below, sink);
   }
 
   rejected(): void {

@@ -9,6 +9,7 @@ import type {
   AdsChannelFactory,
 } from '../../dataplane/xds/ads-channel.ts';
 import {
+  type AnyBytes,
   type DeltaDiscoveryRequest,
   type DiscoveryRequest,
   decodeDeltaDiscoveryRequest,
@@ -77,6 +78,14 @@ export class FakeCall implements AdsCall {
       }),
     );
     return nonce;
+  }
+
+  /** State of the world without type_url. */
+  untyped(versionInfo: string, resources: readonly AnyBytes[]): void {
+    const nonce = `s${++this.#nonce}`;
+    this.message(
+      encodeDiscoveryResponse({ versionInfo, resources, typeUrl: '', nonce, controlPlane: '' }),
+    );
   }
 
   sotw(kind: XdsKind, versionInfo: string, resources: readonly SnapshotResource[]): string {

@@ -10,21 +10,26 @@ import { FakeControlPlane } from './ads-channel.ts';
 import { grpcApi } from './config-source.ts';
 import { FakeTimers } from './timers.ts';
 import { FakeCompiler, RecordingSink } from './xds-client.ts';
+import { FakeFiles, FakeRestServer } from './xds-sources.ts';
 
 export interface XdsClientSetup
-  extends Partial<Pick<XdsClientOptions, 'cds' | 'lds' | 'staticReferences' | 'sink'>> {
+  extends Partial<Pick<XdsClientOptions, 'cds' | 'hasAds' | 'lds' | 'staticReferences' | 'sink'>> {
   /** Of the aggregated stream; default DELTA_GRPC. */
   readonly protocol?: GrpcApiConfig['protocol'];
+  readonly setNodeOnFirstMessageOnly?: boolean;
   /** In place of the fake control plane. */
   readonly channelFactory?: AdsChannelFactory;
 }
 
 export function setUpXdsClient({
   protocol = 'DELTA_GRPC',
+  setNodeOnFirstMessageOnly = false,
   channelFactory,
   ...options
 }: XdsClientSetup = {}) {
   const server = new FakeControlPlane();
+  const rest = new FakeRestServer();
+  const files = new FakeFiles();
   const timers = new FakeTimers();
   const sink = new RecordingSink();
   const compiler = new FakeCompiler();
@@ -41,8 +46,10 @@ export function setUpXdsClient({
     logger: silentLogger(),
     stats,
     open: sourceOpener({
-      ads: grpcApi({ protocol }),
+      ads: grpcApi({ protocol, setNodeOnFirstMessageOnly }),
       channelFactory: () => channelFactory ?? server.factory,
+      restCaller: rest.caller,
+      files,
       node: { id: 'n1' },
       clock: timers.clock,
       random: () => 0,
@@ -66,5 +73,5 @@ export function setUpXdsClient({
     });
     return values;
   };
-  return { server, timers, sink, compiler, client, collect };
+  return { server, rest, files, timers, sink, compiler, client, collect };
 }

@@ -10,6 +10,7 @@ import { adsSource } from '../../dataplane/api/config/config-source.ts';
 import { HolderStore } from '../../dataplane/stats/store.ts';
 import { grpcChannelFactory } from '../../dataplane/xds/ads-channel.ts';
 import { sourceOpener } from '../../dataplane/xds/open-source.ts';
+import { resourceFiles } from '../../dataplane/xds/resource-files.ts';
 import { XdsClient } from '../../dataplane/xds/xds-client.ts';
 import { type AdsHarness, startAds, until } from '../fakes/ads-harness.ts';
 import { grpcApi, grpcService } from '../fakes/config-source.ts';
@@ -77,6 +78,8 @@ for (const protocol of ['DELTA_GRPC', 'GRPC'] as const) {
               credentials: credentials.createInsecure(),
               metadata: () => new Metadata(),
             }),
+          restCaller: () => assert.fail('nothing comes by REST'),
+          files: resourceFiles,
           node: { id: NODE, cluster: 'test' },
           clock: systemClock,
           random: systemRandom,

@@ -16,12 +16,11 @@ export interface BootstrapConfig {
   readonly node: NodeConfig;
   /** Null = no admin server. */
   readonly admin: AdminConfig | null;
-  /** Data-plane clusters of static_resources; those that only an envoy_grpc names are in grpcClusters. */
+  /** Data-plane clusters of static_resources, without those that only lead to management servers. */
   readonly clusters: readonly ClusterConfig[];
   readonly listeners: readonly ListenerConfig[];
   /** Already put in where a listener or cluster names them; dynamic resources may name them too. */
   readonly secrets: readonly SecretData[];
-  readonly grpcClusters: readonly GrpcTarget[];
   readonly dynamicResources: DynamicResourcesConfig;
   /** What static resources need by discovery. */
   readonly references: readonly ResourceReference[];
@@ -94,7 +93,7 @@ export interface GrpcTarget {
   /** :authority of the calls; '' = the address. */
   readonly authority: string;
   readonly connectTimeoutMs: number;
-  /** Null = plaintext. Certificates are inline, never SDS. */
+  /** Null = plaintext. */
   readonly tls: UpstreamTlsConfig | null;
   /** HTTP/2 pings; null = none. */
   readonly keepalive: { readonly intervalMs: number; readonly timeoutMs: number } | null;

@@ -24,7 +24,9 @@ export interface GrpcSource extends SourceBase {
 /** `api_config_source` of type REST: polled. */
 export interface RestSource extends SourceBase {
   readonly kind: 'rest';
+  /** Of the cluster that cluster_names names. */
   readonly target: GrpcTarget;
+  /** Between an answer and the next request; up to as much again is added by chance. */
   readonly refreshDelayMs: number;
   readonly requestTimeoutMs: number;
 }
@@ -33,8 +35,12 @@ export interface RestSource extends SourceBase {
 export interface PathSource extends SourceBase {
   readonly kind: 'path';
   readonly path: string;
-  /** watched_directory.path; '' = the file itself is watched. */
+  /** watched_directory.path: anything that is moved into it tells that the file is new; '' = the file itself. */
   readonly watchedDirectory: string;
+  /** watched_directory.watch_modify: files written in place tell it too. */
+  readonly watchModify: boolean;
+  /** poll_interval: looked at as often; 0 = only when told. */
+  readonly pollIntervalMs: number;
 }
 
 export type ConfigSource = AdsSource | GrpcSource | RestSource | PathSource;
@@ -42,7 +48,7 @@ export type ConfigSource = AdsSource | GrpcSource | RestSource | PathSource;
 /** How to talk to gRPC management servers: of ads_config and of api_config_source alike. */
 export interface GrpcApiConfig {
   readonly protocol: 'DELTA_GRPC' | 'GRPC';
-  /** At least one; the second is asked while the first is away. */
+  /** One or two: the second is asked while the first was never reached. */
   readonly services: readonly GrpcServiceConfig[];
   readonly setNodeOnFirstMessageOnly: boolean;
   /** rate_limit_settings; null = none. */

@@ -61,11 +61,16 @@ export const bootstrapSupport: SupportGroup = {
     [`${core}.Node`]: fields('id', 'cluster', 'metadata', 'locality'),
     [`${core}.Locality`]: fields('region', 'zone', 'sub_zone'),
     [`${core}.ApiConfigSource`]: {
-      api_type: only('GRPC', 'DELTA_GRPC'),
+      api_type: only('GRPC', 'DELTA_GRPC', 'REST'),
       transport_api_version: only('V3'),
-      grpc_services: { note: 'exactly one' },
-      set_node_on_first_message_only: 'yes',
+      grpc_services: { note: 'one, or two: the second while the first was never reached' },
+      ...fields('set_node_on_first_message_only', 'rate_limit_settings'),
+      ...fields('cluster_names', 'refresh_delay', 'request_timeout'),
     },
+    [`${core}.RateLimitSettings`]: fields('max_tokens', 'fill_rate'),
+    [`${core}.PathConfigSource`]: fields('path', 'watched_directory', 'poll_interval'),
+    [`${core}.WatchedDirectory`]: fields('path', 'watch_modify'),
+    [`${core}.SelfConfigSource`]: { transport_api_version: only('V3') },
     [`${core}.GrpcService`]: fields('envoy_grpc', 'google_grpc', 'initial_metadata'),
     [`${core}.GrpcService.EnvoyGrpc`]: fields(
       'cluster_name',
@@ -90,7 +95,8 @@ export const coreSupport: SupportGroup = {
   title: 'Types used everywhere',
   messages: {
     [`${core}.ConfigSource`]: {
-      ads: { note: 'the only source so far' },
+      ...fields('ads', 'api_config_source', 'path_config_source', 'path'),
+      self: { note: 'in what came by discovery: its own source' },
       initial_fetch_timeout: 'yes',
       resource_api_version: only('V3'),
     },

@@ -13,6 +13,7 @@ import {
   httpListener,
   routes,
 } from '../../../test/fakes/xds-resources.ts';
+import { FakeFiles, FakeRestServer } from '../../../test/fakes/xds-sources.ts';
 import { adsSource } from '../../api/config/config-source.ts';
 import { adsTypeOrder, type ResourceKind, typeUrlOf } from '../../api/resource-compiler.ts';
 import { HolderStore } from '../../stats/store.ts';
@@ -43,6 +44,8 @@ function setUp(protocol: 'DELTA_GRPC' | 'GRPC', kept: readonly SnapshotResource[
     ...common,
     ads: grpcApi({ protocol }),
     channelFactory: () => server.factory,
+    restCaller: new FakeRestServer().caller,
+    files: new FakeFiles(),
     node: { id: 'n' },
     random: () => 0.5,
   });

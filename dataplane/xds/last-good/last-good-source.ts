@@ -154,14 +154,6 @@ export class LastGoodSource implements ResourceSource, SourceOwner {
     if (this.#isRunning && !this.#isRestoring && this.#canRestore()) this.#timer.start(0);
   }
 
-  onUnknownType(typeUrl: string): void {
-    this.#owner.onUnknownType(typeUrl);
-  }
-
-  onControlPlane(identifier: string): void {
-    this.#owner.onControlPlane(identifier);
-  }
-
   #of(kind: ResourceKind): Wanted {
     const wanted = this.#wanted.get(kind);
     if (wanted === undefined) throw new Error(`no resources of kind ${kind}`);
