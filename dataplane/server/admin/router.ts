@@ -2,7 +2,7 @@
 // files beside this one. Answers as Envoy's do, headers included, because scripts and dashboards parse them.
 
 import http from 'node:http';
-import net, { type AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { errorText } from '../../../common/coded-error.ts';
 import type { Logger } from '../../../common/logger.ts';
 import type { SocketAddress } from '../../api/connection.ts';
@@ -49,48 +49,52 @@ export function json(value: unknown): AdminReply {
 export class AdminServer {
   readonly #pages = new Map<string, AdminPage>();
   readonly #server: http.Server;
-  /** Accepts; who speaks HTTP/2 speaks gRPC. */
-  readonly #acceptor: net.Server;
-  /** Connections that are not the HTTP server's. */
-  readonly #sockets = new Set<net.Socket>();
-  readonly #onHttp2: (socket: net.Socket) => void;
+  /** What the server does with a connection of HTTP/1. */
+  readonly #serve: (socket: Socket) => void;
+  /** Connections that are not the server's: of those who said nothing yet, and of gRPC. */
+  readonly #sockets = new Set<Socket>();
+  readonly #onHttp2: (socket: Socket) => void;
   readonly #logger: Logger;
 
   /** `onHttp2` is given connections that begin with the HTTP/2 preface, which is still to be read. */
   constructor(
     pages: readonly AdminPage[],
     logger: Logger,
-    onHttp2: (socket: net.Socket) => void = (socket) => socket.destroy(),
+    onHttp2: (socket: Socket) => void = (socket) => socket.destroy(),
   ) {
     this.#logger = logger;
     this.#onHttp2 = onHttp2;
-    this.#acceptor = net.createServer((socket) => this.#accept(socket));
     for (const page of pages) this.#pages.set(page.path, page);
     this.#server = http.createServer((request, response) => {
       void this.#answer(request, response);
     });
+    // It listens itself, so that its timeouts hold; but first bytes are looked at before it has them.
+    const [serve] = this.#server.listeners('connection');
+    this.#serve = (socket) => serve?.call(this.#server, socket);
+    this.#server.removeAllListeners('connection');
+    this.#server.on('connection', (socket: Socket) => this.#accept(socket));
   }
 
   /** Resolves with the bound address; rejects when it cannot be bound. */
   listen(address: SocketAddress): Promise<SocketAddress> {
     return new Promise((resolve, reject) => {
-      this.#acceptor.once('error', reject);
-      this.#acceptor.listen(address.port, address.ip, () => {
-        this.#acceptor.removeListener('error', reject);
+      this.#server.once('error', reject);
+      this.#server.listen(address.port, address.ip, () => {
+        this.#server.removeListener('error', reject);
         // A TCP server's address is always an AddressInfo.
-        resolve({ ip: address.ip, port: (this.#acceptor.address() as AddressInfo).port });
+        resolve({ ip: address.ip, port: (this.#server.address() as AddressInfo).port });
       });
     });
   }
 
   close(): void {
-    this.#acceptor.close();
+    this.#server.close();
     this.#server.closeAllConnections();
     for (const socket of this.#sockets) socket.destroy();
   }
 
   /** Looks at the first bytes, and passes them on unread. */
-  #accept(socket: net.Socket): void {
+  #accept(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     const drop = () => socket.destroy();
@@ -103,7 +107,6 @@ export class AdminServer {
       const isPreface = seen.equals(HTTP2_PREFACE.subarray(0, seen.length));
       if (isPreface && seen.length < HTTP2_PREFACE.length) return;
       socket.off('data', look);
-      socket.off('error', drop);
       socket.setTimeout(0);
       socket.off('timeout', drop);
       socket.pause();
@@ -112,8 +115,9 @@ export class AdminServer {
         this.#onHttp2(socket);
         return;
       }
+      socket.off('error', drop);
       this.#sockets.delete(socket);
-      this.#server.emit('connection', socket);
+      this.#serve(socket);
       socket.resume();
     };
     socket.on('data', look);
