@@ -13,7 +13,6 @@ import type { MeshObject } from '../model/object.ts';
 import type { Store } from '../store/store.ts';
 import { GrpcTranslator } from '../translate/grpc/grpc-translator.ts';
 import type { GrpcProfile } from '../translate/grpc/profile.ts';
-import { Removals } from '../translate/grpc/removals.ts';
 import type { NodeCertificate } from '../translate/secret.ts';
 import { type NodeResources, Translator } from '../translate/translate.ts';
 
@@ -50,8 +49,7 @@ export class Reconciler {
   readonly #history = new GraphHistory();
   readonly #translator = new Translator(this.#history);
   readonly #identities = new WeakMap<IssuedCertificate, NodeCertificate>();
-  #grpc: GrpcTranslator | null = null;
-  readonly #removals = new Removals();
+  readonly #grpc = new GrpcTranslator(this.#history);
   readonly #resources = new Map<string, NodeResources>();
 
   constructor(options: ReconcilerOptions) {
@@ -98,7 +96,7 @@ export class Reconciler {
   /** The first client of a profile came: it gets what the last successful round says. */
   addGrpcProfile(key: string, profile: GrpcProfile): void {
     const { sink, logger } = this.#options;
-    if (this.#grpc === null) return;
+    if (this.#graph === null) return;
     try {
       const resources = this.#grpc.resourcesOf(profile);
       sink.prepare(key, resources)();
@@ -132,14 +130,14 @@ export class Reconciler {
       if (before !== undefined && isSame(before, resources)) continue;
       ready.push({ nodeId, resources, publish: sink.prepare(nodeId, resources) });
     }
-    this.#removals.see(graph);
-    const grpc = new GrpcTranslator(graph, this.#removals);
+    this.#grpc.begin(graph);
     const clients = new Map(grpcProfiles());
     for (const [key, profile] of clients) {
-      const resources = grpc.resourcesOf(profile);
+      const resources = this.#grpc.resourcesOf(profile);
+      const before = this.#resources.get(key);
+      if (before !== undefined && isSame(before, resources)) continue;
       ready.push({ nodeId: key, resources, publish: sink.prepare(key, resources) });
     }
-    this.#grpc = grpc;
     this.#graph = graph;
     this.#documents = documents;
     certificates.retain(new Set(graph.proxies.keys()));

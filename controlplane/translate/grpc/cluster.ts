@@ -36,6 +36,8 @@ export function grpcClusters(
       name,
       type: 'EDS',
       eds_cluster_config: { eds_config: adsSource, service_name: name },
+      // gRPC reports the load of a cluster to the server that this names, and knows no other (gRFC A27).
+      lrs_server: { self: {} },
       ...balancing(policy.loadBalancing, options.dialect),
       circuit_breakers: {
         thresholds: [{ max_requests: wrapped(maxRequests) }],

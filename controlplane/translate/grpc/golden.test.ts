@@ -7,13 +7,13 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { buildGraph } from '../../graph/builder.ts';
+import { GraphHistory } from '../../graph/history.ts';
 import { readDocuments } from '../../model/documents.ts';
 import { resourceKinds, resourcesToJson } from '../to-json.ts';
 import { isGrpcCallable } from './callable.ts';
 import { GrpcTranslator } from './grpc-translator.ts';
 import { grpcLimits } from './limits.ts';
 import type { GrpcProfile } from './profile.ts';
-import { Removals } from './removals.ts';
 
 const inDir = fileURLToPath(new URL('../../../test/golden/in/', import.meta.url));
 const outDir = fileURLToPath(new URL('../../../test/golden/grpc/', import.meta.url));
@@ -26,10 +26,12 @@ const MOST_LISTENERS = 1;
 
 function translate(text: string, file: string): string | null {
   const objects = readDocuments(text, file).objects.map(({ object }) => object);
-  const graph = buildGraph(objects, []);
+  const history = new GraphHistory();
+  const graph = history.succeed(buildGraph(objects, []));
   const callable = graph.services.filter(isGrpcCallable);
   if (callable.length === 0) return null;
-  const translator = new GrpcTranslator(graph, new Removals());
+  const translator = new GrpcTranslator(history);
+  translator.begin(graph);
   const [first] = callable;
   const server = first?.endpoints[0]?.nodeId ?? null;
   const caller = { namespace: first!.namespace, locality: nowhere };

@@ -1,5 +1,5 @@
-// Graph to the resources of proxyless gRPC clients, per profile. Pure, like translate.ts beside it: what profiles have in
-// common is translated once per graph and shared by reference. Only services that speak HTTP/2 are there for gRPC.
+// Graph to the resources of proxyless gRPC clients, per profile. Pure, like translate.ts beside it, and like there what
+// did not change since the last round is the same map as then. Only services that speak HTTP/2 are there for gRPC.
 
 import type {
   ClusterLoadAssignmentProto,
@@ -7,88 +7,111 @@ import type {
   ListenerProto,
   RouteConfigurationProto,
 } from '../../../proto/gen/types.ts';
-import type { MeshGraph, ServiceNode } from '../../graph/graph.ts';
-import { type LocalityNode, localityKey } from '../../graph/locality.ts';
+import type { MeshGraph, ProxyNode, ServiceNode } from '../../graph/graph.ts';
+import type { GraphHistory } from '../../graph/history.ts';
+import { localityKey } from '../../graph/locality.ts';
+import { Kept } from '../kept.ts';
 import { byName, type NodeResources } from '../translate.ts';
 import { isGrpcCallable } from './callable.ts';
-import { type GrpcClusterOptions, grpcClusters } from './cluster.ts';
+import { grpcClusters } from './cluster.ts';
 import { grpcEndpoints } from './endpoint.ts';
 import { grpcClientListeners, grpcServerListeners } from './listener.ts';
 import type { GrpcProfile } from './profile.ts';
-import type { Removals } from './removals.ts';
+import { Removals } from './removals.ts';
 import { grpcRoutes } from './route.ts';
+
+type Messages<T> = ReadonlyMap<string, T>;
 
 const noSecrets: NodeResources['secret'] = new Map();
 
+/** One for all rounds: `begin` with each graph, then `resourcesOf`, also between two rounds. */
 export class GrpcTranslator {
-  readonly #graph: MeshGraph;
-  readonly #removals: Removals;
-  readonly #services: readonly ServiceNode[];
-  readonly #clusters = new Map<string, ReadonlyMap<string, ClusterProto>>();
-  readonly #endpoints = new Map<string, ReadonlyMap<string, ClusterLoadAssignmentProto>>();
-  readonly #listeners = new Map<string, ReadonlyMap<string, ListenerProto>>();
-  #routes: ReadonlyMap<string, RouteConfigurationProto> | null = null;
+  readonly #history: GraphHistory;
+  readonly #removals = new Removals();
+  readonly #clusters = new Kept<Messages<ClusterProto>>();
+  readonly #endpoints = new Kept<Messages<ClusterLoadAssignmentProto>>();
+  readonly #listeners = new Kept<Messages<ListenerProto>>();
+  readonly #serverListeners = new Kept<Messages<ListenerProto>>();
+  readonly #routes = new Kept<Messages<RouteConfigurationProto>>();
+  #services: readonly ServiceNode[] = [];
+  #graph: MeshGraph | null = null;
 
-  /** `removals` has seen `graph`. */
-  constructor(graph: MeshGraph, removals: Removals) {
+  /** `history` has made every graph that `begin` is given. */
+  constructor(history: GraphHistory) {
+    this.#history = history;
+  }
+
+  begin(graph: MeshGraph): void {
     this.#graph = graph;
-    this.#removals = removals;
     this.#services = graph.services.filter(isGrpcCallable);
+    this.#removals.see(graph);
+    for (const kept of [
+      this.#clusters,
+      this.#endpoints,
+      this.#listeners,
+      this.#serverListeners,
+      this.#routes,
+    ]) {
+      kept.nextRound();
+    }
   }
 
   resourcesOf(profile: GrpcProfile): NodeResources {
-    this.#routes ??= byName(this.#services.map(grpcRoutes), (table) => table.name);
+    const services = this.#services;
+    const { dialect, hasCertificates, locality } = profile;
+    // A service that was gone is another object when it is back: its count of removals needs no place of its own.
+    const shapes = () => services.map((service) => this.#history.shapeOf(service));
     return {
-      cluster: this.#clustersOf(profile),
-      endpoint: this.#endpointsFor(profile.locality),
-      listener: this.#listenersOf(profile),
-      route: this.#routes,
+      cluster: this.#clusters.get(`${dialect} ${hasCertificates}`, shapes, () =>
+        byName(
+          services.flatMap((service) =>
+            grpcClusters(service, profile, this.#removals.of(service.id)),
+          ),
+          ({ name }) => name,
+        ),
+      ),
+      endpoint: this.#endpoints.get(
+        localityKey(locality),
+        () => services,
+        () =>
+          byName(
+            services.flatMap((service) => grpcEndpoints(service, locality)),
+            (assignment) => assignment.cluster_name,
+          ),
+      ),
+      listener: this.#listenersOf(profile, shapes),
+      route: this.#routes.get('', shapes, () =>
+        byName(services.map(grpcRoutes), ({ name }) => name),
+      ),
       secret: noSecrets,
     };
   }
 
-  #clustersOf(options: GrpcClusterOptions): ReadonlyMap<string, ClusterProto> {
-    return cached(this.#clusters, `${options.dialect} ${options.hasCertificates}`, () =>
-      byName(
-        this.#services.flatMap((service) =>
-          grpcClusters(service, options, this.#removals.of(service.id)),
-        ),
-        (cluster) => cluster.name,
-      ),
-    );
-  }
-
-  #endpointsFor(caller: LocalityNode): ReadonlyMap<string, ClusterLoadAssignmentProto> {
-    return cached(this.#endpoints, localityKey(caller), () =>
-      byName(
-        this.#services.flatMap((service) => grpcEndpoints(service, caller)),
-        (assignment) => assignment.cluster_name,
-      ),
-    );
-  }
-
-  #listenersOf(profile: GrpcProfile): ReadonlyMap<string, ListenerProto> {
+  #listenersOf(profile: GrpcProfile, shapes: () => readonly object[]): Messages<ListenerProto> {
     const { namespace, nodeId } = profile;
-    const forCalls = cached(this.#listeners, namespace, () =>
+    const forCalls = this.#listeners.get(namespace, shapes, () =>
       byName(
         this.#services.flatMap((service) =>
           grpcClientListeners(service, namespace, this.#removals.of(service.id)),
         ),
-        (listener) => listener.name,
+        ({ name }) => name,
       ),
     );
-    const proxy = nodeId === null ? undefined : this.#graph.proxies.get(nodeId);
-    const own = proxy?.service.endpoints.find((endpoint) => endpoint.nodeId === nodeId);
-    if (proxy === undefined || own === undefined) return forCalls;
-    const forServer = grpcServerListeners(proxy, own.address, this.#graph.settings, profile);
-    return new Map([...forCalls, ...byName(forServer, (listener) => listener.name)]);
+    const proxy = nodeId === null ? undefined : this.#graph?.proxies.get(nodeId);
+    if (proxy === undefined) return forCalls;
+    return this.#serverListeners.get(
+      `${nodeId} ${profile.hasCertificates}`,
+      () => [forCalls, proxy, this.#graph?.settings],
+      () => new Map([...forCalls, ...this.#forServer(proxy, profile)]),
+    );
   }
-}
 
-function cached<T>(map: Map<string, T>, key: string, make: () => T): T {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const made = make();
-  map.set(key, made);
-  return made;
+  #forServer(proxy: ProxyNode, profile: GrpcProfile): Messages<ListenerProto> {
+    const own = proxy.service.endpoints.find(({ nodeId }) => nodeId === proxy.nodeId);
+    if (own === undefined || this.#graph === null) return new Map();
+    return byName(
+      grpcServerListeners(proxy, own.address, this.#graph.settings, profile),
+      ({ name }) => name,
+    );
+  }
 }

@@ -4,11 +4,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildGraph } from '../../graph/builder.ts';
+import { GraphHistory } from '../../graph/history.ts';
 import { readDocuments } from '../../model/documents.ts';
 import { checkMesh } from '../../model/semantics.ts';
 import { GrpcTranslator } from './grpc-translator.ts';
 import { type GrpcProfile, grpcDialectOf, profileKey } from './profile.ts';
-import { Removals } from './removals.ts';
 
 const profile: GrpcProfile = {
   dialect: 'any',
@@ -55,10 +55,19 @@ function graphOf(text: string) {
   );
 }
 
-function translate(text: string, own: Partial<GrpcProfile> = {}, removals = new Removals()) {
-  const graph = graphOf(text);
-  removals.see(graph);
-  return new GrpcTranslator(graph, removals).resourcesOf({ ...profile, ...own });
+/** One control plane through several rounds. */
+class Rounds {
+  readonly #history = new GraphHistory();
+  readonly #translator = new GrpcTranslator(this.#history);
+
+  translate(text: string, own: Partial<GrpcProfile> = {}) {
+    this.#translator.begin(this.#history.succeed(graphOf(text)));
+    return this.#translator.resourcesOf({ ...profile, ...own });
+  }
+}
+
+function translate(text: string, own: Partial<GrpcProfile> = {}) {
+  return new Rounds().translate(text, own);
 }
 
 function routesOf(text: string) {
@@ -156,11 +165,11 @@ test('an address is there once', () => {
 });
 
 test('a service that was gone comes back with its names, but not quite the same: grpc-js would not see it', () => {
-  const removals = new Removals();
+  const rounds = new Rounds();
   const own = { dialect: 'node' } as const;
-  const first = translate(stock(), own, removals);
-  translate('', own, removals);
-  const back = translate(stock(), own, removals);
+  const first = rounds.translate(stock(), own);
+  rounds.translate('', own);
+  const back = rounds.translate(stock(), own);
   for (const kind of ['cluster', 'listener'] as const) {
     const [before, after] = [first[kind], back[kind]];
     assert.deepEqual([...after.keys()], [...before.keys()]);
@@ -168,6 +177,21 @@ test('a service that was gone comes back with its names, but not quite the same:
   }
   assert.deepEqual(back.route, first.route);
   assert.deepEqual(back.endpoint, first.endpoint);
+});
+
+test('what did not change from one round to the next is the same map', () => {
+  const rounds = new Rounds();
+  const own = { nodeId: 'default/a', hasCertificates: true };
+  const first = rounds.translate(stock(workload('a', 1)), own);
+  const again = rounds.translate(stock(workload('a', 1)), own);
+  for (const kind of ['cluster', 'endpoint', 'listener', 'route', 'secret'] as const) {
+    assert.equal(again[kind], first[kind], kind);
+  }
+  const moved = rounds.translate(stock(workload('a', 1) + workload('b', 2)), own);
+  assert.notEqual(moved.endpoint, first.endpoint);
+  assert.deepEqual([moved.cluster === first.cluster, moved.route === first.route], [true, true]);
+  const routed = rounds.translate(stock(workload('a', 1) + policy('timeouts: {request: 3s}')), own);
+  assert.notEqual(routed.route, first.route);
 });
 
 test('a server without certificates has listeners in a PERMISSIVE mesh alone', () => {
