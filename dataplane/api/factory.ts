@@ -13,7 +13,7 @@ import type { FieldError, Result } from '../../common/result.ts';
 import type { TimerService } from '../../common/timer.ts';
 import type { AccessLogger } from './access-log.ts';
 import type { ClusterManager } from './cluster.ts';
-import type { GrpcTarget } from './config/bootstrap.ts';
+import type { GrpcTarget } from './config/grpc-target.ts';
 import type { ConfigSource } from './config/config-source.ts';
 import type { SecretData } from './config/tls.ts';
 import type { DnsCaches } from './dns-cache.ts';
@@ -119,6 +119,8 @@ export interface CompileContext {
   readonly parentSource: ConfigSource | null;
   /** Tells that what is compiled needs that resource before it can serve: xds/ subscribes to it. */
   referTo(reference: ResourceReference): void;
+  /** Tells that requests may make us ask for something: the xDS client is needed, whatever else there is. */
+  mayAskLater(): void;
   /**
    * A cluster of static_resources as the end of a connection of our own; the error is fit for the user. What its
    * connections need is referred to.

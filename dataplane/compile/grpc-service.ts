@@ -8,12 +8,12 @@ import type {
   RateLimitSettingsProto,
 } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
-import type { GrpcTarget } from '../api/config/bootstrap.ts';
 import type {
   GrpcApiConfig,
   GrpcServiceConfig,
   RequestRateLimit,
 } from '../api/config/config-source.ts';
+import type { GrpcTarget } from '../api/config/grpc-target.ts';
 import { noValidation, type UpstreamTlsConfig } from '../api/config/tls.ts';
 import { type Compilation, mapItems } from './compilation.ts';
 import { readText } from './data-source.ts';

@@ -14,8 +14,8 @@ import type { SharedMemory } from '../../common/shared-memory.ts';
 import type { FilterConfigProto } from '../../proto/gen/types.ts';
 import { isTypedStruct } from '../../proto/special-types.ts';
 import { typeNameOf } from '../../proto/type-urls.ts';
-import type { GrpcTarget } from '../api/config/bootstrap.ts';
 import type { ConfigSource } from '../api/config/config-source.ts';
+import type { GrpcTarget } from '../api/config/grpc-target.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import type {
   Category,
@@ -140,6 +140,10 @@ export class ConfigContext implements CompileContext {
 
   referTo(reference: ResourceReference): void {
     this.#run.references.add(reference);
+  }
+
+  mayAskLater(): void {
+    this.#run.references.mayGrow = true;
   }
 
   clusterTarget(name: string): Result<GrpcTarget, string> {

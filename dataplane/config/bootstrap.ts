@@ -76,6 +76,7 @@ export function compileBootstrap(
     secrets: [...secrets.values()],
     dynamicResources: compileDynamicResources(bootstrap.dynamic_resources, compilation),
     references: [...first.references.list, ...run.references.list],
+    mayAskLater: run.references.mayGrow,
     runtimeLayers,
     maxDownstreamConnections: compileMaxDownstreamConnections(
       bootstrap.overload_manager,

@@ -5,7 +5,7 @@ import { type FieldError, joinPath } from '../../common/result.ts';
 import type { BootstrapProto, ClusterProto } from '../../proto/gen/types.ts';
 import { isRecord } from '../../proto/plain.ts';
 import { durationMs, durationMsOr } from '../../proto/well-known.ts';
-import type { GrpcTarget } from '../api/config/bootstrap.ts';
+import type { GrpcTarget } from '../api/config/grpc-target.ts';
 import { formatAddress } from '../api/connection.ts';
 import type { ResourceReference } from '../api/resource-compiler.ts';
 import { Compilation } from '../compile/compilation.ts';

@@ -8,6 +8,8 @@ import type { ResourceReference } from '../api/resource-compiler.ts';
 /** Each once, in order of appearance. */
 export class References {
   readonly list: ResourceReference[] = [];
+  /** Requests may make us ask for more. */
+  mayGrow = false;
   readonly #seen = new Set<string>();
 
   add(reference: ResourceReference): void {

@@ -2,8 +2,8 @@
 // credentials.
 
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
-import type { GrpcTarget } from '../api/config/bootstrap.ts';
 import type { GrpcServiceConfig } from '../api/config/config-source.ts';
+import type { GrpcTarget } from '../api/config/grpc-target.ts';
 import type { SecretData } from '../api/config/tls.ts';
 import { CONTROL_PLANE_CLUSTER } from '../join/bootstrap.ts';
 import type { JoinedMesh } from '../join/join-client.ts';

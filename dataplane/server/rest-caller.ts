@@ -2,8 +2,8 @@
 
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
-import type { GrpcTarget } from '../api/config/bootstrap.ts';
 import type { RestSource } from '../api/config/config-source.ts';
+import type { GrpcTarget } from '../api/config/grpc-target.ts';
 import type { RestCaller } from '../xds/rest-source.ts';
 import { type SecretLookup, tlsMaterial } from './management-channel.ts';
 

@@ -278,6 +278,10 @@ export class Server implements ResourceSink, AdminSources {
 
   removeScope(resource: Parameters<ResourceSink['removeScope']>[0]): void {
     this.#supervisor.broadcast({ type: 'scope', resource, isRemoval: true });
+    const { routes } = resource.scope;
+    if (routes.kind === 'rds' && routes.onDemand !== null) {
+      this.#ads?.forgetOnDemand(routes.onDemand);
+    }
   }
 
   applyVirtualHost(resource: Parameters<ResourceSink['applyVirtualHost']>[0]): void {
@@ -617,8 +621,9 @@ export class Server implements ResourceSink, AdminSources {
 }
 
 /** Anything comes by discovery. */
-function isDynamic({ dynamicResources: { ads, cds, lds }, references }: BootstrapConfig): boolean {
-  return ads !== null || cds !== null || lds !== null || references.length > 0;
+function isDynamic({ dynamicResources, references, mayAskLater }: BootstrapConfig): boolean {
+  const { ads, cds, lds } = dynamicResources;
+  return ads !== null || cds !== null || lds !== null || references.length > 0 || mayAskLater;
 }
 
 /** Null = the node does not say where it runs. */

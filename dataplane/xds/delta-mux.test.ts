@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { encodeDeltaDiscoveryResponse } from '../../proto/discovery.ts';
 import { setUpXdsClient } from '../../test/fakes/xds-client-setup.ts';
 import { assignment, edsCluster, resourceOf, routes } from '../../test/fakes/xds-resources.ts';
+import { adsSource } from '../api/config/config-source.ts';
 import { typeUrlOf } from '../api/resource-compiler.ts';
 
 test('every request carries the node, as those of Envoy', () => {
@@ -181,4 +182,25 @@ test('the same name twice in one response is refused', () => {
   ]);
   assert.match(server.call.takeDelta().at(-1)?.errorDetail?.message ?? '', /"a": .*more than once/);
   assert.equal(sink.clusters.size, 0);
+});
+
+test('virtual hosts are asked for by an empty request, then by name, and by name alone on a new stream', () => {
+  const staticReferences = [
+    { kind: 'virtual-host', name: '*', source: adsSource, statName: 'rc' } as const,
+  ];
+  const { server, timers, client } = setUpXdsClient({ staticReferences });
+  const asked = () =>
+    server.call
+      .takeDelta()
+      .flatMap(({ typeUrl, subscribe }) =>
+        typeUrl === typeUrlOf['virtual-host'] ? [subscribe] : [],
+      );
+  client.start();
+  assert.deepEqual(asked(), [[]]);
+  client.ask({ kind: 'virtual-host', name: 'rc/a', source: adsSource });
+  client.ask({ kind: 'virtual-host', name: 'rc/b', source: adsSource });
+  assert.deepEqual(asked(), [['rc/a'], ['rc/b']]);
+  server.call.close();
+  timers.advance(60_000);
+  assert.deepEqual(asked(), [['rc/a', 'rc/b']]);
 });

@@ -10,7 +10,7 @@ import type { BindConfig, ClusterConfig } from './cluster.ts';
 import type { ConfigSource, GrpcApiConfig, GrpcServiceConfig } from './config-source.ts';
 import type { DnsResolverConfig } from './dns.ts';
 import type { ListenerConfig } from './listener.ts';
-import type { SecretData, UpstreamTlsConfig } from './tls.ts';
+import type { SecretData } from './tls.ts';
 
 export interface BootstrapConfig {
   readonly node: NodeConfig;
@@ -24,6 +24,8 @@ export interface BootstrapConfig {
   readonly dynamicResources: DynamicResourcesConfig;
   /** What static resources need by discovery. */
   readonly references: readonly ResourceReference[];
+  /** Requests may make us ask for more. */
+  readonly mayAskLater: boolean;
   /** layered_runtime. */
   readonly runtimeLayers: readonly RuntimeLayerConfig[];
   /** Ceiling of open downstream connections: overload_manager's global_downstream_max_connections; null = not said. */
@@ -82,19 +84,4 @@ export interface DynamicResourcesConfig {
   /** Where all listeners / clusters come from; null = only those of the bootstrap. */
   readonly lds: ConfigSource | null;
   readonly cds: ConfigSource | null;
-}
-
-/** Where a gRPC channel goes. */
-export interface GrpcTarget {
-  /** Name of the cluster, or the target_uri of a google_grpc service. */
-  readonly clusterName: string;
-  /** `host:port`, `[::1]:port`; host may be a name. At least one. */
-  readonly addresses: readonly string[];
-  /** :authority of the calls; '' = the address. */
-  readonly authority: string;
-  readonly connectTimeoutMs: number;
-  /** Null = plaintext. */
-  readonly tls: UpstreamTlsConfig | null;
-  /** HTTP/2 pings; null = none. */
-  readonly keepalive: { readonly intervalMs: number; readonly timeoutMs: number } | null;
 }

@@ -1,7 +1,7 @@
 // core.v3.ConfigSource compiled: where a resource that something names comes from. Plain data, made by
 // compile/config-source.ts, carried by every ResourceReference, opened by xds/. Knows no resource.
 
-import type { GrpcTarget } from './bootstrap.ts';
+import type { GrpcTarget } from './grpc-target.ts';
 
 interface SourceBase {
   /** Equal keys = one source: one connection (or file watch), one store. `initialFetchTimeoutMs` is no part of it. */

@@ -34,6 +34,7 @@ function compile(
 
 function compileOdcds(odcds: OnDemandCdsProto, compilation: Compilation): OnDemandCdsData | null {
   const source = compileConfigSource(odcds.source, 'odcds.source', compilation);
+  compilation.context.mayAskLater();
   const timeoutMs = durationMsOr(odcds.timeout, DEFAULT_TIMEOUT_MS);
   return source === null ? null : { source, timeoutMs };
 }

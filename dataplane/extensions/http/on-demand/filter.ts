@@ -1,7 +1,7 @@
 // envoy.filters.http.on_demand, worker half: a request without a route, or to a cluster that is not there, waits while
 // main asks the control plane. Nothing else waits with it.
 //
-//   decodeHeaders: route? --no--> may it be asked for? --> wait --> answer: look again
+//   decodeHeaders: route? --no--> may it be asked for? --> wait --> answer: look again, ask for more
 //                    '--yes--> cluster there? --no, odcds--> wait --> answer, or timeout
 //   whatever comes out of it, the request goes on: without route 404, without cluster 503, by the router.
 
@@ -14,7 +14,7 @@ import {
   type StreamFilter,
 } from '../../../api/http-filter.ts';
 import type { OnDemandWaiter } from '../../../api/on-demand.ts';
-import type { ResourceReference } from '../../../api/resource-compiler.ts';
+import type { ResourceKind, ResourceReference } from '../../../api/resource-compiler.ts';
 import type { Route } from '../../../api/route.ts';
 import { clusterNameOf } from '../../../router/prepare-request.ts';
 import { RouteEntry } from '../../../router/route-entry.ts';
@@ -35,13 +35,11 @@ class OnDemandConfig implements HttpFilterConfig {
   }
 }
 
-/** What is waited for. */
-type Waiting = 'nothing' | 'route' | 'cluster';
-
 class OnDemandFilter extends PassThroughDecoderFilter implements OnDemandWaiter {
   readonly #config: OnDemandConfig;
   #headers: RequestHeaders | null = null;
-  #waiting: Waiting = 'nothing';
+  /** The kind of what is waited for; null = nothing is. */
+  #waiting: ResourceKind | null = null;
   /** Of the wait for a cluster; null = there was none. */
   #timer: Timer | null = null;
 
@@ -55,39 +53,40 @@ class OnDemandFilter extends PassThroughDecoderFilter implements OnDemandWaiter 
     const route = callbacks.route();
     this.#headers = headers;
     if (route !== null) this.#askForCluster(route);
-    else {
-      const missing = callbacks.missingRoute();
-      if (missing !== null) this.#ask(missing, 'route');
-    }
-    return this.#waiting === 'nothing'
+    else this.#askForRoute();
+    return this.#waiting === null
       ? FilterHeadersStatus.Continue
       : FilterHeadersStatus.StopAllIterationAndWatermark;
   }
 
   override onDestroy(): void {
-    if (this.#waiting !== 'nothing') this.#config.worker.onDemand.cancel(this);
+    if (this.#waiting !== null) this.#config.worker.onDemand.cancel(this);
     this.#timer?.stop();
   }
 
   onDemandAnswer(): void {
-    const callbacks = this.decoderCallbacks!;
-    const waited = this.#waiting;
-    this.#waiting = 'nothing';
+    const answered = this.#waiting;
+    this.#waiting = null;
     this.#timer?.stop();
-    if (waited === 'route') {
-      const route = callbacks.refreshRoute();
-      if (route !== null) this.#askForCluster(route);
-      if (this.#isWaiting()) return;
-    }
-    callbacks.continueDecoding();
+    if (answered !== 'cluster' && this.#asksForMore(answered)) return;
+    this.decoderCallbacks!.continueDecoding();
   }
 
-  #isWaiting(): boolean {
-    return this.#waiting !== 'nothing';
+  /** Routes of a scope may need a virtual host, and that a cluster. Nothing is asked for twice. */
+  #asksForMore(answered: ResourceKind | null): boolean {
+    const route = this.decoderCallbacks!.refreshRoute();
+    if (route !== null) this.#askForCluster(route);
+    else if (answered === 'route') this.#askForRoute();
+    return this.#waiting !== null;
   }
 
-  #ask(target: ResourceReference, waiting: Waiting): void {
-    this.#waiting = waiting;
+  #askForRoute(): void {
+    const missing = this.decoderCallbacks!.missingRoute();
+    if (missing !== null) this.#ask(missing);
+  }
+
+  #ask(target: ResourceReference): void {
+    this.#waiting = target.kind;
     this.#config.worker.onDemand.ask(target, this);
   }
 
@@ -99,7 +98,7 @@ class OnDemandFilter extends PassThroughDecoderFilter implements OnDemandWaiter 
     if (name === '' || clusterManager.getCluster(name) !== null) return;
     const { source, timeoutMs } = odcds;
     if (timeoutMs === 0) return;
-    this.#ask({ kind: 'cluster', name, source }, 'cluster');
+    this.#ask({ kind: 'cluster', name, source });
     this.#timer = timers.createTimer(() => {
       this.#config.worker.onDemand.cancel(this);
       this.onDemandAnswer();
