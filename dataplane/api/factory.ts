@@ -209,6 +209,9 @@ export interface WorkerContext {
   createHttpFilter(data: ExtensionData, context: HttpFilterContext): HttpFilterConfig;
   /** Worker half of a filter's per-route config, or the data itself when it has none. */
   createRouteFilterConfig(extension: string, data: unknown): unknown;
+  /** `listener`: whose filter it is. */
+  createNetworkFilter(data: ExtensionData, listener: FilterListener): NetworkFilterConfig;
+  createListenerFilter(data: ExtensionData, listener: FilterListener): ListenerFilterConfig;
   /** /healthcheck/fail was asked for: every response ends its connection. */
   healthchecksFail(): boolean;
 }
@@ -240,7 +243,7 @@ export interface FilterListener {
 }
 export interface ListenerFilterFactory {
   readonly name: string;
-  create(data: unknown, context: WorkerContext): ListenerFilterConfig;
+  create(data: unknown, context: WorkerContext, listener?: FilterListener): ListenerFilterConfig;
 }
 export interface AccessLoggerFactory {
   readonly name: string;

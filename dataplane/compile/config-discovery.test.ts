@@ -37,6 +37,7 @@ describe('config_discovery', () => {
         name: 'one',
         source: adsSource,
         typeNames: ['envoy.extensions.filters.http.fault.v3.HTTPFault'],
+        statPrefix: 'http_filter',
         isAwaited: true,
       },
     ]);

@@ -3,7 +3,9 @@
 import { joinPath } from '../../common/result.ts';
 import type {
   FilterChainProto,
+  FilterProto,
   ListenerFilterChainMatchPredicateProto,
+  ListenerFilterProto,
   ListenerProto,
 } from '../../proto/gen/types.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
@@ -19,6 +21,7 @@ import type { ExtensionData } from '../api/factory.ts';
 import { compileAccessLogs } from '../compile/access-log.ts';
 import { checkTerminal } from '../compile/chain.ts';
 import { type Compilation, mapItems, namedAny } from '../compile/compilation.ts';
+import { compileDiscoveredFilter } from '../compile/config-discovery.ts';
 import { checkOverlap, compileFilterChainMatch, needsTlsInspector } from './filter-chain-match.ts';
 import { compileListenAddresses } from './listen-address.ts';
 import { limitOf } from './overload.ts';
@@ -105,7 +108,7 @@ function compileChain(
   const paths: string[] = [];
   const before = compilation.errors.length;
   mapItems(chain.filters, `${path}.filters`, (filter, at) => {
-    const compiled = compilation.extension('network-filter', namedAny(filter), at);
+    const compiled = compileFilter('network-filter', filter, at, compilation);
     if (compiled === null) return;
     filters.push(compiled);
     paths.push(at);
@@ -144,6 +147,19 @@ function compileDownstreamSocket(
   return (socket?.data ?? null) as DownstreamTlsConfig | null;
 }
 
+/** Inline, or by ECDS. */
+function compileFilter(
+  category: 'network-filter' | 'listener-filter',
+  filter: FilterProto | ListenerFilterProto,
+  path: string,
+  compilation: Compilation,
+): ExtensionData | null {
+  const { config_discovery: discovery, name = '' } = filter;
+  if (discovery === undefined) return compilation.extension(category, namedAny(filter), path);
+  const at = joinPath(path, 'config_discovery');
+  return compileDiscoveredFilter(category, { name, discovery }, at, compilation);
+}
+
 function compileListenerFilters(
   listener: ListenerProto,
   path: string,
@@ -152,7 +168,7 @@ function compileListenerFilters(
 ): ListenerFilterData[] {
   const filters: ListenerFilterData[] = [];
   mapItems(listener.listener_filters, joinPath(path, 'listener_filters'), (filter, at) => {
-    const compiled = compilation.extension('listener-filter', namedAny(filter), at);
+    const compiled = compileFilter('listener-filter', filter, at, compilation);
     if (compiled === null) return;
     const { filter_disabled: disabled } = filter;
     filters.push({

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { lookupType } from '../../proto/root.ts';
-import { DISCOVERED_HTTP_FILTER } from '../api/config/extension-config.ts';
+import {
+  DISCOVERED_HTTP_FILTER,
+  DISCOVERED_LISTENER_FILTER,
+  DISCOVERED_NETWORK_FILTER,
+} from '../api/config/extension-config.ts';
 import { FactoryRegistry } from '../config/registry.ts';
 import { supportOf } from '../config/support/all.ts';
 import { supportDocument } from '../config/support-doc.ts';
@@ -35,15 +39,22 @@ describe('the list of extensions', () => {
   });
 });
 
+const discovered: readonly string[] = [
+  DISCOVERED_HTTP_FILTER,
+  DISCOVERED_LISTENER_FILTER,
+  DISCOVERED_NETWORK_FILTER,
+];
+const isCompiled = ({ name }: { readonly name: string }) => !discovered.includes(name);
+
 describe('the two lists of extensions', () => {
   it('name the same filters and loggers', () => {
     const namesOf = (list: readonly { readonly name: string }[]) =>
       list.map(({ name }) => name).sort();
     for (const [category, halves] of [
       // What ECDS brings is compiled as the filter that it is.
-      ['http-filter', workerFactories.http.filter(({ name }) => name !== DISCOVERED_HTTP_FILTER)],
-      ['network-filter', workerFactories.network],
-      ['listener-filter', workerFactories.listener],
+      ['http-filter', workerFactories.http.filter(isCompiled)],
+      ['network-filter', workerFactories.network.filter(isCompiled)],
+      ['listener-filter', workerFactories.listener.filter(isCompiled)],
       ['access-logger', workerFactories.accessLog],
     ] as const) {
       const main = builtInExtensions.filter((extension) => extension.category === category);

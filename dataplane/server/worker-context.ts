@@ -8,12 +8,12 @@ import { type TimerService, TimerWheel } from '../../common/timer.ts';
 import { LogSinks } from '../access-log/sinks.ts';
 import type { AccessLogger } from '../api/access-log.ts';
 import type { ClusterManager } from '../api/cluster.ts';
-import type { ListenerConfig } from '../api/config/listener.ts';
 import type { RouteConfigData, VirtualHostResource } from '../api/config/route.ts';
 import type { ScopeResource } from '../api/config/scoped-routes.ts';
 import type {
   AccessLoggerFactory,
   ExtensionData,
+  FilterListener,
   HttpFilterContext,
   HttpFilterFactory,
   ListenerFilterFactory,
@@ -251,11 +251,11 @@ export class LiveWorkerContext implements WorkerContext {
     return find(this.#http, extension).createRouteConfig?.(data) ?? data;
   }
 
-  createNetworkFilter(data: ExtensionData, listener: ListenerConfig): NetworkFilterConfig {
+  createNetworkFilter(data: ExtensionData, listener: FilterListener): NetworkFilterConfig {
     return find(this.#network, data.extension).create(data.data, this, listener);
   }
 
-  createListenerFilter(data: ExtensionData): ListenerFilterConfig {
-    return find(this.#listener, data.extension).create(data.data, this);
+  createListenerFilter(data: ExtensionData, listener: FilterListener): ListenerFilterConfig {
+    return find(this.#listener, data.extension).create(data.data, this, listener);
   }
 }

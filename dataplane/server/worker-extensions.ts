@@ -20,10 +20,12 @@ import { rbac } from '../extensions/http/rbac/filter.ts';
 import { routerFilterFactory } from '../extensions/http/router/filter.ts';
 import { setFilterState } from '../extensions/http/set-filter-state/filter.ts';
 import { statefulSession } from '../extensions/http/stateful-session/filter.ts';
+import { listenerConfigDiscovery } from '../extensions/listener/config-discovery/filter.ts';
 import { httpInspectorFilterFactory } from '../extensions/listener/http-inspector/filter.ts';
 import { originalDstFilterFactory } from '../extensions/listener/original-dst/filter.ts';
 import { proxyProtocolFilterFactory } from '../extensions/listener/proxy-protocol/filter.ts';
 import { tlsInspectorFilterFactory } from '../extensions/listener/tls-inspector/filter.ts';
+import { networkConfigDiscovery } from '../extensions/network/config-discovery/filter.ts';
 import { connectionLimitFilterFactory } from '../extensions/network/connection-limit/filter.ts';
 import { directResponseFilterFactory } from '../extensions/network/direct-response/filter.ts';
 import { echoFilterFactory } from '../extensions/network/echo/filter.ts';
@@ -69,10 +71,12 @@ export const workerFactories: WorkerFactories = {
     sniClusterFilterFactory,
     setConnectionFilterState,
     connectionLimitFilterFactory,
+    networkConfigDiscovery,
     localRateLimitFilterFactory,
     networkRbacFilterFactory,
   ],
   listener: [
+    listenerConfigDiscovery,
     tlsInspectorFilterFactory,
     httpInspectorFilterFactory,
     proxyProtocolFilterFactory,

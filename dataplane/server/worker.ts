@@ -73,7 +73,9 @@ class WorkerThread {
         createNetworkFilters: (chain, listener) =>
           chain.filters.map((filter) => this.#context.createNetworkFilter(filter, listener)),
         createListenerFilters: (listener) =>
-          listener.listenerFilters.map((filter) => this.#context.createListenerFilter(filter)),
+          listener.listenerFilters.map((filter) =>
+            this.#context.createListenerFilter(filter, listener),
+          ),
       },
       {
         drainTimeMs: data.drainTimeMs,

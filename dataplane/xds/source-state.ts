@@ -243,7 +243,7 @@ export class SourceState implements SourceOwner {
   #countRejected(kind: ResourceKind, name: string): void {
     const stats = this.#statsOf(kind, name);
     if (stats === undefined) return;
-    stats.updateRejected++;
+    stats.rejected();
     if (this.#isStream) stats.updateAttempt++;
   }
 

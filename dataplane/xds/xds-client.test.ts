@@ -65,7 +65,11 @@ test('a runtime that does not come keeps nobody waiting for longer than its time
 });
 
 test('a config by ECDS is waited for unless its default will do', () => {
-  const config = { kind: 'extension-config', source: adsSource } as const;
+  const config = {
+    kind: 'extension-config',
+    source: adsSource,
+    statPrefix: 'http_filter',
+  } as const;
   const { server, sink, client, collect } = setUpXdsClient({
     cds: null,
     lds: null,

@@ -164,8 +164,8 @@ export function subscriptionScope(
       return plainScope(`runtime.${name}`);
     case 'extension-config':
       return {
-        prefix: `extension_config_discovery.http_filter.${name}`,
-        promPrefix: 'envoy_extension_config_discovery_http_filter',
+        prefix: `extension_config_discovery.${statPrefix}.${name}`,
+        promPrefix: `envoy_extension_config_discovery_${statPrefix}`,
         labels: { envoy_extension_config: name },
       };
     case 'route': {

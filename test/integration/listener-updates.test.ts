@@ -73,7 +73,7 @@ class TestWorker {
         createNetworkFilters: (chain, config) =>
           chain.filters.map((filter) => this.context.createNetworkFilter(filter, config)),
         createListenerFilters: (config) =>
-          config.listenerFilters.map((filter) => this.context.createListenerFilter(filter)),
+          config.listenerFilters.map((filter) => this.context.createListenerFilter(filter, config)),
       },
       { drainTimeMs, drainStrategy: 'immediate', globalLimit: null },
     );

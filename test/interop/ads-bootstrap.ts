@@ -8,6 +8,9 @@ export interface AdsBootstrapOptions {
   /** Of the connection manager, in YAML. */
   readonly httpFilters: string;
   readonly routes: string;
+  /** Of the listener, and network filters before the connection manager; with a comma behind each. */
+  readonly listenerFilters?: string;
+  readonly networkFilters?: string;
   /** More members of the bootstrap. */
   readonly extra?: string;
 }
@@ -17,7 +20,14 @@ export const ROUTER =
 
 /** JSON is YAML: one line each. */
 export function adsBootstrap(options: AdsBootstrapOptions): string {
-  const { adsPort, ports, httpFilters, extra = '' } = options;
+  const {
+    adsPort,
+    ports,
+    httpFilters,
+    listenerFilters = '',
+    networkFilters = '',
+    extra = '',
+  } = options;
   const routes = options.routes.replaceAll(/\s*\n\s*/g, ' ');
   return `
 node: {id: ads-node, cluster: c}
@@ -29,8 +39,10 @@ static_resources:
   listeners:
     - name: l
       address: {socket_address: {address: 127.0.0.1, port_value: ${ports.listen}}}
+      listener_filters: [${listenerFilters}]
       filter_chains:
         - filters:
+${networkFilters}
             - name: hcm
               typed_config:
                 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager

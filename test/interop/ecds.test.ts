@@ -136,3 +136,92 @@ for (const kind of ['envoy', 'remora'] as const) {
     });
   });
 }
+
+const LIMIT =
+  'type.googleapis.com/envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit';
+const INSPECTOR =
+  'type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector';
+
+for (const kind of ['envoy', 'remora'] as const) {
+  describe(`ECDS of network and listener filters with ${kind}`, {
+    skip: skipWithout('envoy'),
+  }, () => {
+    const server = new DeltaServer();
+    let proxy!: RunningProxy;
+
+    /** '' = the connection was closed without an answer. */
+    const ask = (): Promise<string> =>
+      new Promise((resolve) => {
+        const request = http.get(
+          { port: proxy.ports.listen, host: '127.0.0.1', agent: false },
+          (response) => {
+            response.resume().on('end', () => resolve(`${response.statusCode}`));
+          },
+        );
+        request.on('error', () => resolve(''));
+      });
+    const until = async (what: string, holds: () => Promise<boolean>): Promise<void> => {
+      const end = performance.now() + 8000;
+      while (!(await holds())) {
+        assert.ok(performance.now() < end, `${what}\n${proxy.output()}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    const stat = async (name: string): Promise<number> => {
+      const lines = (await proxy.admin('/stats')).split('\n');
+      return Number(lines.find((line) => line.includes(`${name}: `))?.split(': ')[1]);
+    };
+
+    before(async () => {
+      await server.start();
+      server.silentAbout.add('net').add('peek');
+      proxy = await startProxy(kind, findPeer('envoy') ?? '', (ports) =>
+        adsBootstrap({
+          adsPort: server.port,
+          ports,
+          httpFilters: `{name: f, typed_config: {"@type": ${FAULT}}}`,
+          listenerFilters: `{name: peek, config_discovery: {${SOURCE}, type_urls: [${INSPECTOR}]}}`,
+          networkFilters: `            - {name: net, config_discovery: {${SOURCE}, type_urls: [${LIMIT}]}}`,
+          routes: '[{match: {prefix: /}, direct_response: {status: 200}}]',
+        }),
+      );
+    });
+    after(async () => {
+      // Undefined when it did not start.
+      await (proxy as RunningProxy | undefined)?.stop();
+      server.close();
+    });
+
+    test('without their configs connections are closed', async () => {
+      assert.equal(await ask(), '');
+      assert.equal(await stat('.extension_config_missing'), 1);
+      assert.equal(await stat('.network_extension_config_missing'), 0);
+      server.set(TYPE, 'peek', named('peek', { '@type': INSPECTOR }));
+      await until('network filter', async () => {
+        assert.equal(await ask(), '');
+        return (await stat('.network_extension_config_missing')) > 0;
+      });
+    });
+
+    test('with them they are in force for the next connection', async () => {
+      const limit = (max: number): JsonValue => ({
+        '@type': LIMIT,
+        stat_prefix: 'net',
+        max_connections: `${max}`,
+      });
+      server.set(TYPE, 'net', named('net', limit(5)));
+      await until('200', async () => (await ask()) === '200');
+      server.set(TYPE, 'net', named('net', { '@type': INSPECTOR }));
+      await until('NACK', async () => server.nacks().length === 1);
+      assert.match(server.nacks()[0] ?? '', /HttpInspector but expect .*ConnectionLimit/);
+      assert.equal(await ask(), '200');
+      assert.equal(await stat('extension_config_discovery.network_filter.net.config_reload'), 1);
+      assert.equal(
+        await stat('extension_config_discovery.tcp_listener_filter.peek.config_reload'),
+        1,
+      );
+      server.remove(TYPE, 'net');
+      await until('closed again', async () => (await ask()) === '');
+    });
+  });
+}

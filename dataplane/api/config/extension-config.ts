@@ -2,14 +2,16 @@
 
 import type { ExtensionData } from '../factory.ts';
 
-/** Canonical name of the worker half that stands in a chain for such an HTTP filter. */
+/** Canonical names of the worker halves that stand in a chain for such filters. */
 export const DISCOVERED_HTTP_FILTER = 'remora.http.config_discovery';
+export const DISCOVERED_NETWORK_FILTER = 'remora.network.config_discovery';
+export const DISCOVERED_LISTENER_FILTER = 'remora.listener.config_discovery';
 
-/** Data of that half, made by compile/config-discovery.ts. */
+/** Data of these halves, made by compile/config-discovery.ts. */
 export interface DiscoveredFilterData {
   /** resourceId of the TypedExtensionConfig. */
   readonly id: string;
-  /** default_config: in force while there is none; null = requests are answered with 500. */
+  /** default_config: in force while there is none; null = requests are answered with 500, connections closed. */
   readonly default: ExtensionData | null;
 }
 

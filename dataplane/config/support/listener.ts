@@ -52,8 +52,14 @@ export const listenerSupport: SupportGroup = {
       ...fields('source_type', 'source_prefix_ranges', 'source_ports', 'server_names'),
       ...fields('transport_protocol', 'application_protocols'),
     },
-    [`${listener}.Filter`]: fields('name', 'typed_config'),
-    [`${listener}.ListenerFilter`]: fields('name', 'typed_config', 'filter_disabled'),
+    [`${listener}.Filter`]: {
+      ...fields('name', 'typed_config'),
+      config_discovery: { note: 'not of the last (terminal) filter' },
+    },
+    [`${listener}.ListenerFilter`]: {
+      ...fields('name', 'typed_config', 'filter_disabled'),
+      config_discovery: { note: 'not of envoy.filters.listener.original_dst' },
+    },
     [`${listener}.ListenerFilterChainMatchPredicate`]: fields(
       'or_match',
       'and_match',

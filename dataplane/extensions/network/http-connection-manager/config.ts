@@ -145,7 +145,8 @@ function compileHttpFilter(
   const { config_discovery: discovery } = filter;
   if (discovery === undefined) return compilation.extension('http-filter', namedAny(filter), path);
   const at = `${path}.config_discovery`;
-  return compileDiscoveredFilter(filter.name ?? '', discovery, at, compilation);
+  const found = { name: filter.name ?? '', discovery };
+  return compileDiscoveredFilter('http-filter', found, at, compilation);
 }
 
 function compileHttpFilters(
