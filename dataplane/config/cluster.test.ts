@@ -54,6 +54,7 @@ describe('compileCluster', () => {
       outlierDetection: null,
       breaker: null,
       hostBreaker: null,
+      loadReportMetrics: [],
       healthCheck: null,
       loadAssignment: { ...assignmentOf([], ''), localities: [] },
       dns: {
