@@ -200,7 +200,10 @@ export class RestClient {
       reconciledRevision >= revision &&
       connected.length >= count &&
       connected.every((status) =>
-        Object.values(status.types).every((type) => type.state === 'SYNCED'),
+        Object.values(status.types).every(
+          // Programs that are their own proxy do not ask for secrets, and clients among them for no listeners of a server.
+          (type) => type.state === 'SYNCED' || (isGrpc(status) && type.state === 'NOT_SENT'),
+        ),
       )
     );
   }
@@ -297,6 +300,10 @@ export class RestClient {
       );
     }
   }
+}
+
+function isGrpc({ client }: ProxyStatus): boolean {
+  return client.startsWith('gRPC');
 }
 
 function objectPath(kind: string, namespace: string, name: string): string {

@@ -235,6 +235,7 @@ async function start(
   const plaintextAds = ads((_peer, node) => toAdmission(authenticator.authenticatePlaintext(node)));
   const handlers = joinHandlers({ tokens, admission, registry, clock, trustDomain });
 
+  const inspector = new NodeInspector(cache, [plaintextAds.tracker, tlsAds.tracker]);
   const loadIntervalMs = options.loadReportIntervalMs ?? LOAD_REPORT_INTERVAL_MS;
   const loadStore = new LoadStore(clock, loadIntervalMs);
   const loadStats = new LoadStats();
@@ -244,7 +245,10 @@ async function start(
       stats: loadStats,
       identify,
       intervalMs: loadIntervalMs,
-      clustersOf: (nodeId) => [...(cache.get(nodeId)?.set('cluster').resources.keys() ?? [])],
+      clustersOf: (nodeId) => {
+        const key = inspector.node(nodeId)?.snapshotKey ?? nodeId;
+        return [...(cache.get(key)?.set('cluster').resources.keys() ?? [])];
+      },
       clock,
       timers,
       logger: logger.child({ component: 'load' }),
@@ -260,7 +264,6 @@ async function start(
     const identified = authenticator.identifyPlaintext(node);
     return identified.ok ? { ok: true, nodeId: node.id } : refusedReporter(identified.errors);
   });
-  const inspector = new NodeInspector(cache, [plaintextAds.tracker, tlsAds.tracker]);
   const clientStatuses = new ClientStatusService({
     inspector,
     denialOf: ({ address, metadata }) =>

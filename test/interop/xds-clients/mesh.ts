@@ -92,6 +92,7 @@ export class ProxylessMesh {
         ...['--config', this.#mesh, '--state-dir', join(this.directory, 'state')],
         ...['--xds-port', String(this.tlsPort), '--rest-port', String(this.#restPort)],
         ...['--plaintext-xds-port', String(this.xdsPort), '-l', 'warning'],
+        ...['--load-report-interval-s', '1'],
       ],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );

@@ -200,6 +200,15 @@ export function proxylessScenarios(kind: ClientKind): void {
       assert.ok((answers['blue'] ?? 0) > 50, `${answers['blue']} calls`);
     });
 
+    test('reports its load', async () => {
+      const { rest: api } = mesh;
+      await until('a report comes', async () => {
+        await calls(client, 20, 'xds:///simple');
+        const loads = await api.loads('simple.default');
+        return loads.some(({ localities }) => localities.some((at) => at.requestsPerSecond > 0));
+      });
+    });
+
     test('is known for what it is, and took all that it was sent', async () => {
       let seen = '';
       await until('it is in sync', async () => {
