@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLogger } from '../../../common/logger.ts';
-import type { SnapshotResource } from '../../../controlplane/cache/resource.ts';
 import { FakeControlPlane } from '../../../test/fakes/ads-channel.ts';
 import { grpcApi } from '../../../test/fakes/config-source.ts';
 import { FakeTimers } from '../../../test/fakes/timers.ts';
@@ -21,6 +20,8 @@ import { sourceOpener } from '../open-source.ts';
 import { XdsClient } from '../xds-client.ts';
 import { LastGoodSource } from './last-good-source.ts';
 import type { SavedResource } from './snapshot.ts';
+
+type SnapshotResource = ReturnType<typeof edsCluster>;
 
 const saved = ({ name, typeUrl, version, bytes }: SnapshotResource): SavedResource => {
   const kind = adsTypeOrder.find((one) => typeUrlOf[one] === typeUrl);
