@@ -1,8 +1,9 @@
-// A small incremental ADS server for tests of what clients ask for on demand. It holds resources of any type, writes
+// A small incremental xDS server, of the aggregated stream and of own ones, for tests of what clients ask for on demand. It holds resources of any type, writes
 // down every request that is more than an ACK, and answers a name that it does not have with removed_resources, or not
 // at all where it was told to keep silent.
 
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
+import { adsTypeOrder, xdsTypes } from '../../dataplane/api/resource-compiler.ts';
 import { encodeMessage, packAny } from '../../proto/any.ts';
 import { adsPath, decodeDeltaDiscoveryRequest } from '../../proto/discovery.ts';
 import { messageFromJson } from '../../proto/json.ts';
@@ -54,20 +55,26 @@ export class DeltaServer {
 
   async start(): Promise<void> {
     const same = (bytes: Buffer): Buffer => bytes;
-    this.#server.addService(
-      {
-        delta: {
-          path: adsPath.delta,
-          requestStream: true,
-          responseStream: true,
-          requestSerialize: same,
-          requestDeserialize: same,
-          responseSerialize: same,
-          responseDeserialize: same,
+    const own = adsTypeOrder.map((kind) => {
+      const { service, method } = xdsTypes[kind];
+      return `/${service}/Delta${method}`;
+    });
+    for (const path of [adsPath.delta, ...own]) {
+      this.#server.addService(
+        {
+          delta: {
+            path,
+            requestStream: true,
+            responseStream: true,
+            requestSerialize: same,
+            requestDeserialize: same,
+            responseSerialize: same,
+            responseDeserialize: same,
+          },
         },
-      },
-      { delta: (call: Call) => this.#onStream(call) },
-    );
+        { delta: (call: Call) => this.#onStream(call) },
+      );
+    }
     this.#port = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, at) =>
         error === null ? resolve(at) : reject(error),

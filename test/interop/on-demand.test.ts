@@ -12,6 +12,7 @@ import {
   ads,
   kinds,
   onDemandFilter,
+  ownStream,
   type ScopedProxy,
   startScopedProxy,
   staticCluster,
@@ -260,6 +261,52 @@ for (const kind of kinds) {
       server.set(types.cluster, 'named', staticCluster('named', echo.port));
       await until('it is there', async () => (await post('/named'))[0] === 200);
     });
+  });
+}
+
+for (const kind of kinds) {
+  test(`without an aggregated stream, ${kind}`, { skip: skipWithout('envoy') }, async () => {
+    const server = new DeltaServer();
+    await server.start();
+    const echo = await startEcho();
+    server.set(types.route, 'rc', { name: 'rc', vhds: { config_source: ownStream } });
+    server.set(types.virtualHost, 'rc/given', virtualHost('given', 'given.x'));
+    server.preloaded.push('rc/given');
+    server.set(types.virtualHost, 'rc/new.x', virtualHost('new', 'new.x'));
+    server.set(types.cluster, 'far', staticCluster('far', echo.port));
+    const hosts = await startScopedProxy({
+      kind,
+      server,
+      hasAds: false,
+      filters: [onDemandFilter()],
+      routes: { rds: { route_config_name: 'rc', config_source: ownStream } },
+    });
+    const route = { name: 'r', match: { prefix: '/' }, route: { cluster: 'far' } };
+    const clusters = await startScopedProxy({
+      kind,
+      server,
+      hasAds: false,
+      filters: [onDemandFilter({ odcds: { source: ownStream } })],
+      routes: {
+        route_config: {
+          validate_clusters: false,
+          virtual_hosts: [{ name: 'v', domains: ['*'], routes: [route] }],
+        },
+      },
+    });
+    try {
+      assert.deepEqual(await hosts.ask('given.x'), found('given'));
+      assert.deepEqual(await hosts.ask('new.x'), found('new'));
+      const [status, text] = await clusters.send('h', '/', {}, 'ping');
+      assert.deepEqual([status, text], [200, 'ping']);
+      assert.deepEqual(server.asked(types.virtualHost), ['rc/new.x']);
+      assert.deepEqual(server.asked(types.cluster), ['far']);
+    } finally {
+      await hosts.stop();
+      await clusters.stop();
+      echo.close();
+      server.close();
+    }
   });
 }
 

@@ -10,6 +10,7 @@ import {
   answering,
   kinds,
   onDemandFilter,
+  ownStream,
   type ScopedProxy,
   startScopedProxy,
   types,
@@ -224,5 +225,44 @@ for (const kind of kinds) {
       server.set(types.route, 'routes-void', answering('routes-void'));
       await shows('void', found('routes-void'));
     });
+  });
+}
+
+for (const kind of kinds) {
+  test(`scopes by a stream of their own, ${kind}`, { skip: skipWithout('envoy') }, async () => {
+    const server = new DeltaServer();
+    await server.start();
+    for (const name of ['eager', 'lazy']) {
+      server.set(types.scope, name, {
+        name,
+        key: key(name),
+        route_configuration_name: `routes-${name}`,
+        on_demand: name === 'lazy',
+      });
+      server.set(types.route, `routes-${name}`, answering(`routes-${name}`));
+    }
+    const proxy = await startScopedProxy({
+      kind,
+      server,
+      hasAds: false,
+      filters: [onDemandFilter()],
+      routes: {
+        scoped_routes: {
+          name: 'scopes',
+          scope_key_builder: { fragments: [byHeader('x-tenant', { index: 0 })] },
+          rds_config_source: ownStream,
+          scoped_rds: { scoped_rds_config_source: ownStream },
+        },
+      },
+    });
+    try {
+      for (const name of ['eager', 'lazy']) {
+        const outcome = await proxy.ask('h', '/', { 'x-tenant': name });
+        assert.deepEqual(outcome, found(`routes-${name}`));
+      }
+    } finally {
+      await proxy.stop();
+      server.close();
+    }
   });
 }

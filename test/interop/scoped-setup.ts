@@ -22,6 +22,15 @@ export const types = {
 } as const;
 
 export const ads = { ads: {}, resource_api_version: 'V3' };
+/** A stream of its own for each type. */
+export const ownStream = {
+  resource_api_version: 'V3',
+  api_config_source: {
+    api_type: 'DELTA_GRPC',
+    transport_api_version: 'V3',
+    grpc_services: [{ envoy_grpc: { cluster_name: 'ads' } }],
+  },
+};
 const type = (name: string) => ({ '@type': `type.googleapis.com/${name}` });
 const http2 = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const hcm = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
@@ -57,6 +66,8 @@ export const onDemandFilter = (fields: object = {}) => ({
 export interface ScopedProxyOptions {
   readonly kind: Kind;
   readonly server: DeltaServer;
+  /** Default true. */
+  readonly hasAds?: boolean;
   /** Fields of the connection manager that say where routes come from. */
   readonly routes: object;
   readonly filters?: readonly object[];
@@ -157,6 +168,7 @@ export async function startScopedProxy(options: ScopedProxyOptions): Promise<Sco
 function bootstrap(
   {
     server,
+    hasAds = true,
     routes,
     filters = [],
     clusters = [],
@@ -174,13 +186,7 @@ function bootstrap(
     node: { id: 'node-1', cluster: 'test' },
     admin: { address: address(ports.admin) },
     layered_runtime: { layers: [{ name: 'static', static_layer: runtime }] },
-    dynamic_resources: {
-      ads_config: {
-        api_type: 'DELTA_GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'ads' } }],
-      },
-    },
+    ...(hasAds ? { dynamic_resources: { ads_config: ownStream.api_config_source } } : {}),
     static_resources: {
       clusters: [
         {
