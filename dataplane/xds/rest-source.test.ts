@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { silentLogger } from '../../common/logger.ts';
 import { restSource } from '../../test/fakes/config-source.ts';
+import { FakeTimers } from '../../test/fakes/timers.ts';
 import { setUpXdsClient } from '../../test/fakes/xds-client-setup.ts';
+import { FakeRestServer } from '../../test/fakes/xds-sources.ts';
 import { typeUrlOf } from '../api/resource-compiler.ts';
+import type { SourceOwner } from './resource-source.ts';
+import { RestResourceSource } from './rest-source.ts';
 
 const cluster = (name: string, more: object = {}) => ({
   '@type': typeUrlOf.cluster,
@@ -97,4 +102,30 @@ test('names are asked for together, and at once when there are more', () => {
   // What is not in the answer does not exist: nobody waits for it.
   rest.call.answer(answer('1', secret('s')));
   assert.deepEqual(sink.take(), ['secret s', 'initialized']);
+});
+
+test('names that are new are asked for without a version, which would say that we know them', () => {
+  const timers = new FakeTimers();
+  const rest = new FakeRestServer();
+  const options = { node: { id: 'n1' }, random: () => 0, timers, logger: silentLogger() };
+  const owner: SourceOwner = {
+    knownVersions: () => new Map(),
+    receive: () => null,
+    settle: () => {},
+    onRequest: () => {},
+    onFailure: () => {},
+  };
+  const source = new RestResourceSource(
+    { ...options, source: restSource(), caller: rest.caller },
+    owner,
+  );
+  source.start();
+  source.changeNames('secret', ['s'], []);
+  rest.call.answer(answer('1', secret('s')));
+  timers.advance(1000);
+  assert.equal(rest.call.body['version_info'], '1');
+  source.changeNames('secret', ['t'], []);
+  assert.deepEqual(rest.call.body['resource_names'], ['s', 't']);
+  assert.equal(rest.call.body['version_info'], undefined);
+  source.stop();
 });

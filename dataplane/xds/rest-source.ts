@@ -76,7 +76,7 @@ export class RestResourceSource implements ResourceSource {
     const poller = this.#of(kind);
     const news = poller.wanted.change(added, removed);
     if (!poller.wanted.isActive) poller.stop();
-    else if (news.added.length > 0 && this.#isRunning) poller.poll();
+    else if (news.added.length > 0 && this.#isRunning) poller.pollAnew();
   }
 
   #of(kind: ResourceKind): Poller {
@@ -112,6 +112,15 @@ class Poller {
     this.#timer.stop();
     this.#cancel?.();
     this.#cancel = null;
+  }
+
+  /**
+   * For names that were not asked for before: a server may take our version for that of everything it has, and say 304
+   * (go-control-plane does). Envoy has a subscription, and so a version, for each name.
+   */
+  pollAnew(): void {
+    this.#version = '';
+    this.poll();
   }
 
   /** Asks now; what is under way does not ask for all that is wanted any more. */
