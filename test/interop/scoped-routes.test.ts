@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { startAds } from '../fakes/ads-harness.ts';
 import { DeltaServer } from '../fakes/delta-server.ts';
 import { until } from '../fakes/until.ts';
+import { resourceOf } from '../fakes/xds-resources.ts';
 import { skipWithout } from './peers.ts';
 import {
   ads,
@@ -265,4 +267,67 @@ for (const kind of kinds) {
       server.close();
     }
   });
+}
+
+for (const kind of kinds) {
+  for (const protocol of ['DELTA_GRPC', 'GRPC'] as const) {
+    const what = `scopes from our control plane by ${protocol}, ${kind}`;
+    test(what, { skip: skipWithout('envoy') }, async () => {
+      const harness = await startAds();
+      const scope = (name: string, of: string, routes: string) =>
+        resourceOf('scoped-route', name, {
+          name,
+          key: key(of),
+          route_configuration_name: routes,
+        });
+      const routes = (name: string) => resourceOf('route', name, answering(name) as object);
+      harness.publish(
+        'node-1',
+        scope('a', 'a', 'r1'),
+        scope('b', 'b', 'r2'),
+        routes('r1'),
+        routes('r2'),
+      );
+      const proxy = await startScopedProxy({
+        kind,
+        server: harness,
+        protocol,
+        routes: {
+          scoped_routes: {
+            name: 'scopes',
+            scope_key_builder: { fragments: [byHeader('x-tenant', { index: 0 })] },
+            rds_config_source: ads,
+            scoped_rds: { scoped_rds_config_source: ads },
+          },
+        },
+      });
+      const shows = (tenant: string, expected: unknown) =>
+        until(`${tenant} is served`, async () => {
+          const outcome = await proxy.ask('h', '/', { 'x-tenant': tenant });
+          return JSON.stringify(outcome) === JSON.stringify(expected);
+        });
+      try {
+        assert.deepEqual(await proxy.ask('h', '/', { 'x-tenant': 'a' }), found('r1'));
+        assert.deepEqual(await proxy.ask('h', '/', { 'x-tenant': 'b' }), found('r2'));
+        // One goes, one changes its routes, one comes.
+        harness.publish(
+          'node-1',
+          scope('b', 'b', 'r1'),
+          scope('c', 'c', 'r2'),
+          routes('r1'),
+          routes('r2'),
+        );
+        await shows('b', found('r1'));
+        await shows('c', found('r2'));
+        await shows('a', notFound);
+        harness.publish('node-1', scope('b', 'b', 'r1'), routes('r1'));
+        await shows('c', notFound);
+        assert.equal(await proxy.stat('http.web.scoped_rds.scopes.update_rejected'), 0);
+        assert.equal(await proxy.stat('http.web.scoped_rds.scopes.all_scopes'), 1);
+      } finally {
+        await proxy.stop();
+        harness.close();
+      }
+    });
+  }
 }

@@ -5,7 +5,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import type { JsonValue } from '../../proto/plain.ts';
-import type { DeltaServer } from '../fakes/delta-server.ts';
 import { until } from '../fakes/until.ts';
 import { findPeer } from './peers.ts';
 import { type RunningProxy, startProxy } from './proxies.ts';
@@ -65,9 +64,11 @@ export const onDemandFilter = (fields: object = {}) => ({
 
 export interface ScopedProxyOptions {
   readonly kind: Kind;
-  readonly server: DeltaServer;
+  readonly server: { readonly port: number };
   /** Default true. */
   readonly hasAds?: boolean;
+  /** Of the aggregated stream; default DELTA_GRPC. */
+  readonly protocol?: 'DELTA_GRPC' | 'GRPC';
   /** Fields of the connection manager that say where routes come from. */
   readonly routes: object;
   readonly filters?: readonly object[];
@@ -169,6 +170,7 @@ function bootstrap(
   {
     server,
     hasAds = true,
+    protocol = 'DELTA_GRPC',
     routes,
     filters = [],
     clusters = [],
@@ -181,12 +183,13 @@ function bootstrap(
   const address = (port: number) => ({
     socket_address: { address: '127.0.0.1', port_value: port },
   });
+  const aggregated = { ...ownStream.api_config_source, api_type: protocol };
   const format = '%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %ROUTE_NAME%\n';
   return {
     node: { id: 'node-1', cluster: 'test' },
     admin: { address: address(ports.admin) },
     layered_runtime: { layers: [{ name: 'static', static_layer: runtime }] },
-    ...(hasAds ? { dynamic_resources: { ads_config: ownStream.api_config_source } } : {}),
+    ...(hasAds ? { dynamic_resources: { ads_config: aggregated } } : {}),
     static_resources: {
       clusters: [
         {
