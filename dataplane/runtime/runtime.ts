@@ -35,6 +35,7 @@ interface Binding {
 }
 
 const WORD_BYTES = 8;
+const MIN_SWEEP = 1024;
 const noValues: RuntimeValues = new Map();
 
 export class Runtime implements RuntimeLayers {
@@ -46,6 +47,7 @@ export class Runtime implements RuntimeLayers {
   readonly #rtdsValues = new Map<string, RuntimeValues>();
   /** By what they are of: the same question has the same memory. */
   readonly #bindings = new Map<string, Binding>();
+  #sweepAt = MIN_SWEEP;
   readonly #watchers: FSWatcher[] = [];
   #logger: Logger | null = null;
   #onChange: () => void = () => {};
@@ -165,10 +167,19 @@ export class Runtime implements RuntimeLayers {
   #allocate(name: string, words: number, fill: Binding['fill']): SharedArrayBuffer {
     const former = this.#bindings.get(name)?.memory.deref();
     if (former !== undefined) return former;
+    if (this.#bindings.size >= this.#sweepAt) this.#sweep();
     const memory = new SharedArrayBuffer(words * WORD_BYTES);
     fill(new Float64Array(memory), this.#snapshot);
     this.#bindings.set(name, { memory: new WeakRef(memory), fill });
     return memory;
+  }
+
+  /** Configs come and go while the runtime stays as it is. */
+  #sweep(): void {
+    for (const [name, { memory }] of this.#bindings) {
+      if (memory.deref() === undefined) this.#bindings.delete(name);
+    }
+    this.#sweepAt = Math.max(MIN_SWEEP, this.#bindings.size * 2);
   }
 
   #canChange(): boolean {
