@@ -71,7 +71,15 @@ export interface ResourceBytes {
   readonly version: string;
   /** Other names that it answers to (VHDS); absent = none. */
   readonly aliases?: readonly string[];
+  /** Time to live; absent = without end. */
+  readonly ttlMs?: number;
   readonly resource: AnyBytes | null;
+}
+
+/** discovery.v3.ResourceError: why there is nothing under that name (gRFC A88). */
+export interface ResourceErrorDetail {
+  readonly name: string;
+  readonly error: ErrorDetail;
 }
 
 /** discovery.v3.DeltaDiscoveryResponse. */
@@ -80,10 +88,14 @@ export interface DeltaDiscoveryResponse {
   readonly resources: readonly ResourceBytes[];
   readonly typeUrl: string;
   readonly removedResources: readonly string[];
+  /** Absent = none. */
+  readonly resourceErrors?: readonly ResourceErrorDetail[];
   readonly nonce: string;
   readonly controlPlane: string;
 }
 
+const MS_PER_SECOND = 1000;
+const NS_PER_MS = 1e6;
 const resourceTypeName = 'envoy.service.discovery.v3.Resource';
 
 /** In SotW a resource may come inside a discovery.v3.Resource, which names it; this takes it out. */
@@ -147,11 +159,13 @@ export function decodeDiscoveryResponse(bytes: Uint8Array): DiscoveryResponse {
 export function decodeDeltaDiscoveryResponse(bytes: Uint8Array): DeltaDiscoveryResponse {
   const resources: ResourceBytes[] = [];
   const removedResources: string[] = [];
+  const resourceErrors: ResourceErrorDetail[] = [];
   const message = {
     systemVersionInfo: '',
     resources,
     typeUrl: '',
     removedResources,
+    resourceErrors,
     nonce: '',
     controlPlane: '',
   };
@@ -162,6 +176,7 @@ export function decodeDeltaDiscoveryResponse(bytes: Uint8Array): DeltaDiscoveryR
     else if (field === 5) message.nonce = text(reader);
     else if (field === 6) removedResources.push(text(reader));
     else if (field === 7) message.controlPlane = readIdentifier(reader.bytes());
+    else if (field === 9) resourceErrors.push(readResourceError(reader.bytes()));
     else return false;
     return true;
   });
@@ -218,15 +233,50 @@ function readAny(bytes: Uint8Array): AnyBytes {
 function readResource(bytes: Uint8Array): ResourceBytes {
   const message = { name: '', version: '', resource: null as AnyBytes | null };
   const aliases: string[] = [];
+  let ttlMs: number | undefined;
   readFields(bytes, (field, reader) => {
     if (field === 1) message.version = text(reader);
     else if (field === 2) message.resource = readAny(reader.bytes());
     else if (field === 3) message.name = text(reader);
     else if (field === 4) aliases.push(text(reader));
+    else if (field === 6) ttlMs = readDurationMs(reader.bytes());
     else return false;
     return true;
   });
-  return aliases.length === 0 ? message : { ...message, aliases };
+  return {
+    ...message,
+    ...(aliases.length === 0 ? {} : { aliases }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+  };
+}
+
+/** google.protobuf.Duration. */
+function readDurationMs(bytes: Uint8Array): number {
+  let ms = 0;
+  readFields(
+    bytes,
+    () => false,
+    (field, reader) => {
+      if (field === 1) ms += Number(reader.int64().toString()) * MS_PER_SECOND;
+      else if (field === 2) ms += reader.int32() / NS_PER_MS;
+      else return false;
+      return true;
+    },
+  );
+  return ms;
+}
+
+function readResourceError(bytes: Uint8Array): ResourceErrorDetail {
+  let name = '';
+  let error: ErrorDetail = { code: 0, message: '' };
+  readFields(bytes, (field, reader) => {
+    // Both ResourceName and ControlPlane begin with their text.
+    if (field === 1) name = readIdentifier(reader.bytes());
+    else if (field === 2) error = readStatus(reader.bytes());
+    else return false;
+    return true;
+  });
+  return { name, error };
 }
 
 function readStatus(bytes: Uint8Array): ErrorDetail {
@@ -312,19 +362,33 @@ export function encodeDiscoveryResponse(response: DiscoveryResponse): Buffer {
 export function encodeDeltaDiscoveryResponse(response: DeltaDiscoveryResponse): Buffer {
   const writer = protobuf.Writer.create();
   string(writer, 1, response.systemVersionInfo);
-  for (const { name, version, aliases, resource } of response.resources) {
+  for (const { name, version, aliases, ttlMs, resource } of response.resources) {
     writer.uint32(tag(2)).fork();
     string(writer, 1, version);
     if (resource !== null) writeAny(writer, 2, resource);
     string(writer, 3, name);
     if (aliases !== undefined) strings(writer, 4, aliases);
+    if (ttlMs !== undefined) writeDurationMs(writer, 6, ttlMs);
     writer.ldelim();
   }
   string(writer, 4, response.typeUrl);
   string(writer, 5, response.nonce);
   strings(writer, 6, response.removedResources);
   writeIdentifier(writer, 7, response.controlPlane);
+  for (const { name, error } of response.resourceErrors ?? []) {
+    writer.uint32(tag(9)).fork();
+    writeIdentifier(writer, 1, name);
+    status(writer, 2, error);
+    writer.ldelim();
+  }
   return finish(writer);
+}
+
+function writeDurationMs(writer: Writer, field: number, ms: number): void {
+  writer.uint32(tag(field)).fork();
+  writer.uint32(8).int64(Math.trunc(ms / MS_PER_SECOND));
+  writer.uint32(16).int32(Math.round((ms % MS_PER_SECOND) * NS_PER_MS));
+  writer.ldelim();
 }
 
 /** Of a length-delimited field. */

@@ -89,6 +89,7 @@ export class DeltaMux implements Mux {
     const message = this.#owner.receive({
       kind,
       resources: unknown.length === 0 ? resources : resources.filter((one) => !isUnknown(one)),
+      errors: response.resourceErrors ?? [],
       removed: [...removedResources, ...unknown.map(({ name }) => name)],
       isFullState: false,
       versionText: response.systemVersionInfo,

@@ -1,7 +1,7 @@
 // A place that resources come from, as the xDS client sees it: the aggregated stream, own streams, REST, files. And
 // what the client is to it. A source knows how to ask; store and tracker, behind SourceOwner, know what is said.
 
-import type { ResourceBytes } from '../../proto/discovery.ts';
+import type { ResourceBytes, ResourceErrorDetail } from '../../proto/discovery.ts';
 import type { ResourceKind } from '../api/resource-compiler.ts';
 
 /** What a source is asked for. Calls may come before `start`; what is wanted then is asked for when it starts. */
@@ -29,6 +29,8 @@ export interface Update {
   readonly isFullState: boolean;
   /** All that was asked for by name: what is absent is not there (REST, files). Absent = false. */
   readonly isWhole?: boolean;
+  /** Why there is nothing under some names that were asked for (gRFC A88). */
+  readonly errors?: readonly ResourceErrorDetail[];
   /** Resources that could not even be turned into bytes; `name` '' = not known. */
   readonly broken?: readonly { readonly name: string; readonly details: string }[];
   /** version_info or system_version_info. */

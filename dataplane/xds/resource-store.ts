@@ -19,6 +19,8 @@ export interface ErrorState {
   readonly details: string;
   /** Wall clock, ms. */
   readonly atMs: number;
+  /** The server said so itself: nothing was refused. */
+  readonly isReceived?: boolean;
 }
 
 /** One resource; `compiled` null = nothing good came yet. */
@@ -37,7 +39,13 @@ export interface StoredResource {
 }
 
 /** admin.v3.ClientResourceStatus. */
-export type ClientStatus = 'REQUESTED' | 'DOES_NOT_EXIST' | 'ACKED' | 'NACKED';
+export type ClientStatus =
+  | 'REQUESTED'
+  | 'DOES_NOT_EXIST'
+  | 'ACKED'
+  | 'NACKED'
+  /** The server said why there is none (gRFC A88). */
+  | 'RECEIVED_ERROR';
 
 export interface DumpedResource extends StoredResource {
   readonly typeUrl: string;
@@ -171,7 +179,7 @@ function contentKey(kind: ResourceKind, bytes: Uint8Array): string {
 }
 
 function statusOf({ compiled, error, isMissing }: StoredResource): ClientStatus {
-  if (error !== null) return 'NACKED';
+  if (error !== null) return error.isReceived === true ? 'RECEIVED_ERROR' : 'NACKED';
   if (isMissing) return 'DOES_NOT_EXIST';
   return compiled === null ? 'REQUESTED' : 'ACKED';
 }

@@ -68,8 +68,10 @@ export function takeUpdate(
     bytes: none,
     compiled: null,
   }));
-  for (const candidate of [...resources.map((one) => compile(one, context)), ...broken]) {
-    if (candidate === null) continue;
+  // Of resources with a time to live: they are there as they were.
+  const heartbeats = resources.filter((one) => isHeartbeat(one, store, kind));
+  const news = resources.filter((one) => !heartbeats.includes(one));
+  for (const candidate of [...news.map((one) => compile(one, context)), ...broken]) {
     const { name, details } = candidate;
     if (name === '') {
       hasNameless = true;
@@ -102,7 +104,7 @@ export function takeUpdate(
   }
   return {
     changed,
-    present: new Set(candidates.keys()),
+    present: new Set([...candidates.keys(), ...heartbeats.map(({ name }) => name)]),
     rejected,
     hasNameless,
     problems,
@@ -145,13 +147,18 @@ class ClaimBook {
   }
 }
 
-/** Null = nothing to look at. */
-function compile(incoming: ResourceBytes, context: UpdateContext): Candidate | null {
+function isHeartbeat(
+  { name, resource }: ResourceBytes,
+  store: ResourceStore,
+  kind: ResourceKind,
+): boolean {
+  return resource === null && name !== '' && store.get(kind, name)?.compiled != null;
+}
+
+function compile(incoming: ResourceBytes, context: UpdateContext): Candidate {
   const { kind, source, compiler, store } = context;
   const { name, version, resource } = incoming;
   if (resource === null) {
-    // A heartbeat of a resource with a time to live, which we do not ask for.
-    if (name !== '' && store.get(kind, name) !== undefined) return null;
     const details = 'has no content, and none is held under that name';
     return { name, version, bytes: new Uint8Array(), compiled: null, details };
   }

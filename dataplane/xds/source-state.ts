@@ -3,6 +3,7 @@
 
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/logger.ts';
+import type { TimerService } from '../../common/timer.ts';
 import { type ConfigSource, WILDCARD } from '../api/config/config-source.ts';
 import type {
   ResourceCompiler,
@@ -12,6 +13,7 @@ import type {
 import type { StatsStore } from '../api/stats.ts';
 import type { DependencyTracker, WantedChange } from './dependency-tracker.ts';
 import { kindRules } from './kind-rules.ts';
+import { Lifetimes } from './lifetimes.ts';
 import type { SourceOpener } from './open-source.ts';
 import type { ResourceSource, SourceOwner, Update } from './resource-source.ts';
 import { type DumpedResource, ResourceStore } from './resource-store.ts';
@@ -32,11 +34,14 @@ export interface SourceStateOptions {
   readonly compiler: ResourceCompiler;
   readonly tracker: DependencyTracker;
   readonly clock: Clock;
+  readonly timers: TimerService;
   readonly logger: Logger;
   readonly stats: StatsStore;
   /** After each update. */
   readonly onSettle: () => void;
 }
+
+const none = new Uint8Array();
 
 export class SourceState implements SourceOwner {
   readonly source: ConfigSource;
@@ -53,10 +58,12 @@ export class SourceState implements SourceOwner {
   readonly #routePrefixes = new Map<string, string>();
   /** By kind and name; '*' is the subscription of all. */
   readonly #stats = new Map<string, SubscriptionStats>();
+  readonly #lifetimes: Lifetimes;
 
   constructor(options: SourceStateOptions) {
     this.#options = options;
     this.source = options.source;
+    this.#lifetimes = new Lifetimes(options.timers, (of, name) => this.#expire(of, name));
     const { kind } = options.source;
     this.#isStream = kind === 'ads' || kind === 'grpc';
     this.#resources = options.open(options.source, this, (of) => this.#statsOfStream(of));
@@ -70,6 +77,7 @@ export class SourceState implements SourceOwner {
 
   stop(): void {
     this.#resources.stop();
+    this.#lifetimes.stop();
   }
 
   change({ kind, added, removed }: WantedChange): void {
@@ -147,6 +155,8 @@ export class SourceState implements SourceOwner {
       for (const alias of aliases) tracker.noteAlias(kind, source, alias, name);
     }
     for (const name of taken.rejected) tracker.rejected(kind, source, name);
+    this.#takeErrors(update);
+    if (this.#isStream) this.#lifetimes.renew(update, taken);
     // Also when all of it was refused: nothing better is to be waited for.
     if (this.#subscription(kind).isWildcard) tracker.answered(kind, source);
     this.#count(kind, taken, versionText);
@@ -189,6 +199,28 @@ export class SourceState implements SourceOwner {
 
   #absent(kind: ResourceKind, present: ReadonlySet<string>): string[] {
     return [...this.#store.names(kind)].filter((name) => !present.has(name));
+  }
+
+  /** gRFC A88: what is held stays, what is not there is not waited for any more. */
+  #takeErrors({ kind, errors = [], versionText: version }: Update): void {
+    const { tracker, clock, logger } = this.#options;
+    for (const { name, error } of errors) {
+      if (!this.#subscription(kind).wants(name)) continue;
+      const details = `${error.message} (gRPC status ${error.code})`;
+      const atMs = clock.wallMs();
+      this.#store.reject(kind, name, { bytes: none, version, details, atMs, isReceived: true });
+      logger.warn({ kind, name, details }, 'the management server has an error in place of it');
+      const isHeld = this.#store.get(kind, name)?.compiled != null;
+      if (!isHeld) tracker.update(kind, this.source, [], [name]);
+    }
+  }
+
+  /** Its time to live is over: as if the server had said that it is gone. */
+  #expire(kind: ResourceKind, name: string): void {
+    this.#options.logger.warn({ kind, name }, 'the time to live of an xDS resource is over');
+    this.#remove(kind, name);
+    this.#options.tracker.update(kind, this.source, [], [name]);
+    this.#options.onSettle();
   }
 
   /** Names that were asked for and are not in a response that should have them. */

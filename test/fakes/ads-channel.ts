@@ -16,6 +16,8 @@ import {
   decodeDiscoveryRequest,
   encodeDeltaDiscoveryResponse,
   encodeDiscoveryResponse,
+  type ResourceBytes,
+  type ResourceErrorDetail,
 } from '../../proto/discovery.ts';
 
 export class FakeCall implements AdsCall {
@@ -80,11 +82,40 @@ export class FakeCall implements AdsCall {
     return nonce;
   }
 
+  /** Resources with a time to live, or (`resource` null) heartbeats; and errors in place of resources. */
+  deltaOf(
+    kind: XdsKind,
+    resources: readonly ResourceBytes[],
+    resourceErrors: readonly ResourceErrorDetail[] = [],
+  ): void {
+    const nonce = `d${++this.#nonce}`;
+    this.message(
+      encodeDeltaDiscoveryResponse({
+        systemVersionInfo: `sys-${nonce}`,
+        resources,
+        typeUrl: typeUrlOfKind(kind),
+        removedResources: [],
+        resourceErrors,
+        nonce,
+        controlPlane: 'fake',
+      }),
+    );
+  }
+
   /** State of the world without type_url. */
   untyped(versionInfo: string, resources: readonly AnyBytes[]): void {
+    this.#sotwOf('', versionInfo, resources);
+  }
+
+  /** Resources as they are put, wrapped ones too. */
+  wrapped(kind: XdsKind, versionInfo: string, resources: readonly AnyBytes[]): void {
+    this.#sotwOf(typeUrlOfKind(kind), versionInfo, resources);
+  }
+
+  #sotwOf(typeUrl: string, versionInfo: string, resources: readonly AnyBytes[]): void {
     const nonce = `s${++this.#nonce}`;
     this.message(
-      encodeDiscoveryResponse({ versionInfo, resources, typeUrl: '', nonce, controlPlane: '' }),
+      encodeDiscoveryResponse({ versionInfo, resources, typeUrl, nonce, controlPlane: '' }),
     );
   }
 

@@ -58,7 +58,10 @@ export const bootstrapSupport: SupportGroup = {
       'subdirectory',
       'append_service_cluster',
     ),
-    [`${core}.Node`]: fields('id', 'cluster', 'metadata', 'locality'),
+    [`${core}.Node`]: {
+      ...fields('id', 'cluster', 'metadata', 'locality'),
+      client_features: { note: 'told to management servers; what they name is done either way' },
+    },
     [`${core}.Locality`]: fields('region', 'zone', 'sub_zone'),
     [`${core}.ApiConfigSource`]: {
       api_type: only('GRPC', 'DELTA_GRPC', 'REST'),

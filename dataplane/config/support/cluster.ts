@@ -42,7 +42,9 @@ export const clusterSupport: SupportGroup = {
         note: "dns, aggregate and dynamic_forward_proxy by their typed_config; Envoy's own types by name (`envoy.cluster.strict_dns`)",
       },
       original_dst_lb_config: 'yes',
-      lrs_server: { note: 'without effect, as in Envoy: cluster_manager.load_stats_config says where' },
+      lrs_server: {
+        note: 'without effect, as in Envoy: cluster_manager.load_stats_config says where',
+      },
       lrs_report_endpoint_metrics: { note: 'of reports in band' },
       cleanup_interval: { note: 'of ORIGINAL_DST' },
       eds_cluster_config: 'yes',

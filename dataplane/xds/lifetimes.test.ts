@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { encodeMessage } from '../../proto/any.ts';
+import { setUpXdsClient } from '../../test/fakes/xds-client-setup.ts';
+import { edsCluster, resourceOf } from '../../test/fakes/xds-resources.ts';
+
+const withTtl = (name: string, ttlMs: number, version = '1') => {
+  const { typeUrl, bytes } = resourceOf('cluster', name, { name });
+  return { name, version, ttlMs, resource: { typeUrl, value: bytes } };
+};
+
+test('a resource is dropped when its time to live is over, and lives on by heartbeats', () => {
+  const { server, timers, sink, client } = setUpXdsClient({ lds: null });
+  client.start();
+  server.call.deltaOf('cluster', [withTtl('a', 1000)]);
+  sink.take();
+  timers.advance(999);
+  server.call.deltaOf('cluster', [{ name: 'a', version: '1', ttlMs: 1000, resource: null }]);
+  assert.equal(server.call.takeDelta().at(-1)?.errorDetail, null, 'a heartbeat is acknowledged');
+  timers.advance(999);
+  assert.deepEqual(sink.take(), []);
+  timers.advance(1);
+  assert.deepEqual(sink.take(), ['-cluster a']);
+  // It may come back as it was.
+  server.call.deltaOf('cluster', [withTtl('a', 1000)]);
+  assert.deepEqual(sink.take(), ['cluster a']);
+  client.stop();
+  assert.equal(timers.armedCount(), 0);
+});
+
+test('a ttl that is not there any more ends the countdown', () => {
+  const { server, timers, sink, client } = setUpXdsClient({ lds: null });
+  client.start();
+  server.call.deltaOf('cluster', [withTtl('a', 1000)]);
+  const { ttlMs: _, ...forever } = withTtl('a', 0, '2');
+  server.call.deltaOf('cluster', [forever]);
+  sink.take();
+  timers.advance(5000);
+  assert.deepEqual(sink.take(), []);
+});
+
+test('in state of the world a heartbeat is presence, not absence', () => {
+  const { server, sink, client } = setUpXdsClient({ protocol: 'GRPC', lds: null });
+  client.start();
+  server.call.sotw('cluster', '1', [resourceOf('cluster', 'a', { name: 'a' })]);
+  sink.take();
+  const RESOURCE = 'envoy.service.discovery.v3.Resource';
+  const value = encodeMessage(RESOURCE, { name: 'a', ttl: { seconds: 1, nanos: 0 } });
+  server.call.wrapped('cluster', '1', [{ typeUrl: `type.googleapis.com/${RESOURCE}`, value }]);
+  assert.deepEqual(sink.take(), []);
+});
+
+test('an error in place of a resource ends waiting; what is held stays (gRFC A88)', () => {
+  const { server, sink, client } = setUpXdsClient({ lds: null });
+  client.start();
+  server.call.delta('cluster', [edsCluster('a')]);
+  assert.ok(!client.initialized);
+  const error = { code: 7, message: 'not yours' };
+  server.call.deltaOf('endpoint', [], [{ name: 'a', error }]);
+  assert.deepEqual(sink.take(), ['cluster a', 'initialized']);
+  const dumped = client.dump().find(({ kind }) => kind === 'endpoint');
+  assert.deepEqual(
+    [dumped?.status, dumped?.error?.details],
+    ['RECEIVED_ERROR', 'not yours (gRPC status 7)'],
+  );
+});

@@ -1,0 +1,49 @@
+// Resources with a time to live (Resource.ttl): one that is not renewed in time, by a new version or by a heartbeat
+// without content, is dropped. One per source; a resource without ttl lives for as long as it is wanted.
+
+import type { Timer, TimerService } from '../../common/timer.ts';
+import type { ResourceKind } from '../api/resource-compiler.ts';
+import type { Update } from './resource-source.ts';
+import type { TakenUpdate } from './resource-update.ts';
+
+export class Lifetimes {
+  readonly #timers: TimerService;
+  readonly #onExpired: (kind: ResourceKind, name: string) => void;
+  /** By kind and name: of those that have a ttl. */
+  readonly #running = new Map<string, Timer>();
+
+  constructor(timers: TimerService, onExpired: (kind: ResourceKind, name: string) => void) {
+    this.#timers = timers;
+    this.#onExpired = onExpired;
+  }
+
+  /** Begins anew what an update says; a refused resource leaves the time of the one before running. */
+  renew({ kind, resources, removed }: Update, { present, rejected }: TakenUpdate): void {
+    for (const { name, ttlMs } of resources) {
+      if (name === '' || !present.has(name) || rejected.has(name)) continue;
+      this.#end(kind, name);
+      if (ttlMs !== undefined) this.#begin(kind, name, ttlMs);
+    }
+    for (const name of removed) this.#end(kind, name);
+  }
+
+  stop(): void {
+    for (const timer of this.#running.values()) timer.stop();
+    this.#running.clear();
+  }
+
+  #begin(kind: ResourceKind, name: string, ttlMs: number): void {
+    const timer = this.#timers.createTimer(() => {
+      this.#end(kind, name);
+      this.#onExpired(kind, name);
+    }, null);
+    timer.start(ttlMs);
+    this.#running.set(`${kind} ${name}`, timer);
+  }
+
+  #end(kind: ResourceKind, name: string): void {
+    const key = `${kind} ${name}`;
+    this.#running.get(key)?.stop();
+    this.#running.delete(key);
+  }
+}
