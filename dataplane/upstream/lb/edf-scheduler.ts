@@ -4,6 +4,8 @@
 //
 // pick() takes the root, re-weighs it and puts it back 1 / weight later. Pickers and localities own one each.
 
+import { finish, HOSTS_PER_STEP, type Steps } from '../steps.ts';
+
 /** See the file head. */
 export class EdfScheduler<T> {
   readonly #items: T[];
@@ -12,22 +14,42 @@ export class EdfScheduler<T> {
   readonly #orders: Float64Array;
   #nextOrder: number;
 
+  private constructor(items: readonly T[]) {
+    this.#items = [...items];
+    this.#deadlines = new Float64Array(items.length);
+    this.#orders = new Float64Array(items.length);
+    this.#nextOrder = items.length;
+  }
+
   /**
    * `weightOf` > 0. As if `picks` (>= 0) picks had been made before: workers that start at different ones do not march in
    * step. Linear in the number of items.
    */
-  constructor(items: readonly T[], weightOf: (item: T) => number, picks: number) {
+  static of<T>(items: readonly T[], weightOf: (item: T) => number, picks: number): EdfScheduler<T> {
+    return finish(EdfScheduler.make(items, weightOf, picks));
+  }
+
+  /** The same. */
+  static *make<T>(
+    items: readonly T[],
+    weightOf: (item: T) => number,
+    picks: number,
+  ): Steps<EdfScheduler<T>> {
+    const scheduler = new EdfScheduler(items);
+    yield* scheduler.#start(weightOf, picks);
+    return scheduler;
+  }
+
+  *#start(weightOf: (item: T) => number, picks: number): Steps {
+    const items = this.#items;
     const { length } = items;
-    this.#items = [...items];
-    this.#deadlines = new Float64Array(length);
-    this.#orders = new Float64Array(length);
-    this.#nextOrder = length;
     let sum = 0;
     for (let i = 0; i < length; i++) {
       const weight = weightOf(items[i]!);
       this.#deadlines[i] = weight; // for now
       this.#orders[i] = i;
       sum += weight;
+      if (i % HOSTS_PER_STEP === HOSTS_PER_STEP - 1) yield;
     }
     let left = picks;
     for (let i = 0; i < length; i++) {
@@ -35,9 +57,16 @@ export class EdfScheduler<T> {
       const whole = Math.floor((picks * weight) / sum);
       left -= whole;
       this.#deadlines[i] = (whole + 1) / weight;
+      if (i % HOSTS_PER_STEP === HOSTS_PER_STEP - 1) yield;
     }
-    for (let i = (length >> 1) - 1; i >= 0; i--) this.#siftDown(i);
-    for (; left > 0 && length > 0; left--) this.pick(weightOf);
+    for (let i = (length >> 1) - 1; i >= 0; i--) {
+      this.#siftDown(i);
+      if (i % HOSTS_PER_STEP === 0) yield;
+    }
+    for (; left > 0 && length > 0; left--) {
+      this.pick(weightOf);
+      if (left % HOSTS_PER_STEP === 0) yield;
+    }
   }
 
   /** The next item; it comes again after 1 / weightOf(item). Null = there are none. */

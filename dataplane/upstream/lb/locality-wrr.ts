@@ -25,7 +25,7 @@ export class LocalityWrr {
         }))
         .filter(({ weight }) => weight > 0);
       if (entries.length === 0) return null;
-      return new EdfScheduler(entries, entryWeight, (random() * entries.length) | 0);
+      return EdfScheduler.of(entries, entryWeight, (random() * entries.length) | 0);
     };
     this.#healthy = schedule(({ healthy }) => healthy.length);
     this.#degraded = schedule(({ degraded }) => degraded.length);

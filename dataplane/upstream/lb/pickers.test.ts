@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { leastRequestOf, seededRandom } from '../../../test/fakes/cluster-config.ts';
 import { defaultRoundRobin, defaultZoneAware } from '../../api/config/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
+import { finish } from '../steps.ts';
 import { EdfScheduler } from './edf-scheduler.ts';
 import { createPicker, type ListPolicyData } from './pickers.ts';
 
@@ -32,7 +33,7 @@ class StubHost {
 
 function picker(data: ListPolicyData, hosts: readonly StubHost[], seed = 1) {
   const list = hosts as unknown as UpstreamHost[]; // a picker uses weight() and rqActive() only
-  const made = createPicker(data, list, seededRandom(seed));
+  const made = finish(createPicker(data, list, seededRandom(seed)));
   return () => made.pick() as unknown as StubHost | null;
 }
 
@@ -82,7 +83,7 @@ test('least request keeps the first draw on a tie', () => {
   let at = 0;
   const hosts = [new StubHost('a', 1, 3), new StubHost('b', 1, 3)] as unknown as UpstreamHost[];
 
-  const chosen = createPicker(leastRequest, hosts, () => draws[at++]!).pick();
+  const chosen = finish(createPicker(leastRequest, hosts, () => draws[at++]!)).pick();
   assert.equal((chosen as unknown as StubHost).name, 'b');
 });
 
@@ -125,7 +126,7 @@ test('EDF that begins at some pick is as smooth as from the first one', () => {
   const weightOf = (item: string) => weights[item]!;
   const items = Object.keys(weights);
   for (let picks = 0; picks < 16; picks++) {
-    const scheduler = new EdfScheduler(items, weightOf, picks);
+    const scheduler = EdfScheduler.of(items, weightOf, picks);
     const got: Record<string, number> = { a: 0, b: 0, c: 0 };
     for (let i = 1; i <= 24; i++) {
       got[scheduler.pick(weightOf)!]!++;
@@ -146,7 +147,7 @@ test('an empty list gives no host under every policy', () => {
 test('EDF: equal deadlines go by order of insertion, and weights are read at each pick', () => {
   const weights: Record<string, number> = { a: 1, b: 1, c: 1 };
   const weightOf = (item: string) => weights[item]!;
-  const scheduler = new EdfScheduler(['a', 'b', 'c'], weightOf, 0);
+  const scheduler = EdfScheduler.of(['a', 'b', 'c'], weightOf, 0);
   const pick = () => scheduler.pick(weightOf)!;
   assert.equal([pick(), pick(), pick(), pick()].join(''), 'abca');
   weights['b'] = 100;

@@ -10,6 +10,7 @@ import type {
 import type { RuntimeNumber } from '../../api/runtime.ts';
 import { readRuntime } from '../../matcher/runtime-value.ts';
 import type { UpstreamHost } from '../host.ts';
+import { HOSTS_PER_STEP, type Steps } from '../steps.ts';
 import { EdfScheduler } from './edf-scheduler.ts';
 import type { SlowStart } from './slow-start.ts';
 
@@ -123,9 +124,14 @@ class WeightedPicker implements Picker {
   readonly #scheduler: EdfScheduler<UpstreamHost>;
   readonly #weightOf: WeightOf;
 
-  constructor(hosts: Hosts, weightOf: WeightOf, random: Random) {
+  private constructor(scheduler: EdfScheduler<UpstreamHost>, weightOf: WeightOf) {
     this.#weightOf = weightOf;
-    this.#scheduler = new EdfScheduler(hosts, weightOf, (random() * hosts.length) | 0);
+    this.#scheduler = scheduler;
+  }
+
+  static *make(hosts: Hosts, weightOf: WeightOf, random: Random): Steps<WeightedPicker> {
+    const picks = (random() * hosts.length) | 0;
+    return new WeightedPicker(yield* EdfScheduler.make(hosts, weightOf, picks), weightOf);
   }
 
   pick(): UpstreamHost | null {
@@ -148,26 +154,24 @@ function leastRequestWeight(bias: number): WeightOf {
 export type ListPolicyData = RoundRobinData | LeastRequestData | RandomData;
 
 /** The picker that `data` asks for, over `hosts`. `slowStart`: null = none of the cluster's hosts is in its window. */
-export function createPicker(
+export function* createPicker(
   data: ListPolicyData,
   hosts: Hosts,
   random: Random,
   slowStart: SlowStart | null = null,
-): Picker {
-  const first = hosts[0]?.weight();
-  const equal =
-    hosts.length <= 1 || (slowStart === null && hosts.every((host) => host.weight() === first));
+): Steps<Picker> {
+  const equal = hosts.length <= 1 || (slowStart === null && (yield* haveOneWeight(hosts)));
   switch (data.kind) {
     case 'RANDOM':
       return new RandomPicker(hosts, random);
     case 'ROUND_ROBIN':
       return equal
         ? new RoundRobinPicker(hosts, random)
-        : new WeightedPicker(hosts, slowed(staticWeight, slowStart), random);
+        : yield* WeightedPicker.make(hosts, slowed(staticWeight, slowStart), random);
     case 'LEAST_REQUEST':
       if (!equal) {
         const weightOf = leastRequestWeight(biasOf(data.activeRequestBias));
-        return new WeightedPicker(hosts, slowed(weightOf, slowStart), random);
+        return yield* WeightedPicker.make(hosts, slowed(weightOf, slowStart), random);
       }
       return data.selection === 'FULL_SCAN'
         ? new FullScanPicker(hosts, random)
@@ -175,6 +179,15 @@ export function createPicker(
     default:
       return data satisfies never;
   }
+}
+
+function* haveOneWeight(hosts: Hosts): Steps<boolean> {
+  const first = hosts[0]?.weight();
+  for (let i = 1; i < hosts.length; i++) {
+    if (hosts[i]!.weight() !== first) return false;
+    if (i % HOSTS_PER_STEP === 0) yield;
+  }
+  return true;
 }
 
 /** Envoy: what is negative or no number is taken as 1.0. */

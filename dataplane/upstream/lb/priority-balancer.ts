@@ -7,7 +7,7 @@
 import type { LocalityLbData } from '../../api/config/load-balancing.ts';
 import { anyHost, type LoadBalancerContext, type PriorityLoad } from '../../api/load-balancing.ts';
 import type { UpstreamHost } from '../host.ts';
-import type { Steps } from '../steps.ts';
+import { finish, type Steps } from '../steps.ts';
 import { type HostLists, type PriorityHosts, type PrioritySet, priorityLoad } from './host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from './load-balancer.ts';
 import { LocalityWrr } from './locality-wrr.ts';
@@ -19,7 +19,7 @@ export interface PickPolicy {
   readonly locality: LocalityLbData;
   /** A pick does not depend on the load of the moment. */
   readonly canPeek: boolean;
-  createPicker(hosts: readonly UpstreamHost[]): Picker;
+  createPicker(hosts: readonly UpstreamHost[]): Steps<Picker>;
 }
 
 /** See the file head. */
@@ -44,7 +44,7 @@ export class PriorityBalancer implements LoadBalancer {
   *prepare(): Steps {
     for (let priority = 0; priority < this.#priorities.length; priority++) {
       const source = this.#priorities[priority]!;
-      if (this.#load.panic[priority]!) source.preparePanic();
+      if (this.#load.panic[priority]!) yield* source.preparePanic();
       else if (this.#load.healthy[priority]! > 0) yield* source.prepare();
       yield;
     }
@@ -110,17 +110,16 @@ class PrioritySource {
         : ZoneRouting.create(locality, hosts, localCluster.localHosts(), parts);
   }
 
-  preparePanic(): void {
-    this.#lists.all();
+  preparePanic(): Steps<Picker> {
+    return this.#lists.prepareAll();
   }
 
   /** Of the healthy lists that requests may be sent to. */
   *prepare(): Steps {
-    if (this.#wrr === null) this.#lists.healthy();
+    if (this.#wrr === null) yield* this.#lists.prepareHealthy();
     if (this.#wrr === null && this.#zones === null) return;
     for (let i = 0; i < this.#hosts.localities.length; i++) {
-      yield;
-      this.#localityAt(i).healthy();
+      yield* this.#localityAt(i).prepareHealthy();
     }
   }
 
@@ -155,18 +154,26 @@ class ListPickers {
     this.#policy = policy;
   }
 
-  all(): Picker {
-    this.#all ??= this.#policy.createPicker(this.#lists.all);
+  *prepareAll(): Steps<Picker> {
+    this.#all = yield* this.#policy.createPicker(this.#lists.all);
     return this.#all;
   }
 
-  healthy(): Picker {
-    this.#healthy ??= this.#policy.createPicker(this.#lists.healthy);
+  *prepareHealthy(): Steps<Picker> {
+    this.#healthy = yield* this.#policy.createPicker(this.#lists.healthy);
     return this.#healthy;
   }
 
+  all(): Picker {
+    return this.#all ?? finish(this.prepareAll());
+  }
+
+  healthy(): Picker {
+    return this.#healthy ?? finish(this.prepareHealthy());
+  }
+
   degraded(): Picker {
-    this.#degraded ??= this.#policy.createPicker(this.#lists.degraded);
+    this.#degraded ??= finish(this.#policy.createPicker(this.#lists.degraded));
     return this.#degraded;
   }
 }

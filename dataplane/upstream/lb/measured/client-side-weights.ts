@@ -105,7 +105,7 @@ export class ClientSideWeightsPicker implements Picker {
 
   #schedule(): EdfScheduler<UpstreamHost> {
     const hosts = this.#hosts;
-    return new EdfScheduler(hosts, this.#weightOf, (this.#random() * hosts.length) | 0);
+    return EdfScheduler.of(hosts, this.#weightOf, (this.#random() * hosts.length) | 0);
   }
 
   pick(): UpstreamHost | null {
