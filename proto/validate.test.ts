@@ -88,6 +88,27 @@ describe('validateMessage', () => {
     ]);
   });
 
+  it('refuses negative durations everywhere, as Envoy does, and says it once', () => {
+    const hcm = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+    const negative = { seconds: 0, nanos: -1 };
+    const errors = validateMessage(hcm, {
+      stat_prefix: 's',
+      route_config: {},
+      stream_idle_timeout: negative,
+      common_http_protocol_options: { max_connection_duration: { seconds: -5, nanos: 0 } },
+      request_timeout: { seconds: 0, nanos: 0 },
+    });
+    assert.deepEqual(errors.map(formatFieldError).sort(), [
+      'common_http_protocol_options.max_connection_duration: must not be negative',
+      'stream_idle_timeout: must not be negative',
+    ]);
+    const cluster = { name: 'c', connect_timeout: negative };
+    assert.deepEqual(
+      validateMessage('envoy.config.cluster.v3.Cluster', cluster).map(formatFieldError),
+      ['connect_timeout: must be > 0'],
+    );
+  });
+
   it('knows every rule that the API uses', () => {
     // What validate.ts reads. A new rule in the package must fail here, not be passed over.
     const known = new Set(

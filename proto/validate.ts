@@ -38,6 +38,8 @@ export function deprecatedFields(typeName: string, plain: object): FieldError[] 
   return warnings;
 }
 
+const DURATION = 'google.protobuf.Duration';
+
 type PlainRecord = Readonly<Record<string, unknown>>;
 type Visit = (typeName: string, message: PlainRecord, path: string, errors: FieldError[]) => void;
 
@@ -54,7 +56,8 @@ function visitMessage(
     visitAny(plain, path, errors, visit);
     return;
   }
-  if (typeName.startsWith('google.protobuf.')) return; // no rules inside
+  const hasRules = typeName === DURATION || !typeName.startsWith('google.protobuf.');
+  if (!hasRules) return;
   visit(typeName, plain, path, errors);
   const rules = constraintsOf(typeName)?.fields;
   for (const field of messageType(typeName).fields) {
@@ -101,6 +104,10 @@ function checkMessage(
   path: string,
   errors: FieldError[],
 ): void {
+  if (typeName === DURATION) {
+    checkDuration(message, path, errors);
+    return;
+  }
   const constraints = constraintsOf(typeName);
   if (constraints === null) return;
   const type = messageType(typeName);
@@ -119,6 +126,13 @@ function checkMessage(
     if (field === undefined) throw new Error(`constraints of ${typeName} name ${name}`);
     checkField(field, rules, message[name], joinPath(path, name), errors);
   }
+}
+
+/** Envoy refuses every negative duration when it reads one ("Expected positive duration"), whatever the rules of its field. */
+function checkDuration(duration: PlainRecord, path: string, errors: FieldError[]): void {
+  // The rules of the field may have said it already.
+  if (nanosOf(duration) >= 0n || errors.some((error) => error.path === path)) return;
+  errors.push({ path, message: 'must not be negative' });
 }
 
 function checkField(

@@ -43,6 +43,18 @@ export function readText(
   return readDataSource(source, path, compilation)?.toString('utf8') ?? '';
 }
 
+/** The same where nothing would be as good as no source at all: Envoy's "DataSource cannot be empty". */
+export function readFilledText(
+  source: DataSourceProto | undefined,
+  path: string,
+  compilation: Compilation,
+): string {
+  if (source === undefined) return '';
+  const bytes = readDataSource(source, path, compilation);
+  if (bytes?.length === 0) compilation.fail(path, 'must not be empty');
+  return bytes?.toString('utf8') ?? '';
+}
+
 /** What errors call the source: the file's name, or the field. */
 export function sourceName(source: DataSourceProto, field: string): string {
   if (source.filename !== undefined) return `'${source.filename}'`;

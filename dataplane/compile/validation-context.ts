@@ -9,7 +9,7 @@ import { wrapperOr } from '../../proto/well-known.ts';
 import type { SanMatcherData, TrustDomainData, ValidationContextData } from '../api/config/tls.ts';
 import { crlProblem, crlsIn, parseCertificates } from './certificate.ts';
 import { type Compilation, mapItems, namedAny } from './compilation.ts';
-import { readText, sourceName, sourcePath } from './data-source.ts';
+import { readFilledText, sourceName, sourcePath } from './data-source.ts';
 import { compileStringMatcher } from './matchers.ts';
 
 export function compileValidationContext(
@@ -62,7 +62,7 @@ function compileTrustedCa(
   path: string,
   compilation: Compilation,
 ): string {
-  const trustedCaPem = readText(proto.trusted_ca, `${path}.trusted_ca`, compilation);
+  const trustedCaPem = readFilledText(proto.trusted_ca, `${path}.trusted_ca`, compilation);
   if (proto.trusted_ca === undefined || trustedCaPem === '') return trustedCaPem;
   const parsed = parseCertificates(trustedCaPem);
   if (!parsed.ok) {
@@ -79,7 +79,7 @@ function compileCrl(
   path: string,
   compilation: Compilation,
 ): string {
-  const given = readText(proto.crl, `${path}.crl`, compilation);
+  const given = readFilledText(proto.crl, `${path}.crl`, compilation);
   const problem = given === '' ? null : crlProblem(given);
   if (problem !== null) compilation.fail(`${path}.crl`, problem);
   const beside = crlsIn(trustedCaPem);

@@ -150,7 +150,7 @@ describe('compileHealthChecks', () => {
         "http_health_check.receive[0].text: invalid hex string '0g'",
         'http_health_check.retriable_statuses[0]: Invalid http retriable status range: expecting end <= 600, but found end=601',
         "http_health_check.send: HTTP health check cannot specify a request payload with method 'GET'. Only methods that support a request body (POST, PUT, PATCH, OPTIONS) can be used with payload.",
-        'initial_jitter: must be >= 0',
+        'initial_jitter: must not be negative',
       ],
     );
     assert.deepEqual(

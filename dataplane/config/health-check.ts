@@ -13,7 +13,6 @@ import type {
   Int64RangeProto,
   TypedExtensionConfigProto,
 } from '../../proto/gen/types.ts';
-import type { PlainDuration } from '../../proto/plain.ts';
 import { durationMsOr, wrapperOr } from '../../proto/well-known.ts';
 import type { UpstreamProtocol } from '../api/config/cluster.ts';
 import type {
@@ -82,8 +81,8 @@ function compileHealthCheck(
     timeoutMs: durationMsOr(check.timeout, 1),
     intervalMs,
     ...(hasBounds ? { bounds } : {}),
-    initialJitterMs: compileJitter(check.initial_jitter, `${path}.initial_jitter`, compilation),
-    intervalJitterMs: compileJitter(check.interval_jitter, `${path}.interval_jitter`, compilation),
+    initialJitterMs: durationMsOr(check.initial_jitter, 0),
+    intervalJitterMs: durationMsOr(check.interval_jitter, 0),
     intervalJitterPercent: check.interval_jitter_percent ?? 0,
     unhealthyThreshold: wrapperOr(check.unhealthy_threshold, 1),
     healthyThreshold: wrapperOr(check.healthy_threshold, 1),
@@ -103,17 +102,6 @@ function compileHealthCheck(
     alpnProtocols: check.tls_options?.alpn_protocols ?? [],
     checker: compileChecker(check, path, compilation),
   };
-}
-
-/** The other durations have rules of their own. */
-function compileJitter(
-  jitter: PlainDuration | undefined,
-  path: string,
-  compilation: Compilation,
-): number {
-  const jitterMs = durationMsOr(jitter, 0);
-  if (jitterMs < 0) compilation.fail(path, 'must be >= 0');
-  return jitterMs;
 }
 
 function compileAltPort(

@@ -8,7 +8,7 @@ import type { TrustDomainData } from '../../../api/config/tls.ts';
 import type { CompileContext, ExtensionConfigFactory } from '../../../api/factory.ts';
 import { parseCertificates } from '../../../compile/certificate.ts';
 import { Compilation, mapItems } from '../../../compile/compilation.ts';
-import { readText } from '../../../compile/data-source.ts';
+import { readFilledText } from '../../../compile/data-source.ts';
 
 /** SPIFFECertValidatorConfig -> TrustDomainData[]. */
 export const spiffeValidator: ExtensionConfigFactory<SPIFFECertValidatorConfigProto> = {
@@ -43,7 +43,7 @@ function compileDomains(
     }
     seen.add(name);
     if (proto.trust_bundle === undefined) compilation.fail(`${path}.trust_bundle`, 'is required');
-    const trustBundlePem = readText(proto.trust_bundle, `${path}.trust_bundle`, compilation);
+    const trustBundlePem = readFilledText(proto.trust_bundle, `${path}.trust_bundle`, compilation);
     checkBundle(trustBundlePem, `${path}.trust_bundle`, compilation);
     return { name, trustBundlePem };
   });
@@ -70,7 +70,7 @@ function compileBundles(
   if ((config.trust_domains ?? []).length > 0) {
     compilation.fail('trust_domains', 'must not be set beside trust_bundles');
   }
-  const text = readText(config.trust_bundles, path, compilation);
+  const text = readFilledText(config.trust_bundles, path, compilation);
   if (text === '') return [];
   const map = parseBundleMap(text);
   if (map === null) {
