@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
+import { createConnection } from 'node:net';
 import { describe, test } from 'node:test';
 import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import { type Logger, silentLogger } from '../../common/logger.ts';
@@ -13,6 +14,7 @@ import {
 } from '../../proto/discovery.ts';
 import { startAds, until } from '../../test/fakes/ads-harness.ts';
 import { AdsWorld, NODE_ID, nodeBytes } from '../../test/fakes/ads-node.ts';
+import { CLIENT_START, FramePeer, frame } from '../../test/fakes/http2.ts';
 import { FakeTimers } from '../../test/fakes/timers.ts';
 import { assignment, edsCluster, resourceOf } from '../../test/fakes/xds-resources.ts';
 import { type NamedKind, typeUrlOfKind } from '../cache/kinds.ts';
@@ -343,6 +345,29 @@ describe('ages and TTLs', () => {
     }
   });
 
+  test('in SotW the heartbeat of a whole type keeps what has no TTL', () => {
+    const world = new AdsWorld();
+    const mortal = SnapshotResource.ofMessage('cluster', 'a', { name: 'a' }, { ttlMs: 4000 });
+    world.publish(mortal, edsCluster('b'));
+    const node = world.sotw();
+    const able = encodeMessage('envoy.config.core.v3.Node', {
+      id: NODE_ID,
+      client_features: ['xds.config.supports-resource-in-sotw'],
+    });
+    node.request('cluster', { node: able });
+    const [response] = node.take();
+    node.ack(response!);
+    node.stream.heartbeat(world.timers.clock.nowMs());
+    world.timers.advance(2000);
+    node.stream.heartbeat(world.timers.clock.nowMs());
+    const [beat] = node.take();
+    assert.equal(beat?.versionInfo, response?.versionInfo);
+    assert.deepEqual(
+      beat?.resources.map((any) => unwrapResource(any)?.resource ?? any.typeUrl),
+      ['type.googleapis.com/envoy.service.discovery.v3.Resource', typeUrlOfKind('cluster')],
+    );
+  });
+
   test('a client that does not understand TTLs sees none', () => {
     const world = new AdsWorld();
     world.publish(withTtl('a', 4000));
@@ -355,6 +380,86 @@ describe('ages and TTLs', () => {
     node.stream.heartbeat(world.timers.clock.nowMs());
     assert.deepEqual(node.take(), []);
   });
+});
+
+describe('collections (LEDS)', () => {
+  const base = 'xdstp://a/envoy.config.endpoint.v3.LbEndpoint/orders';
+  const member = (name: string, port: number) =>
+    resourceOf('locality-endpoint', `${base}/${name}`, {
+      endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } },
+    });
+  const names = (node: ReturnType<AdsWorld['delta']>) => {
+    const seen: string[] = [];
+    for (let responses = node.take(); responses.length > 0; responses = node.take()) {
+      for (const response of responses) {
+        for (const { name } of response.resources) seen.push(`+${name.slice(base.length)}`);
+        for (const name of response.removedResources) seen.push(`-${name.slice(base.length)}`);
+        node.ack(response);
+      }
+    }
+    return seen;
+  };
+
+  test('a name that ends in /* brings what is directly below, and its changes', () => {
+    const world = new AdsWorld();
+    world.publish(member('1', 1), member('2', 2), member('deeper/3', 3));
+    const node = world.delta();
+    node.request('locality-endpoint', { subscribe: [`${base}/*`] });
+    assert.deepEqual(names(node), ['+/1', '+/2']);
+    world.publish(member('1', 1), member('2', 20), member('4', 4), member('deeper/3', 30));
+    assert.deepEqual(names(node), ['+/2', '+/4']);
+    world.publish(member('1', 1), member('deeper/3', 30));
+    assert.deepEqual(names(node), ['-/2', '-/4']);
+    node.request('locality-endpoint', { unsubscribe: [`${base}/*`] });
+    world.publish(member('1', 100));
+    assert.deepEqual(names(node), []);
+  });
+
+  test('an empty collection is said to be empty, and filled when there is something', () => {
+    const world = new AdsWorld();
+    world.publish();
+    const node = world.delta();
+    node.request('locality-endpoint', { subscribe: [`${base}/*`] });
+    assert.deepEqual(names(node), ['-/*']);
+    world.publish(member('1', 1));
+    assert.deepEqual(names(node), ['+/1']);
+  });
+});
+
+test('a peer that answers no pings is let go', async () => {
+  const harness = await startAds(
+    0,
+    undefined,
+    {},
+    { 'grpc.keepalive_time_ms': 50, 'grpc.keepalive_timeout_ms': 50 },
+  );
+  harness.publish(NODE_ID, edsCluster('a'));
+  // It asks, and from then on says nothing: it does not even read.
+  const socket = createConnection(harness.port, '127.0.0.1');
+  socket.on('error', () => {});
+  const headers = [':method', 'POST', ':scheme', 'http', ':path', deltaPath, ':authority', 'x'];
+  const message = firstRequest();
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  const END_HEADERS = 4;
+  socket.write(
+    Buffer.concat([
+      CLIENT_START,
+      new FramePeer().headers(1, END_HEADERS, [
+        ...headers,
+        'content-type',
+        'application/grpc',
+        'te',
+        'trailers',
+      ]),
+      frame(0, 0, 1, Buffer.concat([prefix, message])),
+    ]),
+  );
+  await until('it is there', () => harness.ads.tracker.connectedCount === 1);
+  await until('it is gone', () => harness.ads.stats.streamsActive === 0);
+  assert.equal(harness.ads.tracker.connectedCount, 0);
+  socket.destroy();
+  harness.close();
 });
 
 describe('XD-24: broken gRPC frames', () => {

@@ -14,8 +14,14 @@ import { status as grpcStatus } from '@grpc/grpc-js';
 import { errorText } from '../../common/coded-error.ts';
 import type { Timer } from '../../common/timer.ts';
 import type { RequestBase } from '../../proto/discovery.ts';
-import { isNamedKind, kindOfTypeUrl, typeUrlOfKind, type XdsKind } from '../cache/kinds.ts';
-import { ResourceSet, type Snapshot } from '../cache/snapshot.ts';
+import {
+  isFullStateKind,
+  isNamedKind,
+  kindOfTypeUrl,
+  typeUrlOfKind,
+  type XdsKind,
+} from '../cache/kinds.ts';
+import { ResourceSet, type Snapshot, versionOf } from '../cache/snapshot.ts';
 import type { StreamRecord, StreamView } from './ack-tracker.ts';
 import { decodeNode, denialOf, type Peer } from './authn.ts';
 import type { Protocol, RequestMeaning } from './protocol.ts';
@@ -119,21 +125,30 @@ export class Stream<Request extends RequestBase> implements StreamView {
 
   /** Renews TTLs that are due; called now and then. Never throws. */
   heartbeat(nowMs: number): void {
-    if (!this.#hasTtl || this.#isClosed || this.#isBlocked) return;
+    // In the middle of a pass it is not clear which version is to live on; the pass renews what it sends.
+    if (!this.#hasTtl || this.#target !== null || this.#isClosed) return;
     for (const state of this.#types) {
-      const minTtlMs = state.settledSet?.minTtlMs ?? null;
-      if (state.settledSet === null || minTtlMs === null || state.outstandingNonce !== null)
-        continue;
-      if (state.heartbeatMs === 0) state.heartbeatMs = nowMs + minTtlMs / 2;
-      if (nowMs < state.heartbeatMs) continue;
-      state.heartbeatMs = nowMs + minTtlMs / 2;
-      const resources = state.wanted(state.settledSet).filter(({ ttlMs }) => ttlMs !== null);
-      if (resources.length === 0) continue;
-      const { version } = state.settledSet;
-      this.#context.stats.heartbeatsTotal.add(state.kind);
-      this.#send(state, { resources, removed: [], version, isHeartbeat: true });
       if (this.#isClosed || this.#isBlocked) return;
+      if (state.outstandingNonce === null) this.#renew(state, nowMs);
     }
+  }
+
+  #renew(state: TypeState, nowMs: number): void {
+    const set = state.settledSet;
+    const minTtlMs = set?.minTtlMs ?? null;
+    if (set === null || minTtlMs === null) return;
+    const isDue = state.heartbeatMs !== 0 && nowMs >= state.heartbeatMs;
+    if (state.heartbeatMs === 0 || isDue) state.heartbeatMs = nowMs + minTtlMs / 2;
+    if (!isDue) return;
+    const wanted = state.wanted(set);
+    const mortal = wanted.filter(({ ttlMs }) => ttlMs !== null);
+    if (mortal.length === 0) return;
+    const version = wanted.length === set.size ? set.version : versionOf(wanted);
+    // What is absent from the whole state would be gone.
+    const isWhole = this.#protocol.name === 'sotw' && isFullStateKind(state.kind);
+    this.#context.stats.heartbeatsTotal.add(state.kind);
+    const resources = isWhole ? wanted : mortal;
+    this.#send(state, { resources, removed: [], version, isHeartbeat: true });
   }
 
   /** The peer ended the stream, or the connection is gone. */

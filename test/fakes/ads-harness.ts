@@ -1,6 +1,6 @@
 // Our ADS server on a real loopback port, for tests that drive real clients.
 
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { type ChannelOptions, Server, ServerCredentials } from '@grpc/grpc-js';
 import { systemClock } from '../../common/clock.ts';
 import { createLogger, silentLogger } from '../../common/logger.ts';
 import { TimerWheel } from '../../common/timer.ts';
@@ -27,8 +27,9 @@ export async function startAds(
   port = 0,
   cache: SnapshotCache = new SnapshotCache(),
   options: Partial<AdsServerOptions> = {},
+  channelOptions: ChannelOptions = {},
 ): Promise<AdsHarness> {
-  const server = new Server(adsChannelOptions);
+  const server = new Server({ ...adsChannelOptions, ...channelOptions });
   const ads = new AdsServer({
     cache,
     authenticate: (_peer, node) => ({ ok: true, snapshotKey: node.id, nodeId: node.id }),
