@@ -28,6 +28,8 @@ export class LastGood {
   readonly #keeper: LastGoodKeeper;
   #saved: readonly SavedResource[] = [];
   #client: XdsClient | null = null;
+  /** By key. */
+  readonly #sources = new Map<string, LastGoodSource>();
 
   private constructor(config: LastGoodConfig, parts: LastGoodParts) {
     this.#parts = parts;
@@ -55,7 +57,7 @@ export class LastGood {
     return (source, owner, stats) => {
       if (!isKept(source)) return open(source, owner, stats);
       const { logger, timers } = this.#parts;
-      return new LastGoodSource(
+      const around = new LastGoodSource(
         {
           saved: this.#saved.filter((resource) => resource.source === source.key),
           graceMs: this.#graceMs,
@@ -70,6 +72,8 @@ export class LastGood {
         owner,
         (inner) => open(source, inner, stats),
       );
+      this.#sources.set(source.key, around);
+      return around;
     };
   }
 
@@ -87,8 +91,9 @@ export class LastGood {
     // Half a mesh in the place of a whole one would be worse than an older one.
     if (this.#client?.initialized !== true) return null;
     return this.#client.dump().flatMap(({ compiled, source, ...entry }) => {
-      if (compiled === null || !isKept(source)) return [];
       const { kind, name, version, updatedAtMs, bytes } = entry;
+      if (compiled === null || !isKept(source)) return [];
+      if (this.#sources.get(source.key)?.isFleeting(kind, name) === true) return [];
       return [{ kind, name, version, updatedAtMs, bytes, source: source.key }];
     });
   }

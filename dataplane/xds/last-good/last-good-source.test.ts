@@ -17,6 +17,7 @@ import { adsSource } from '../../api/config/config-source.ts';
 import { adsTypeOrder, type ResourceKind, typeUrlOf } from '../../api/resource-compiler.ts';
 import { HolderStore } from '../../stats/store.ts';
 import { sourceOpener } from '../open-source.ts';
+import type { SourceOwner } from '../resource-source.ts';
 import { XdsClient } from '../xds-client.ts';
 import { LastGoodSource } from './last-good-source.ts';
 import type { SavedResource } from './snapshot.ts';
@@ -196,6 +197,73 @@ describe('a server that answers', () => {
     timers.advance(500);
     assert.deepEqual(sink.take(), all);
     assert.equal(counts.restored, 3);
+  });
+});
+
+describe('a resource with a time to live', () => {
+  const update = (ttlMs: number | undefined, isFullState = false) => ({
+    kind: 'cluster' as const,
+    resources: [
+      {
+        name: 'a',
+        version: '1',
+        aliases: [],
+        resource: null,
+        ...(ttlMs === undefined ? {} : { ttlMs }),
+      },
+    ],
+    removed: [],
+    isFullState,
+    versionText: '',
+  });
+  const nobody: SourceOwner = {
+    receive: () => null,
+    settle: () => {},
+    knownVersions: () => new Map(),
+    onRequest: () => {},
+    onFailure: () => {},
+    onUnknownType: () => {},
+    onControlPlane: () => {},
+  };
+  const source = () =>
+    new LastGoodSource(
+      {
+        saved: [],
+        graceMs: 1,
+        isDelta: true,
+        timers: new FakeTimers(),
+        onTold: () => {},
+        onRestored: () => {},
+      },
+      nobody,
+      () => ({
+        start: () => {},
+        stop: () => {},
+        subscribeToAll: () => {},
+        unsubscribeFromAll: () => {},
+        changeNames: () => {},
+      }),
+    );
+
+  it('is not one to keep, until it comes without', () => {
+    const under = source();
+    under.receive(update(1000));
+    assert.equal(under.isFleeting('cluster', 'a'), true);
+    under.receive(update(undefined));
+    assert.equal(under.isFleeting('cluster', 'a'), false);
+  });
+
+  it('is forgotten when it is gone', () => {
+    const under = source();
+    under.receive(update(1000));
+    under.receive({ ...update(undefined), resources: [], removed: ['a'] });
+    assert.equal(under.isFleeting('cluster', 'a'), false);
+    under.receive(update(1000));
+    under.receive({ ...update(undefined, true), resources: [] });
+    assert.equal(under.isFleeting('cluster', 'a'), false);
+    under.receive(update(1000));
+    under.changeNames('cluster', [], ['a']);
+    assert.equal(under.isFleeting('cluster', 'a'), false);
   });
 });
 

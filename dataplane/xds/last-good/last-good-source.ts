@@ -28,6 +28,8 @@ export interface LastGoodSourceOptions {
 
 /** What of one kind is wanted and has not been told. */
 class Wanted {
+  /** Names that came with a time to live. */
+  readonly fleeting = new Set<string>();
   isAllWanted = false;
   isAllTold = false;
   readonly names = new Set<string>();
@@ -88,11 +90,19 @@ export class LastGoodSource implements ResourceSource, SourceOwner {
   }
 
   changeNames(kind: ResourceKind, added: readonly string[], removed: readonly string[]): void {
-    const { names } = this.#of(kind);
+    const { names, fleeting } = this.#of(kind);
     for (const name of added) names.add(name);
-    for (const name of removed) names.delete(name);
+    for (const name of removed) {
+      names.delete(name);
+      fleeting.delete(name);
+    }
     this.#inner.changeNames(kind, added, removed);
     this.#watch();
+  }
+
+  /** It lives for as long as the server renews it: nothing to keep on disk. */
+  isFleeting(kind: ResourceKind, name: string): boolean {
+    return this.#of(kind).fleeting.has(name);
   }
 
   /** Timer. */
@@ -125,8 +135,17 @@ export class LastGoodSource implements ResourceSource, SourceOwner {
       if (wanted.names.has(name)) wanted.told.add(name);
       this.#saved.get(update.kind)?.delete(name);
     };
-    for (const { name } of update.resources) if (name !== '') tell(name);
-    for (const name of update.removed) tell(name);
+    if (update.isFullState) wanted.fleeting.clear();
+    for (const { name, ttlMs } of update.resources) {
+      if (name === '') continue;
+      tell(name);
+      if (ttlMs === undefined) wanted.fleeting.delete(name);
+      else wanted.fleeting.add(name);
+    }
+    for (const name of update.removed) {
+      tell(name);
+      wanted.fleeting.delete(name);
+    }
     // State of the world names nobody outside: all that was asked for by name is in it, or is not there.
     if (update.resources.some(({ name }) => name === '')) {
       for (const name of wanted.names) wanted.told.add(name);
