@@ -43,6 +43,7 @@ export function compileRetryPolicy(
     // Envoy: a base below a millisecond is one millisecond.
     baseIntervalMs: Math.max(1, baseIntervalMs),
     maxIntervalMs: Math.max(1, maxIntervalMs),
+    hasOwnBackoff: backOff !== undefined,
     rateLimitedBackOff: compileRateLimited(policy, path, compilation),
     hostPredicates: compilePredicates(policy, path, compilation),
     retryPriority: compilePriority(policy, path, compilation),

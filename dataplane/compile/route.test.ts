@@ -94,6 +94,7 @@ describe('compileRouteConfiguration', () => {
       retriableRequestHeaders: [],
       baseIntervalMs: 25,
       maxIntervalMs: 250,
+      hasOwnBackoff: false,
       rateLimitedBackOff: null,
       hostPredicates: [],
       retryPriority: null,

@@ -45,6 +45,7 @@ function setUp() {
       dynamicStats: true,
       suppressEnvoyHeaders: false,
       respectExpectedRqTimeout: false,
+      retryRuntime: null,
       asyncClient: null,
     },
     '10.9.9.9',

@@ -10,7 +10,7 @@ const known = [
   /^envoy\.resource_limits\.listener\..+\.connection_limit$/,
   /^overload\.(global_downstream_max_connections|premature_reset_total_stream_count|premature_reset_min_stream_lifetime_seconds)$/,
   /^http\.max_requests_per_io_cycle$/,
-  /^upstream\.(healthy_panic_threshold|zone_routing\.enabled|zone_routing\.min_cluster_size)$/,
+  /^upstream\.(healthy_panic_threshold|zone_routing\.enabled|zone_routing\.min_cluster_size|base_retry_backoff_ms|use_retry)$/,
   /^upstream\.maintenance_mode\..+$/,
   /^circuit_breakers\..+\.(default|high)\.(max_connections|max_pending_requests|max_requests|max_retries|retry_budget\.budget_percent|retry_budget\.min_retry_concurrency)$/,
   /^outlier_detection\.(consecutive_5xx|consecutive_gateway_failure|consecutive_local_origin_failure|interval_ms|base_ejection_time_ms|max_ejection_time_ms|max_ejection_time_jitter_ms|max_ejection_percent|success_rate_minimum_hosts|success_rate_request_volume|success_rate_stdev_factor|failure_percentage_threshold|failure_percentage_minimum_hosts|failure_percentage_request_volume|enforcing_[a-z0-9_]+)$/,

@@ -272,7 +272,6 @@ describe('keys of Envoy itself', () => {
       'circuit_breakers.a.default.track_remaining',
       'overload.other',
       'fault.http.some_client.abort.abort_percent',
-      'upstream.base_retry_backoff_ms',
     ]) {
       assert.equal(isUnsupportedKey(key), true, key);
     }

@@ -91,6 +91,7 @@ export function retryPolicy(overrides: Partial<RetryPolicyData> = {}): RetryPoli
     retriableRequestHeaders: [],
     baseIntervalMs: 25,
     maxIntervalMs: 250,
+    hasOwnBackoff: true,
     rateLimitedBackOff: null,
     hostPredicates: [],
     retryPriority: null,

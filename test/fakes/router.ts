@@ -41,7 +41,9 @@ export interface RouterScenarioOptions {
   readonly route?: Partial<RouteData>;
   readonly virtualHost?: Partial<VirtualHostData>;
   readonly routeConfig?: Partial<RouteConfigData>;
-  readonly router?: { suppressEnvoyHeaders?: boolean; respectExpectedRqTimeout?: boolean };
+  readonly router?: Partial<
+    Pick<RouterConfig, 'suppressEnvoyHeaders' | 'respectExpectedRqTimeout' | 'retryRuntime'>
+  >;
   readonly bufferLimitBytes?: number;
 }
 
@@ -87,6 +89,7 @@ export class RouterScenario implements StreamDecoderFilterCallbacks {
       dynamicStats: true,
       suppressEnvoyHeaders: false,
       respectExpectedRqTimeout: false,
+      retryRuntime: null,
       asyncClient: null,
       ...options.router,
     };

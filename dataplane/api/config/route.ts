@@ -267,6 +267,8 @@ export interface RetryPolicyData {
   readonly baseIntervalMs: number;
   /** Default 10 x base. */
   readonly maxIntervalMs: number;
+  /** retry_back_off was said. */
+  readonly hasOwnBackoff: boolean;
   readonly rateLimitedBackOff: RateLimitedBackOffData | null;
   readonly hostPredicates: readonly RetryHostPredicateData[];
   readonly retryPriority: RetryPriorityData | null;

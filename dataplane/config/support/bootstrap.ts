@@ -44,7 +44,7 @@ export const bootstrapSupport: SupportGroup = {
     [`${bootstrap}.RuntimeLayer`]: {
       name: 'yes',
       static_layer: {
-        note: 'of the keys of Envoy itself (envoy.*, upstream.*, ...) those that are known: circuit_breakers.*, outlier_detection.*, fault.http.*, upstream.healthy_panic_threshold, upstream.zone_routing.*, upstream.maintenance_mode.*, health_check.{min,max}_interval, overload.{global_downstream_max_connections,premature_reset_*}, http.max_requests_per_io_cycle, connection limits of listeners',
+        note: 'of the keys of Envoy itself (envoy.*, upstream.*, ...) those that are known: circuit_breakers.*, outlier_detection.*, fault.http.*, upstream.healthy_panic_threshold, upstream.zone_routing.*, upstream.maintenance_mode.*, upstream.{base_retry_backoff_ms,use_retry}, health_check.{min,max}_interval, overload.{global_downstream_max_connections,premature_reset_*}, http.max_requests_per_io_cycle, connection limits of listeners',
       },
       disk_layer: 'yes',
       rtds_layer: 'yes',

@@ -89,6 +89,8 @@ export interface RetryPolicy {
   readonly retriableRequestHeaders: readonly HeaderMatcher[];
   readonly baseIntervalMs: number;
   readonly maxIntervalMs: number;
+  /** Both are the policy's; else runtime may say another base. */
+  readonly hasOwnBackoff: boolean;
   readonly rateLimitedBackOff: RateLimitedBackOffData | null;
   readonly hostPredicates: readonly RetryHostPredicateData[];
   readonly retryPriority: RetryPriorityData | null;
@@ -106,6 +108,7 @@ export const noRetryPolicy: RetryPolicy = {
   retriableRequestHeaders: [],
   baseIntervalMs: 25,
   maxIntervalMs: 250,
+  hasOwnBackoff: false,
   rateLimitedBackOff: null,
   hostPredicates: [],
   retryPriority: null,
@@ -137,6 +140,7 @@ export function compileRetryPolicy(data: RetryPolicyData): RetryPolicy {
     ),
     baseIntervalMs: data.baseIntervalMs,
     maxIntervalMs: data.maxIntervalMs,
+    hasOwnBackoff: data.hasOwnBackoff,
     rateLimitedBackOff: data.rateLimitedBackOff,
     hostPredicates: data.hostPredicates,
     retryPriority: data.retryPriority,

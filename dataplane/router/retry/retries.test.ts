@@ -10,6 +10,7 @@ import type { PriorityLoad } from '../../api/load-balancing.ts';
 import { metadataText } from '../../api/metadata-match.ts';
 import { isRejected } from './host-predicates.ts';
 import { PreviousPriorities } from './previous-priorities.ts';
+import { RetryRuntime } from './runtime.ts';
 
 function retrying(policy: Partial<RetryPolicyData>): RouterScenario {
   const action = forwardAction({ retryPolicy: retryPolicy(policy) });
@@ -41,6 +42,25 @@ test('a response may say when to come back; then the wait is that long and up to
   assert.equal(scenario.cluster.tries.length, 2);
   assert.deepEqual([stats.upstreamRqRetry, stats.upstreamRqRetryBackoffRatelimited], [1, 1]);
   assert.equal(stats.upstreamRqRetryBackoffExponential, 0);
+});
+
+test('runtime says the back-off of policies without one of their own, and whether there are retries at all', () => {
+  const live = new SharedArrayBuffer(16);
+  const words = new Float64Array(live);
+  words.set([100, 100]);
+  const retryRuntime = new RetryRuntime({ baseMs: { live }, usePercent: { live, at: 1 } });
+  const tried = (hasOwnBackoff: boolean, afterMs: number): number => {
+    const action = forwardAction({ retryPolicy: retryPolicy({ hasOwnBackoff }) });
+    const scenario = new RouterScenario({ route: { action }, router: { retryRuntime } }).request();
+    scenario.attempt.ready().respond(503);
+    scenario.timers.advance(afterMs);
+    return scenario.cluster.tries.length;
+  };
+  assert.deepEqual([tried(true, 12), tried(false, 49), tried(false, 50)], [2, 1, 2]);
+  words[1] = 50;
+  assert.equal(tried(true, 12), 1, 'the draw is 0.5');
+  words[1] = 51;
+  assert.equal(tried(true, 12), 2);
 });
 
 test('the first reset header that may be used decides; what is too long, or no number, does not count', () => {

@@ -27,6 +27,7 @@ import {
 } from './policy.ts';
 import { PreviousPriorities } from './previous-priorities.ts';
 import { resetIntervalMs } from './reset-headers.ts';
+import type { RetryRuntime } from './runtime.ts';
 
 /** What became of the question. */
 export const RetryStatus = {
@@ -50,6 +51,8 @@ export interface RetryServices {
   readonly timers: TimerService;
   readonly clock: Clock;
   readonly random: Random;
+  /** Null = runtime says nothing of retries. */
+  readonly retryRuntime: RetryRuntime | null;
 }
 
 /** What a retry waits for; each but the last has a counter. */
@@ -273,6 +276,11 @@ export class RetryState {
       stats.upstreamRqRetryOverflow++;
       return RetryStatus.NoOverflow;
     }
+    const { retryRuntime, random } = this.#services;
+    if (retryRuntime !== null && !retryRuntime.allows(random())) {
+      this.#retries.release();
+      return RetryStatus.No;
+    }
     this.#isRetrying = true;
     this.#timer ??= this.#services.timers.createTimer(onBackoffOver, this);
     this.#timer.start(this.#nextWaitMs());
@@ -284,8 +292,7 @@ export class RetryState {
     const { random } = this.#services;
     switch (this.#wait) {
       case Wait.Exponential: {
-        const { baseIntervalMs, maxIntervalMs } = this.#policy;
-        this.#backoff ??= new JitteredBackoff(baseIntervalMs, maxIntervalMs, random);
+        this.#backoff ??= this.#createBackoff();
         return Math.floor(this.#backoff.nextMs());
       }
       case Wait.RateLimited:
@@ -293,6 +300,16 @@ export class RetryState {
       case Wait.None:
         return 0;
     }
+  }
+
+  #createBackoff(): JitteredBackoff {
+    const { baseIntervalMs, maxIntervalMs, hasOwnBackoff } = this.#policy;
+    const { retryRuntime, random } = this.#services;
+    if (hasOwnBackoff || retryRuntime === null) {
+      return new JitteredBackoff(baseIntervalMs, maxIntervalMs, random);
+    }
+    const baseMs = retryRuntime.baseIntervalMs();
+    return new JitteredBackoff(baseMs, baseMs * 10, random);
   }
 
   /** For the timer, which is a module function. Retries count when they begin, as in Envoy. */

@@ -6,6 +6,7 @@ import type { StatsStore } from '../../../api/stats.ts';
 import { hostAddress } from '../../../network/host-address.ts';
 import { RouterAsyncClient } from '../../../router/async-client.ts';
 import type { RouterConfig } from '../../../router/config.ts';
+import { RetryRuntime } from '../../../router/retry/runtime.ts';
 import { RouterFilter } from '../../../router/router.ts';
 import { ASYNC_CLIENT, RouterStats, routerStatScope } from '../../../router/stats.ts';
 import type { RouterData } from './data.ts';
@@ -49,6 +50,7 @@ export const routerFilterFactory: HttpFilterFactory = {
       dynamicStats: data.dynamicStats,
       suppressEnvoyHeaders: data.suppressEnvoyHeaders,
       respectExpectedRqTimeout: data.respectExpectedRqTimeout,
+      retryRuntime: data.retryRuntime === null ? null : new RetryRuntime(data.retryRuntime),
       asyncClient: null,
     };
     const asyncClient = new RouterAsyncClient(own, hostAddress());
