@@ -150,7 +150,7 @@ for (const protocol of ['DELTA_GRPC', 'GRPC'] as const) {
         connect_timeout: { seconds: -1, nanos: 0 },
       });
       harness.publish(NODE, bad, edsCluster('green'), assignment('green', 1002), ...shop);
-      await until('the good one is there', () => sink.endpoints.has('green'));
+      await until('the good one is there', () => sink.calls.includes('endpoint green'));
       await until('the NACK is known', () => statusOf('cluster')?.status === 'NACKED');
       const reason = statusOf('cluster')?.nack?.reason ?? '';
       assert.equal(reason, 'cluster "bad": connect_timeout: must be > 0');
