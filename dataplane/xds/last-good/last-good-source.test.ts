@@ -17,9 +17,9 @@ import { adsSource } from '../../api/config/config-source.ts';
 import { adsTypeOrder, type ResourceKind, typeUrlOf } from '../../api/resource-compiler.ts';
 import { HolderStore } from '../../stats/store.ts';
 import { sourceOpener } from '../open-source.ts';
-import type { SourceOwner } from '../resource-source.ts';
+import type { SourceOwner, Update } from '../resource-source.ts';
 import { XdsClient } from '../xds-client.ts';
-import { LastGoodSource } from './last-good-source.ts';
+import { LastGoodSource, type LastGoodSourceOptions } from './last-good-source.ts';
 import type { SavedResource } from './snapshot.ts';
 
 type SnapshotResource = ReturnType<typeof edsCluster>;
@@ -200,51 +200,76 @@ describe('a server that answers', () => {
   });
 });
 
-describe('a resource with a time to live', () => {
-  const update = (ttlMs: number | undefined, isFullState = false) => ({
-    kind: 'cluster' as const,
-    resources: [
-      {
-        name: 'a',
-        version: '1',
-        aliases: [],
-        resource: null,
-        ...(ttlMs === undefined ? {} : { ttlMs }),
-      },
-    ],
-    removed: [],
-    isFullState,
-    versionText: '',
-  });
-  const nobody: SourceOwner = {
-    receive: () => null,
-    settle: () => {},
-    knownVersions: () => new Map(),
-    onRequest: () => {},
-    onFailure: () => {},
-    onUnknownType: () => {},
-    onControlPlane: () => {},
-  };
-  const source = () =>
-    new LastGoodSource(
-      {
-        saved: [],
-        graceMs: 1,
-        isDelta: true,
-        timers: new FakeTimers(),
-        onTold: () => {},
-        onRestored: () => {},
-      },
-      nobody,
-      () => ({
-        start: () => {},
-        stop: () => {},
-        subscribeToAll: () => {},
-        unsubscribeFromAll: () => {},
-        changeNames: () => {},
-      }),
-    );
+const update = (ttlMs: number | undefined, isFullState = false) => ({
+  kind: 'cluster' as const,
+  resources: [
+    {
+      name: 'a',
+      version: '1',
+      aliases: [],
+      resource: null,
+      ...(ttlMs === undefined ? {} : { ttlMs }),
+    },
+  ],
+  removed: [],
+  isFullState,
+  versionText: '',
+});
+const nobody: SourceOwner = {
+  receive: () => null,
+  settle: () => {},
+  knownVersions: () => new Map(),
+  onRequest: () => {},
+  onFailure: () => {},
+};
+const source = (options: Partial<LastGoodSourceOptions> = {}, owner: SourceOwner = nobody) =>
+  new LastGoodSource(
+    {
+      saved: [],
+      graceMs: 1,
+      isDelta: true,
+      timers: new FakeTimers(),
+      onTold: () => {},
+      onRestored: () => {},
+      ...options,
+    },
+    owner,
+    () => ({
+      start: () => {},
+      stop: () => {},
+      subscribeToAll: () => {},
+      unsubscribeFromAll: () => {},
+      changeNames: () => {},
+    }),
+  );
 
+describe('a server that says that there is nothing', () => {
+  for (const [how, said] of [
+    ['by an error', { errors: [{ name: 'a', error: { code: 5, message: 'none' } }] }],
+    ['by leaving it out of all there is', { isWhole: true }],
+  ] as const) {
+    it(`is believed ${how}`, () => {
+      const timers = new FakeTimers();
+      const restored: string[] = [];
+      const owner = {
+        ...nobody,
+        receive: (update: Update) => {
+          restored.push(...update.resources.map(({ name }) => name));
+          return null;
+        },
+      };
+      const under = source({ saved: [saved(assignment('a', 1))], timers }, owner);
+      under.start();
+      under.changeNames('endpoint', ['a'], []);
+      under.receive({ ...update(undefined), kind: 'endpoint', resources: [], ...said });
+      timers.advance(10_000);
+      assert.deepEqual(restored, []);
+      under.stop();
+    });
+  }
+});
+
+describe('a resource with a time to live', () => {
   it('is not one to keep, until it comes without', () => {
     const under = source();
     under.receive(update(1000));

@@ -146,8 +146,9 @@ export class LastGoodSource implements ResourceSource, SourceOwner {
       tell(name);
       wanted.fleeting.delete(name);
     }
+    for (const { name } of update.errors ?? []) tell(name);
     // State of the world names nobody outside: all that was asked for by name is in it, or is not there.
-    if (update.resources.some(({ name }) => name === '')) {
+    if (update.isWhole === true || update.resources.some(({ name }) => name === '')) {
       for (const name of wanted.names) wanted.told.add(name);
     }
     const problems = this.#owner.receive(update);
