@@ -15,7 +15,7 @@ type Call = ServerDuplexStream<Buffer, Buffer>;
 const VIRTUAL_HOST = 'envoy.config.route.v3.VirtualHost';
 
 interface Held {
-  /** Null = an answer without content: the name is known not to exist. */
+  /** Null = the answer of VHDS for a host that nobody serves: no content, and its name as alias. */
   readonly any: ReturnType<typeof packAny> | null;
   readonly version: string;
   readonly aliases: readonly string[];
@@ -86,7 +86,7 @@ export class DeltaServer {
     this.#server.forceShutdown();
   }
 
-  /** `json` null = the answer to that name has no content. Streams that want it are told. */
+  /** `json` null: nobody serves that host. Streams that want it are told. */
   set(type: string, name: string, json: JsonValue | null, aliases: readonly string[] = []): void {
     let ofType = this.#held.get(type);
     if (ofType === undefined) {
@@ -95,7 +95,8 @@ export class DeltaServer {
     }
     this.#version++;
     const any = json === null ? null : pack(type, json);
-    ofType.set(name, { any, version: `${this.#version}`, aliases });
+    const version = json === null ? '' : `${this.#version}`;
+    ofType.set(name, { any, version, aliases: json === null ? [name] : aliases });
     for (const [call, types] of this.#streams) {
       const subscribed = types.get(type);
       if (subscribed === undefined) continue;

@@ -5,11 +5,14 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { startAds } from '../fakes/ads-harness.ts';
 import { DeltaServer } from '../fakes/delta-server.ts';
 import { until } from '../fakes/until.ts';
+import { resourceOf } from '../fakes/xds-resources.ts';
 import { skipWithout } from './peers.ts';
 import {
   ads,
+  type Kind,
   kinds,
   onDemandFilter,
   ownStream,
@@ -36,9 +39,9 @@ const notFound = [404, '', 'NR', 'route_not_found', '-'];
 const idle = [504, 'stream timeout', 'SI', 'stream_idle_timeout', '-'];
 const noCluster = (route: string) => [503, '', 'NC', 'cluster_not_found', route];
 
-for (const kind of kinds) {
-  const missing = kind === 'envoy' ? idle : notFound;
+const missing = (kind: Kind) => (kind === 'envoy' ? idle : notFound);
 
+for (const kind of kinds) {
   describe(`virtual hosts on demand, ${kind}`, { skip: skipWithout('envoy') }, () => {
     const server = new DeltaServer();
     let echo: Awaited<ReturnType<typeof startEcho>>;
@@ -65,6 +68,7 @@ for (const kind of kinds) {
       server.set(types.virtualHost, 'rc/elsewhere.x', virtualHost('elsewhere', 'another.x'));
       server.set(types.virtualHost, 'rc/echo.x', hostTo('echo', 'echo.x'));
       server.set(types.virtualHost, 'rc/twice.x', virtualHost('twice', 'twice.x', 'own.x'));
+      server.set(types.virtualHost, 'rc/nobody.x', null);
       server.silentAbout.add('rc/late.x');
       proxy = await startScopedProxy({
         kind,
@@ -120,35 +124,40 @@ for (const kind of kinds) {
     });
 
     test('the port is part of what is asked for', async () => {
-      assert.deepEqual(await proxy.ask('one.x:81'), missing);
+      assert.deepEqual(await proxy.ask('one.x:81'), missing(kind));
       assert.equal(asked().at(-1), 'one.x:81');
     });
 
     test('a host that does not exist, and comes to exist', async () => {
-      assert.deepEqual(await proxy.ask('none.x'), missing);
-      assert.deepEqual(await proxy.ask('none.x'), missing);
+      assert.deepEqual(await proxy.ask('none.x'), missing(kind));
+      assert.deepEqual(await proxy.ask('none.x'), missing(kind));
       assert.equal(asked().filter((name) => name === 'none.x').length, 1);
       server.set(types.virtualHost, 'rc/none.x', virtualHost('now', 'none.x'));
       const isServed = async () => (await proxy.ask('none.x'))[0] === 200;
       await until('it is served', isServed);
     });
 
+    test('a host of which the server says in the words of VHDS that nobody serves it', async () => {
+      assert.deepEqual(await proxy.ask('nobody.x'), notFound);
+      assert.equal(asked().at(-1), 'nobody.x');
+      assert.deepEqual(server.nacks(), []);
+    });
+
     test('a domain that another host has is refused', async () => {
-      assert.deepEqual(await proxy.ask('twice.x'), missing);
+      assert.deepEqual(await proxy.ask('twice.x'), missing(kind));
       assert.match(server.nacks().at(-1) ?? '', /only unique values for domains are permitted/i);
       assert.deepEqual(await proxy.ask('own.x'), found('own'));
     });
 
     test('a host goes', async () => {
-      server.remove(types.virtualHost, 'rc/two.x');
-      if (kind === 'envoy') {
-        // It takes note of nothing.
-        assert.deepEqual(await proxy.ask('two.x'), found('two'));
-        return;
-      }
-      await until('it is gone', async () => (await proxy.ask('two.x'))[0] !== 200);
-      assert.deepEqual(await proxy.ask('two.x'), notFound);
-      assert.doesNotMatch(JSON.stringify(await proxy.configDump('RoutesConfigDump')), /"two"/);
+      // Envoy finds it again only when it is called as its resource is.
+      server.set(types.virtualHost, 'rc/bye.x', virtualHost('rc/bye.x', 'bye.x'));
+      assert.deepEqual(await proxy.ask('bye.x'), found('rc/bye.x'));
+      server.remove(types.virtualHost, 'rc/bye.x');
+      await until('it is gone', async () => (await proxy.ask('bye.x'))[0] !== 200);
+      assert.deepEqual(await proxy.ask('bye.x'), notFound);
+      const dump = JSON.stringify(await proxy.configDump('RoutesConfigDump'));
+      assert.doesNotMatch(dump, /"rc\/bye\.x"/);
     });
 
     test('the dump and the stats show hosts', async () => {
@@ -306,6 +315,38 @@ for (const kind of kinds) {
       await clusters.stop();
       echo.close();
       server.close();
+    }
+  });
+}
+
+for (const kind of kinds) {
+  test(`virtual hosts of our control plane, ${kind}`, { skip: skipWithout('envoy') }, async () => {
+    const harness = await startAds();
+    const host = (name: string, ...more: string[]) =>
+      resourceOf('virtual-host', `rc/${name}`, virtualHost(name, name, ...more) as object);
+    const rc = resourceOf('route', 'rc', { name: 'rc', vhds: { config_source: ads } });
+    harness.publish('node-1', rc, host('one.x'), host('two.x'));
+    const proxy = await startScopedProxy({
+      kind,
+      server: harness,
+      filters: [onDemandFilter()],
+      idleTimeout,
+      routes: { rds: { route_config_name: 'rc', config_source: ads } },
+    });
+    try {
+      assert.deepEqual(await proxy.ask('one.x'), found('one.x'));
+      assert.deepEqual(await proxy.ask('two.x'), found('two.x'));
+      assert.deepEqual(await proxy.ask('none.x'), notFound);
+      harness.publish('node-1', rc, host('one.x', 'uno.x'), host('two.x'), host('none.x'));
+      for (const [name, answer] of [
+        ['uno.x', 'one.x'],
+        ['none.x', 'none.x'],
+      ] as const) {
+        await until(`${name} is served`, async () => (await proxy.ask(name))[1] === answer);
+      }
+    } finally {
+      await proxy.stop();
+      harness.close();
     }
   });
 }
