@@ -391,7 +391,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
 
   /**
    * What was prepared holds, and the hosts of these slotKeys are gone; those that stay keep object, counters and
-   * connections. Requests are given hosts of the former set until the last step.
+   * connections. Requests are given hosts of the former set until nearly the last step.
    */
   *changeHosts(policy: AssignmentPolicy, removed: readonly number[]): Steps {
     const hosts = this.#hosts;
@@ -404,6 +404,7 @@ export class UpstreamCluster implements Cluster, AggregatedCluster, OwnHosts, Cl
     if (isChanged && this.config.commonLb.closeConnectionsOnHostSetChange) {
       for (const host of hosts.current()) host.drainConnections();
     }
+    yield* this.#balancer.forgetOthers();
   }
 
   /** The full host set, at once. */

@@ -113,7 +113,10 @@ test('the former hosts are chosen until the policy over the new ones is whole', 
     const config = { ...clusterConfig(), loadBalancing };
     const balancer = new Balancer(config, balancerParts({ panicThresholdPercent: 0 }), null);
     const named = (name: string) =>
-      Array.from({ length: 200 }, (_, i) => new StubHost(name, { lb: { n: `${i % 3}` } }).asHost());
+      // More than a subset may have whose policy is made when it is first asked for.
+      Array.from({ length: 1200 }, (_, i) =>
+        new StubHost(name, { lb: { n: `${i % 2}` } }).asHost(),
+      );
     const context = { ...anyHost, metadataMatch: metadataMatchOf({ n: '1' }) };
     const choose = () => balancer.choose(context)?.addressText ?? null;
     finish(balancer.change(named('old'), assignment));

@@ -58,6 +58,11 @@ export class Balancer {
     if (invalidations !== this.#invalidations) this.invalidate();
   }
 
+  /** After a change: forgets what is known of former hosts. */
+  forgetOthers(): Steps {
+    return this.#index.forgetOthers();
+  }
+
   /** Some host's health changed. */
   invalidate(): void {
     this.#invalidations++;

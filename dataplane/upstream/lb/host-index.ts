@@ -2,6 +2,7 @@
 // balancer tells it of the hosts.
 
 import type { UpstreamHost } from '../host.ts';
+import type { Steps } from '../steps.ts';
 import { HashTables } from './hashing/hash-tables.ts';
 import { SubsetIndexes } from './subset/subset-index.ts';
 
@@ -16,7 +17,11 @@ export class HostIndex {
   setHosts(hosts: readonly UpstreamHost[]): void {
     this.#hosts = hosts;
     this.#byAddress = null;
-    this.hashTables.setHosts(hosts);
+  }
+
+  /** Forgets what is known of former hosts. */
+  forgetOthers(): Steps {
+    return this.hashTables.retain(this.#hosts);
   }
 
   /** `ip:port`, whatever the host's priority and health. */

@@ -23,10 +23,10 @@ export class HashTables {
   /** Index = priority: the last one of each. */
   #made: Made[] = [];
 
-  /** All hosts of the cluster, after a change. */
-  setHosts(hosts: readonly UpstreamHost[]): void {
+  /** `hosts`: all of the cluster, after a change. What is known of others is forgotten. */
+  *retain(hosts: readonly UpstreamHost[]): Steps {
     if (this.#keys === null) return;
-    this.#keys.retain(hosts);
+    yield* this.#keys.retain(hosts);
     let priorities = 0;
     for (const { placed } of hosts) priorities = Math.max(priorities, placed.priority + 1);
     if (this.#made.length > priorities) this.#made.length = priorities;

@@ -109,11 +109,21 @@ export class HostKeys {
   }
 
   /** Forgets hosts that are not among `hosts`, once they are more than a few. */
-  retain(hosts: readonly UpstreamHost[]): void {
+  *retain(hosts: readonly UpstreamHost[]): Steps {
     if (this.#keys.size <= hosts.length * 1.25 + 16) return;
-    const staying = new Set(hosts);
-    for (const host of this.#keys.keys()) if (!staying.has(host)) this.#keys.delete(host);
-    this.#changes++;
+    const staying = new Set<UpstreamHost>();
+    for (const host of hosts) {
+      staying.add(host);
+      if (staying.size % HOSTS_PER_STEP === 0) yield;
+    }
+    let looked = 0;
+    for (const host of this.#keys.keys()) {
+      if (!staying.has(host)) {
+        this.#keys.delete(host);
+        this.#changes++;
+      }
+      if (++looked % HOSTS_PER_STEP === 0) yield;
+    }
   }
 }
 

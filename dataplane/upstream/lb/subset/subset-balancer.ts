@@ -8,13 +8,16 @@ import type { LoadBalancerContext } from '../../../api/load-balancing.ts';
 import type { MetadataEntry } from '../../../api/metadata-match.ts';
 import type { UpstreamHost } from '../../host.ts';
 import { finish, type Steps } from '../../steps.ts';
-import { createPrioritySet, localityKey, type PrioritySet } from '../host-set.ts';
+import { localityKey, type PrioritySet, prioritySetSteps } from '../host-set.ts';
 import type { LoadBalancer, LoadBalancerParts } from '../load-balancer.ts';
 import { hasValues, projected } from './metadata-keys.ts';
 import type { Subset, SubsetIndex, SubsetUpdate } from './subset-index.ts';
 
 type Entries = readonly MetadataEntry[];
 type CreateChild = (hosts: PrioritySet) => LoadBalancer;
+
+/** Policies over more hosts are made in steps, before a request asks for them. */
+const LARGE_SUBSET = 500;
 
 /** See the file head. */
 export class SubsetBalancer implements LoadBalancer {
@@ -26,6 +29,8 @@ export class SubsetBalancer implements LoadBalancer {
   /** What makes the index that of these hosts, until the first choice: former hosts are still chosen from it before. */
   #update: SubsetUpdate | null = null;
   #isIndexed = false;
+  /** Policies over the members that subsets have with that update. */
+  readonly #prepared = new Map<Subset, LoadBalancer>();
   #any: LoadBalancer | null = null;
   #default: LoadBalancer | null = null;
 
@@ -45,11 +50,21 @@ export class SubsetBalancer implements LoadBalancer {
   }
 
   *prepare(): Steps {
-    this.#update = yield* this.#index.prepare(this.#hosts);
+    const update = yield* this.#index.prepare(this.#hosts);
+    this.#update = update;
+    for (const subset of update.subsets) {
+      const members = update.isSame ? subset.members : subset.next;
+      if (subset.isSingleHost || members.length <= LARGE_SUBSET) continue;
+      this.#prepared.set(subset, yield* this.#policySteps(members));
+    }
+    if (this.#data.fallbackPolicy !== 'ANY_ENDPOINT') return;
+    const all = this.#allHosts();
+    if (all.length > LARGE_SUBSET) this.#any = yield* this.#policySteps(all);
   }
 
   #updateIndex(): void {
-    this.#index.commit(this.#update ?? finish(this.#index.prepare(this.#hosts)));
+    const update = this.#update ?? finish(this.#index.prepare(this.#hosts));
+    if (!this.#index.commit(update)) this.#prepared.clear();
     this.#update = null;
     this.#isIndexed = true;
   }
@@ -131,14 +146,18 @@ export class SubsetBalancer implements LoadBalancer {
   #policyOf(subset: Subset): LoadBalancer {
     if (subset.policyOwner !== this || subset.policy === null) {
       subset.policyOwner = this;
-      subset.policy = this.#createPolicy(subset.members);
+      subset.policy = this.#prepared.get(subset) ?? this.#createPolicy(subset.members);
     }
     return subset.policy;
   }
 
   #anyPolicy(): LoadBalancer {
-    this.#any ??= this.#createPolicy(this.#hosts.priorities.flatMap(({ all }) => all));
+    this.#any ??= this.#createPolicy(this.#allHosts());
     return this.#any;
+  }
+
+  #allHosts(): UpstreamHost[] {
+    return this.#hosts.priorities.flatMap(({ all }) => all);
   }
 
   #defaultPolicy(): LoadBalancer {
@@ -151,16 +170,26 @@ export class SubsetBalancer implements LoadBalancer {
     return this.#default;
   }
 
+  /** What it makes when first asked is left to that. */
   #createPolicy(members: readonly UpstreamHost[]): LoadBalancer {
+    return this.#createChild(finish(this.#setSteps(members)));
+  }
+
+  *#policySteps(members: readonly UpstreamHost[]): Steps<LoadBalancer> {
+    const policy = this.#createChild(yield* this.#setSteps(members));
+    yield* policy.prepare();
+    return policy;
+  }
+
+  #setSteps(members: readonly UpstreamHost[]): Steps<PrioritySet> {
     const { overprovisioningFactor, weightedPriorityHealth, priorities } = this.#hosts;
     const local = priorities.find(({ hasLocalLocality }) => hasLocalLocality);
-    const set = createPrioritySet(members, {
+    return prioritySetSteps(members, {
       overprovisioningFactor,
       weightedPriorityHealth,
       localityWeights: this.#localityWeights(members),
       localLocality: local?.localities[0]?.locality ?? null,
     });
-    return this.#createChild(set);
   }
 
   /** Without locality_weight_aware there are none in a subset. */

@@ -69,6 +69,8 @@ export interface SubsetUpdate {
   readonly priorities: PrioritySet['priorities'];
   readonly hosts: UpstreamHost[];
   readonly places: Map<UpstreamHost, Place>;
+  /** Those that have hosts. */
+  readonly subsets: Subset[];
   /** Hosts that came over the wire together share metadata. */
   readonly byMetadata: Map<Metadata, Place>;
   duplicates: number;
@@ -83,6 +85,7 @@ export class SubsetIndex {
   readonly #root = new Node();
   /** In order. */
   #hosts: UpstreamHost[] = [];
+  #subsets: readonly Subset[] = [];
   /** Where each of them is, and by which metadata: hosts are updated in place. */
   #places = new Map<UpstreamHost, Place>();
   #commits = 0;
@@ -99,13 +102,17 @@ export class SubsetIndex {
       priorities,
       hosts: [],
       places: new Map(),
+      subsets: [],
       byMetadata: new Map(),
       duplicates: 0,
       isSame: true,
     };
     const total = priorities.reduce((sum, { all }) => sum + all.length, 0);
     update.isSame = total === this.#hosts.length && (yield* this.#isCurrent(priorities));
-    if (update.isSame) return update;
+    if (update.isSame) {
+      update.subsets.push(...this.#subsets);
+      return update;
+    }
     for (const { all } of priorities) {
       for (const host of all) {
         this.#place(host, update);
@@ -115,18 +122,20 @@ export class SubsetIndex {
     return update;
   }
 
-  /** `update` is what holds from now on. */
-  commit(update: SubsetUpdate): void {
+  /** `update` is what holds from now on. False = it was void, and made anew. */
+  commit(update: SubsetUpdate): boolean {
     if (update.follows !== this.#commits) {
       this.commit(finish(this.prepare(update)));
-      return;
+      return false;
     }
-    if (update.isSame) return;
+    if (update.isSame) return true;
     this.#commits++;
+    this.#subsets = update.subsets;
     this.#hosts = update.hosts;
     this.#places = update.places;
     this.#switch(this.#root, update);
     this.#stats.setSubsetDuplicates(update.duplicates);
+    return true;
   }
 
   /** All of its subsets are gone. */
@@ -219,6 +228,7 @@ export class SubsetIndex {
     if (subset.update !== update) {
       subset.update = update;
       subset.next = [];
+      update.subsets.push(subset);
     }
     const members = subset.next;
     const last = members.at(-1);
