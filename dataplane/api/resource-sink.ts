@@ -35,7 +35,10 @@ export interface ResourceSink {
   applyRuntime(layer: RuntimeResource): void;
   removeRuntime(id: string): void;
   applyExtensionConfig(config: ExtensionConfigResource): void;
+  /** The server has it no more: defaults are in force. */
   removeExtensionConfig(id: string): void;
+  /** Nobody refers to it any more; listeners that drain keep it. */
+  forgetExtensionConfig(id: string): void;
   /** Once: the first clusters and listeners are complete, or the time to wait for them is over. */
   onInitialized(): void;
 }

@@ -308,6 +308,10 @@ export class Server implements ResourceSink, AdminSources {
     this.#supervisor.broadcast({ type: 'extension-config', id, config: null });
   }
 
+  forgetExtensionConfig(id: string): void {
+    this.#supervisor.broadcast({ type: 'extension-config-forget', id });
+  }
+
   onInitialized(): void {
     this.#onXdsInitialized();
   }

@@ -73,6 +73,7 @@ export type ToWorker =
       readonly id: string;
       readonly config: ExtensionData | null;
     }
+  | { readonly type: 'extension-config-forget'; readonly id: string }
   | { readonly type: 'route-remove'; readonly name: string }
   | { readonly type: 'scope'; readonly resource: ScopeResource; readonly isRemoval: boolean }
   | {

@@ -222,6 +222,11 @@ export class LiveWorkerContext implements WorkerContext {
     for (const onUpdate of this.#extensionUsers.get(id) ?? []) onUpdate(config);
   }
 
+  /** Nobody refers to it any more; who still has it keeps it. */
+  forgetExtensionConfig(id: string): void {
+    this.#extensionConfigs.delete(id);
+  }
+
   subscribeExtensionConfig(id: string, onUpdate: OnExtensionConfig): ExtensionData | null {
     const users = this.#extensionUsers.get(id) ?? new Set();
     this.#extensionUsers.set(id, users);

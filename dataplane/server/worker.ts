@@ -133,6 +133,9 @@ class WorkerThread {
       case 'extension-config':
         this.#context.setExtensionConfig(message.id, message.config);
         return;
+      case 'extension-config-forget':
+        this.#context.forgetExtensionConfig(message.id);
+        return;
       case 'route-remove':
         this.#context.removeRoutes(message.name);
         return;

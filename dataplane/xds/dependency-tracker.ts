@@ -478,7 +478,9 @@ export class DependencyTracker {
     this.#news.delete(node);
     this.#nodes[kind].delete(id);
     if (node.released !== null) {
-      kindRules[kind].remove(this.#options.sink, id, node.released.data);
+      const rule = kindRules[kind];
+      if (rule.forget === undefined) rule.remove(this.#options.sink, id, node.released.data);
+      else rule.forget(this.#options.sink, id);
     }
     node.accepted = null;
     node.released = null;

@@ -45,6 +45,8 @@ export interface KindRule {
   apply(sink: ResourceSink, data: unknown): void;
   /** `id`: resourceId; `data`: what was applied last. */
   remove(sink: ResourceSink, id: string, data: unknown): void;
+  /** In its place where nobody refers to it any more: whoever still drains goes on with it. */
+  forget?(sink: ResourceSink, id: string): void;
 }
 
 /** The compiler's contract: data are what `apply` casts them to. Released in this order. */
@@ -89,6 +91,7 @@ export const kindRules: Readonly<Record<ResourceKind, KindRule>> = {
     isGlobal: false,
     apply: (sink, data) => sink.applyExtensionConfig(data as ExtensionConfigResource),
     remove: (sink, id) => sink.removeExtensionConfig(id),
+    forget: (sink, id) => sink.forgetExtensionConfig(id),
   },
   listener: {
     release: 'used',

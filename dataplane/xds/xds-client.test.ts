@@ -90,6 +90,17 @@ test('a config by ECDS is waited for unless its default will do', () => {
   assert.equal(collect()['extension_config_discovery.http_filter.awaited.config_reload'], 1);
 });
 
+test('a config by ECDS that nobody refers to any more stays with those who drain', () => {
+  const { server, sink, client } = setUpXdsClient({ cds: null, lds: null });
+  client.start();
+  const config = { kind: 'extension-config', name: 'x', source: adsSource } as const;
+  client.ask(config);
+  server.call.delta('extension-config', [resourceOf('extension-config', 'x', { name: 'x' })]);
+  sink.take();
+  client.unask(config);
+  assert.deepEqual(sink.take(), ['~extension-config x']);
+});
+
 test('a control plane that is away keeps nobody from LIVE: 15 s for CDS, then 15 s for LDS', () => {
   const { timers, sink, client, collect } = setUpXdsClient();
   client.start();

@@ -123,6 +123,9 @@ export class RecordingSink implements ResourceSink {
   removeExtensionConfig(id: string): void {
     this.calls.push(`-extension-config ${id}`);
   }
+  forgetExtensionConfig(id: string): void {
+    this.calls.push(`~extension-config ${id}`);
+  }
   applyVirtualHost({ name }: VirtualHostResource): void {
     this.calls.push(`virtual-host ${name}`);
   }
