@@ -163,4 +163,39 @@ describe('who an xDS stream is', () => {
     assert.equal(identify('default/o1'), 'default/o1');
     assert.equal(identify('default/nobody'), 'NOT_FOUND');
   });
+
+  describe('of a proxyless gRPC program on the plaintext port', () => {
+    function plaintext(id: string, remora: object, userAgent = 'gRPC Go/1.76.0'): string {
+      const result = authenticator.authenticatePlaintext({
+        id,
+        userAgent,
+        locality: { region: 'eu', zone: '', subZone: '' },
+        metadata: { remora },
+      });
+      if (result.ok) return `${result.value.nodeId}: ${result.value.snapshotKey}`;
+      return `${status[result.errors.code]} ${result.errors.details}`;
+    }
+    const server = { service: 'orders', address: '10.0.0.1', inbound_port: 50051 };
+    const certified = { ...server, certificate_provider: 'default' };
+
+    it('needs no Workload to call, and shares what its namespace and place have', () => {
+      const own = plaintext('default/web-1', {});
+      assert.equal(own, 'default/web-1: grpc default/* eu// any');
+      assert.equal(plaintext('default/web-2', {}).replace('web-2', 'web-1'), own);
+      assert.match(plaintext('default/web-1', {}, 'gRPC Node Pure JS/1.14.1'), / node$/);
+      assert.match(plaintext('web-1', {}), /^NOT_FOUND/);
+    });
+
+    it('has its own when it is a Workload, by its own word no sidecar’s', () => {
+      assert.equal(plaintext('default/o1', {}), 'default/o1: grpc default/o1 any');
+      assert.equal(plaintext('default/o1', {}, 'envoy'), 'default/o1: default/o1');
+    });
+
+    it('registers as a server only with certificates', () => {
+      assert.match(plaintext('default/o2', server), /^INVALID_ARGUMENT .*has no certificates/);
+      assert.equal(plaintext('default/o2', certified), 'default/o2: grpc default/o2 any mtls');
+      const unknown = plaintext('default/o3', { ...certified, service: 'nobody' });
+      assert.match(unknown, /^NOT_FOUND Service "nobody"/);
+    });
+  });
 });
