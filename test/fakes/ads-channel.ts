@@ -102,6 +102,13 @@ export class FakeCall implements AdsCall {
     );
   }
 
+  /** Resources of any type. */
+  wrappedDelta(typeUrl: string, resources: readonly ResourceBytes[]): void {
+    const nonce = `d${++this.#nonce}`;
+    const none = { systemVersionInfo: '', removedResources: [], controlPlane: '' };
+    this.message(encodeDeltaDiscoveryResponse({ ...none, resources, typeUrl, nonce }));
+  }
+
   /** State of the world without type_url. */
   untyped(versionInfo: string, resources: readonly AnyBytes[]): void {
     this.#sotwOf('', versionInfo, resources);

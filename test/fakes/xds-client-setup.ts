@@ -13,7 +13,9 @@ import { FakeCompiler, RecordingSink } from './xds-client.ts';
 import { FakeFiles, FakeRestServer } from './xds-sources.ts';
 
 export interface XdsClientSetup
-  extends Partial<Pick<XdsClientOptions, 'cds' | 'hasAds' | 'lds' | 'staticReferences' | 'sink'>> {
+  extends Partial<
+    Pick<XdsClientOptions, 'compiler' | 'cds' | 'hasAds' | 'lds' | 'staticReferences' | 'sink'>
+  > {
   /** Of the aggregated stream; default DELTA_GRPC. */
   readonly protocol?: GrpcApiConfig['protocol'];
   readonly setNodeOnFirstMessageOnly?: boolean;
