@@ -13,7 +13,7 @@ import { type RunningProxy, startProxy } from './proxies.ts';
 const TYPE = 'envoy.config.core.v3.TypedExtensionConfig';
 const FAULT = 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault';
 const CORS = 'type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors';
-const SOURCE = 'config_source: {ads: {}, resource_api_version: V3, initial_fetch_timeout: 2s}';
+const SOURCE = 'config_source: {ads: {}, resource_api_version: V3, initial_fetch_timeout: 1s}';
 const abort = (status: number): JsonValue => ({
   '@type': FAULT,
   abort: { http_status: status, percentage: { numerator: 100 } },
