@@ -204,12 +204,13 @@ async function runMain(): Promise<void> {
 if (isMainThread) await runMain();
 else if (workerData === 'host-updates') runWorker();
 
-// Node 24.21, 2 vCPU, Nov 2026; longest turn in ms wall, the best of 5 (load 4 for the first three, 6 to 12 for the others):
-//                     round robin   least request   ring hash   Maglev   subset
-//   first set             4.6            3.5           5.6       12.9      9.2
-//   one weight            4.8            6.1           2.7        9.0      8.2
-//   all weights           4.0            4.7           6.2       13.1     23.9
-//   all metadata          5.3            3.3           5.0       13.0     16.8
-//   100 replaced          2.9            2.9           3.5        9.2     14.8
-//   all replaced          7.9            4.4           8.4       19.0     26.8
+// Node 24.21, 2 vCPU, Nov 2026; longest turn in ms wall, the best of 5 at a load of 4:
+//                   round robin   least request   ring hash
+//   first set           4.6            3.5           5.6
+//   one weight          4.8            6.1           2.7
+//   all weights         4.0            4.7           6.2
+//   all metadata        5.3            3.3           5.0
+//   100 replaced        2.9            2.9           3.5
+//   all replaced        7.9            4.4           8.4
+// Maglev and subset at loads of 6 to 14: first set 8.1 and 9.2, all replaced 16 and 13. What steps take: host-steps.ts.
 // CPU, the best of 5: 4 to 7 everywhere. Before there were steps (best of 2): first set 8 to 33, all replaced 12 to 68.
