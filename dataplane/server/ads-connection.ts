@@ -49,6 +49,8 @@ export interface AdsConnection {
   reportFailure(kind: DumpedResource['kind'], name: string, details: string): void;
   /** A request needs it; the answer goes to `answerOnDemand`. */
   requestOnDemand(target: ResourceReference): void;
+  /** No request can need it any more. */
+  forgetOnDemand(target: ResourceReference): void;
   /** Some cluster is no longer warming. */
   onClusterWarm(): void;
   stop(): void;
@@ -85,6 +87,7 @@ export function connectAds(options: AdsConnectionOptions): AdsConnection {
     stop: () => client.stop(),
     entries: () => client.dump(),
     requestOnDemand: (target) => names.request(target),
+    forgetOnDemand: (target) => names.forget(target),
     onClusterWarm: () => client.onClusterWarm(),
     reportFailure: (kind, name, details) => client.reportFailure(kind, name, details),
     dump: () =>
