@@ -193,7 +193,7 @@ export default {
     enhancedResolveOptions: {
       extensions: ['.ts', '.js', '.mjs', '.json'],
       exportsFields: ['exports'],
-      conditionNames: ['import', 'node', 'types', 'default'],
+      conditionNames: ['remora-source', 'import', 'node', 'types', 'default'],
       mainFields: ['module', 'main', 'types'],
     },
   },

@@ -3,13 +3,11 @@
 import type { Clock } from '../../common/clock.ts';
 import type { Logger } from '../../common/logger.ts';
 import type { TimerService } from '../../common/timer.ts';
-import type { RequestBase } from '../../proto/discovery.ts';
 import type { XdsKind } from '../cache/kinds.ts';
 import type { SnapshotCache } from '../cache/snapshot-cache.ts';
 import type { AckTracker } from './ack-tracker.ts';
 import type { AdsStats } from './ads-stats.ts';
 import type { Authenticator, NameGuard } from './authn.ts';
-import type { Stream } from './stream.ts';
 import type { StreamTaps } from './stream-taps.ts';
 
 /** The gRPC side of a stream; server.ts implements it, tests fake it. */
@@ -23,8 +21,16 @@ export interface StreamPort {
   end(code: number, details: string): void;
 }
 
-/** The stream, without regard to its protocol. */
-export type AdsStream = Stream<RequestBase>;
+/** A stream (stream.ts), as the server sees it. */
+export interface AdsStream {
+  /** A response waits for its answer. */
+  readonly isBusy: boolean;
+  /** Sends what may be sent now. */
+  pump(): void;
+  noteChange(nowMs: number): void;
+  heartbeat(nowMs: number): void;
+  end(code: number, details: string): void;
+}
 
 /** What all streams of a server share. */
 export interface StreamContext {

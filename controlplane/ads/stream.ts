@@ -26,7 +26,7 @@ import type { StreamRecord, StreamView } from './ack-tracker.ts';
 import { decodeNode, denialOf, type Peer } from './authn.ts';
 import type { Protocol, RequestMeaning } from './protocol.ts';
 import { RequestRate } from './request-rate.ts';
-import type { StreamContext, StreamPort } from './stream-context.ts';
+import type { AdsStream, StreamContext, StreamPort } from './stream-context.ts';
 import {
   askedAgainAfter,
   byAddition,
@@ -38,7 +38,7 @@ import { type Outgoing, TypeState } from './type-state.ts';
 
 const nothing: ReadonlyMap<string, number> = new Map();
 
-export class Stream<Request extends RequestBase> implements StreamView {
+export class Stream<Request extends RequestBase> implements StreamView, AdsStream {
   readonly #protocol: Protocol<Request>;
   readonly #context: StreamContext;
   readonly #port: StreamPort;

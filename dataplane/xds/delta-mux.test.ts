@@ -204,3 +204,22 @@ test('virtual hosts are asked for by an empty request, then by name, and by name
   timers.advance(60_000);
   assert.deepEqual(asked(), [['rc/a', 'rc/b']]);
 });
+
+test('a virtual host without content is one that there is not, and no reason for a NACK', () => {
+  const { server, client } = setUpXdsClient();
+  client.start();
+  server.call.takeDelta();
+  server.call.message(
+    encodeDeltaDiscoveryResponse({
+      systemVersionInfo: '',
+      resources: [{ name: 'table/nobody.test', version: '', resource: null }],
+      typeUrl: typeUrlOf['virtual-host'],
+      removedResources: [],
+      nonce: 'n1',
+      controlPlane: '',
+    }),
+  );
+  const [answer] = server.call.takeDelta();
+  assert.equal(answer?.responseNonce, 'n1');
+  assert.equal(answer?.errorDetail, null);
+});
