@@ -23,6 +23,11 @@ export interface XdsClientSetup
   readonly channelFactory?: AdsChannelFactory;
 }
 
+/** What no test here speaks with. */
+export function setUpXdsServices() {
+  return { restCaller: new FakeRestServer().caller, files: new FakeFiles() };
+}
+
 export function setUpXdsClient({
   protocol = 'DELTA_GRPC',
   setNodeOnFirstMessageOnly = false,

@@ -11,6 +11,7 @@ import { RestClient } from '../../cli/rest-client.ts';
 import { systemClock, systemRandom } from '../../common/clock.ts';
 import { silentLogger } from '../../common/logger.ts';
 import { TimerWheel } from '../../common/timer.ts';
+import type { AdsLimits } from '../../controlplane/ads/server.ts';
 import { type ControlPlane, runControlPlane } from '../../controlplane/main.ts';
 import { joinBootstrap } from '../../dataplane/join/bootstrap.ts';
 import { JoinClient } from '../../dataplane/join/join-client.ts';
@@ -55,11 +56,14 @@ export class TestMesh {
   readonly #applications: http.Server[] = [];
   readonly #sidecars: Sidecar[] = [];
   #controlPlane: ControlPlane | null = null;
-  /** As it was first bound; a restart takes it again. */
+  /** As they were first bound; a restart takes them again. */
   #xdsPort = 0;
+  #plaintextPort = 0;
+  readonly #xdsLimits: AdsLimits;
 
-  private constructor(directory: string, apiToken: string | null) {
+  private constructor(directory: string, apiToken: string | null, xdsLimits: AdsLimits) {
     this.#apiToken = apiToken;
+    this.#xdsLimits = xdsLimits;
     this.directory = join(directory, 'mesh');
     this.#folder = directory;
   }
@@ -67,9 +71,12 @@ export class TestMesh {
   /** `documents` is the content of mesh.yaml in the watched `directory`. */
   static async start(
     documents: string,
-    { apiToken = null }: { readonly apiToken?: string | null } = {},
+    {
+      apiToken = null,
+      xdsLimits = {},
+    }: { readonly apiToken?: string | null; readonly xdsLimits?: AdsLimits } = {},
   ): Promise<TestMesh> {
-    const mesh = new TestMesh(mkdtempSync(join(tmpdir(), 'remora-mesh-')), apiToken);
+    const mesh = new TestMesh(mkdtempSync(join(tmpdir(), 'remora-mesh-')), apiToken, xdsLimits);
     mkdirSync(mesh.directory);
     writeFileSync(join(mesh.directory, 'mesh.yaml'), documents);
     await mesh.startControlPlane();
@@ -81,7 +88,8 @@ export class TestMesh {
       config: this.directory,
       stateDir: join(this.#folder, 'state'),
       xds: { address: '127.0.0.1', port: this.#xdsPort },
-      plaintextXdsPort: 0,
+      plaintextXdsPort: this.#plaintextPort,
+      xdsLimits: this.#xdsLimits,
       rest: { address: '127.0.0.1', port: 0 },
       apiToken: this.#apiToken,
       graceMs: 30_000,
@@ -89,6 +97,7 @@ export class TestMesh {
       logLevel: 'off',
     });
     this.#xdsPort = this.#controlPlane.xdsPort;
+    this.#plaintextPort = this.#controlPlane.plaintextXdsPort ?? 0;
   }
 
   async stopControlPlane(): Promise<void> {
