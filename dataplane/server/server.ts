@@ -40,6 +40,7 @@ import { clientStatus } from './csds/client-status.ts';
 import type { CsdsService } from './csds/csds-service.ts';
 import { defaultConnectionLimit } from './descriptor-limit.ts';
 import { LastGood } from './last-good.ts';
+import { LazyScopes } from './lazy-scopes.ts';
 import { ListenerRegistry } from './listener-registry.ts';
 import { nodeOf } from './node.ts';
 import { ServerStats, serverScope, serverStateNumber } from './server-stats.ts';
@@ -89,6 +90,7 @@ export class Server implements ResourceSink, AdminSources {
   readonly #timers = new TimerWheel();
   readonly #stats = new HolderStore();
   readonly #serverStats = new ServerStats();
+  readonly #lazyScopes = new LazyScopes();
   readonly #startMs = systemClock.nowMs();
   readonly #supervisor: Supervisor;
   readonly #clusters: ClusterDirectory;
@@ -274,14 +276,12 @@ export class Server implements ResourceSink, AdminSources {
 
   applyScope(resource: Parameters<ResourceSink['applyScope']>[0]): void {
     this.#supervisor.broadcast({ type: 'scope', resource, isRemoval: false });
+    this.#forgetRoutes(this.#lazyScopes.set(resource));
   }
 
   removeScope(resource: Parameters<ResourceSink['removeScope']>[0]): void {
     this.#supervisor.broadcast({ type: 'scope', resource, isRemoval: true });
-    const { routes } = resource.scope;
-    if (routes.kind === 'rds' && routes.onDemand !== null) {
-      this.#ads?.forgetOnDemand(routes.onDemand);
-    }
+    this.#forgetRoutes(this.#lazyScopes.delete(resource));
   }
 
   applyVirtualHost(resource: Parameters<ResourceSink['applyVirtualHost']>[0]): void {
@@ -574,6 +574,10 @@ export class Server implements ResourceSink, AdminSources {
     else if (message.type === 'immediate-health-check-fail') {
       this.#clusters.onImmediateHealthCheckFail(message.cluster, message.address);
     }
+  }
+
+  #forgetRoutes(routes: ResourceReference | null): void {
+    if (routes !== null) this.#ads?.forgetOnDemand(routes);
   }
 
   #onDemand(target: ResourceReference): void {
