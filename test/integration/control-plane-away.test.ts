@@ -14,6 +14,9 @@ import { freePort, portOf, startApplication, TestMesh } from './mesh.ts';
 const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 /** Beyond what a sidecar without any control plane takes to be up: that is the machine's, not the restoration's. */
 const SERVES_WITHIN_MS = 2000;
+/** What that takes where nothing else runs; a machine that is slower gets as much more time. */
+const QUIET_START_MS = 1000;
+const START_TIMEOUT_MS = 60_000;
 /** The stream's back-off and the join's have grown meanwhile. */
 const BACK_WITHIN_MS = 45_000;
 
@@ -132,7 +135,11 @@ class Frontend {
 
   async untilItAnswers(body: string): Promise<void> {
     try {
-      await until(`orders answers ${body}`, async () => (await this.ask()) === body, 15_000);
+      await until(
+        `orders answers ${body}`,
+        async () => (await this.ask()) === body,
+        START_TIMEOUT_MS,
+      );
     } catch (thrown) {
       throw new Error(`${String(thrown)}\n${this.#output}`);
     }
@@ -159,7 +166,7 @@ async function timeBareStart(): Promise<number> {
       return false; // it does not listen yet
     }
   };
-  await until('a bare sidecar is up', isLive, 20_000);
+  await until('a bare sidecar is up', isLive, START_TIMEOUT_MS);
   const tookMs = performance.now() - startMs;
   child.kill('SIGKILL');
   return tookMs;
@@ -169,10 +176,8 @@ describe('a sidecar that restarts while the control plane is away', () => {
   let mesh: TestMesh;
   let frontend: Frontend;
   let application: http.Server;
-  let bareStartMs: number;
 
   before(async () => {
-    bareStartMs = await timeBareStart();
     mesh = await TestMesh.start(documents);
     await mesh.api.apply(toOrders([1, 0]));
     await mesh.join('orders', 'v1', 'v1');
@@ -198,12 +203,14 @@ describe('a sidecar that restarts while the control plane is away', () => {
     test(`serves within two seconds after ${signal}`, async (context) => {
       await frontend.end(signal);
       await mesh.stopControlPlane();
+      const bareStartMs = await timeBareStart();
       frontend.start();
       await frontend.untilItAnswers('v1');
       const tookMs = performance.now() - frontend.startedMs;
       const extraMs = tookMs - bareStartMs;
       context.diagnostic(`served after ${Math.round(tookMs)} ms, bare ${Math.round(bareStartMs)}`);
-      assert.ok(extraMs < SERVES_WITHIN_MS, `${extraMs} ms more\n${frontend.output}`);
+      const limitMs = SERVES_WITHIN_MS * Math.max(1, bareStartMs / QUIET_START_MS);
+      assert.ok(extraMs < limitMs, `${extraMs} ms more\n${frontend.output}`);
       assert.ok((await frontend.stat('last_good.restored_resources')) > 0);
       assert.match(await frontend.ask(), /v1/);
     });
