@@ -101,12 +101,12 @@ describe('the config half of the HTTP connection manager', () => {
     assert.equal(compiled(quiet).suppressEnvoyHeaders, true);
   });
 
-  it('takes routes over RDS from ADS only', () => {
+  it('takes routes over RDS from a source that there is', () => {
     const rds = (source: string, name: string): string =>
       `stat_prefix: s, http_filters: [${router}], rds: {route_config_name: ${name}, config_source: ${source}}`;
     assert.deepEqual(compiled(rds('{ads: {}}', 'r')).routes, { kind: 'rds', name: 'r' });
     assert.deepEqual(errors(rds('{path_config_source: {path: /x}}', 'r')), [
-      'rds.config_source.path_config_source: not supported yet',
+      "rds.config_source.path_config_source.path: must be a file that can be read: '/x': no such file",
     ]);
     assert.deepEqual(errors(rds('{ads: {}}', '""')), ['rds.route_config_name: must not be empty']);
   });
