@@ -3,49 +3,15 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import {
-  Client,
-  credentials,
-  Server,
-  ServerCredentials,
-  type ServiceDefinition,
-} from '@grpc/grpc-js';
+import { Client, credentials } from '@grpc/grpc-js';
 import { type AdsHarness, startAds, until } from '../fakes/ads-harness.ts';
 import { apiListener, assignment, edsCluster, resourceOf, routes } from '../fakes/xds-resources.ts';
+import { type Backend, identity, startBackend, WHO } from './xds-clients/echo.ts';
 
 const NODE = 'grpc-1';
-const PATH = '/test.Echo/Who';
-
-const identity = (bytes: Buffer): Buffer => bytes;
-const echo: ServiceDefinition = {
-  Who: {
-    path: PATH,
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: identity,
-    requestDeserialize: identity,
-    responseSerialize: identity,
-    responseDeserialize: identity,
-  },
-};
-
-async function startBackend(name: string): Promise<{ port: number; close(): void }> {
-  const server = new Server();
-  server.addService(echo, {
-    Who: (_call: unknown, answer: (error: null, value: Buffer) => void) =>
-      answer(null, Buffer.from(name)),
-  });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
-  return { port, close: () => server.forceShutdown() };
-}
-
 let harness: AdsHarness;
-let blue: Awaited<ReturnType<typeof startBackend>>;
-let green: Awaited<ReturnType<typeof startBackend>>;
+let blue: Backend;
+let green: Backend;
 let client: Client;
 
 // What nobody of this test asks for: a server that waits until all names are asked for would hang.
@@ -55,7 +21,7 @@ function call(): Promise<string> {
   return new Promise((resolve) => {
     const deadline = new Date(Date.now() + 4000);
     client.makeUnaryRequest(
-      PATH,
+      WHO,
       identity,
       identity,
       Buffer.alloc(0),
