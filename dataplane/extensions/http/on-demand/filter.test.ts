@@ -14,6 +14,7 @@ import type { RouteData } from '../../../api/config/route.ts';
 import type { HttpFilterContext } from '../../../api/factory.ts';
 import { onDemandKey } from '../../../api/on-demand.ts';
 import type { ResourceReference } from '../../../api/resource-compiler.ts';
+import type { RouteTable } from '../../../api/route.ts';
 import { DynamicHosts } from '../../../router/dynamic-hosts.ts';
 import { createRouteTable } from '../../../router/route-table.ts';
 import { WorkerOnDemand } from '../../../router/worker-on-demand.ts';
@@ -180,4 +181,53 @@ test('a client that leaves waits no more', () => {
   answer();
   timers.advance(2_000);
   assert.deepEqual(subject.journal, ['router.onDestroy']);
+});
+
+test('the routes of a scope are asked for, then the virtual host in them, and nothing twice', () => {
+  const hosts = new DynamicHosts();
+  const asked: string[] = [];
+  const waiting = new WorkerOnDemand(({ kind, name }) => asked.push(`${kind} ${name}`));
+  const timers = new FakeTimers();
+  const store = new HolderStore();
+  const context = fakeFilterContext({ store, timers });
+  const target: ResourceReference = { kind: 'route', name: 'rc', source: adsSource };
+  const inner = createRouteTable(
+    routeConfigData({
+      name: 'rc',
+      vhds: { id: 'rc', namespace: 'rc', source: adsSource },
+      virtualHosts: [],
+    }),
+    { createRouteFilterConfig: () => null, dynamicHosts: () => hosts },
+  );
+  let table: RouteTable | null = null;
+  const config = onDemand.create({ odcds: null }, {
+    ...context,
+    worker: { ...context.worker, onDemand: waiting },
+  } as HttpFilterContext);
+  const setUpStream = () =>
+    new HcmScenario({
+      store,
+      timers,
+      routes: {
+        internalOnlyHeadersOf: () => [],
+        match: (headers, random) => table?.match(headers, random) ?? null,
+        missing: (headers) => (table === null ? target : table.missing(headers)),
+      },
+      realFilters: [{ name: 'od', disabled: false, config }],
+    });
+  const inVain = setUpStream();
+  inVain.send(head('new'));
+  waiting.answer(onDemandKey(target), 'missing');
+  assert.deepEqual(inVain.journal, passed);
+
+  const subject = setUpStream();
+  subject.send(head('new'));
+  table = inner;
+  waiting.answer(onDemandKey(target), 'found');
+  assert.deepEqual(asked, ['route rc', 'route rc', 'virtual-host rc/new']);
+  assert.deepEqual(subject.journal, []);
+  const host: ResourceReference = { kind: 'virtual-host', name: 'rc/new', source: adsSource };
+  waiting.answer(onDemandKey(host), 'missing');
+  assert.deepEqual(subject.journal, passed);
+  assert.equal(asked.length, 3);
 });

@@ -53,7 +53,7 @@ class OnDemandFilter extends PassThroughDecoderFilter implements OnDemandWaiter 
     const route = callbacks.route();
     this.#headers = headers;
     if (route !== null) this.#askForCluster(route);
-    else this.#askForRoute();
+    else this.#askForRoute(null);
     return this.#waiting === null
       ? FilterHeadersStatus.Continue
       : FilterHeadersStatus.StopAllIterationAndWatermark;
@@ -72,17 +72,20 @@ class OnDemandFilter extends PassThroughDecoderFilter implements OnDemandWaiter 
     this.decoderCallbacks!.continueDecoding();
   }
 
-  /** Routes of a scope may need a virtual host, and that a cluster. Nothing is asked for twice. */
+  /** Routes of a scope may need a virtual host, and that a cluster. */
   #asksForMore(answered: ResourceKind | null): boolean {
     const route = this.decoderCallbacks!.refreshRoute();
     if (route !== null) this.#askForCluster(route);
-    else if (answered === 'route') this.#askForRoute();
+    else this.#askForRoute(answered);
     return this.#waiting !== null;
   }
 
-  #askForRoute(): void {
+  /** What is of that kind was asked for, in vain. */
+  #askForRoute(answered: ResourceKind | null): void {
     const missing = this.decoderCallbacks!.missingRoute();
-    if (missing !== null) this.#ask(missing);
+    // Virtual hosts are what comes last.
+    if (missing === null || missing.kind === answered || answered === 'virtual-host') return;
+    this.#ask(missing);
   }
 
   #ask(target: ResourceReference): void {
