@@ -154,7 +154,11 @@ function compileEds(cluster: ClusterProto, path: string, compilation: Compilatio
   }
   const { eds_config: source, service_name: serviceName } = cluster.eds_cluster_config;
   const name = serviceName ?? cluster.name ?? '';
-  return referTo({ kind: 'endpoint', name, source, path: `${at}.eds_config` }, compilation);
+  const statName = cluster.name ?? '';
+  return referTo(
+    { kind: 'endpoint', name, statName, source, path: `${at}.eds_config` },
+    compilation,
+  );
 }
 
 function compileAssignment(

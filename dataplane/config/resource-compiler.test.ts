@@ -26,7 +26,7 @@ describe('createResourceCompiler', () => {
     assert.deepEqual(result.value.references, [
       { kind: 'secret', name: 'a', source: adsSource },
       { kind: 'secret', name: 'b', source: adsSource },
-      { kind: 'endpoint', name: 'svc', source: adsSource },
+      { kind: 'endpoint', name: 'svc', statName: 'c', source: adsSource },
     ]);
   });
 

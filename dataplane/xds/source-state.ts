@@ -324,6 +324,11 @@ export class SourceState implements SourceOwner {
 /** Envoy does for what becomes routes. */
 function newSubscriptionStats(kind: ResourceKind): SubscriptionStats {
   if (kind === 'extension-config') return new ExtensionSubscriptionStats();
-  const countsReloads = kind === 'route' || kind === 'scoped-route' || kind === 'virtual-host';
-  return countsReloads ? new RouteSubscriptionStats() : new SubscriptionStats();
+  const countsReloads: readonly ResourceKind[] = [
+    'cluster',
+    'route',
+    'scoped-route',
+    'virtual-host',
+  ];
+  return countsReloads.includes(kind) ? new RouteSubscriptionStats() : new SubscriptionStats();
 }

@@ -152,12 +152,14 @@ export function subscriptionScope(
       return name === WILDCARD ? plainScope('cluster_manager.cds') : null;
     case 'listener':
       return name === WILDCARD ? plainScope('listener_manager.lds') : null;
-    case 'endpoint':
+    case 'endpoint': {
+      const shown = (statName || name).replaceAll(':', '_');
       return {
-        prefix: `cluster.${name.replaceAll(':', '_')}`,
+        prefix: `cluster.${shown}`,
         promPrefix: 'envoy_cluster',
-        labels: { envoy_cluster_name: name.replaceAll(':', '_') },
+        labels: { envoy_cluster_name: shown },
       };
+    }
     case 'secret':
       return plainScope(`sds.${name}`);
     case 'runtime':
