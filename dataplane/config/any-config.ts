@@ -27,9 +27,22 @@ import type {
 } from '../api/factory.ts';
 import type { ResourceReference } from '../api/resource-compiler.ts';
 import type { RuntimeBindings } from '../api/runtime.ts';
-import type { ClusterTargets } from './grpc-target.ts';
 import type { References } from './references.ts';
 import type { AnyFactory, FactoryRegistry } from './registry.ts';
+
+/** A cluster that was named, and what is wrong with it as such an end: paths begin at the bootstrap. */
+export interface NamedCluster {
+  readonly target: GrpcTarget;
+  readonly errors: readonly FieldError[];
+  /** Secrets that its connections need. */
+  readonly references: readonly ResourceReference[];
+}
+
+/** Static clusters as ends of connections of our own; grpc-target.ts compiles them. */
+export interface StaticTargets {
+  /** Null = there is no such cluster in the bootstrap. */
+  get(name: string): NamedCluster | null;
+}
 
 /** What compiling may look at besides the message. One value per process for dynamic resources. */
 export interface ConfigEnvironment {
@@ -40,7 +53,7 @@ export interface ConfigEnvironment {
   /** Secrets of static_resources by name. */
   readonly staticSecrets: ReadonlyMap<string, SecretData>;
   /** Static clusters that management servers may be reached by; null = there are none here. */
-  readonly clusterTargets: ClusterTargets | null;
+  readonly clusterTargets: StaticTargets | null;
   readonly runtime: RuntimeBindings;
 }
 

@@ -7,10 +7,14 @@ import { isRecord } from '../../proto/plain.ts';
 import { durationMs, durationMsOr } from '../../proto/well-known.ts';
 import type { GrpcTarget } from '../api/config/grpc-target.ts';
 import { formatAddress } from '../api/connection.ts';
-import type { ResourceReference } from '../api/resource-compiler.ts';
 import { Compilation } from '../compile/compilation.ts';
 import { adsProtocolOf } from './ads.ts';
-import { ConfigContext, type ConfigEnvironment } from './any-config.ts';
+import {
+  ConfigContext,
+  type ConfigEnvironment,
+  type NamedCluster,
+  type StaticTargets,
+} from './any-config.ts';
 import { compileUpstreamSocket } from './cluster.ts';
 import { clusterTypeOf } from './cluster-type.ts';
 import { compileLoadAssignment } from './endpoint.ts';
@@ -19,16 +23,8 @@ import { upstreamHttpOptions } from './upstream-http.ts';
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 
-/** A cluster that was named, and what is wrong with it as such an end: paths begin at the bootstrap. */
-export interface NamedCluster {
-  readonly target: GrpcTarget;
-  readonly errors: readonly FieldError[];
-  /** Secrets that its connections need. */
-  readonly references: readonly ResourceReference[];
-}
-
 /** Compiles each cluster when it is first named. */
-export class ClusterTargets {
+export class ClusterTargets implements StaticTargets {
   readonly #bootstrap: BootstrapProto;
   readonly #environment: Omit<ConfigEnvironment, 'clusterTargets'>;
   readonly #named = new Map<string, NamedCluster>();

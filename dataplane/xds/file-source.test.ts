@@ -164,6 +164,34 @@ test('a name that its file does not have is not waited for, and counts as reject
   assert.deepEqual([...world.sink.secrets.keys()], ['here']);
 });
 
+test('a file that nobody wants any more is not watched any more', () => {
+  const source = pathSource('/etc/sds.yaml');
+  const { server, files, sink, client } = setUpXdsClient({
+    lds: null,
+    compiler: {
+      compile: (kind, _bytes, _from, name = '') => ({
+        ok: true,
+        resource: {
+          kind,
+          name: kind === 'cluster' ? name : 's',
+          data: { name },
+          references: name === 'user' ? [{ kind: 'secret', name: 's', source }] : [],
+          clusters: [],
+          hash: name,
+          warnings: [],
+        },
+      }),
+    },
+  });
+  files.put('/etc/sds.yaml', text('1', secret('s')));
+  client.start();
+  server.call.delta('cluster', [resourceOf('cluster', 'user', { name: 'user' })]);
+  assert.equal(files.watchCount, 1);
+  assert.ok(sink.clusters.has('user'));
+  server.call.delta('cluster', [], ['user']);
+  assert.equal(files.watchCount, 0);
+});
+
 test('a link that is swapped as Kubernetes does is followed (real files)', async (context) => {
   const directory = mkdtempSync(join(tmpdir(), 'file-source-'));
   context.after(() => rmSync(directory, { recursive: true }));

@@ -1,7 +1,6 @@
 // The file system as far as file-source.ts needs it, behind an interface that tests fake.
 
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
-import { errorText } from '../../common/coded-error.ts';
 
 export interface FileWatch {
   close(): void;
@@ -35,8 +34,3 @@ export const resourceFiles: ResourceFiles = {
     return watcher;
   },
 };
-
-/** Fit for a log line. */
-export function fileError(path: string, thrown: unknown): string {
-  return `${path}: ${errorText(thrown)}`;
-}

@@ -80,6 +80,11 @@ export class SourceState implements SourceOwner {
     this.#lifetimes.stop();
   }
 
+  /** Nothing is wanted of it. */
+  get isIdle(): boolean {
+    return [...this.#wanted.values()].every(({ isActive }) => !isActive);
+  }
+
   change({ kind, added, removed }: WantedChange): void {
     const wanted = this.#subscription(kind);
     const isAll = (name: string): boolean => name === WILDCARD;

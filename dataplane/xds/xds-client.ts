@@ -15,7 +15,7 @@ import {
 } from '../api/resource-compiler.ts';
 import type { ResourceSink } from '../api/resource-sink.ts';
 import type { StatsStore } from '../api/stats.ts';
-import { DependencyTracker, type OnDemandNews } from './dependency-tracker.ts';
+import { DependencyTracker, type OnDemandNews, type WantedChange } from './dependency-tracker.ts';
 import type { SourceOpener } from './open-source.ts';
 import type { DumpedResource } from './resource-store.ts';
 import { SourceState } from './source-state.ts';
@@ -70,7 +70,7 @@ export class XdsClient {
     this.#tracker = new DependencyTracker({
       sink,
       timers,
-      onWanted: (change) => this.#source(change.source).change(change),
+      onWanted: (change) => this.#onWanted(change),
       onFetchTimeout: (reference) => this.#onFetchTimeout(reference),
       onSettled: () => this.#afterSettle(),
     });
@@ -133,6 +133,16 @@ export class XdsClient {
   /** A resource that was good and acknowledged could not be put to use (an address that is taken). */
   reportFailure(kind: ResourceKind, name: string, details: string): void {
     for (const source of this.#sources.values()) source.reportFailure(kind, name, details);
+  }
+
+  #onWanted(change: WantedChange): void {
+    const { source } = change;
+    const state = this.#source(source);
+    state.change(change);
+    // The aggregated stream stays open as in Envoy; a file that nobody wants need not be watched.
+    if (source.kind === 'ads' || !state.isIdle) return;
+    state.stop();
+    this.#sources.delete(source.key);
   }
 
   #source(source: ConfigSource): SourceState {

@@ -1,5 +1,6 @@
 // /clusters and /listeners, as text and as JSON. JSON leaves out default values, as Envoy's does.
 
+import { nameOfId } from '../../api/config/config-source.ts';
 import { formatAddress, type SocketAddress } from '../../api/connection.ts';
 import { readRuntime } from '../../matcher/runtime-value.ts';
 import type { HostSummary } from '../../upstream/host-report.ts';
@@ -153,7 +154,7 @@ function clusterJson({ config, addedViaApi, outlier, hosts }: ClusterStatus): un
       }),
     },
     observability_name: config.statName,
-    ...(config.type === 'EDS' ? { eds_service_name: config.edsServiceName } : {}),
+    ...(config.type === 'EDS' ? { eds_service_name: nameOfId(config.edsServiceName) } : {}),
   };
 }
 
