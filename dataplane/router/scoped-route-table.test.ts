@@ -36,13 +36,22 @@ function setUp() {
   const key = { kind: 'index', header: 'x-tenant', elementSeparator: '', index: 0 } as const;
   const table = new ScopedRouteTable([key], scopes);
   const head = (...tenant: string[]) =>
-    new RequestHeaders('GET', '/', 'h', 'http', tenant.flatMap((of) => ['x-tenant', of]));
+    new RequestHeaders(
+      'GET',
+      '/',
+      'h',
+      'http',
+      tenant.flatMap((of) => ['x-tenant', of]),
+    );
   const routeOf = (...tenant: string[]) => table.match(head(...tenant), 0)?.name ?? null;
   return { subscribed, scopes, table, head, routeOf };
 }
 
 function inline(name: string, key: string): ScopeData {
-  const routes = { kind: 'inline', config: routeConfigData({ name: `routes of ${name}` }) } as const;
+  const routes = {
+    kind: 'inline',
+    config: routeConfigData({ name: `routes of ${name}` }),
+  } as const;
   return { name, key: [key], isOnDemand: false, routes };
 }
 
