@@ -9,8 +9,13 @@ import { entryOfText } from './entry.ts';
 /** Envoy: DiskLayer::MaxWalkDepth. */
 const MAX_DEPTH = 16;
 
+/** Of whatever cannot be looked at (a link to itself) too. Never throws. */
 export function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** Throws when something in it cannot be read, or lies too deep. */

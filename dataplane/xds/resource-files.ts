@@ -7,7 +7,7 @@ export interface FileWatch {
 }
 
 export interface ResourceFiles {
-  /** Two equal answers: nobody has put anything else there meanwhile. Null = there is no such file. */
+  /** Two equal answers: nobody has put anything else there meanwhile. Null = there is no such file. Never throws. */
   identity(path: string): string | null;
   /** Throws when it cannot be read. */
   read(path: string): Buffer;
@@ -20,9 +20,13 @@ export interface ResourceFiles {
 
 export const resourceFiles: ResourceFiles = {
   identity(path) {
-    const stat = statSync(path, { throwIfNoEntry: false, bigint: true });
-    if (stat === undefined) return null;
-    return `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs}`;
+    try {
+      const stat = statSync(path, { bigint: true });
+      return `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs}`;
+    } catch {
+      // Also a link to itself, or a directory that we may not enter: reading says which.
+      return null;
+    }
   },
   read: (path) => readFileSync(path),
   watch(directory, onEvent) {
