@@ -269,6 +269,81 @@ describe('a server that says that there is nothing', () => {
   }
 });
 
+describe('a server that answered', () => {
+  const setUpOne = (kind: ResourceKind, ...kept: readonly SnapshotResource[]) => {
+    const timers = new FakeTimers();
+    const restored: string[] = [];
+    const owner = {
+      ...nobody,
+      receive: ({ resources }: Update) => {
+        restored.push(...resources.map(({ name }) => name));
+        return null;
+      },
+    };
+    const under = source({ saved: kept.map(saved), timers, graceMs: 500 }, owner);
+    under.start();
+    const tell = (...names: string[]) => {
+      under.receive({ ...update(undefined), kind, resources: [], removed: names });
+    };
+    return { timers, restored, under, tell };
+  };
+
+  it('has the whole grace for what is wanted later, however long it had nothing to say', () => {
+    const { timers, restored, under, tell } = setUpOne(
+      'endpoint',
+      assignment('a', 1),
+      assignment('b', 1),
+    );
+    under.changeNames('endpoint', ['a'], []);
+    tell('a');
+    timers.advance(10_000);
+    under.changeNames('endpoint', ['b'], []);
+    timers.advance(499);
+    assert.deepEqual(restored, []);
+    timers.advance(1);
+    assert.deepEqual(restored, ['b']);
+    under.stop();
+    assert.equal(timers.armedCount(), 0);
+  });
+
+  it('has it also while the one of what it told is not over', () => {
+    const { timers, restored, under, tell } = setUpOne(
+      'endpoint',
+      assignment('a', 1),
+      assignment('b', 1),
+    );
+    under.changeNames('endpoint', ['a'], []);
+    timers.advance(400);
+    tell('a');
+    timers.advance(90);
+    under.changeNames('endpoint', ['b'], []);
+    timers.advance(499);
+    assert.deepEqual(restored, []);
+    under.stop();
+  });
+
+  it('with all there is has said that the rest of what was kept is gone', () => {
+    const { timers, restored, under } = setUpOne('cluster', edsCluster('a'), edsCluster('b'));
+    under.subscribeToAll('cluster');
+    under.receive({ ...update(undefined, true), resources: [] });
+    under.changeNames('cluster', ['b'], []);
+    timers.advance(10_000);
+    assert.deepEqual(restored, []);
+    under.stop();
+  });
+
+  it('is believed about a name that nobody wanted for a while', () => {
+    const { timers, restored, under, tell } = setUpOne('endpoint', assignment('a', 1));
+    under.changeNames('endpoint', ['a'], []);
+    tell('a');
+    under.changeNames('endpoint', [], ['a']);
+    under.changeNames('endpoint', ['a'], []);
+    timers.advance(10_000);
+    assert.deepEqual(restored, []);
+    under.stop();
+  });
+});
+
 describe('a resource with a time to live', () => {
   it('is not one to keep, until it comes without', () => {
     const under = source();

@@ -90,11 +90,13 @@ export class LastGoodSource implements ResourceSource, SourceOwner {
   }
 
   changeNames(kind: ResourceKind, added: readonly string[], removed: readonly string[]): void {
-    const { names, fleeting } = this.#of(kind);
+    const { names, told, fleeting } = this.#of(kind);
     for (const name of added) names.add(name);
     for (const name of removed) {
       names.delete(name);
       fleeting.delete(name);
+      // Names may be those of requests: no list of them may grow.
+      if (told.delete(name)) this.#saved.get(kind)?.delete(name);
     }
     this.#inner.changeNames(kind, added, removed);
     this.#watch();
@@ -108,7 +110,6 @@ export class LastGoodSource implements ResourceSource, SourceOwner {
   /** Timer. */
   restore(): void {
     if (this.#isRestoring) return;
-    this.#isAway = true;
     this.#isRestoring = true;
     let count = 0;
     // What is restored makes others wanted.
@@ -119,6 +120,7 @@ export class LastGoodSource implements ResourceSource, SourceOwner {
     }
     this.#isRestoring = false;
     if (count === 0) return;
+    this.#isAway = true;
     this.#options.onRestored(count);
     if (!this.#options.isDelta) return;
     this.#inner.stop();
@@ -135,7 +137,11 @@ export class LastGoodSource implements ResourceSource, SourceOwner {
       if (wanted.names.has(name)) wanted.told.add(name);
       this.#saved.get(update.kind)?.delete(name);
     };
-    if (update.isFullState) wanted.fleeting.clear();
+    if (update.isFullState) {
+      wanted.fleeting.clear();
+      // What it does not name is gone.
+      this.#saved.delete(update.kind);
+    }
     for (const { name, ttlMs } of update.resources) {
       if (name === '') continue;
       tell(name);
@@ -151,6 +157,8 @@ export class LastGoodSource implements ResourceSource, SourceOwner {
     if (update.isWhole === true || update.resources.some(({ name }) => name === '')) {
       for (const name of wanted.names) wanted.told.add(name);
     }
+    // What is wanted from now on has a grace of its own.
+    if (this.#timer.isArmed() && !this.#canRestore()) this.#timer.stop();
     const problems = this.#owner.receive(update);
     this.#options.onTold();
     return problems;
