@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeMessage } from '../../proto/any.ts';
 import { setUpXdsClient } from '../../test/fakes/xds-client-setup.ts';
-import { edsCluster, resourceOf } from '../../test/fakes/xds-resources.ts';
+import { assignment, edsCluster, resourceOf } from '../../test/fakes/xds-resources.ts';
 
 const withTtl = (name: string, ttlMs: number, version = '1') => {
   const { typeUrl, bytes } = resourceOf('cluster', name, { name });
@@ -37,6 +37,22 @@ test('a ttl that is not there any more ends the countdown', () => {
   sink.take();
   timers.advance(5000);
   assert.deepEqual(sink.take(), []);
+});
+
+test('a ttl ends with the subscription: wanted anew, the resource is waited for as any other', () => {
+  const { server, timers, sink, client } = setUpXdsClient({ lds: null });
+  client.start();
+  server.call.connect();
+  server.call.delta('cluster', [edsCluster('a')]);
+  const { typeUrl, bytes } = assignment('a', 1);
+  const resource = { typeUrl, value: bytes };
+  server.call.deltaOf('endpoint', [{ name: 'a', version: '1', ttlMs: 1000, resource }]);
+  server.call.delta('cluster', [], ['a']);
+  assert.equal(timers.armedCount(), 0);
+  server.call.delta('cluster', [edsCluster('a')]);
+  sink.take();
+  timers.advance(1000);
+  assert.deepEqual(sink.take(), [], 'its endpoints may still come');
 });
 
 test('in state of the world a heartbeat is presence, not absence', () => {

@@ -21,10 +21,17 @@ export class Lifetimes {
   renew({ kind, resources, removed }: Update, { present, rejected }: TakenUpdate): void {
     for (const { name, ttlMs } of resources) {
       if (name === '' || !present.has(name) || rejected.has(name)) continue;
-      this.#end(kind, name);
+      this.end(kind, name);
       if (ttlMs !== undefined) this.#begin(kind, name, ttlMs);
     }
-    for (const name of removed) this.#end(kind, name);
+    for (const name of removed) this.end(kind, name);
+  }
+
+  /** Nobody wants it any more. */
+  end(kind: ResourceKind, name: string): void {
+    const key = `${kind} ${name}`;
+    this.#running.get(key)?.stop();
+    this.#running.delete(key);
   }
 
   stop(): void {
@@ -34,16 +41,10 @@ export class Lifetimes {
 
   #begin(kind: ResourceKind, name: string, ttlMs: number): void {
     const timer = this.#timers.createTimer(() => {
-      this.#end(kind, name);
+      this.end(kind, name);
       this.#onExpired(kind, name);
     }, null);
     timer.start(ttlMs);
     this.#running.set(`${kind} ${name}`, timer);
-  }
-
-  #end(kind: ResourceKind, name: string): void {
-    const key = `${kind} ${name}`;
-    this.#running.get(key)?.stop();
-    this.#running.delete(key);
   }
 }

@@ -94,6 +94,7 @@ export class SourceState implements SourceOwner {
     }
     for (const name of removed) {
       this.#store.remove(kind, name);
+      this.#lifetimes.end(kind, name);
       this.#dropStats(kind, name);
     }
     if (added.some(({ name }) => isAll(name)) && wanted.subscribeToAll()) {
