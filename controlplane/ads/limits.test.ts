@@ -345,6 +345,49 @@ describe('ages and TTLs', () => {
     }
   });
 
+  const ableNode = encodeMessage('envoy.config.core.v3.Node', {
+    id: NODE_ID,
+    client_features: ['xds.config.supports-resource-ttl'],
+  });
+
+  test('a TTL that is shorter than the one before is renewed in half of its own time', () => {
+    const world = new AdsWorld();
+    const { clock } = world.timers;
+    world.publish(withTtl('a', 60_000));
+    const node = world.delta();
+    node.request('endpoint', { node: ableNode, subscribe: ['a', 'b'] });
+    node.ack(node.take()[0]!);
+    node.stream.heartbeat(clock.nowMs());
+    world.publish(withTtl('a', 60_000), withTtl('b', 2000));
+    node.ack(node.take()[0]!);
+    node.stream.heartbeat(clock.nowMs());
+    world.timers.advance(1000);
+    node.stream.heartbeat(clock.nowMs());
+    assert.equal(node.take().length, 1);
+  });
+
+  test('TTLs are renewed while another type waits for its answer', () => {
+    const world = new AdsWorld();
+    const { clock } = world.timers;
+    world.publish(withTtl('a', 4000), edsCluster('a'));
+    const node = world.delta();
+    node.request('endpoint', { node: ableNode, subscribe: ['a'] });
+    node.ack(node.take()[0]!);
+    node.stream.heartbeat(clock.nowMs());
+    node.request('cluster');
+    // Endpoints are owed to a cluster that was sent; the cluster itself stays unanswered.
+    for (const response of node.take()) {
+      if (response.typeUrl === typeUrlOfKind('endpoint')) node.ack(response);
+    }
+    world.timers.advance(2000);
+    node.stream.heartbeat(clock.nowMs());
+    const [beat] = node.take();
+    assert.deepEqual(
+      beat?.resources.map(({ name, resource }) => [name, resource]),
+      [['a', null]],
+    );
+  });
+
   test('in SotW the heartbeat of a whole type keeps what has no TTL', () => {
     const world = new AdsWorld();
     const mortal = SnapshotResource.ofMessage('cluster', 'a', { name: 'a' }, { ttlMs: 4000 });
@@ -379,6 +422,27 @@ describe('ages and TTLs', () => {
     world.timers.advance(10_000);
     node.stream.heartbeat(world.timers.clock.nowMs());
     assert.deepEqual(node.take(), []);
+  });
+});
+
+describe('gates of a library user', () => {
+  test('one that throws costs the stream, not the process', () => {
+    const gate = () => {
+      throw new Error('a bug of the user');
+    };
+    for (const world of [new AdsWorld({ authenticate: gate }), new AdsWorld({ mayAskFor: gate })]) {
+      const node = world.delta();
+      node.request('secret', { subscribe: ['a'] });
+      assert.equal(node.port.ended?.code, status.INTERNAL);
+      assert.equal(world.stats.streamsActive, 0);
+    }
+  });
+
+  test('a reason that repeats what the client said fits into a header', () => {
+    const world = new AdsWorld({ mayAskFor: (_key, _kind, name) => `no ${name}` });
+    const node = world.delta();
+    node.request('secret', { subscribe: ['x'.repeat(100_000)] });
+    assert.equal(node.port.ended?.details.length, 1024);
   });
 });
 

@@ -37,6 +37,8 @@ import {
 import { type Outgoing, TypeState } from './type-state.ts';
 
 const nothing: ReadonlyMap<string, number> = new Map();
+/** Characters: it goes as a header, and what does not fit into one ends the whole connection. */
+const MAX_DETAILS = 1024;
 
 export class Stream<Request extends RequestBase> implements StreamView, AdsStream {
   readonly #protocol: Protocol<Request>;
@@ -95,6 +97,16 @@ export class Stream<Request extends RequestBase> implements StreamView, AdsStrea
   /** A message came. Never throws. */
   onMessage(bytes: Uint8Array): void {
     if (this.#isClosed) return;
+    try {
+      this.#take(bytes);
+    } catch (thrown) {
+      // Gates and listeners may be a library user's: what they throw costs this stream, not the process.
+      this.#log().error({ error: errorText(thrown) }, 'cannot take a request');
+      this.end(grpcStatus.INTERNAL, 'cannot take the request');
+    }
+  }
+
+  #take(bytes: Uint8Array): void {
     this.#limitRate();
     let request: Request;
     try {
@@ -125,12 +137,19 @@ export class Stream<Request extends RequestBase> implements StreamView, AdsStrea
 
   /** Renews TTLs that are due; called now and then. Never throws. */
   heartbeat(nowMs: number): void {
-    // In the middle of a pass it is not clear which version is to live on; the pass renews what it sends.
-    if (!this.#hasTtl || this.#target !== null || this.#isClosed) return;
+    if (!this.#hasTtl || this.#isClosed) return;
     for (const state of this.#types) {
       if (this.#isClosed || this.#isBlocked) return;
-      if (state.outstandingNonce === null) this.#renew(state, nowMs);
+      if (state.outstandingNonce === null && !this.#isChanging(state)) this.#renew(state, nowMs);
     }
+  }
+
+  /**
+   * In the middle of a pass it is not clear which version of what it changes is to live on; the pass renews what it
+   * sends. Other types must not die of a cluster that takes a minute to warm.
+   */
+  #isChanging(state: TypeState): boolean {
+    return this.#target !== null && state.settledSet !== this.#target.set(state.kind);
   }
 
   #renew(state: TypeState, nowMs: number): void {
@@ -138,7 +157,9 @@ export class Stream<Request extends RequestBase> implements StreamView, AdsStrea
     const minTtlMs = set?.minTtlMs ?? null;
     if (set === null || minTtlMs === null) return;
     const isDue = state.heartbeatMs !== 0 && nowMs >= state.heartbeatMs;
-    if (state.heartbeatMs === 0 || isDue) state.heartbeatMs = nowMs + minTtlMs / 2;
+    const nextMs = nowMs + minTtlMs / 2;
+    // Meanwhile there may be a shorter TTL than when it was set.
+    if (state.heartbeatMs === 0 || isDue || nextMs < state.heartbeatMs) state.heartbeatMs = nextMs;
     if (!isDue) return;
     const wanted = state.wanted(set);
     const mortal = wanted.filter(({ ttlMs }) => ttlMs !== null);
@@ -159,8 +180,9 @@ export class Stream<Request extends RequestBase> implements StreamView, AdsStrea
   /** The server ends the stream. */
   end(code: number, details: string): void {
     if (this.#isClosed) return;
-    this.#close(details);
-    this.#port.end(code, details);
+    const text = details.slice(0, MAX_DETAILS);
+    this.#close(text);
+    this.#port.end(code, text);
   }
 
   /** Sends what may be sent now. Called when the snapshot changed; never throws. */
