@@ -263,3 +263,15 @@ test('what static config refers to is wanted and used from the start (go-control
   assert.ok(tracker.hasStatic(['endpoint']));
   assert.ok(!tracker.hasStatic(['route']));
 });
+
+test('a sink that throws once does not stop what comes afterwards', () => {
+  const { tracker, sink, take } = setUp();
+  const apply = sink.applyCluster;
+  sink.applyCluster = () => {
+    throw new Error('a bug');
+  };
+  assert.throws(() => take(resource('cluster', 'a')));
+  sink.applyCluster = apply;
+  assert.equal(tracker.isSettling, false);
+  assert.deepEqual(take(resource('cluster', 'b')), ['cluster b']);
+});

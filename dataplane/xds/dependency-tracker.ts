@@ -63,6 +63,8 @@ interface Node {
   /** What it came under; null = it was asked for by name only. */
   collection: Node | null;
   accepted: CompiledResource | null;
+  /** Key of the source that `accepted` came from: several may know a cluster of that name. */
+  origin: string;
   released: CompiledResource | null;
   /** Of a collection: it was answered. */
   isAnswered: boolean;
@@ -175,7 +177,8 @@ export class DependencyTracker {
     for (const name of removed) {
       const node = this.#nodes[kind].get(idOf(kind, name, source));
       if (node === undefined) continue;
-      if (kindRules[kind].removal === 'keep' || node.accepted === null) this.#endWait(node);
+      const isHeld = node.accepted !== null && node.origin === source.key;
+      if (kindRules[kind].removal === 'keep' || !isHeld) this.#endWait(node);
       else this.#delete(node);
       if (node.isAsked) this.#news.add(node);
     }
@@ -195,16 +198,20 @@ export class DependencyTracker {
     this.#hasNews = true;
     if (this.#isSettling) return;
     this.#isSettling = true;
-    while (this.#hasNews) {
-      this.#hasNews = false;
-      this.#tellWanted();
-      for (const kind of releaseOrder) {
-        for (const node of this.#pending[kind]) if (this.#isReleasable(node)) this.#release(node);
+    try {
+      while (this.#hasNews) {
+        this.#hasNews = false;
+        this.#tellWanted();
+        for (const kind of releaseOrder) {
+          for (const node of this.#pending[kind]) if (this.#isReleasable(node)) this.#release(node);
+        }
+        this.#remove();
+        this.#tellWanted();
       }
-      this.#remove();
-      this.#tellWanted();
+    } finally {
+      // Also when a bug threw: what comes later must not wait for ever.
+      this.#isSettling = false;
     }
-    this.#isSettling = false;
   }
 
   /** A call of `settle` is under way, which will see what is new. */
@@ -253,6 +260,8 @@ export class DependencyTracker {
     this.#hold(resource.references, 1, 0);
     this.#hold(node.accepted?.references ?? [], -1, 0);
     node.accepted = resource;
+    node.origin = source.key;
+    if (node.reference.source.key !== source.key) this.#joinCollection(node, source);
     this.#leaving[kind].delete(node);
     if (node.released?.hash === resource.hash) this.#pending[kind].delete(node);
     else this.#pending[kind].add(node);
@@ -262,11 +271,18 @@ export class DependencyTracker {
   /** Of a collection; null = nobody wants it. */
   #newMember(kind: ResourceKind, name: string, source: ConfigSource): Node | null {
     const collection = this.#collection(kind, source);
-    if (collection === undefined || collection.members === null) return null;
+    if (collection === undefined) return null;
     const node = this.#newNode({ kind, name, source });
-    collection.members.add(node);
-    node.collection = collection;
+    this.#joinCollection(node, source);
     return node;
+  }
+
+  /** It came under it, too. */
+  #joinCollection(node: Node, source: ConfigSource): void {
+    const collection = this.#collection(node.kind, source);
+    if (node.collection !== null || collection === undefined) return;
+    collection.members?.add(node);
+    node.collection = collection;
   }
 
   #delete(node: Node): void {
@@ -423,6 +439,7 @@ export class DependencyTracker {
       isSubscribed: false,
       collection: null,
       accepted: null,
+      origin: '',
       released: null,
       isAnswered: false,
       members: name === WILDCARD ? new Set() : null,

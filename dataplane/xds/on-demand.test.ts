@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { grpcSource } from '../../test/fakes/config-source.ts';
 import { FakeTimers } from '../../test/fakes/timers.ts';
 import { RecordingSink } from '../../test/fakes/xds-client.ts';
 import { adsSource } from '../api/config/config-source.ts';
@@ -127,6 +128,25 @@ test('a cluster is told of when it is warm, and has what it needs', () => {
   assert.deepEqual(news(), []);
   sink.warming.delete('a');
   assert.deepEqual(news(), ['a found']);
+});
+
+test('of two sources with a cluster of one name, what one does not have is not taken from the other', () => {
+  const other = grpcSource();
+  const asked: ResourceReference = { kind: 'cluster', name: 'a', source: other };
+  const { sink, tracker, take, remove, ask, news } = setUp(reference('cluster', '*'));
+  tracker.answered('cluster', adsSource);
+  ask(asked);
+  assert.deepEqual(take(resource('cluster', 'a')), ['cluster a']);
+  news();
+  tracker.update('cluster', other, [], ['a']);
+  tracker.settle();
+  assert.deepEqual(sink.take(), []);
+  assert.deepEqual(news(), ['a found']);
+  // Nor does it go with the one who asked.
+  tracker.unask(asked);
+  tracker.settle();
+  assert.deepEqual(sink.take(), []);
+  assert.deepEqual(remove('cluster', 'a'), ['-cluster a']);
 });
 
 test('a virtual host answers to its aliases', () => {

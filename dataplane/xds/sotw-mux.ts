@@ -105,8 +105,11 @@ export class SotwMux implements Mux {
     // What the update needs is asked for before it is answered: a server that sends routes when clusters
     // were answered then sees that their endpoints are still to come.
     this.#answering = kind;
-    this.#owner.settle();
-    this.#answering = null;
+    try {
+      this.#owner.settle();
+    } finally {
+      this.#answering = null;
+    }
     this.#send(kind, type, message === null ? null : { code: NACK_CODE, message });
   }
 
