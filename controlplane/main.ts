@@ -301,7 +301,7 @@ async function start(
           options.restXdsPort,
           restDiscovery({
             cache,
-            authenticate: (_peer, node) => toAdmission(authenticator.authenticatePlaintext(node)),
+            authenticate: (_peer, node) => toAdmission(authenticator.authenticatePoll(node)),
             mayAskFor: mayAskForSecret,
             stats: plaintextAds.stats,
             logger: logger.child({ component: 'rest discovery' }),

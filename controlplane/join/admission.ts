@@ -38,6 +38,11 @@ export class Admission {
     return this.#written(nodeId) ?? this.#registry.workload(nodeId);
   }
 
+  /** The node was heard of; nothing when it is written by hand. */
+  renew(nodeId: string): void {
+    this.#registry.keepalive(nodeId);
+  }
+
   #written(nodeId: string): Workload | null {
     const id = splitNodeId(nodeId);
     if (id === null) return null;

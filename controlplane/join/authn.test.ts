@@ -164,6 +164,23 @@ describe('who an xDS stream is', () => {
     assert.equal(identify('default/nobody'), 'NOT_FOUND');
   });
 
+  it('that polls stays in the mesh as long as it does', () => {
+    const locality = { region: '', zone: '', subZone: '' };
+    const remora = { service: 'orders', inbound_port: 1, outbound_port: 2, app_port: 3 };
+    const node = { id: 'default/o9', userAgent: 'envoy', locality, metadata: { remora } };
+    const isThere = () => authenticator.identifyPlaintext(node).ok;
+    assert.ok(authenticator.authenticatePoll(node).ok);
+    for (let i = 0; i < 3; i++) {
+      // The lease of these tests is 1 ms, looked at every second.
+      timers.advance(999.5);
+      assert.ok(authenticator.authenticatePoll(node).ok);
+      timers.advance(0.5);
+      assert.ok(isThere());
+    }
+    timers.advance(1000);
+    assert.ok(!isThere());
+  });
+
   describe('of a proxyless gRPC program on the plaintext port', () => {
     function plaintext(id: string, remora: object, userAgent = 'gRPC Go/1.76.0'): string {
       const result = authenticator.authenticatePlaintext({
@@ -189,6 +206,17 @@ describe('who an xDS stream is', () => {
     it('has its own when it is a Workload, by its own word no sidecar’s', () => {
       assert.equal(plaintext('default/o1', {}), 'default/o1: grpc default/o1 any');
       assert.equal(plaintext('default/o1', {}, 'envoy'), 'default/o1: default/o1');
+    });
+
+    it('cannot poll, since nobody would hear when it is gone', () => {
+      const locality = { region: '', zone: '', subZone: '' };
+      const poll = (userAgent: string) => {
+        const node = { id: 'default/o1', userAgent, locality, metadata: {} };
+        const result = authenticator.authenticatePoll(node);
+        return result.ok ? result.value.nodeId : status[result.errors.code];
+      };
+      assert.equal(poll('gRPC Go/1.76.0'), 'UNIMPLEMENTED');
+      assert.equal(poll('envoy'), 'default/o1');
     });
 
     it('registers as a server only with certificates', () => {

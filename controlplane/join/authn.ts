@@ -185,6 +185,22 @@ export class NodeAuthenticator {
     return admitted.ok ? this.#admitted(node, admission.workload(node.id)) : err(admitted.errors);
   }
 
+  /**
+   * The same for one poll (REST). There is no stream: a poll renews the lease itself, and a profile of proxyless gRPC
+   * clients, which lives as long as its streams, would never be given up.
+   */
+  authenticatePoll(node: ClaimedNode): Result<AdmittedNode, Denial> {
+    if (grpcDialectOf(node.userAgent) === null) {
+      const admitted = this.authenticatePlaintext(node);
+      if (admitted.ok) this.#options.admission.renew(admitted.value.nodeId);
+      return admitted;
+    }
+    return err({
+      code: status.UNIMPLEMENTED,
+      details: 'gRPC clients get their resources by streams, not by polling',
+    });
+  }
+
   #admitted(node: ClaimedNode, workload: Workload | null): Result<AdmittedNode, Denial> {
     const dialect = grpcDialectOf(node.userAgent);
     if (dialect === null) return ok({ nodeId: node.id, snapshotKey: node.id });

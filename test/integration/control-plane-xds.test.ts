@@ -90,6 +90,15 @@ describe('the ports of the control plane', () => {
     assert.equal((await ask('clusters', { node: { id: 'default/nobody' } })).status, 403);
   });
 
+  test('a poll of a gRPC client leaves nothing behind', async () => {
+    for (let i = 0; i < 3; i++) {
+      const grpc = { id: `made-up-${i}/x`, user_agent_name: 'gRPC Go' };
+      const { status, text } = await ask('clusters', { node: grpc });
+      assert.equal(status, 403);
+      assert.match(text, /not by polling/);
+    }
+  });
+
   test('XD-22: most of the mesh gone at once is held back until somebody says that it is meant', async () => {
     const before = await clusterCount();
     writeFileSync(file, mesh(2));
