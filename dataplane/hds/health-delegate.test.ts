@@ -223,6 +223,10 @@ describe('a health delegate', () => {
     const redis = { ...common, custom_health_check: { name: 'envoy.health_checkers.redis' } };
     tell(specifier(cluster('c', [redis], deadPort)));
     assert.equal(stat('hds_delegate.errors'), 2);
+    // Nothing else would look at endpoints that are not checked.
+    tell(specifier(cluster('d', [], 70_000)));
+    assert.equal(stat('hds_delegate.errors'), 3);
+    assert.deepEqual(reported(), ['c HEALTHY']);
   });
 
   it('checks as many hosts as it can bear and not one more', () => {

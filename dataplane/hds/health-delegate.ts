@@ -133,7 +133,8 @@ export class HealthDelegate implements TransportHandler {
     // Nothing new: whatever is checked goes on.
     if (this.#specifier?.equals(bytes) === true) return;
     const specifier = decoded.value.message;
-    const errors = [...validateMessage(SPECIFIER, specifier), ...this.#take(specifier)];
+    const invalid = validateMessage(SPECIFIER, specifier);
+    const errors = invalid.length > 0 ? invalid : this.#take(specifier);
     if (errors.length > 0) {
       this.#stats.errors++;
       const problems = errors.map(formatFieldError).join(', ');
