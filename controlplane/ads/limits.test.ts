@@ -366,6 +366,22 @@ describe('ages and TTLs', () => {
     assert.equal(node.take().length, 1);
   });
 
+  test('another TTL or alias of the same content is news', () => {
+    const world = new AdsWorld();
+    world.publish(withTtl('a', 60_000));
+    const node = world.delta();
+    node.request('endpoint', { node: ableNode, subscribe: ['a', 'other'] });
+    node.ack(node.take()[0]!);
+    world.publish(withTtl('a', 4000));
+    const [shorter] = node.take();
+    assert.equal(shorter?.resources.length, 1);
+    node.ack(shorter!);
+    const content = { cluster_name: 'a' };
+    const options = { ttlMs: 4000, aliases: ['other'] };
+    world.publish(SnapshotResource.ofMessage('endpoint', 'a', content, options));
+    assert.deepEqual(node.take()[0]?.resources[0]?.aliases, ['other']);
+  });
+
   test('TTLs are renewed while another type waits for its answer', () => {
     const world = new AdsWorld();
     const { clock } = world.timers;

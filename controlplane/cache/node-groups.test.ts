@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assignment, edsCluster } from '../../test/fakes/xds-resources.ts';
 import { NodeGroups } from './node-groups.ts';
+import { SnapshotResource } from './resource.ts';
 import { Snapshot } from './snapshot.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 
@@ -52,4 +53,13 @@ test('a fork of one node stays through changes of its group (kuma #528)', () => 
   assert.equal(timeoutOf(cache, 'special', 'a'), edsCluster('a', 9000).version, 'it came back');
   groups.fork('special', []);
   assert.equal(timeoutOf(cache, 'special', 'a'), edsCluster('a', 2000).version);
+});
+
+test('what cannot be encoded is refused when it is given, not when a member joins', () => {
+  const groups = new NodeGroups(new SnapshotCache());
+  const wrong = SnapshotResource.ofMessage('cluster', 'a', { name: 7 });
+  groups.set('web', Snapshot.of([edsCluster('a')]));
+  assert.throws(() => groups.set('web', Snapshot.of([wrong])));
+  assert.throws(() => groups.fork('n', [wrong]));
+  groups.join('n', 'web');
 });

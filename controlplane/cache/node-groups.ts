@@ -17,8 +17,13 @@ export class NodeGroups {
     this.#cache = cache;
   }
 
-  /** The snapshot of every member of the group, now and from now on. */
+  /**
+   * The snapshot of every member of the group, now and from now on. Throws when a resource cannot be encoded, and then
+   * changes nothing.
+   */
   set(group: string, snapshot: Snapshot): void {
+    // Here, where who made it hears of it, and not when the first member joins.
+    for (const kind of snapshot.kinds()) snapshot.versionOf(kind);
     this.#snapshots.set(group, snapshot);
     for (const nodeId of this.#nodesOf.get(group) ?? []) this.#publish(nodeId);
   }
@@ -37,9 +42,10 @@ export class NodeGroups {
 
   /**
    * What a node has otherwise than its group, whichever that is and whether it is there or not; none = the
-   * group's snapshot as it is.
+   * group's snapshot as it is. Throws like `set`.
    */
   fork(nodeId: string, own: readonly SnapshotResource[]): void {
+    for (const { version } of own) void version;
     if (own.length === 0) this.#forks.delete(nodeId);
     else this.#forks.set(nodeId, own);
     this.#publish(nodeId);

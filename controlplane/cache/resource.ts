@@ -82,10 +82,16 @@ export class SnapshotResource {
     return this.#encoded;
   }
 
-  /** Hash of the bytes: equal content has equal versions, also after a restart. */
+  /** Hash of the bytes, and of TTL and aliases if given: equal content has equal versions, also after a restart. */
   get version(): string {
-    this.#version ??= contentVersion(this.bytes);
+    this.#version ??= contentVersion(this.#hashed());
     return this.#version;
+  }
+
+  #hashed(): Uint8Array {
+    if (this.ttlMs === null && this.#givenAliases.length === 0) return this.bytes;
+    const terms = JSON.stringify([this.ttlMs, this.#givenAliases]);
+    return Buffer.concat([this.bytes, Buffer.from(terms)]);
   }
 
   /** VHDS: `<route configuration>/<domain>` for each domain of a virtual host named `<route configuration>/...`. */
