@@ -9,7 +9,8 @@ import { pathSource } from '../../test/fakes/config-source.ts';
 import { FakeTimers } from '../../test/fakes/timers.ts';
 import { setUpXdsClient } from '../../test/fakes/xds-client-setup.ts';
 import { resourceOf } from '../../test/fakes/xds-resources.ts';
-import type { ConfigSource } from '../api/config/config-source.ts';
+import { FakeFiles } from '../../test/fakes/xds-sources.ts';
+import type { ConfigSource, PathSource } from '../api/config/config-source.ts';
 import { typeUrlOf } from '../api/resource-compiler.ts';
 import { FileSource } from './file-source.ts';
 import { resourceFiles } from './resource-files.ts';
@@ -241,3 +242,43 @@ test('a link that is swapped as Kubernetes does is followed (real files)', async
   await second;
   assert.deepEqual(versions, ['v1', 'v2']);
 });
+
+test('a file that nobody wants any more is neither watched nor polled; wanted again, it is', () => {
+  const { files, source, timers, updates } = alone({ pollIntervalMs: 100 });
+  source.start();
+  assert.deepEqual([files.watchCount, timers.armedCount()], [0, 0]);
+  source.changeNames('route', ['a'], []);
+  source.subscribeToAll('cluster');
+  assert.deepEqual([files.watchCount, timers.armedCount()], [1, 1]);
+  source.changeNames('route', [], ['a']);
+  assert.equal(files.watchCount, 1);
+  source.unsubscribeFromAll('cluster');
+  assert.deepEqual([files.watchCount, timers.armedCount()], [0, 0]);
+  updates.length = 0;
+  source.changeNames('route', ['b'], []);
+  files.move('/etc/rds.yaml', text('2'));
+  assert.deepEqual(updates, ['route 1', 'route 2']);
+  source.stop();
+  assert.deepEqual([files.watchCount, timers.armedCount()], [0, 0]);
+});
+
+function alone(overrides: Partial<PathSource>) {
+  const files = new FakeFiles();
+  const timers = new FakeTimers();
+  const updates: string[] = [];
+  files.put('/etc/rds.yaml', text('1'));
+  const source = new FileSource(
+    { source: pathSource('/etc/rds.yaml', overrides), files, timers, logger: silentLogger() },
+    {
+      receive: ({ kind, versionText }) => {
+        updates.push(`${kind} ${versionText}`);
+        return null;
+      },
+      settle: () => {},
+      knownVersions: () => new Map(),
+      onRequest: () => {},
+      onFailure: () => {},
+    },
+  );
+  return { files, source, timers, updates };
+}

@@ -43,40 +43,30 @@ export class FileSource implements ResourceSource {
   }
 
   start(): void {
-    const { source, files, logger } = this.#options;
     this.#isRunning = true;
-    const { path, watchedDirectory, watchModify, pollIntervalMs } = source;
-    const directory = watchedDirectory === '' ? dirname(path) : watchedDirectory;
-    const file = watchedDirectory === '' ? basename(path) : null;
-    try {
-      this.#watch = files.watch(directory, (isMove, name) => {
-        const concernsIt = file === null || name === null || name === file;
-        if (concernsIt && (isMove || watchModify)) this.reload();
-      });
-    } catch (thrown) {
-      logger.warn({ directory, error: errorText(thrown) }, 'cannot be watched: xDS file');
-    }
-    if (pollIntervalMs > 0) this.#pollTimer.start(pollIntervalMs);
+    this.#follow();
     for (const [kind, wanted] of this.#wanted) if (wanted.isActive) this.#read([kind]);
   }
 
   stop(): void {
     this.#isRunning = false;
-    this.#pollTimer.stop();
-    this.#watch?.close();
-    this.#watch = null;
+    this.#follow();
   }
 
   subscribeToAll(kind: ResourceKind): void {
-    if (this.#of(kind).subscribeToAll() && this.#isRunning) this.#read([kind]);
+    if (!this.#of(kind).subscribeToAll() || !this.#isRunning) return;
+    this.#follow();
+    this.#read([kind]);
   }
 
   unsubscribeFromAll(kind: ResourceKind): void {
     this.#of(kind).unsubscribeFromAll();
+    this.#follow();
   }
 
   changeNames(kind: ResourceKind, added: readonly string[], removed: readonly string[]): void {
     const news = this.#of(kind).change(added, removed);
+    this.#follow();
     if (news.added.length > 0 && this.#isRunning) this.#read([kind]);
   }
 
@@ -93,6 +83,36 @@ export class FileSource implements ResourceSource {
   poll(): void {
     this.#pollTimer.start(this.#options.source.pollIntervalMs);
     this.reload();
+  }
+
+  /** Watches and polls for as long as anybody wants it: listeners come and go, and each may name another file. */
+  #follow(): void {
+    const isWanted = [...this.#wanted.values()].some(({ isActive }) => isActive);
+    if (this.#isRunning && isWanted) {
+      this.#watch ??= this.#openWatch();
+      const { pollIntervalMs } = this.#options.source;
+      if (pollIntervalMs > 0 && !this.#pollTimer.isArmed()) this.#pollTimer.start(pollIntervalMs);
+      return;
+    }
+    this.#pollTimer.stop();
+    this.#watch?.close();
+    this.#watch = null;
+  }
+
+  #openWatch(): FileWatch | null {
+    const { source, files, logger } = this.#options;
+    const { path, watchedDirectory, watchModify } = source;
+    const directory = watchedDirectory === '' ? dirname(path) : watchedDirectory;
+    const file = watchedDirectory === '' ? basename(path) : null;
+    try {
+      return files.watch(directory, (isMove, name) => {
+        const concernsIt = file === null || name === null || name === file;
+        if (concernsIt && (isMove || watchModify)) this.reload();
+      });
+    } catch (thrown) {
+      logger.warn({ directory, error: errorText(thrown) }, 'cannot be watched: xDS file');
+      return null;
+    }
   }
 
   #read(kinds: readonly ResourceKind[]): void {
