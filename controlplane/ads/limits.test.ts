@@ -19,7 +19,10 @@ import { FakeTimers } from '../../test/fakes/timers.ts';
 import { assignment, edsCluster, resourceOf } from '../../test/fakes/xds-resources.ts';
 import { type NamedKind, typeUrlOfKind } from '../cache/kinds.ts';
 import { SnapshotResource } from '../cache/resource.ts';
+import { AdsStats } from './ads-stats.ts';
+import { PushQueue } from './push-queue.ts';
 import { xdsServices } from './services.ts';
+import { StreamAdmission } from './stream-admission.ts';
 
 const identity = (bytes: Buffer): Buffer => bytes;
 const deltaPath = `/${xdsServices[0]?.name}/${xdsServices[0]?.deltaMethod}`;
@@ -438,6 +441,37 @@ describe('ages and TTLs', () => {
     world.timers.advance(10_000);
     node.stream.heartbeat(world.timers.clock.nowMs());
     assert.deepEqual(node.take(), []);
+  });
+});
+
+describe('rates below one a second', () => {
+  test('streams come one by one', () => {
+    const timers = new FakeTimers();
+    const stats = new AdsStats();
+    const { clock } = timers;
+    const limits = { maxStreams: 0, streamsPerSecond: 0.5 };
+    const admission = new StreamAdmission({ clock, timers, stats, ...limits });
+    const begun: number[] = [];
+    for (let i = 0; i < 2; i++) admission.offer({ begin: () => begun.push(i) });
+    timers.advance(2000);
+    timers.advance(2000);
+    assert.deepEqual(begun, [0, 1]);
+  });
+
+  test('pushes come one by one', () => {
+    const timers = new FakeTimers();
+    const limits = { streamsPerTurn: 32, streamsPerSecond: 0.5 };
+    const turns: (() => void)[] = [];
+    const schedule = (run: () => void) => void turns.push(run);
+    const pushes = new PushQueue({ clock: timers.clock, timers, schedule, ...limits });
+    let pumped = 0;
+    const idle = { isBusy: false, noteChange() {}, heartbeat() {}, end() {} };
+    for (let i = 0; i < 2; i++) pushes.add({ ...idle, pump: () => pumped++ });
+    for (let i = 0; i < 10; i++) {
+      turns.shift()?.();
+      timers.advance(500);
+    }
+    assert.equal(pumped, 2);
   });
 });
 

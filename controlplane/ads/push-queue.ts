@@ -79,7 +79,7 @@ export class PushQueue {
     const nowMs = clock.nowMs();
     const gained = ((nowMs - this.#filledMs) / 1000) * streamsPerSecond;
     this.#filledMs = nowMs;
-    this.#tokens = Math.min(streamsPerSecond, this.#tokens + gained);
+    this.#tokens = Math.min(Math.max(1, streamsPerSecond), this.#tokens + gained);
     return Math.floor(this.#tokens);
   }
 }

@@ -67,7 +67,7 @@ export class StreamAdmission {
     const nowMs = clock.nowMs();
     const gained = ((nowMs - this.#filledMs) / 1000) * streamsPerSecond;
     this.#filledMs = nowMs;
-    this.#tokens = Math.min(streamsPerSecond, this.#tokens + gained);
+    this.#tokens = Math.min(Math.max(1, streamsPerSecond), this.#tokens + gained);
     for (const newcomer of this.#waiting) {
       if (this.#tokens < 1) break;
       this.#tokens--;
