@@ -9,6 +9,8 @@ import { type SecretLookup, tlsMaterial } from './management-channel.ts';
 
 /** A bound on what one answer may take. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** What Node's timers can bear, which take whole milliseconds only. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** REST calls over one connection each: they are seconds apart. The first address is called, then the next in turn. */
 export function restCaller(secrets: SecretLookup): RestCaller {
@@ -60,13 +62,18 @@ function post(
       'content-length': body.length,
     },
     agent: false,
-    signal: AbortSignal.timeout(requestTimeoutMs),
+    signal: AbortSignal.timeout(Math.min(Math.ceil(requestTimeoutMs), MAX_TIMEOUT_MS)),
   };
   const call =
     target.tls === null
       ? httpRequest(options)
       : httpsRequest(tlsOptions(options, target.tls, what.secrets));
   call.on('error', ({ message }) => onAnswer({ error: message }));
+  // Without a listener Node would close the connection and tell nobody.
+  call.on('upgrade', (_response, socket) => {
+    socket.destroy();
+    onAnswer({ error: 'the server wants to speak another protocol' });
+  });
   call.on('response', (response) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
