@@ -57,3 +57,15 @@ test('a waiter may ask for the next thing from within its answer', () => {
   answer('a');
   assert.deepEqual(heard, ['last found']);
 });
+
+test('a waiter that throws does not leave the others waiting', () => {
+  const { subject, heard, waiter, answer } = setUp();
+  subject.ask(target('a'), {
+    onDemandAnswer: () => {
+      throw new Error('a bug');
+    },
+  });
+  subject.ask(target('a'), waiter('other'));
+  assert.throws(() => answer('a'), /a bug/);
+  assert.deepEqual(heard, ['other found']);
+});

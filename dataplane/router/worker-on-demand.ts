@@ -46,11 +46,18 @@ export class WorkerOnDemand implements OnDemand {
     const waiting = this.#waiting.get(key);
     if (waiting === undefined) return;
     this.#waiting.delete(key);
+    const bugs: unknown[] = [];
     for (const waiter of waiting) {
       // Gone, because of what one before it did.
       if (this.#keyOf.get(waiter) !== key) continue;
       this.#keyOf.delete(waiter);
-      waiter.onDemandAnswer(outcome);
+      try {
+        waiter.onDemandAnswer(outcome);
+      } catch (thrown) {
+        // Nobody will answer the others a second time.
+        bugs.push(thrown);
+      }
     }
+    if (bugs.length > 0) throw bugs[0];
   }
 }

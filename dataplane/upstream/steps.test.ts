@@ -69,3 +69,14 @@ test('finish does all of it and gives the result', () => {
   }
   assert.equal(finish(sum()), 3);
 });
+
+test('whoever waits for work hears of its end, also when it throws while it is finished', () => {
+  const { done, steps, run, runner } = setUp();
+  function* failing(): Steps {
+    yield* steps(5);
+    throw new Error('a bug');
+  }
+  run('failing', failing());
+  assert.throws(() => runner.finish('failing'), /a bug/);
+  assert.deepEqual(done, ['failing']);
+});

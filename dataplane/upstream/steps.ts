@@ -49,8 +49,11 @@ export class StepRunner {
   finish(name: string): void {
     for (const work of this.#waiting.filter((one) => one.name === name)) {
       this.#remove(work);
-      finish(work.steps);
-      work.onDone();
+      try {
+        finish(work.steps);
+      } finally {
+        work.onDone();
+      }
     }
   }
 
