@@ -4,6 +4,7 @@
 
 import type { Clock } from '../../common/clock.ts';
 import type { XdsKind } from '../cache/kinds.ts';
+import type { SnapshotResource } from '../cache/resource.ts';
 import type { ResourceSet } from '../cache/snapshot.ts';
 import type { SnapshotCache } from '../cache/snapshot-cache.ts';
 
@@ -35,8 +36,12 @@ export interface TypeStatus {
   readonly sinceMs: number;
   /** All of the kind that the node has accepted; null = nothing yet. */
   readonly ackedSet: ResourceSet | null;
-  /** Remembered until the node ACKs something later. */
+  /** Remembered until the node ACKs something of what it refused, in another version, or that is gone. */
   readonly nack: Nack | null;
+  /** Names in what was refused; null = nothing was, or too many to list. */
+  readonly refused: ReadonlySet<string> | null;
+  /** What the node has answered for last, refused or not. */
+  readonly settledSet: ResourceSet | null;
 }
 
 export interface NodeStatus {
@@ -54,18 +59,27 @@ export interface NodeStatus {
 /** What an open stream can say of itself when somebody asks. */
 export interface StreamView {
   /** What the node asked for of that kind; null = nothing (yet). */
-  subscription(
-    kind: XdsKind,
-  ): { readonly isWildcard: boolean; readonly names: ReadonlySet<string> } | null;
+  subscription(kind: XdsKind): {
+    readonly isWildcard: boolean;
+    readonly names: ReadonlySet<string>;
+    covers(resource: SnapshotResource): boolean;
+  } | null;
   /** Names asked for that there are not, with the wall clock of when that was first seen. */
   missing(kind: XdsKind): ReadonlyMap<string, number>;
   /** A response of that kind waits for its answer. */
   isOutstanding(kind: XdsKind): boolean;
 }
 
+/** What is remembered of a response until its answer comes. */
+export interface SentResponse {
+  readonly version: string;
+  readonly resources: readonly SnapshotResource[];
+  readonly removed: readonly string[];
+}
+
 /** The part of a node's record that its stream writes. */
 export interface StreamRecord {
-  sent(kind: XdsKind, version: string): void;
+  sent(kind: XdsKind, response: SentResponse): void;
   acked(kind: XdsKind): void;
   /** Returns false when the same was refused for the same reason before: no need to log it again. */
   nacked(kind: XdsKind, reason: string): boolean;
@@ -89,6 +103,8 @@ export interface StreamFacts {
 /** A hostile client could come back under ever new names. */
 const GONE_NODES_KEPT = 1000;
 const REASON_LENGTH = 16 * 1024;
+/** Of a larger response, or more refused ones, names are not kept: any later ACK ends its NACK. */
+const NAMES_KEPT = 100;
 
 class TypeRecord {
   sentVersion = '';
@@ -98,6 +114,37 @@ class TypeRecord {
   settledAtMs = 0;
   nack: Nack | null = null;
   ackedSet: ResourceSet | null = null;
+  settledSet: ResourceSet | null = null;
+  /** See TypeStatus. */
+  refused: Set<string> | null = null;
+  /** The response under way; null = none, or too large. */
+  underWay: SentResponse | null = null;
+
+  /** What the node took now may not be what it refused before: a removal, or other resources. */
+  accept(): void {
+    const { underWay, refused } = this;
+    this.underWay = null;
+    // Which of several the node did not like is not known: one that it takes now stands for all.
+    const isMended = underWay?.resources.some(({ name }) => refused?.has(name)) ?? true;
+    if (isMended) this.refused = null;
+    this.forgive(underWay?.removed ?? []);
+  }
+
+  /** They are gone. */
+  forgive(names: Iterable<string>): void {
+    for (const name of names) this.refused?.delete(name);
+    if (this.refused !== null && this.refused.size > 0) return;
+    this.refused = null;
+    this.nack = null;
+  }
+
+  /** `isAgain`: it adds to what was refused before. */
+  refuse(isAgain: boolean): void {
+    const names = this.underWay?.resources.map(({ name }) => name) ?? [];
+    const isKnown = names.length > 0 && (!isAgain || this.refused !== null);
+    this.refused = isKnown ? new Set([...(this.refused ?? []), ...names]) : null;
+    if (this.refused !== null && this.refused.size > NAMES_KEPT) this.refused = null;
+  }
 }
 
 class NodeRecord implements StreamRecord {
@@ -133,15 +180,18 @@ class NodeRecord implements StreamRecord {
     return type;
   }
 
-  sent(kind: XdsKind, version: string): void {
+  sent(kind: XdsKind, response: SentResponse): void {
     const type = this.#type(kind);
+    const { version, resources, removed } = response;
+    type.underWay =
+      resources.length + removed.length > NAMES_KEPT ? null : { version, resources, removed };
     type.sentVersion = version;
     type.sentAtMs = this.#clock.wallMs();
   }
 
   acked(kind: XdsKind): void {
     const type = this.#type(kind);
-    type.nack = null;
+    type.accept();
     type.answeredAtMs = this.#clock.wallMs();
   }
 
@@ -151,6 +201,8 @@ class NodeRecord implements StreamRecord {
     const isNews = type.nack?.version !== type.sentVersion || type.nack.reason !== text;
     const atMs = this.#clock.wallMs();
     const sinceMs = type.nack?.sinceMs ?? atMs;
+    type.refuse(type.nack !== null);
+    type.underWay = null;
     type.nack = { version: type.sentVersion, reason: text, atMs, sinceMs };
     type.answeredAtMs = atMs;
     return isNews;
@@ -176,6 +228,17 @@ class NodeRecord implements StreamRecord {
       type.settledAtMs = this.#clock.wallMs();
     }
     type.syncedVersion = version;
+    type.settledSet = set;
+    if (type.refused !== null) {
+      const subscription = this.view?.subscription(kind) ?? null;
+      const isGone = (name: string): boolean => {
+        const resource = set.get(name);
+        if (resource === undefined) return true;
+        // A virtual host may be wanted under names that only its stream knows.
+        return kind !== 'virtual-host' && subscription?.covers(resource) === false;
+      };
+      type.forgive([...type.refused].filter(isGone));
+    }
     if (type.nack === null) type.ackedSet = set;
     if (type.sentVersion === '') type.sentVersion = version;
   }
@@ -255,12 +318,14 @@ export class AckTracker {
     const types = [...kinds].map((kind): TypeStatus => {
       const record = records.find(({ types }) => types.has(kind)) ?? newest;
       const type = merged.get(kind) ?? new TypeRecord();
-      const { sentVersion, syncedVersion, sentAtMs, answeredAtMs, nack, ackedSet } = type;
+      const { sentVersion, syncedVersion, sentAtMs, answeredAtMs } = type;
+      const { nack, refused, ackedSet, settledSet } = type;
       const isOutstanding = record.view?.isOutstanding(kind) ?? false;
       const status = statusOf(type, snapshot?.versionOf(kind) ?? syncedVersion, isOutstanding);
       const sinceMs = sinceOf(status, type, record);
       const versions = { sentVersion, syncedVersion };
-      return { kind, status, sinceMs, ...versions, sentAtMs, answeredAtMs, ackedSet, nack };
+      const answers = { sentAtMs, answeredAtMs, ackedSet, settledSet, nack, refused };
+      return { kind, status, sinceMs, ...versions, ...answers };
     });
     const { isConnected, sinceMs } = newest;
     return { ...newest.facts, isConnected, sinceMs, types };

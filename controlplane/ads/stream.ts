@@ -447,7 +447,7 @@ export class Stream<Request extends RequestBase> implements StreamView, AdsStrea
     state.wasParentSent = false;
     if (outgoing.isHeartbeat !== true) this.#oweChildren(state.kind, outgoing);
     stats.responsesTotal.add(state.kind);
-    this.#record?.sent(state.kind, outgoing.version);
+    this.#record?.sent(state.kind, outgoing);
     const { typeUrl } = state;
     this.#context.taps.of(this.#nodeId)?.({
       kind: 'response',

@@ -136,7 +136,7 @@ function inspectType(
 ): InspectedResource[] {
   const { kind } = type;
   const subscription = view?.subscription(kind) ?? null;
-  const accepteds = type.ackedSet?.resources ?? none;
+  const accepteds = acceptedOf(type);
   const missing = view?.missing(kind) ?? new Map<string, number>();
   const names = new Set([...currents.keys(), ...accepteds.keys(), ...missing.keys()]);
   return [...names].sort().map((name): InspectedResource => {
@@ -149,6 +149,20 @@ function inspectType(
     const missingSinceMs = missing.get(name) ?? null;
     return { kind, name, state, isWanted, current, accepted, missingSinceMs };
   });
+}
+
+/** While something is refused, the rest of what it was sent counts. */
+function acceptedOf(type: TypeStatus): ReadonlyMap<string, SnapshotResource> {
+  const { ackedSet, settledSet, refused } = type;
+  const before = ackedSet?.resources ?? none;
+  if (refused === null || settledSet === null) return before;
+  const accepted = new Map(settledSet.resources);
+  for (const name of refused) {
+    const old = before.get(name);
+    if (old === undefined) accepted.delete(name);
+    else accepted.set(name, old);
+  }
+  return accepted;
 }
 
 function stateOf(
