@@ -162,6 +162,7 @@ export class AdsTransport {
   }
 
   #onMessage(bytes: Buffer): void {
+    const generation = this.#generation;
     try {
       this.#handler.onMessage(bytes);
     } catch (thrown) {
@@ -169,6 +170,8 @@ export class AdsTransport {
       this.fail(`malformed response: ${errorText(thrown)}`);
       return;
     }
+    // Its answer was one too many (see send): what follows is about another call.
+    if (generation !== this.#generation) return;
     // Not for garbage: a peer that sends only that is called less and less often.
     this.#backoffs[this.#choice.index]?.reset();
     this.#choice.onMessage();

@@ -73,3 +73,42 @@ test('the transport dials the failover, says 2 as its state, and goes back when 
   assert.deepEqual(opened, [false, false, false, true]);
   transport.stop();
 });
+
+test('a failover that is given up over its answer does not pass for the primary', () => {
+  const [primary, failover] = [new FakeControlPlane(), new FakeControlPlane()];
+  const timers = new FakeTimers();
+  const opened: boolean[] = [];
+  const transport: AdsTransport = new AdsTransport(
+    {
+      servers: [primary, failover].map(({ factory }) => ({ channelFactory: factory })),
+      path: '/p',
+      random: () => 0,
+      clock: timers.clock,
+      timers,
+      logger: silentLogger(),
+      stats: new ControlPlaneStats(),
+    },
+    {
+      onOpen: (isOther) => opened.push(isOther),
+      onMessage: () => transport.send(Buffer.from('answer')),
+      onClosed: () => {},
+    },
+  );
+  transport.start();
+  for (let i = 0; i < 2; i++) {
+    primary.call.close();
+    timers.advance(1);
+  }
+  failover.call.message(Buffer.from('good'));
+  failover.call.queued = 1_000_000;
+  failover.call.message(Buffer.from('good, and does not read'));
+  timers.advance(1);
+  assert.deepEqual(opened, [false, false, false, true], 'the primary is told no versions');
+  // As if it had never told anything, which is true.
+  for (let i = 0; i < 2; i++) {
+    primary.call.close();
+    timers.advance(1);
+  }
+  assert.equal(failover.calls.length, 2);
+  transport.stop();
+});
