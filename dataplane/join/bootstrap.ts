@@ -53,7 +53,12 @@ export function joinBootstrap(input: JoinBootstrapInput): Readonly<Record<string
           ],
         }),
     dynamic_resources: {
-      ads_config: { ...controlPlaneApi, api_type: 'DELTA_GRPC' },
+      ads_config: {
+        ...controlPlaneApi,
+        api_type: 'DELTA_GRPC',
+        // Our control plane remembers who the stream is of.
+        set_node_on_first_message_only: true,
+      },
       cds_config: adsSource,
       lds_config: adsSource,
     },
