@@ -66,6 +66,37 @@ test('in state of the world a heartbeat is presence, not absence', () => {
   assert.deepEqual(sink.take(), []);
 });
 
+test('in state of the world a ttl also ends by a version without wrapper', () => {
+  const { server, timers, sink, client } = setUpXdsClient({ protocol: 'GRPC', lds: null });
+  client.start();
+  const RESOURCE = 'envoy.service.discovery.v3.Resource';
+  const { typeUrl, bytes } = resourceOf('cluster', 'a', { name: 'a' });
+  const value = encodeMessage(RESOURCE, {
+    name: 'a',
+    ttl: { seconds: 1, nanos: 0 },
+    resource: { type_url: typeUrl, value: bytes },
+  });
+  server.call.connect();
+  server.call.wrapped('cluster', '1', [{ typeUrl: `type.googleapis.com/${RESOURCE}`, value }]);
+  assert.deepEqual(sink.take(), ['cluster a', 'initialized']);
+  assert.equal(timers.armedCount(), 1);
+  server.call.sotw('cluster', '2', [resourceOf('cluster', 'a', { name: 'a', lb_policy: 1 })]);
+  sink.take();
+  timers.advance(5000);
+  assert.deepEqual(sink.take(), []);
+});
+
+test("the ttl of what nobody asked for is nobody's concern", () => {
+  const { server, timers, client } = setUpXdsClient({ lds: null });
+  client.start();
+  server.call.connect();
+  server.call.delta('cluster', []);
+  const { typeUrl, bytes } = assignment('other', 1);
+  const resource = { typeUrl, value: bytes };
+  server.call.deltaOf('endpoint', [{ name: 'other', version: '1', ttlMs: 1000, resource }]);
+  assert.equal(timers.armedCount(), 0);
+});
+
 test('an error in place of a resource ends waiting; what is held stays (gRFC A88)', () => {
   const { server, sink, client } = setUpXdsClient({ lds: null });
   client.start();

@@ -17,12 +17,21 @@ export class Lifetimes {
     this.#onExpired = onExpired;
   }
 
-  /** Begins anew what an update says; a refused resource leaves the time of the one before running. */
-  renew({ kind, resources, removed }: Update, { present, rejected }: TakenUpdate): void {
-    for (const { name, ttlMs } of resources) {
-      if (name === '' || !present.has(name) || rejected.has(name)) continue;
+  /**
+   * Begins anew what an update says; a refused resource leaves the time of the one before running. Of resources without
+   * wrapper (state of the world) only `present` knows the names: they have no ttl.
+   */
+  renew(
+    { kind, resources, removed }: Update,
+    { present, rejected }: TakenUpdate,
+    wants: (name: string) => boolean,
+  ): void {
+    const ttls = new Map(resources.map(({ name, ttlMs }) => [name, ttlMs]));
+    for (const name of present) {
+      if (rejected.has(name)) continue;
       this.end(kind, name);
-      if (ttlMs !== undefined) this.#begin(kind, name, ttlMs);
+      const ttlMs = ttls.get(name);
+      if (ttlMs !== undefined && wants(name)) this.#begin(kind, name, ttlMs);
     }
     for (const name of removed) this.end(kind, name);
   }

@@ -162,7 +162,9 @@ export class SourceState implements SourceOwner {
     }
     for (const name of taken.rejected) tracker.rejected(kind, source, name);
     this.#takeErrors(update);
-    if (this.#isStream) this.#lifetimes.renew(update, taken);
+    if (this.#isStream) {
+      this.#lifetimes.renew(update, taken, (name) => this.#subscription(kind).wants(name));
+    }
     // Also when all of it was refused: nothing better is to be waited for.
     if (this.#subscription(kind).isWildcard) tracker.answered(kind, source);
     this.#count(kind, taken, versionText);
