@@ -71,7 +71,7 @@ test('in state of the world a ttl also ends by a version without wrapper', () =>
   client.start();
   const RESOURCE = 'envoy.service.discovery.v3.Resource';
   const { typeUrl, bytes } = resourceOf('cluster', 'a', { name: 'a' });
-  const value = encodeMessage(RESOURCE, {
+  const value = encodeMessage<string>(RESOURCE, {
     name: 'a',
     ttl: { seconds: 1, nanos: 0 },
     resource: { type_url: typeUrl, value: bytes },
