@@ -24,7 +24,11 @@ export function buildGraph(
   const settings = meshSettings(config);
   const services = objectsOfKind(documents, 'Service');
   const index = new ServiceIndex(services);
-  const workloads = groupBy([...objectsOfKind(documents, 'Workload'), ...joined], (workload) =>
+  const written = objectsOfKind(documents, 'Workload');
+  const isWritten = new Set(written.map(nodeIdOf));
+  // What is written goes before what joined under that name, as at the gate (join/admission.ts): one node, one identity.
+  const others = joined.filter((workload) => !isWritten.has(nodeIdOf(workload)));
+  const workloads = groupBy([...written, ...others], (workload) =>
     serviceId(namespaceOf(workload), workload.spec.service),
   );
   const trafficPolicies = new TrafficPolicies(

@@ -102,6 +102,18 @@ describe('a reconcile round', () => {
     assert.deepEqual([...cache.keys()], ['default/a1']);
   });
 
+  it('gives a node that is written and has joined the identity of what is written', () => {
+    const { address, inboundPort, appPort } = workload('', '').spec;
+    const written = `apiVersion: remora.dev/v1\nkind: Workload\nmetadata: {name: a1}\nspec: {service: a, address: ${address}, inboundPort: ${inboundPort}, appPort: ${appPort}}\n`;
+    const texts = service('a') + service('b') + written;
+    documents.replaceFiles(readDocuments(texts, 'f').objects, []);
+    joined = [workload('a1', 'b')];
+    reconciler.run();
+    const secrets = JSON.stringify([...(reconciler.resourcesOf('default/a1')?.secret ?? [])]);
+    assert.match(secrets, /sa\/a"/);
+    assert.equal(endpointsOf('default/a1', 'outbound|80||b.default'), 0);
+  });
+
   it('changes nothing in the cache when nothing changed', () => {
     joined = [workload('a1', 'a')];
     reconciler.run();
