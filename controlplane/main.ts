@@ -33,6 +33,7 @@ import type { Denial } from './join/denial.ts';
 import { GrpcClients } from './join/grpc-clients.ts';
 import { joinHandlers } from './join/join-service.ts';
 import { Registry } from './join/registry.ts';
+import { StreamIdentities } from './join/stream-identities.ts';
 import { TokenIssuer } from './join/tokens.ts';
 import { loadsByService } from './load/load-report.ts';
 import { LoadService } from './load/load-service.ts';
@@ -147,7 +148,13 @@ async function start(
   const loop = new ReconcileLoop({
     clock,
     timers,
-    run: () => reconciler.run(),
+    run: () => {
+      reconciler.run();
+      // Before anything of the round is sent: that is another turn of the event loop.
+      for (const key of identities.strangers()) {
+        tlsAds.disconnect(key, 'this node is an instance of another service now');
+      }
+    },
     ...options.debounce,
   });
   const registry = new Registry({
@@ -206,7 +213,10 @@ async function start(
     ...{ tokens, admission, grpcClients, clock, trustDomain },
     rootsPem: authority.rootsPem,
   });
-  const ads = (authenticate: Authenticator) => {
+  const identities = new StreamIdentities(
+    (nodeId) => admission.workload(nodeId)?.spec.service ?? null,
+  );
+  const ads = (authenticate: Authenticator, pinned: StreamIdentities | null) => {
     const server = new AdsServer({
       ...options.xdsLimits,
       cache,
@@ -216,8 +226,15 @@ async function start(
       timers,
       logger: logger.child({ component: 'ads' }),
       identifier: 'remora',
-      onStreamOpened: (key) => registry.streamOpened(grpcClients.opened(key)),
-      onStreamClosed: (key) => registry.streamClosed(grpcClients.closed(key)),
+      onStreamOpened: (key) => {
+        const nodeId = grpcClients.opened(key);
+        registry.streamOpened(nodeId);
+        pinned?.opened(key, nodeId);
+      },
+      onStreamClosed: (key) => {
+        registry.streamClosed(grpcClients.closed(key));
+        pinned?.closed(key);
+      },
     });
     cleanups.add(() => server.close());
     return server;
@@ -231,8 +248,14 @@ async function start(
     logger,
   });
   cleanups.add(() => identity[Symbol.dispose]());
-  const tlsAds = ads((peer, node) => toAdmission(authenticator.authenticate(shownBy(peer), node)));
-  const plaintextAds = ads((_peer, node) => toAdmission(authenticator.authenticatePlaintext(node)));
+  const tlsAds = ads(
+    (peer, node) => toAdmission(authenticator.authenticate(shownBy(peer), node)),
+    identities,
+  );
+  const plaintextAds = ads(
+    (_peer, node) => toAdmission(authenticator.authenticatePlaintext(node)),
+    null,
+  );
   const handlers = joinHandlers({ tokens, admission, registry, clock, trustDomain });
 
   const inspector = new NodeInspector(cache, [plaintextAds.tracker, tlsAds.tracker]);

@@ -195,6 +195,28 @@ describe('who a client of the xDS port is', () => {
     call.cancel();
   });
 
+  it('XD-16: no more a node that documents have made another service’s', async () => {
+    const moving = (of: string) => ({
+      apiVersion: 'remora.dev/v1',
+      kind: 'Workload',
+      metadata: { name: 'moving' },
+      spec: { service: of, address: '127.0.0.1', inboundPort: 1, appPort: 2 },
+    });
+    await mesh.api.apply(moving('orders'));
+    const { call, messages, end } = open(adsPath.delta, { token: ordersToken });
+    call.write(subscription('default/moving', ['default']));
+    await until('its certificate comes', () => messages.length === 1);
+    await mesh.api.apply(moving('cart'));
+    await until('the stream ends', () => end() !== null);
+    assert.equal(end()?.code, status.PERMISSION_DENIED);
+    assert.equal(messages.length, 1, 'nothing of the other service');
+    assert.match(
+      await discover({ token: ordersToken }, 'default/moving'),
+      /^PERMISSION_DENIED node/,
+    );
+    call.cancel();
+  });
+
   it('XD-19: without a token for operators, client status answers who is on this machine', async () => {
     // Here everybody is; with an API token see ctl-xds.test.ts.
     assert.equal(await outcome(CSDS, { token: ordersToken }, Buffer.alloc(0)), 'OK');
