@@ -8,6 +8,7 @@ import { anyHost } from '../../api/load-balancing.ts';
 import { metadataMatchOf } from '../../api/metadata-match.ts';
 import { finish } from '../steps.ts';
 import { Balancer } from './balancer.ts';
+import { prioritySetSteps } from './host-set.ts';
 
 const assignment = {
   clusterName: 'orders',
@@ -16,6 +17,8 @@ const assignment = {
   dropOverload: null,
   localityWeights: [],
 };
+
+const setOptions = { ...assignment, localLocality: null };
 
 const hashing = {
   useHostnameForHashing: false,
@@ -148,4 +151,32 @@ test('a host that falls ill while the next policy is made gets nothing of either
     finish(steps);
     assert.equal(balancer.choose(context), all[199], loadBalancing.kind);
   }
+});
+
+test('zone routing sees what became of the local cluster while its policy was made', () => {
+  let version = 1;
+  let looks = 0;
+  const { priorities } = finish(prioritySetSteps([new StubHost('self').asHost()], setOptions));
+  const localCluster = {
+    version: () => version,
+    localHosts: () => {
+      looks++;
+      return priorities[0]!;
+    },
+  };
+  const parts = balancerParts({ panicThresholdPercent: 0, localCluster });
+  const balancer = new Balancer(clusterConfig(), parts, null);
+  const hosts = Array.from({ length: 200 }, (_, i) => new StubHost(`h${i}`).asHost());
+  finish(balancer.change(hosts.slice(1), assignment));
+  balancer.current();
+  const steps = balancer.change(hosts, assignment);
+  while (looks < 2) steps.next();
+  version = 2;
+  balancer.current();
+  finish(steps);
+  const before = looks;
+  balancer.current();
+  assert.equal(looks, before + 1);
+  balancer.current();
+  assert.equal(looks, before + 1, 'once for each version');
 });

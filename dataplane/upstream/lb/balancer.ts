@@ -46,6 +46,7 @@ export class Balancer {
   *change(hosts: readonly UpstreamHost[], assignment: AssignmentPolicy): Steps {
     const invalidations = this.#invalidations;
     const set = yield* this.#setSteps(hosts, assignment);
+    const localVersion = this.#parts.localCluster?.version() ?? 0;
     const policy = this.#create(set);
     yield* policy.prepare();
     this.#hosts = hosts;
@@ -53,6 +54,7 @@ export class Balancer {
     this.#index.setHosts(hosts);
     this.#set = set;
     this.#policy = policy;
+    this.#localVersion = localVersion;
     this.#peeked.length = 0;
     // Some were looked at before their health changed, some after.
     if (invalidations !== this.#invalidations) this.invalidate();
