@@ -49,6 +49,28 @@ describe('registrations', () => {
     assert.equal(registry.keepalive('default/a'), false);
   });
 
+  it('of thousands at once do not write the file a thousand times, and are all kept', () => {
+    let writes = 0;
+    const memory = new MemoryState();
+    state = {
+      place: memory.place,
+      read: (name) => memory.read(name),
+      write(name, content) {
+        writes++;
+        memory.write(name, content);
+      },
+    };
+    const registry = open();
+    for (let i = 0; i < 1000; i++) registry.register(workload(`w${i}`));
+    assert.equal(writes, 1);
+    timers.advance(100);
+    assert.equal(writes, 2);
+    assert.equal(open().workloads().length, 1000);
+    registry.register(workload('last'));
+    registry[Symbol.dispose]();
+    assert.equal(open().workloads().length, 1001);
+  });
+
   it('are kept by keepalives', () => {
     const registry = open();
     registry.register(workload('a'));

@@ -16,6 +16,8 @@ import type { Workload } from '../model/kinds/workload.ts';
 
 const STATE_FILE = 'registrations.json';
 const SWEEP_MS = 1000;
+/** The file is written whole: of thousands that come or go at once not each makes it anew. */
+const SAVE_REST_MS = 100;
 /** A mesh of one control plane process; refuses to be filled up by a token holder. */
 const MAX_REGISTRATIONS = 10_000;
 
@@ -42,10 +44,16 @@ export class Registry implements Disposable {
   readonly #options: RegistryOptions;
   readonly #leases = new Map<string, Lease>();
   readonly #sweep: Timer;
+  readonly #saveRest: Timer;
+  /** Something changed since the file was written. */
+  #isUnsaved = false;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#restore();
+    this.#saveRest = options.timers.createTimer(() => {
+      if (this.#isUnsaved) this.#save();
+    }, null);
     this.#sweep = options.timers.createTimer(() => {
       this.#expire();
       this.#sweep.start(SWEEP_MS);
@@ -119,15 +127,24 @@ export class Registry implements Disposable {
   }
 
   #changed(what: string, nodeId: string): void {
-    const { logger, state, onChange } = this.#options;
+    const { logger, onChange } = this.#options;
     logger.info({ nodeId }, `sidecar ${what}`);
+    // A crash before it is written costs little: who is not known any more is told so and joins again.
+    this.#isUnsaved = true;
+    if (!this.#saveRest.isArmed()) this.#save();
+    onChange();
+  }
+
+  #save(): void {
+    const { logger, state } = this.#options;
+    this.#isUnsaved = false;
+    this.#saveRest.start(SAVE_REST_MS);
     try {
       state.write(STATE_FILE, `${JSON.stringify(this.workloads(), null, 1)}\n`);
     } catch (thrown) {
       // The mesh goes on; only a restart would now forget this change.
       logger.error({ error: errorText(thrown), place: state.place }, 'cannot keep registrations');
     }
-    onChange();
   }
 
   #restore(): void {
@@ -150,6 +167,8 @@ export class Registry implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (this.#isUnsaved) this.#save();
+    this.#saveRest.stop();
     this.#sweep.stop();
   }
 }
