@@ -85,7 +85,8 @@ const retried = (fault: UpstreamFault) => ({
         },
       },
     ],
-    host_selection_retry_max_attempts: 5,
+    // As many as our control plane gives: an instance that just died has no requests, and is drawn first by least request.
+    host_selection_retry_max_attempts: 50,
   },
 });
 
