@@ -54,7 +54,7 @@ export function register(parent: Command): void {
       )
       .argument('<node>', 'as proxy-status names it: <namespace>/<name>')
       .option('--count <n>', 'end after so many events', parseCount)
-      .option('--for <duration>', 'end after so long, such as 30s or 5m', parseTtl)
+      .option('--for <duration>', 'end after so long, such as 30s or 5m', parseFor)
       .addOption(
         new Option('-o, --output <format>', 'text, or json: one object per line')
           .choices(['text', 'json'])
@@ -96,6 +96,15 @@ async function follow(node: string, flags: Flags, signal: AbortSignal): Promise<
     // Its first line only says that it listens.
     if (parsed.event !== 'tracing' && --left <= 0) return;
   }
+}
+
+/** Beyond this a timer of Node fires at once. */
+const MAX_FOR_S = 24 * 86_400;
+
+export function parseFor(text: string): number {
+  const seconds = parseTtl(text);
+  if (seconds > MAX_FOR_S) throw new InvalidArgumentError('expected no more than 24d');
+  return seconds;
 }
 
 function parseCount(text: string): number {

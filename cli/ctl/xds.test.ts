@@ -7,7 +7,7 @@ import { loadTable } from './load.ts';
 import { changesText } from './proxy-config.ts';
 import { servedTable } from './proxy-config-tables.ts';
 import { compareWithSidecar, parseConfigDump } from './sidecar-config.ts';
-import { traceText } from './xds-trace.ts';
+import { parseFor, traceText } from './xds-trace.ts';
 
 const plain = (text: string) => text;
 
@@ -244,5 +244,13 @@ a.default  *        dropped   2.5         -       -            -
 elsewhere  *        -         0           -       -            0
 `,
     );
+  });
+});
+
+describe('how long a trace runs', () => {
+  it('is at most what a timer can wait', () => {
+    assert.equal(parseFor('24d'), 24 * 86_400);
+    assert.throws(() => parseFor('25d'), /no more than 24d/);
+    assert.throws(() => parseFor('0s'), /expected a duration/);
   });
 });
