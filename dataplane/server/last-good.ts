@@ -57,9 +57,11 @@ export class LastGood {
     return (source, owner, stats) => {
       if (!isKept(source)) return open(source, owner, stats);
       const { logger, timers } = this.#parts;
+      // A source that nobody wanted for a while may have told other things since the start.
+      const isFirst = !this.#sources.has(source.key);
       const around = new LastGoodSource(
         {
-          saved: this.#saved.filter((resource) => resource.source === source.key),
+          saved: isFirst ? this.#saved.filter((one) => one.source === source.key) : [],
           graceMs: this.#graceMs,
           isDelta: this.#isDelta(source),
           timers,
