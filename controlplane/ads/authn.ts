@@ -64,24 +64,34 @@ export function denialOf(
   return null;
 }
 
+/** Of the names in a request as much as a line of log should hold. */
+export function namesForLog(names: readonly string[]): readonly string[] {
+  return names.slice(0, 5).map((name) => name.slice(0, 128));
+}
+
 /** Decides once per stream, at its first request. Must not throw. */
 export type Authenticator = (peer: Peer, node: XdsNode) => Admission;
 
-/** Null when the bytes are no Node. */
+/** Characters of what a node says of itself: it is kept, also for a while after it has gone. */
+export const MAX_NAME = 1024;
+
+/** Null when the bytes are no Node, or its id or locality is longer than any name. */
 export function decodeNode(bytes: Uint8Array): XdsNode | null {
   const decoded = decodeMessage('envoy.config.core.v3.Node', bytes);
   if (!decoded.ok) return null;
   const { message } = decoded.value;
+  const { region = '', zone = '', sub_zone: subZone = '' } = message.locality ?? {};
+  if ([message.id ?? '', region, zone, subZone].some(({ length }) => length > MAX_NAME))
+    return null;
   const version = message.user_agent_version ?? buildVersion(message.user_agent_build_version);
   return {
     id: message.id ?? '',
     cluster: message.cluster ?? '',
-    userAgent: [message.user_agent_name ?? '', version].filter((part) => part !== '').join('/'),
-    locality: {
-      region: message.locality?.region ?? '',
-      zone: message.locality?.zone ?? '',
-      subZone: message.locality?.sub_zone ?? '',
-    },
+    userAgent: [message.user_agent_name ?? '', version]
+      .filter((part) => part !== '')
+      .join('/')
+      .slice(0, MAX_NAME),
+    locality: { region, zone, subZone },
     metadata: message.metadata ?? {},
     clientFeatures: message.client_features ?? [],
   };

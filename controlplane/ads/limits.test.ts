@@ -488,6 +488,22 @@ describe('gates of a library user', () => {
     }
   });
 
+  test('a node that makes much of itself is refused, or cut', () => {
+    for (const own of [
+      { id: 'x'.repeat(1025) },
+      { id: 'n', locality: { zone: 'x'.repeat(1025) } },
+    ]) {
+      const node = new AdsWorld().delta();
+      node.request('cluster', { node: encodeMessage('envoy.config.core.v3.Node', own) });
+      assert.equal(node.port.ended?.code, status.INVALID_ARGUMENT);
+    }
+    const world = new AdsWorld();
+    const talkative = { id: NODE_ID, user_agent_name: 'x'.repeat(100_000) };
+    const node = world.delta();
+    node.request('cluster', { node: encodeMessage('envoy.config.core.v3.Node', talkative) });
+    assert.equal(world.tracker.node(NODE_ID)?.userAgent.length, 1024);
+  });
+
   test('a reason that repeats what the client said fits into a header', () => {
     const world = new AdsWorld({ mayAskFor: (_key, _kind, name) => `no ${name}` });
     const node = world.delta();

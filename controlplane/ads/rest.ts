@@ -13,7 +13,14 @@ import type { SnapshotResource } from '../cache/resource.ts';
 import { type ResourceSet, versionOf } from '../cache/snapshot.ts';
 import type { SnapshotCache } from '../cache/snapshot-cache.ts';
 import type { AdsStats } from './ads-stats.ts';
-import { type Authenticator, decodeNode, denialOf, type NameGuard, type Peer } from './authn.ts';
+import {
+  type Authenticator,
+  decodeNode,
+  denialOf,
+  type NameGuard,
+  namesForLog,
+  type Peer,
+} from './authn.ts';
 import { xdsServices } from './services.ts';
 
 export interface RestDiscoveryOptions {
@@ -107,7 +114,10 @@ function discover(
   const denial = denialOf(mayAskFor, admission.snapshotKey, kind, names);
   if (denial !== null) {
     stats.deniedTotal++;
-    logger.warn({ peer: peer.address, kind, names, reason: denial }, 'xDS request denied');
+    logger.warn(
+      { peer: peer.address, kind, names: namesForLog(names), reason: denial },
+      'xDS request denied',
+    );
     return refused(403, denial);
   }
   const snapshot = cache.get(admission.snapshotKey);

@@ -23,7 +23,7 @@ import {
 } from '../cache/kinds.ts';
 import { ResourceSet, type Snapshot, versionOf } from '../cache/snapshot.ts';
 import type { StreamRecord, StreamView } from './ack-tracker.ts';
-import { decodeNode, denialOf, type Peer } from './authn.ts';
+import { decodeNode, denialOf, namesForLog, type Peer } from './authn.ts';
 import type { Protocol, RequestMeaning } from './protocol.ts';
 import { RequestRate } from './request-rate.ts';
 import type { AdsStream, StreamContext, StreamPort } from './stream-context.ts';
@@ -37,7 +37,7 @@ import {
 import { type Outgoing, TypeState } from './type-state.ts';
 
 const nothing: ReadonlyMap<string, number> = new Map();
-/** Characters: it goes as a header, and what does not fit into one ends the whole connection. */
+/** Characters of a text that may repeat what a client said. As a header: what does not fit ends the connection. */
 const MAX_DETAILS = 1024;
 
 export class Stream<Request extends RequestBase> implements StreamView, AdsStream {
@@ -257,8 +257,10 @@ export class Stream<Request extends RequestBase> implements StreamView, AdsStrea
     const reason = denialOf(this.#context.mayAskFor, this.#key ?? '', kind, names);
     if (reason === null) return true;
     this.#context.stats.deniedTotal++;
-    this.#log().warn({ peer: this.#peer.address, kind, names, reason }, 'xDS request denied');
-    this.end(grpcStatus.PERMISSION_DENIED, reason);
+    const { address: peer } = this.#peer;
+    const why = reason.slice(0, MAX_DETAILS);
+    this.#log().warn({ peer, kind, names: namesForLog(names), reason: why }, 'xDS request denied');
+    this.end(grpcStatus.PERMISSION_DENIED, why);
     return false;
   }
 
@@ -330,7 +332,7 @@ export class Stream<Request extends RequestBase> implements StreamView, AdsStrea
   #onNack(kind: XdsKind, reason: string): void {
     this.#context.stats.nacksTotal.add(kind);
     if (this.#record?.nacked(kind, reason) === true) {
-      this.#log().warn({ kind, reason }, 'resources refused (NACK)');
+      this.#log().warn({ kind, reason: reason.slice(0, MAX_DETAILS) }, 'resources refused (NACK)');
     }
   }
 

@@ -9,7 +9,7 @@ import type { Logger } from '../../common/logger.ts';
 import type { Timer, TimerService } from '../../common/timer.ts';
 import { decodeMessage, encodeMessage } from '../../proto/any.ts';
 import type { LoadStatsRequestProto } from '../../proto/gen/types.ts';
-import type { Peer } from '../ads/authn.ts';
+import { MAX_NAME, type Peer } from '../ads/authn.ts';
 import type { LoadStats } from './load-stats.ts';
 import type { LoadStore } from './load-store.ts';
 
@@ -112,6 +112,10 @@ export class LoadStream {
     const { identify, stats, logger, intervalMs, clustersOf } = this.#context;
     if (node === undefined) {
       this.#fail(grpcStatus.INVALID_ARGUMENT, 'the first request of a stream must carry node');
+      return false;
+    }
+    if ((node.id ?? '').length > MAX_NAME) {
+      this.#fail(grpcStatus.INVALID_ARGUMENT, `a node.id of more than ${MAX_NAME} characters`);
       return false;
     }
     const claimed = { id: node.id ?? '', userAgent: node.user_agent_name ?? '' };

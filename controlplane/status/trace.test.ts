@@ -42,6 +42,26 @@ describe('a trace', () => {
     );
   });
 
+  it('keeps little of a name, a type and a reason that a node made up', () => {
+    const world = new AdsWorld();
+    world.publish(edsCluster('a'));
+    const lines: TraceLine[] = [];
+    const trace = tracesOf(world).start(NODE_ID, () => {});
+    assert.ok(trace !== null);
+    const long = 'x'.repeat(100_000);
+    const node = world.delta();
+    node.request('cluster', { subscribe: [long] });
+    node.request('cluster', { typeUrl: `type.googleapis.com/${long}`, responseNonce: long });
+    node.nack(node.take()[0]!, long);
+    lines.push(...take(trace));
+    assert.deepEqual(
+      lines.map((line) => line.event).filter((event) => event === 'NACK'),
+      ['NACK'],
+    );
+    const ours = lines.filter(({ event }) => event !== 'response');
+    for (const line of ours) assert.ok(JSON.stringify(line).length < 6000, line.event);
+  });
+
   it('shows a change field by field, also of what the node had before the trace began', () => {
     const world = new AdsWorld();
     const cluster = edsCluster('a');

@@ -21,6 +21,8 @@ export interface TraceLimits {
 export const traceLimits: TraceLimits = { lines: 500, names: 50, diffs: 10 };
 
 const MAX_REASON_CHARACTERS = 4096;
+/** Of a name or type that a node made up: hundreds of lines may wait for a reader. */
+const MAX_NAME_CHARACTERS = 512;
 
 /** A list of names that may have been cut. */
 export interface TracedNames {
@@ -136,8 +138,9 @@ export class Trace {
     const { request, bytes, meaning } = event;
     const { typeUrl, responseNonce, errorDetail } = request;
     const sent = this.#sent.get(typeUrl);
-    const type = typeNameOfUrl(typeUrl);
-    const nonce = responseNonce === '' ? {} : { nonce: responseNonce };
+    const type = typeNameOfUrl(typeUrl.slice(0, MAX_NAME_CHARACTERS));
+    const nonce =
+      responseNonce === '' ? {} : { nonce: responseNonce.slice(0, MAX_NAME_CHARACTERS) };
     const names = this.#requestedNames(request as DiscoveryRequest | DeltaDiscoveryRequest); // the only two
     if (meaning === 'subscription') return { at, event: 'request', type, bytes, ...names };
     if (meaning === 'stale') return { at, event: 'stale', type, bytes, ...nonce, ...names };
@@ -215,7 +218,8 @@ export class Trace {
 
   #cut(names: readonly string[]): TracedNames {
     const { names: limit } = this.#limits;
-    return { names: names.slice(0, limit), more: Math.max(0, names.length - limit) };
+    const shown = names.slice(0, limit).map((name) => name.slice(0, MAX_NAME_CHARACTERS));
+    return { names: shown, more: Math.max(0, names.length - limit) };
   }
 
   #now(): string {
