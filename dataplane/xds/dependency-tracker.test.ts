@@ -275,3 +275,17 @@ test('a sink that throws once does not stop what comes afterwards', () => {
   assert.equal(tracker.isSettling, false);
   assert.deepEqual(take(resource('cluster', 'b')), ['cluster b']);
 });
+
+test('a first version that is refused is not waited for, however long initial_fetch_timeout is', () => {
+  const { tracker, timers, take } = setUp();
+  const forever = { ...adsSource, initialFetchTimeoutMs: 0 };
+  assert.deepEqual(take(resource('cluster', 'a', ['endpoint a'], '1', forever)), []);
+  tracker.rejected('endpoint', adsSource, 'a');
+  tracker.settle();
+  assert.equal(timers.armedCount(), 0);
+  assert.deepEqual(take(), ['cluster a']);
+  assert.deepEqual(take(resource('endpoint', 'a')), ['endpoint a']);
+  // What serves goes on.
+  tracker.rejected('endpoint', adsSource, 'a');
+  assert.deepEqual(take(), []);
+});

@@ -5,7 +5,7 @@
 // A node is one resource that something wants (or a collection: all of a kind that a source has):
 //
 //   wanted --accepted--> pending --complete, used--> released --other content--> pending (the old version serves)
-//      `--initial_fetch_timeout, or the server says that it does not exist--> no longer waited for
+//      `--initial_fetch_timeout, or it does not exist, or it is refused--> no longer waited for
 //
 // Whoever is held (static config, what was accepted, what is released) wants what it refers to: counted in `wanted`;
 // what is released or static uses it: counted in `used`. A node that nobody wants is dropped. Equal hash = nothing to do.
@@ -161,7 +161,10 @@ export class DependencyTracker {
   /** What came under that name cannot be used: nothing better is to be waited for. */
   rejected(kind: ResourceKind, source: ConfigSource, name: string): void {
     const node = this.#nodes[kind].get(idOf(kind, name, source));
-    if (node?.isAsked === true) this.#news.add(node);
+    if (node === undefined) return;
+    // As in Envoy: a bad first version must not keep a proxy from LIVE, which initial_fetch_timeout 0 would do for ever.
+    if (node.accepted === null) this.#endWait(node);
+    if (node.isAsked) this.#news.add(node);
   }
 
   /**
