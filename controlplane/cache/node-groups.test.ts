@@ -55,6 +55,17 @@ test('a fork of one node stays through changes of its group (kuma #528)', () => 
   assert.equal(timeoutOf(cache, 'special', 'a'), edsCluster('a', 2000).version);
 });
 
+test('a node that goes over to a group without a snapshot leaves its old one’s behind', () => {
+  const cache = new SnapshotCache();
+  const groups = new NodeGroups(cache);
+  groups.set('web', Snapshot.of([edsCluster('a')]));
+  groups.join('n', 'web');
+  groups.join('n', 'api');
+  assert.equal(cache.get('n'), null);
+  groups.set('api', Snapshot.of([edsCluster('b')]));
+  assert.deepEqual([...(cache.get('n')?.set('cluster').resources.keys() ?? [])], ['b']);
+});
+
 test('what cannot be encoded is refused when it is given, not when a member joins', () => {
   const groups = new NodeGroups(new SnapshotCache());
   const wrong = SnapshotResource.ofMessage('cluster', 'a', { name: 7 });

@@ -32,7 +32,11 @@ export class NodeGroups {
   join(nodeId: string, group: string): void {
     const before = this.#groupOf.get(nodeId);
     if (before === group) return;
-    if (before !== undefined) this.#leaveGroup(nodeId, before);
+    if (before !== undefined) {
+      this.#leaveGroup(nodeId, before);
+      // Of a group that has no snapshot yet it gets nothing yet, and nothing of its old one's.
+      if (!this.#snapshots.has(group)) this.#cache.clear(nodeId);
+    }
     this.#groupOf.set(nodeId, group);
     const nodes = this.#nodesOf.get(group);
     if (nodes === undefined) this.#nodesOf.set(group, new Set([nodeId]));

@@ -58,6 +58,15 @@ describe('a stream of load reports', () => {
   const send = (request: LoadStatsRequestProto) =>
     stream.onMessage(encodeMessage('envoy.service.load_stats.v3.LoadStatsRequest', request));
 
+  it('of a node with a name longer than any is refused', () => {
+    send({ node: { id: 'x'.repeat(1025) } });
+    assert.deepEqual(
+      ends.map(({ code }) => code),
+      [status.INVALID_ARGUMENT],
+    );
+    assert.equal(store.reporters, 0);
+  });
+
   it('asks for all clusters at its interval, and takes the reports', () => {
     const client_features = ['envoy.lrs.supports_send_all_clusters'];
     send({ node: { id: 'n1', client_features } });
