@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { upstreamFaults, upstreamFaultsFailures } from '../soak/upstream-faults.ts';
 
-const common = { rate: 60, everyMs: 800, streams: 2, control: false };
+// So many streams that least request has some at each upstream, whichever is killed.
+const common = { rate: 60, everyMs: 800, streams: 12, control: false };
 /** Tests share the machine with whatever else runs; the soak holds one second. */
 const EJECTION_MS = 5000;
 
