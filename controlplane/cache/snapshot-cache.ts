@@ -38,7 +38,8 @@ export class SnapshotCache {
   /**
    * Replaces a key's snapshot. Nobody is told when the content is the same. Throws when a resource cannot
    * be encoded (a bug of the translation), and then keeps the last good snapshot. False when the guard
-   * holds it back: the last good one stays until one comes that is let through, or `release`.
+   * holds it back: the last good one stays until one comes that is let through, or `release`. Only its secrets
+   * are renewed: a mesh whose certificates expire meanwhile would be no better than an empty one.
    */
   set(key: string, snapshot: Snapshot): boolean {
     for (const kind of snapshot.kinds()) snapshot.versionOf(kind);
@@ -47,6 +48,7 @@ export class SnapshotCache {
       const found = vanishing(before, snapshot, this.#guard);
       if (found !== null) {
         this.#holdBack(key, { snapshot, vanishing: found });
+        this.#renewSecrets(key, before, snapshot);
         return false;
       }
     }
@@ -100,6 +102,12 @@ export class SnapshotCache {
     this.#heldBack.set(key, held);
     const { kind, gone } = held.vanishing;
     if (known?.kind !== kind || known.gone !== gone) this.#onGuard(key, held.vanishing);
+  }
+
+  #renewSecrets(key: string, before: Snapshot, next: Snapshot): void {
+    const [old, renewed] = [before.set('secret').resources, next.set('secret').resources];
+    for (const name of old.keys()) if (!renewed.has(name)) return;
+    this.#replace(key, before.with(renewed.values()));
   }
 
   #letGo(key: string): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assignment, edsCluster } from '../../test/fakes/xds-resources.ts';
+import { assignment, edsCluster, resourceOf } from '../../test/fakes/xds-resources.ts';
 import { Snapshot } from './snapshot.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 import { defaultVanishLimits, formatVanishing, type Vanishing } from './vanish-guard.ts';
@@ -43,6 +43,28 @@ test('XD-22: nothing at all is held back however few there were; other types may
   assert.ok(cache.set('n', Snapshot.of([edsCluster('a')])));
   assert.ok(!cache.set('n', Snapshot.empty));
   assert.ok(cache.set('n', Snapshot.of([edsCluster('b')])), 'one of one, replaced');
+});
+
+test('XD-22: certificates are renewed while a push is held back', () => {
+  const { cache } = guarded();
+  const secret = (name: string, text: string) =>
+    resourceOf('secret', name, { name, generic_secret: { secret: { inline_string: text } } });
+  const mesh = (count: number, ...secrets: readonly ReturnType<typeof secret>[]) =>
+    Snapshot.of([...clusters(count).set('cluster').resources.values(), ...secrets]);
+  cache.set('n', mesh(10, secret('default', 'old'), secret('ROOTCA', 'roots')));
+  const notified: string[] = [];
+  cache.listen((key) => notified.push(key));
+  assert.ok(!cache.set('n', mesh(1, secret('default', 'old'), secret('ROOTCA', 'roots'))));
+  assert.deepEqual(notified, []);
+  const renewed = secret('default', 'new');
+  assert.ok(!cache.set('n', mesh(1, renewed, secret('ROOTCA', 'roots'))));
+  assert.deepEqual(notified, ['n']);
+  assert.equal(cache.get('n')?.set('secret').get('default'), renewed);
+  assert.equal(cache.get('n')?.set('cluster').size, 10);
+  assert.ok(!cache.set('n', mesh(1)));
+  assert.equal(cache.get('n')?.set('secret').size, 2, 'secrets that would go stay');
+  cache.release();
+  assert.equal(cache.get('n')?.set('cluster').size, 1);
 });
 
 test('XD-22: who meant it says so', () => {
