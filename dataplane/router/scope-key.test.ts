@@ -49,3 +49,13 @@ test('of several headers the first counts; pseudo headers are headers', () => {
     ['h', 'h', '/p', null],
   );
 });
+
+test('a long header costs what its length is, and not the square of it', () => {
+  const beginMs = performance.now();
+  const elements = ';'.repeat(1_000_000);
+  assert.equal(keyOf(element('t', '='), elements), null);
+  assert.equal(keyOf(element('t', '='), `${elements}t=a`), 'a');
+  assert.equal(keyOf(element('t', '=='), `${'=;'.repeat(500_000)}t==a`), 'a');
+  // Milliseconds; the square of it is minutes.
+  assert.ok(performance.now() - beginMs < 5000);
+});

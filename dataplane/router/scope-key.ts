@@ -47,6 +47,8 @@ function firstValue(headers: RequestHeaders, name: string): string | null {
 function extract(value: string, fragment: ScopeFragmentData): string | null {
   const { elementSeparator } = fragment;
   let start = 0;
+  // The first one from `start` on, -1 = there is none any more; looked for once each, however many elements there are.
+  let separatorAt = -2;
   for (let number = 0; ; number++) {
     const found = elementSeparator === '' ? -1 : value.indexOf(elementSeparator, start);
     const end = found === -1 ? value.length : found;
@@ -54,7 +56,7 @@ function extract(value: string, fragment: ScopeFragmentData): string | null {
       if (number === fragment.index) return value.slice(start, end);
     } else {
       const { key, separator } = fragment;
-      const separatorAt = value.indexOf(separator, start);
+      if (separatorAt !== -1 && separatorAt < start) separatorAt = value.indexOf(separator, start);
       const hasValue = separatorAt !== -1 && separatorAt + separator.length <= end;
       const keyEnd = hasValue ? separatorAt : end;
       // An element that is the key alone has an empty value.
