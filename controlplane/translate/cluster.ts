@@ -6,17 +6,17 @@ import type {
   CircuitBreakersProto,
   ClusterProto,
   MetadataProto,
-  OutlierDetectionProto,
   UpstreamsHttpHttpProtocolOptionsProto,
 } from '../../proto/gen/types.ts';
 import type { JsonValue } from '../../proto/plain.ts';
 import type { ProxyNode, ServiceNode } from '../graph/graph.ts';
-import type { OutlierSettings, TrafficPolicySettings } from '../model/defaults.ts';
+import type { TrafficPolicySettings } from '../model/defaults.ts';
 import { errorRatioBreaker } from './error-ratio.ts';
 import { translateHealthCheck } from './health-check.ts';
 import { applicationHttp2, peerHttp2 } from './http2.ts';
 import { translateLoadBalancing } from './load-balancing.ts';
 import { inboundCluster, outboundCluster } from './names.ts';
+import { translateOutlierDetection } from './outlier-detection.ts';
 import { upstreamTls } from './tls.ts';
 import { adsSource, BUFFER_LIMIT_BYTES, duration, socketAddress, wrapped } from './well-known.ts';
 
@@ -51,7 +51,7 @@ function outbound(service: ServiceNode, version: string | null): ClusterProto {
     circuit_breakers: circuitBreakers(service),
     ...(policy.outlierDetection === null
       ? {}
-      : { outlier_detection: outlierDetection(policy.outlierDetection) }),
+      : { outlier_detection: translateOutlierDetection(policy.outlierDetection) }),
     ...ownOptions(policy),
     ...(service.healthCheck === null
       ? {}
@@ -148,39 +148,6 @@ function ownOptions({ retries, circuitBreakers, outlierDetection }: TrafficPolic
         ? {}
         : { typed_filter_metadata: errorRatioBreaker(errorRatio.scope, errorRatio) }),
     },
-  };
-}
-
-function outlierDetection(settings: OutlierSettings): OutlierDetectionProto {
-  const { failurePercentage, successRate } = settings;
-  const enforcing = wrapped(settings.dryRun ? 0 : 100);
-  return {
-    consecutive_5xx: wrapped(settings.consecutive5xx),
-    enforcing_consecutive_5xx: enforcing,
-    consecutive_gateway_failure: wrapped(settings.consecutiveGatewayFailure),
-    // Envoy's default is 0: counted, never ejected.
-    enforcing_consecutive_gateway_failure: enforcing,
-    interval: duration(settings.intervalMs),
-    base_ejection_time: duration(settings.baseEjectionTimeMs),
-    max_ejection_time: duration(settings.maxEjectionTimeMs),
-    max_ejection_percent: wrapped(settings.maxEjectionPercent),
-    // Without a word from the user both stay off: they need more traffic than a small mesh has to say anything.
-    enforcing_success_rate: successRate === null ? wrapped(0) : enforcing,
-    ...(successRate === null
-      ? {}
-      : {
-          success_rate_stdev_factor: wrapped(Math.round(1000 * successRate.deviations)),
-          success_rate_minimum_hosts: wrapped(successRate.minimumInstances),
-          success_rate_request_volume: wrapped(successRate.minimumRequests),
-        }),
-    enforcing_failure_percentage: failurePercentage === null ? wrapped(0) : enforcing,
-    ...(failurePercentage === null
-      ? {}
-      : {
-          failure_percentage_threshold: wrapped(failurePercentage.threshold),
-          failure_percentage_minimum_hosts: wrapped(failurePercentage.minimumInstances),
-          failure_percentage_request_volume: wrapped(failurePercentage.minimumRequests),
-        }),
   };
 }
 

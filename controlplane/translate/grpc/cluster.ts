@@ -11,7 +11,8 @@ import type {
 import type { ServiceNode } from '../../graph/graph.ts';
 import type { OutlierSettings, TrafficPolicySettings } from '../../model/defaults.ts';
 import { outboundCluster } from '../names.ts';
-import { adsSource, duration, wrapped } from '../well-known.ts';
+import { comparingOutlierDetection } from '../outlier-detection.ts';
+import { adsSource, wrapped } from '../well-known.ts';
 import { CERTIFICATE_PROVIDER, type GrpcDialect } from './profile.ts';
 
 export interface GrpcClusterOptions {
@@ -108,34 +109,8 @@ function outlierDetection(settings: OutlierSettings | null): {
   outlier_detection?: OutlierDetectionProto;
 } {
   if (settings === null) return {};
-  const { failurePercentage, successRate } = settings;
-  if (failurePercentage === null && successRate === null) return {};
-  const enforcing = wrapped(settings.dryRun ? 0 : 100);
-  return {
-    outlier_detection: {
-      interval: duration(settings.intervalMs),
-      base_ejection_time: duration(settings.baseEjectionTimeMs),
-      max_ejection_time: duration(settings.maxEjectionTimeMs),
-      max_ejection_percent: wrapped(settings.maxEjectionPercent),
-      // On by default in a message that is there at all.
-      enforcing_success_rate: successRate === null ? wrapped(0) : enforcing,
-      ...(successRate === null
-        ? {}
-        : {
-            success_rate_stdev_factor: wrapped(Math.round(1000 * successRate.deviations)),
-            success_rate_minimum_hosts: wrapped(successRate.minimumInstances),
-            success_rate_request_volume: wrapped(successRate.minimumRequests),
-          }),
-      enforcing_failure_percentage: failurePercentage === null ? wrapped(0) : enforcing,
-      ...(failurePercentage === null
-        ? {}
-        : {
-            failure_percentage_threshold: wrapped(failurePercentage.threshold),
-            failure_percentage_minimum_hosts: wrapped(failurePercentage.minimumInstances),
-            failure_percentage_request_volume: wrapped(failurePercentage.minimumRequests),
-          }),
-    },
-  };
+  if (settings.failurePercentage === null && settings.successRate === null) return {};
+  return { outlier_detection: comparingOutlierDetection(settings) };
 }
 
 /** The provider by its name only: gRPC refuses SDS, tls_params and ALPN lists. SANs in the old, untyped form. */
